@@ -1,0 +1,181 @@
+// Package miniotest runs a real MinIO server for tests: one process on a free
+// port of 127.0.0.1, with its data in a temporary directory, ended with the
+// test. MinIO is a test server only; nothing of it is linked or shipped.
+package miniotest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// module is the pinned server, fetched through the Go module proxy when no
+// minio is installed.
+const module = "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c"
+
+const (
+	readyWithin = 60 * time.Second
+	endWithin   = 10 * time.Second
+)
+
+// A Server is a running MinIO. It accepts the root credentials below.
+type Server struct {
+	Endpoint  string // such as http://127.0.0.1:9000
+	AccessKey string
+	SecretKey string
+	// CAFile is a PEM file with the certificate to trust, for AWS_CA_BUNDLE.
+	// It is "" unless the server was started with StartTLS.
+	CAFile string
+}
+
+// Start starts a server that speaks HTTP and ends it when the test ends.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	return start(t, false)
+}
+
+// StartTLS starts a server that speaks HTTPS with a certificate of its own,
+// which Server.CAFile holds, and ends it when the test ends.
+func StartTLS(t testing.TB) *Server {
+	t.Helper()
+	return start(t, true)
+}
+
+func start(t testing.TB, secure bool) *Server {
+	t.Helper()
+	program := find(t)
+	// A free port can be taken by another test binary between the question
+	// and the server's bind: then the server ends at once, and is started
+	// again on other ports.
+	var trouble string
+	for range 5 {
+		s := &Server{AccessKey: "lifeboat-" + random(4), SecretKey: random(16)}
+		if trouble = s.run(t, program, secure); trouble == "" {
+			return s
+		}
+	}
+	t.Fatalf("minio did not start: %s", trouble)
+	return nil
+}
+
+// run starts the server process and waits until it is ready. It returns ""
+// or what went wrong, with the process ended.
+func (s *Server) run(t testing.TB, program string, secure bool) string {
+	t.Helper()
+	dir := t.TempDir()
+	address, console := freeAddress(t), freeAddress(t)
+	certs := filepath.Join(dir, "certs")
+	scheme := "http"
+	if secure {
+		scheme = "https"
+		s.CAFile = writeCertificate(t, certs)
+	}
+	s.Endpoint = scheme + "://" + address
+
+	var output bytes.Buffer
+	command := exec.Command(program, "server", "--quiet", "--certs-dir", certs,
+		"--address", address, "--console-address", console, filepath.Join(dir, "data"))
+	command.Env = append(withoutMinio(os.Environ()),
+		"MINIO_ROOT_USER="+s.AccessKey,
+		"MINIO_ROOT_PASSWORD="+s.SecretKey,
+		"MINIO_BROWSER=off",
+		"MINIO_UPDATE=off",
+		"HOME="+dir)
+	command.Stdout, command.Stderr = &output, &output
+	ended, err := startBound(command)
+	if err != nil {
+		return err.Error()
+	}
+	if err := s.waitReady(ended); err != nil {
+		end(command, ended)
+		return fmt.Sprintf("%v: %s", err, output.String())
+	}
+	t.Cleanup(func() { end(command, ended) })
+	return ""
+}
+
+// Environment returns the settings with which the AWS default chain finds
+// this server and nothing else of the machine.
+func (s *Server) Environment() map[string]string {
+	environment := map[string]string{
+		"AWS_ACCESS_KEY_ID":           s.AccessKey,
+		"AWS_SECRET_ACCESS_KEY":       s.SecretKey,
+		"AWS_SESSION_TOKEN":           "",
+		"AWS_REGION":                  "us-east-1",
+		"AWS_ENDPOINT_URL_S3":         s.Endpoint,
+		"AWS_ENDPOINT_URL":            "",
+		"AWS_CA_BUNDLE":               s.CAFile,
+		"AWS_PROFILE":                 "",
+		"AWS_CONFIG_FILE":             os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+		"AWS_EC2_METADATA_DISABLED":   "true",
+	}
+	return environment
+}
+
+// Setenv sets Environment for the rest of the test.
+func (s *Server) Setenv(t testing.TB) {
+	t.Helper()
+	for name, value := range s.Environment() {
+		t.Setenv(name, value)
+	}
+}
+
+// Bucket creates an empty bucket with a name of its own and returns the name.
+func (s *Server) Bucket(t testing.TB) string {
+	t.Helper()
+	name := "test-" + random(6)
+	if _, err := s.Client(t).CreateBucket(context.Background(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+		t.Fatalf("create bucket: %v", err)
+	}
+	return name
+}
+
+// Client returns a plain S3 client with root credentials, for looking behind
+// the back of the code under test.
+func (s *Server) Client(t testing.TB) *s3.Client {
+	t.Helper()
+	httpClient := s.httpClient()
+	t.Cleanup(httpClient.CloseIdleConnections)
+	return s.client(httpClient)
+}
+
+func (s *Server) client(httpClient *http.Client) *s3.Client {
+	return s3.New(s3.Options{
+		BaseEndpoint: &s.Endpoint,
+		UsePathStyle: true,
+		Region:       "us-east-1",
+		Credentials:  credentials.NewStaticCredentialsProvider(s.AccessKey, s.SecretKey, ""),
+		HTTPClient:   httpClient,
+		// The server's own wait for its disks shows as 503 after readiness.
+		RetryMaxAttempts: 5,
+		DisableLogOutputChecksumValidationSkipped: true,
+		RequestChecksumCalculation:                aws.RequestChecksumCalculationWhenRequired,
+		ResponseChecksumValidation:                aws.ResponseChecksumValidationWhenRequired,
+	})
+}
+
+// answersAs reports whether the server at the address is ours: another one
+// that took the port in between does not know the credentials.
+func (s *Server) answersAs(httpClient *http.Client) bool {
+	_, err := s.client(httpClient).ListBuckets(context.Background(), &s3.ListBucketsInput{})
+	return err == nil
+}
+
+func random(bytes int) string {
+	buffer := make([]byte, bytes)
+	rand.Read(buffer) // never fails, see crypto/rand
+	return hex.EncodeToString(buffer)
+}
