@@ -1,0 +1,182 @@
+package snapshot
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/mattn/go-sqlite3"
+)
+
+// A Level says how hard to compress.
+type Level string
+
+const (
+	LevelFastest Level = "fastest"
+	LevelDefault Level = "default"
+	LevelBetter  Level = "better"
+	LevelBest    Level = "best"
+)
+
+var levels = map[Level]zstd.EncoderLevel{
+	LevelFastest: zstd.SpeedFastest, LevelDefault: zstd.SpeedDefault,
+	LevelBetter: zstd.SpeedBetterCompression, LevelBest: zstd.SpeedBestCompression,
+}
+
+// ArchiveOptions says what WriteArchive writes.
+type ArchiveOptions struct {
+	ID       ID
+	Database string // the database's name
+	Tool     string // name and version of the program, for the manifest
+	Check    CheckLevel
+	Level    Level // LevelDefault if empty
+	// Progress is called with bytes of database written and to be written.
+	Progress func(done, total int64)
+}
+
+// MaxArchiveSize returns how large the copy's archive can become, in bytes.
+func (c *Copy) MaxArchiveSize() int64 { return MaxArchiveSize(c.Header.Size(), c.Header.PageSize) }
+
+// WriteArchive compresses the copy on all cores and writes the archive to w.
+// d is the copy's digest.
+func (c *Copy) WriteArchive(ctx context.Context, w io.Writer, d *Digest, o ArchiveOptions) (Manifest, error) {
+	if o.Level == "" {
+		o.Level = LevelDefault
+	}
+	sqlite, _, _ := sqlite3.Version()
+	m := Manifest{
+		Format: Format, ID: o.ID, Kind: KindFull, Database: o.Database, Created: c.TakenAt.Truncate(1e6),
+		Tool: o.Tool, SQLite: sqlite, Method: c.Method, Check: string(o.Check),
+		Size: c.Header.Size(), PageSize: c.Header.PageSize, PageCount: c.Header.PageCount, JournalMode: c.JournalMode,
+		UserVersion: c.Header.UserVersion, ApplicationID: c.Header.ApplicationID, Digest: d.root, Level: o.Level,
+	}
+	a := &archiveWriter{w: w, table: make([]byte, 0, len(d.contents)*tableEntry)}
+	err := a.writeFrames(ctx, c, d, o)
+	if err == nil {
+		err = a.writePages(d.leaves, m.PageCount)
+	}
+	if err == nil {
+		err = a.writeTail(&m)
+	}
+	if err != nil {
+		return m, fmt.Errorf("write the archive of %s: %w", c.source, err)
+	}
+	return m, nil
+}
+
+// archiveWriter collects what the end of an archive says of its beginning.
+type archiveWriter struct {
+	w       io.Writer
+	entries []seekEntry
+	table   []byte
+}
+
+func (a *archiveWriter) write(parts ...[]byte) error {
+	for _, p := range parts {
+		if _, err := a.w.Write(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeFrames compresses frame after frame. Each is independent of the
+// others, which is what lets writer and reader work on many at a time.
+func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o ArchiveOptions) error {
+	workers := runtime.GOMAXPROCS(0)
+	level, ok := levels[o.Level]
+	if !ok {
+		return fmt.Errorf("unknown level %q", o.Level)
+	}
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderCRC(true),
+		zstd.WithEncoderConcurrency(workers), zstd.WithWindowSize(FrameSize), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		return err
+	}
+	defer encoder.Close()
+	db, err := os.Open(c.path)
+	if err != nil {
+		return fileError("read the copy", err)
+	}
+	defer db.Close()
+
+	size := c.Header.Size()
+	raw := newBufferPool(workers, FrameSize)
+	packed := newBufferPool(2*workers, encoder.MaxEncodedSize(FrameSize))
+	type frame struct {
+		i    int
+		data []byte
+		hash sum
+	}
+	work := func(_ context.Context, i int) (frame, error) {
+		content := raw.get()[:frameLength(size, i)]
+		defer raw.put(content)
+		if _, err := db.ReadAt(content, int64(i)*FrameSize); err != nil {
+			return frame{}, fileError("read the copy", err)
+		}
+		data := encoder.EncodeAll(content, packed.get())
+		return frame{i, data, sha256.Sum256(data)}, nil
+	}
+	emit := func(f frame) error {
+		defer packed.put(f.data)
+		a.entries = append(a.entries, seekEntry{uint32(len(f.data)), uint32(frameLength(size, f.i))})
+		a.table = append(append(a.table, f.hash[:]...), d.contents[f.i][:]...)
+		if o.Progress != nil {
+			o.Progress(min(size, int64(f.i+1)*FrameSize), size)
+		}
+		return a.write(f.data)
+	}
+	return inOrder(ctx, frameCount(size), workers, work, emit)
+}
+
+// writePages writes the page digests, from the file that they were spooled to.
+func (a *archiveWriter) writePages(path string, pages int) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fileError("read page digests", err)
+	}
+	defer f.Close()
+	in := bufio.NewReaderSize(f, 1<<18)
+	for pages > 0 {
+		n := min(pages, maxPagesInFrame)
+		if err := a.skippable(tagPages, n*digestSize); err != nil {
+			return err
+		}
+		if _, err := io.CopyN(a.w, in, int64(n)*digestSize); err != nil {
+			return fileError("copy page digests", err)
+		}
+		pages -= n
+	}
+	return nil
+}
+
+// writeTail writes frame table, manifest and seek table, and completes m.
+func (a *archiveWriter) writeTail(m *Manifest) error {
+	table := append(skippableHeader(tagTable, len(a.table)), a.table...)
+	hash := sha256.Sum256(table)
+	m.FrameTable = hex.EncodeToString(hash[:])
+	a.entries = append(a.entries, seekEntry{uint32(len(table)), 0})
+	if err := a.write(table); err != nil {
+		return err
+	}
+	payload, err := m.encode()
+	if err != nil {
+		return err
+	}
+	if err := a.skippable(tagManifest, len(payload)); err != nil {
+		return err
+	}
+	return a.write(payload, appendSeekTable(nil, a.entries))
+}
+
+// skippable writes the header of a skippable frame and lists the frame.
+func (a *archiveWriter) skippable(tag string, payload int) error {
+	a.entries = append(a.entries, seekEntry{uint32(skippableHead + tagSize + payload), 0})
+	return a.write(skippableHeader(tag, payload))
+}

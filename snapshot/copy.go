@@ -1,0 +1,213 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Method is a way to copy a database.
+type Method string
+
+const (
+	// MethodBackup copies page for page with SQLite's online backup API.
+	MethodBackup Method = "backup"
+	// MethodVacuum lets VACUUM INTO write a compact copy: no free pages, less
+	// to ship, but more work, and other page digests at every run.
+	MethodVacuum Method = "vacuum"
+)
+
+// CopyOptions says how Take copies. The zero value is usable.
+type CopyOptions struct {
+	// TempDir holds the copy while it is needed; "" is os.TempDir.
+	TempDir string
+	// Method is MethodBackup if empty.
+	Method Method
+	// MaxRate limits the copy, in bytes a second; 0 is no limit. MethodVacuum
+	// knows no limit and refuses one.
+	MaxRate int64
+	// Wait is how long to wait for other connections' locks before ErrLocked;
+	// 0 is 30 seconds.
+	Wait time.Duration
+	// Progress is called now and then with bytes copied and to be copied.
+	Progress func(done, total int64)
+	// Log receives what is worth knowing; nil discards it.
+	Log *slog.Logger
+}
+
+// A Copy is a consistent copy of a database at one point in time, in a temp
+// file that only this process uses. Close removes it.
+type Copy struct {
+	// TakenAt is when the read transaction of the copy began.
+	TakenAt time.Time
+	// Method is how the copy was made.
+	Method Method
+	// JournalMode is the source's, as its header has it: "wal" or "delete".
+	JournalMode string
+	// Restarts counts how often the copy began anew because another
+	// connection had written. Always 0 for a WAL database.
+	Restarts int
+	// Held tells that a read transaction was held for the whole (last) copy.
+	Held bool
+	// Header is what the copy's own first page says.
+	Header Header
+
+	source string // for messages
+	path   string
+	dir    *tempDir
+}
+
+const (
+	stepSize    = 4 << 20 // bytes copied in one step, between two looks at ctx
+	maxRestarts = 5       // then a rollback-journal database is held
+	busySlice   = 100 * time.Millisecond
+)
+
+// Take copies the live database at path into a temp file, while applications
+// read and write it. A WAL database is copied under one read transaction: no
+// writer waits. A database with a rollback journal is copied in steps between
+// which writers may write; after a few restarts it is copied under one read
+// transaction, during which writers get SQLITE_BUSY.
+//
+// The database's content and settings are not changed. Errors wrap ErrSource,
+// ErrLocked or ErrNoRoom where one of them is the reason.
+func Take(ctx context.Context, path string, o CopyOptions) (_ *Copy, err error) {
+	if o.Wait == 0 {
+		o.Wait = 30 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Progress == nil {
+		o.Progress = func(int64, int64) {}
+	}
+	if o.Method == "" {
+		o.Method = MethodBackup
+	}
+	src, err := openSource(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+
+	var size, pageSize int64
+	err = retryLocked(ctx, o.Wait, func() (err error) {
+		if size, err = src.queryInt(ctx, "PRAGMA page_count"); err == nil {
+			pageSize, err = src.queryInt(ctx, "PRAGMA page_size")
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	size *= pageSize
+
+	dir, err := newTempDir(o.TempDir, size+size/pageSize*digestSize)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, dir.remove())
+		}
+	}()
+	c := &Copy{Method: o.Method, source: path, path: filepath.Join(dir.path, "copy.db"), dir: dir}
+	switch o.Method {
+	case MethodBackup:
+		err = c.backup(ctx, src, int(pageSize), o)
+	case MethodVacuum:
+		err = c.vacuum(ctx, src, size, o)
+	default:
+		err = fmt.Errorf("copy %s: unknown method %q", path, o.Method)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, c.readHeader()
+}
+
+// Close removes the copy.
+func (c *Copy) Close() error { return c.dir.remove() }
+
+// openSource opens a live database without changing it. A read-only open of a
+// clean WAL database would leave -wal and -shm files behind; a read-write open
+// of one with an unfolded WAL would fold it when it is the last to close.
+func openSource(path string) (*conn, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		var info os.FileInfo
+		if info, err = os.Stat(real); err == nil && !info.Mode().IsRegular() {
+			err = errors.New("not a regular file")
+		}
+	}
+	if err == nil {
+		err = unix.Faccessat(unix.AT_FDCWD, real, unix.R_OK, unix.AT_EACCESS)
+	}
+	if err != nil {
+		text := fmt.Sprintf("open database %s: %v", path, err)
+		var p *os.PathError
+		if errors.As(err, &p) {
+			text = fmt.Sprintf("open database %s: %v", path, p.Err)
+		}
+		return nil, &reasonError{text, ErrSource, err}
+	}
+	mode := "rw"
+	if _, err := os.Stat(real + "-wal"); err == nil {
+		mode = "ro"
+	}
+	return openConn(real, mode, busySlice, nil)
+}
+
+// retryLocked calls f until it does something else than fail with ErrLocked,
+// or wait is over. f itself waits a little for the lock.
+func retryLocked(ctx context.Context, wait time.Duration, f func() error) error {
+	deadline := time.Now().Add(wait)
+	for {
+		err := f()
+		if err == nil || !errors.Is(err, ErrLocked) {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%w (waited %s)", err, wait)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(busySlice):
+		}
+	}
+}
+
+// readHeader fills in what the finished copy says of itself.
+func (c *Copy) readHeader() error {
+	f, err := os.Open(c.path) // our own file: no connection of this process holds a lock on it
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	var page [headerSize]byte
+	if _, err := f.ReadAt(page[:], 0); err != nil {
+		return fmt.Errorf("read the copy of %s: %w", c.source, err)
+	}
+	c.Header, err = ParseHeader(page[:])
+	if err != nil {
+		return fmt.Errorf("read the copy of %s: %w", c.source, err)
+	}
+	if c.Header.Size() != info.Size() {
+		return fmt.Errorf("copy of %s has %d bytes, its header says %d", c.source, info.Size(), c.Header.Size())
+	}
+	if c.JournalMode == "" {
+		c.JournalMode = c.Header.JournalMode()
+	}
+	return nil
+}

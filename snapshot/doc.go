@@ -1,0 +1,44 @@
+// Package snapshot makes snapshots of live SQLite databases: a hot copy in a
+// temp file, its check, and the archive, a .db.zst file that holds the whole
+// database at one point in time. It knows no network.
+//
+// # Archive, format 1
+//
+// An archive is a zstd stream that the stock tool decodes to the database:
+//
+//	zstd frame 0 .. n-1    each exactly 4 MiB of database (the last is shorter)
+//	skippable frame(s)     "LBpd": page digests, 16 bytes a page, in page order
+//	skippable frame        "LBft": frame table, 64 bytes a frame
+//	skippable frame        "LBmf": manifest, JSON with its SHA-256 in front
+//	skippable frame        seek table of the zstd seekable format
+//
+// Each data frame has its content size and checksum in its header. Lifeboat's
+// own skippable frames have the magic number 0x184D2A5B (little-endian, as in
+// RFC 8878), their length in four bytes, and a payload that begins with the
+// four letters above. The seek table is the one of
+// https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md
+// without checksums; it lists every frame before itself, skippable ones with a
+// decompressed size of 0.
+//
+// Page digests follow the data directly, the frame table stands directly before
+// the manifest. A reader skips other skippable frames between these two.
+//
+// An entry of the frame table is the SHA-256 of the frame's compressed bytes
+// and the frame's content digest. The manifest has the SHA-256 of the frame
+// table's frame.
+//
+// # Digests
+//
+// The digest identifies a database's content, however it was compressed:
+//
+//	page digest            first 16 bytes of SHA-256(page)
+//	frame's content digest SHA-256(page digests of the frame)
+//	digest                 SHA-256(page size, page count, content digests)
+//
+// with page size and page count as four bytes each, big-endian. It is written
+// "lb1:" and 64 hex digits.
+//
+// So every byte of an archive is vouched for: the manifest by its own SHA-256,
+// the frame table by the manifest, data frames and page digests by the frame
+// table, and the seek table by all of them having to be where it says.
+package snapshot

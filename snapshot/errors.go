@@ -1,0 +1,82 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// The reasons that a caller may want to tell apart. Every error of this
+// package that has one of them wraps it.
+var (
+	// ErrSource: the database is missing, unreadable, not a SQLite database
+	// (or an encrypted one), corrupt, or failed its check.
+	ErrSource = errors.New("the source database is not usable")
+	// ErrLocked: other connections kept the database locked for as long as
+	// the caller was willing to wait.
+	ErrLocked = errors.New("the database stayed locked")
+	// ErrNoRoom: a disk is full, or would have become so.
+	ErrNoRoom = errors.New("no room")
+	// ErrDamaged: an archive is not what its writer wrote.
+	ErrDamaged = errors.New("snapshot damaged")
+	// ErrNewerFormat: an archive was written by a later version of Lifeboat.
+	ErrNewerFormat = errors.New("snapshot has a newer format")
+)
+
+// reasonError says what happened in full and wraps both its reason and its
+// cause, so that neither is printed twice.
+type reasonError struct {
+	text   string
+	reason error
+	cause  error
+}
+
+func (e *reasonError) Error() string   { return e.text }
+func (e *reasonError) Unwrap() []error { return []error{e.reason, e.cause} }
+
+// sqliteError says what SQLite was asked to do on which file and gives the
+// error its reason.
+func sqliteError(what, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var code sqlite3.ErrNo
+	var e sqlite3.Error
+	if errors.As(err, &e) {
+		code = e.Code
+	}
+	text := fmt.Sprintf("%s %s: %v", what, path, err)
+	switch code {
+	case sqlite3.ErrBusy, sqlite3.ErrLocked:
+		return &reasonError{text, ErrLocked, err}
+	case sqlite3.ErrNotADB:
+		return &reasonError{fmt.Sprintf("%s %s: not a SQLite database, or an encrypted one", what, path), ErrSource, err}
+	case sqlite3.ErrCorrupt:
+		return &reasonError{fmt.Sprintf("%s %s: the database is corrupt: %v", what, path, err), ErrSource, err}
+	case sqlite3.ErrCantOpen, sqlite3.ErrPerm, sqlite3.ErrAuth:
+		return &reasonError{text, ErrSource, err}
+	case sqlite3.ErrReadonly:
+		return &reasonError{text + " (a WAL database needs to be readable and its directory writable, for its -shm file)", ErrSource, err}
+	case sqlite3.ErrFull:
+		return &reasonError{text, ErrNoRoom, err}
+	}
+	return fileError(what+" "+path, err)
+}
+
+// fileError says what was done on a file, with the reason if the disk is full.
+func fileError(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%s: %w", what, err)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+		return &reasonError{err.Error(), ErrNoRoom, err}
+	}
+	return err
+}
+
+func damaged(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrDamaged}, args...)...)
+}

@@ -1,0 +1,201 @@
+package snapshot
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"io"
+	"runtime"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// rangeSize is how much is read at once, in bytes, unless one frame is larger.
+const rangeSize = 8 << 20
+
+// ExtractOptions says how Extract and Stream work.
+type ExtractOptions struct {
+	// Workers is how many ranges are fetched and decoded at a time; 0 is one
+	// more than there are cores, because fetching waits for the network.
+	Workers int
+	// Digests has the content digests computed anew and compared too. Each
+	// frame's bytes are compared with their SHA-256 in any case.
+	Digests bool
+	// Progress is called with bytes of database written and to be written.
+	Progress func(done, total int64)
+}
+
+// Extract writes the database to w, many frames at a time, and verifies all
+// of the archive. If it returns an error, w has got rubbish.
+func (a *Archive) Extract(ctx context.Context, w io.WriterAt, o ExtractOptions) error {
+	return a.extract(ctx, o, func(i int, content []byte) error {
+		_, err := w.WriteAt(content, int64(i)*FrameSize)
+		return fileError("write the database", err)
+	}, nil)
+}
+
+// Stream is Extract for a w that must be written in order. What it has written
+// before an error is verified, but not the whole database.
+func (a *Archive) Stream(ctx context.Context, w io.Writer, o ExtractOptions) error {
+	return a.extract(ctx, o, nil, func(content []byte) error {
+		_, err := w.Write(content)
+		return fileError("write the database", err)
+	})
+}
+
+// extract reads, verifies and decodes all frames. place gets each from the
+// goroutine that decoded it; inTurn gets them one after the other, for which
+// they have to be kept, so it reads shorter ranges.
+func (a *Archive) extract(ctx context.Context, o ExtractOptions, place func(i int, content []byte) error, inTurn func(content []byte) error) error {
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0) + 1
+	}
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(o.Workers), zstd.WithDecoderMaxMemory(FrameSize), zstd.WithDecoderMaxWindow(FrameSize))
+	if err != nil {
+		return err
+	}
+	defer decoder.Close()
+	if err := a.verifyPages(ctx); err != nil {
+		return err
+	}
+	spans := splitSpans(a.data, rangeSize)
+	if inTurn != nil {
+		spans = splitSpans(a.data, 1)
+	}
+	packed := newBufferPool(o.Workers, rangeSize)
+	contents := newBufferPool(2*o.Workers, FrameSize)
+	work := func(ctx context.Context, s int) (last []byte, err error) {
+		frames := a.data[spans[s].first:spans[s].end]
+		buf, err := a.readRange(packed.get(), frames)
+		defer packed.put(buf)
+		if err != nil {
+			return nil, err
+		}
+		for i, f := range frames {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			contents.put(last)
+			frame := buf[f.offset-frames[0].offset:][:f.length]
+			if last, err = a.decode(decoder, contents.get(), frame, spans[s].first+i, o.Digests); err != nil {
+				return nil, err
+			}
+			if place != nil {
+				if err := place(spans[s].first+i, last); err != nil {
+					return nil, err
+				}
+			}
+		}
+		return last, nil
+	}
+	turn := 0
+	emit := func(last []byte) error {
+		defer contents.put(last)
+		if inTurn != nil {
+			if err := inTurn(last); err != nil {
+				return err
+			}
+		}
+		if o.Progress != nil {
+			o.Progress(min(int64(spans[turn].end)*FrameSize, a.manifest.Size), a.manifest.Size)
+		}
+		turn++
+		return nil
+	}
+	return inOrder(ctx, len(spans), o.Workers, work, emit)
+}
+
+// readRange reads consecutive frames in one go.
+func (a *Archive) readRange(buf []byte, frames []frame) ([]byte, error) {
+	length := 0
+	for _, f := range frames {
+		length += f.length
+	}
+	if cap(buf) < length {
+		buf = make([]byte, 0, length)
+	}
+	buf = buf[:length]
+	return buf, readAt(a.r, buf, frames[0].offset)
+}
+
+// decode verifies and decodes the data frame i.
+func (a *Archive) decode(decoder *zstd.Decoder, dst, packed []byte, i int, digests bool) ([]byte, error) {
+	f := a.data[i]
+	if sha256.Sum256(packed) != f.hash {
+		return nil, damaged("frame %d does not match its checksum", i)
+	}
+	var header zstd.Header
+	if err := header.Decode(packed); err != nil || header.Skippable || !header.HasFCS || header.FrameContentSize != uint64(f.content) {
+		return nil, damaged("frame %d has a wrong header", i)
+	}
+	content, err := decoder.DecodeAll(packed, dst)
+	if err != nil {
+		return nil, damaged("frame %d: %v", i, err)
+	}
+	if len(content) != f.content {
+		return nil, damaged("frame %d decodes to %d bytes instead of %d", i, len(content), f.content)
+	}
+	if digests {
+		pages := pageDigests(nil, content, a.manifest.PageSize)
+		if sha256.Sum256(pages) != f.contentDigest {
+			return nil, damaged("frame %d does not match its content digest", i)
+		}
+	}
+	return content, nil
+}
+
+// verifyPages compares the page digests with the content digests above them.
+func (a *Archive) verifyPages(ctx context.Context) error {
+	perFrame := FrameSize / a.manifest.PageSize * digestSize
+	next := 0 // data frame
+	for _, f := range a.pages {
+		r := io.NewSectionReader(a.r, f.offset, int64(f.length))
+		head := make([]byte, skippableHead+tagSize)
+		if err := readFull(r, head); err != nil {
+			return err
+		}
+		left := f.length - len(head)
+		if !bytes.Equal(head, skippableHeader(tagPages, left)) {
+			return damaged("page digests have a wrong header")
+		}
+		buf := make([]byte, min(left, 4<<20/perFrame*perFrame+perFrame))
+		for left > 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			chunk := buf[:min(left, len(buf))]
+			if err := readFull(r, chunk); err != nil {
+				return err
+			}
+			left -= len(chunk)
+			for len(chunk) > 0 {
+				n := min(len(chunk), perFrame)
+				if next >= len(a.data) || sha256.Sum256(chunk[:n]) != a.data[next].contentDigest {
+					return damaged("page digests of frame %d do not match its content digest", next)
+				}
+				next++
+				chunk = chunk[n:]
+			}
+		}
+	}
+	return nil
+}
+
+// span is a run of data frames that is read at once.
+type span struct{ first, end int }
+
+// splitSpans cuts the frames into spans of up to size bytes, but at least one
+// frame each.
+func splitSpans(frames []frame, size int) []span {
+	var spans []span
+	length := 0
+	for i, f := range frames {
+		if i == 0 || length+f.length > size {
+			spans = append(spans, span{i, i})
+			length = 0
+		}
+		spans[len(spans)-1].end = i + 1
+		length += f.length
+	}
+	return spans
+}

@@ -1,0 +1,109 @@
+package snapshot
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Format is the archive format that this package writes, and the newest that
+// it reads.
+const Format = 1
+
+// KindFull is the only kind of snapshot so far: the whole database.
+const KindFull = "full"
+
+const maxManifest = 16 << 10 // bytes of JSON
+
+// A Manifest says what an archive holds. Readers ignore fields that they do
+// not know and refuse a newer Format.
+type Manifest struct {
+	Format        int       `json:"format"`
+	ID            ID        `json:"id"`
+	Kind          string    `json:"kind"`
+	Database      string    `json:"database"`
+	Created       time.Time `json:"created"` // when the read transaction began
+	Tool          string    `json:"tool"`    // name and version of the writer
+	SQLite        string    `json:"sqlite"`  // version
+	Method        Method    `json:"method"`
+	Check         string    `json:"check"` // the check that the copy has passed
+	Size          int64     `json:"size"`  // of the database, bytes
+	PageSize      int       `json:"page_size"`
+	PageCount     int       `json:"page_count"`
+	JournalMode   string    `json:"journal_mode"` // of the source: "wal" or "delete"
+	UserVersion   int32     `json:"user_version"`
+	ApplicationID int32     `json:"application_id"`
+	Digest        string    `json:"digest"`
+	Level         Level     `json:"level"`
+	FrameTable    string    `json:"frame_table"` // SHA-256 of the frame table's frame, hex
+}
+
+// encode returns the payload of the manifest's frame behind its tag.
+func (m *Manifest) encode() ([]byte, error) {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxManifest {
+		return nil, fmt.Errorf("manifest of %s has %d bytes, more than %d", m.ID, len(text), maxManifest)
+	}
+	own := sha256.Sum256(text)
+	return append(own[:], text...), nil
+}
+
+// decodeManifest is the reverse of encode, and checks what can be checked
+// without the rest of the archive.
+func decodeManifest(payload []byte) (Manifest, error) {
+	var m Manifest
+	if len(payload) < sha256.Size || len(payload) > sha256.Size+maxManifest {
+		return m, damaged("manifest has %d bytes", len(payload))
+	}
+	text := payload[sha256.Size:]
+	if own := sha256.Sum256(text); !bytes.Equal(own[:], payload[:sha256.Size]) {
+		return m, damaged("manifest does not match its checksum")
+	}
+	var version struct{ Format int }
+	if err := json.Unmarshal(text, &version); err != nil {
+		return m, damaged("manifest: %v", err)
+	}
+	if version.Format > Format {
+		return m, fmt.Errorf("%w: format %d, this version of Lifeboat reads up to format %d", ErrNewerFormat, version.Format, Format)
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return m, damaged("manifest: %v", err)
+	}
+	return m, m.validate()
+}
+
+func (m *Manifest) validate() error {
+	if m.Format < 1 {
+		return damaged("manifest has format %d", m.Format)
+	}
+	if m.Kind != KindFull {
+		return damaged("manifest has an unknown kind %q", m.Kind)
+	}
+	if _, err := ParseID(string(m.ID)); err != nil {
+		return damaged("manifest: %v", err)
+	}
+	if !validPageSize(m.PageSize) || m.PageCount < 1 || int64(m.PageCount) > 1<<32 ||
+		m.Size != int64(m.PageSize)*int64(m.PageCount) {
+		return damaged("manifest says %d pages of %d bytes are %d bytes", m.PageCount, m.PageSize, m.Size)
+	}
+	digest, found := strings.CutPrefix(m.Digest, digestPrefix)
+	if !found || !isSum(digest) {
+		return damaged("manifest has no valid digest")
+	}
+	if !isSum(m.FrameTable) {
+		return damaged("manifest has no valid checksum of the frame table")
+	}
+	return nil
+}
+
+func isSum(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == sha256.Size
+}

@@ -1,0 +1,216 @@
+package snapshot
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+	"golang.org/x/time/rate"
+)
+
+// backup copies src page for page with the online backup API.
+func (c *Copy) backup(ctx context.Context, src *conn, pageSize int, o CopyOptions) (err error) {
+	dst, err := c.openCopy()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dst.Close()) }()
+
+	mode, err := src.query(ctx, "PRAGMA journal_mode")
+	if err != nil {
+		return err
+	}
+	if len(mode) == 1 && mode[0] == "wal" {
+		if err := c.hold(ctx, src, o.Wait); err != nil {
+			return err
+		}
+	}
+	b, err := dst.Backup("main", src.SQLiteConn, "main")
+	if err != nil {
+		return sqliteError("copy", c.source, err)
+	}
+	err = c.step(ctx, src, b, pageSize, o)
+	if finish := b.Finish(); err == nil && finish != nil {
+		err = sqliteError("finish the copy of", c.source, finish)
+	}
+	return err
+}
+
+// openCopy opens the still empty temp file. The copy is private and gone
+// after a crash, so nothing in it needs a journal or a sync.
+func (c *Copy) openCopy() (*conn, error) {
+	if err := os.WriteFile(c.path, nil, 0o600); err != nil {
+		return nil, fileError("create the copy", err)
+	}
+	return openConn(c.path, "rw", 0, url.Values{
+		"_journal_mode": {"OFF"}, "_synchronous": {"OFF"}, "_locking_mode": {"EXCLUSIVE"}, "_cache_size": {"-4096"},
+	})
+}
+
+// hold opens a read transaction on the source that lasts until the source is
+// closed: what is copied from here on is the database of this moment.
+func (c *Copy) hold(ctx context.Context, src *conn, wait time.Duration) error {
+	if err := src.exec(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	err := retryLocked(ctx, wait, func() error {
+		_, err := src.query(ctx, "SELECT 1 FROM sqlite_schema LIMIT 1")
+		return err
+	})
+	c.Held, c.TakenAt = true, time.Now().UTC()
+	return err
+}
+
+// step runs the backup to its end. SQLite's step says nothing when it met a
+// lock or began anew, so both are read from the number of pages copied: with
+// steps of two sizes in turn, an unchanged number can only mean a lock, and
+// exactly one step's worth, after more than that, only a restart.
+func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, pageSize int, o CopyOptions) error {
+	pages := max(stepSize/pageSize, 2)
+	limit := rate.NewLimiter(rate.Inf, 0)
+	if o.MaxRate > 0 {
+		pages = int(min(int64(pages), max(o.MaxRate/10/int64(pageSize), 2))) // ten looks a second
+		limit = rate.NewLimiter(rate.Limit(o.MaxRate), (pages+1)*pageSize)
+	}
+	room := newRoomWatch(src.path, c.dir.path)
+	copied, locked := 0, time.Time{}
+	for odd := 0; ; odd ^= 1 {
+		if err := limit.WaitN(ctx, min(limit.Burst(), (pages+odd)*pageSize)); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if copied == 0 && !c.Held {
+			c.TakenAt = time.Now().UTC()
+		}
+		began := time.Now()
+		done, err := b.Step(pages + odd)
+		if err != nil {
+			return sqliteError("copy", c.source, err)
+		}
+		total := b.PageCount()
+		before := copied
+		copied = total - b.Remaining()
+		switch {
+		case done:
+			o.Progress(int64(total)*int64(pageSize), int64(total)*int64(pageSize))
+			return nil
+		case copied == before:
+			if locked.IsZero() {
+				locked = began
+			}
+			if time.Since(locked) > o.Wait {
+				return &reasonError{fmt.Sprintf("copy %s: another connection kept it locked for %s", c.source, o.Wait), ErrLocked, nil}
+			}
+			continue
+		case before > 0 && copied <= pages+odd:
+			c.Restarts++
+			c.TakenAt = began.UTC()
+			o.Log.Debug("copy restarted: another connection wrote", "database", c.source, "restarts", c.Restarts)
+			if c.Restarts >= maxRestarts && !c.Held {
+				o.Log.Info("copy goes on under a held read: writers wait until it is done", "database", c.source, "restarts", c.Restarts)
+				if err := c.hold(ctx, src, o.Wait); err != nil {
+					return err
+				}
+			}
+		}
+		locked = time.Time{}
+		o.Progress(int64(copied)*int64(pageSize), int64(total)*int64(pageSize))
+		if err := room.check(c.Held); err != nil {
+			return err
+		}
+	}
+}
+
+// vacuum lets SQLite write a compact copy. It is one statement: progress is
+// seen from the size of the file, cancellation interrupts it.
+func (c *Copy) vacuum(ctx context.Context, src *conn, size int64, o CopyOptions) error {
+	if o.MaxRate > 0 {
+		return fmt.Errorf("copy %s: method vacuum cannot be limited to a rate", c.source)
+	}
+	// Transactions and VACUUM exclude each other, so the moment of the copy is
+	// the start of the statement, as closely as it can be known.
+	mode, err := src.query(ctx, "PRAGMA journal_mode")
+	if err != nil {
+		return err
+	}
+	c.JournalMode = "delete"
+	if len(mode) == 1 && mode[0] == "wal" {
+		c.JournalMode = "wal"
+	}
+	if err := os.WriteFile(c.path, nil, 0o600); err != nil {
+		return fileError("create the copy", err)
+	}
+	uri, err := URI(c.path, nil)
+	if err != nil {
+		return err
+	}
+	stop := everySecond(func() {
+		if info, err := os.Stat(c.path); err == nil {
+			o.Progress(min(info.Size(), size), size)
+		}
+	})
+	defer stop()
+	return retryLocked(ctx, o.Wait, func() error {
+		c.TakenAt, c.Held = time.Now().UTC(), true
+		return src.exec(ctx, "VACUUM INTO ?", driver.NamedValue{Ordinal: 1, Value: uri})
+	})
+}
+
+// everySecond calls f once a second until the returned function has returned.
+func everySecond(f func()) (stop func()) {
+	quit, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				f()
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func() { close(quit); <-gone }
+}
+
+// A roomWatch looks after the source's volume: while a read transaction is
+// held, the WAL cannot be reset and grows with every write.
+type roomWatch struct {
+	dir   string
+	start uint64 // bytes free at first
+	last  time.Time
+}
+
+const roomFloor = 256 << 20
+
+func newRoomWatch(source, temp string) *roomWatch {
+	w := &roomWatch{dir: filepath.Dir(source), last: time.Now()}
+	if sameDevice(w.dir, temp) {
+		return w // the copy itself takes the room there, and was checked before
+	}
+	w.start, _ = freeSpace(w.dir)
+	return w
+}
+
+// check fails when little is left of what was free at first.
+func (w *roomWatch) check(held bool) error {
+	if !held || w.start == 0 || time.Since(w.last) < time.Second {
+		return nil
+	}
+	w.last = time.Now()
+	free, err := freeSpace(w.dir)
+	if err == nil && free < w.start/4 && free < roomFloor {
+		return &reasonError{fmt.Sprintf("stop copying: the database's volume %s has only %d MiB left while its WAL grows", w.dir, free>>20), ErrNoRoom, nil}
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A tempDir is a directory (0700) of one run. A lock in it lives as long as
+// the process, so that a later run can tell what a killed one left behind.
+type tempDir struct {
+	path string
+	lock *os.File
+}
+
+const tempPrefix = "lifeboat-backup-"
+
+// newTempDir makes one under parent, after sweeping what killed runs left and
+// making sure that need bytes are free.
+func newTempDir(parent string, need int64) (_ *tempDir, err error) {
+	if parent == "" {
+		parent = os.TempDir()
+	}
+	sweep(parent)
+	free, err := freeSpace(parent)
+	if err != nil {
+		return nil, fmt.Errorf("look at the temp directory %s: %w", parent, err)
+	}
+	if need += 1 << 20; free < uint64(need) {
+		return nil, &reasonError{fmt.Sprintf("the copy needs %d MiB in the temp directory %s, which has %d MiB free", need>>20, parent, free>>20), ErrNoRoom, nil}
+	}
+	path, err := os.MkdirTemp(parent, tempPrefix+"*")
+	if err != nil {
+		return nil, fileError("make a temp directory", err)
+	}
+	d := &tempDir{path: path}
+	// The lock gets its name only once it is held, or a sweeper could take it.
+	fresh := filepath.Join(path, "lock.new")
+	d.lock, err = os.OpenFile(fresh, os.O_CREATE|os.O_RDWR|os.O_EXCL, 0o600)
+	if err == nil {
+		err = unix.Flock(int(d.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err == nil {
+		err = os.Rename(fresh, filepath.Join(path, "lock"))
+	}
+	if err != nil {
+		return nil, errors.Join(fileError("lock the temp directory", err), d.remove())
+	}
+	return d, nil
+}
+
+func (d *tempDir) remove() error {
+	err := os.RemoveAll(d.path)
+	if d.lock != nil {
+		d.lock.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("remove the temp directory: %w", err)
+	}
+	return nil
+}
+
+// sweep removes what killed runs of this user left in parent. What cannot be
+// removed is left alone: it is not this run's task.
+func sweep(parent string) {
+	entries, _ := os.ReadDir(parent)
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), tempPrefix) {
+			continue
+		}
+		path := filepath.Join(parent, entry.Name())
+		f, err := os.OpenFile(filepath.Join(path, "lock"), os.O_RDWR|unix.O_NOFOLLOW, 0)
+		if err != nil {
+			continue
+		}
+		var info unix.Stat_t
+		if unix.Fstat(int(f.Fd()), &info) == nil && int(info.Uid) == os.Geteuid() &&
+			unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+			os.RemoveAll(path)
+		}
+		f.Close()
+	}
+}
+
+// freeSpace returns the bytes that this user may still write where path is.
+func freeSpace(path string) (uint64, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(path, &s); err != nil {
+		return 0, err
+	}
+	return s.Bavail * uint64(s.Bsize), nil
+}
+
+func sameDevice(a, b string) bool {
+	var x, y unix.Stat_t
+	return unix.Stat(a, &x) == nil && unix.Stat(b, &y) == nil && x.Dev == y.Dev
+}

@@ -1,0 +1,100 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"time"
+)
+
+// The errors that a caller may want to tell apart. Every error of a Bucket
+// that has one of these reasons wraps it; the text says what was tried on what.
+var (
+	// ErrNotFound: no such object (or no such version of it).
+	ErrNotFound = errors.New("no such object")
+	// ErrExists: Put found an object of that name and left it alone.
+	ErrExists = errors.New("object exists already")
+	// ErrChanged: the object is no longer the one that was listed.
+	ErrChanged = errors.New("object changed while it was read")
+	// ErrRefused: the store answered and said no: credentials, permission, no
+	// such bucket, quota, clock. Trying again will not help.
+	ErrRefused = errors.New("the store refused")
+	// ErrUnreachable: the store did not answer, or answered with failures, for
+	// as long as retries were allowed.
+	ErrUnreachable = errors.New("the store is unreachable or failing")
+	// ErrNoTags: the store does not know object tags.
+	ErrNoTags = errors.New("the store has no object tags")
+)
+
+// An Object is what a listing tells about one object of a series.
+type Object struct {
+	// Name is the key without the prefix of the bucket URL.
+	Name string
+	// Size in bytes.
+	Size int64
+	// ETag as the store gives it, without the quotes around it.
+	ETag string
+	// Modified is the store's own time of the upload (S3: Last-Modified).
+	Modified time.Time
+	// Version is the version ID where it was asked for, else "".
+	Version string
+	// Expiration is what the store said with Put about when one of the
+	// bucket's rules will take the object (S3: x-amz-expiration), else "".
+	Expiration string
+}
+
+// Tags are an object's tags. Setting them always replaces the whole set.
+type Tags map[string]string
+
+// PutOptions says how to store one object.
+type PutOptions struct {
+	// MaxSize is the largest number of bytes that the content can have. It
+	// decides the part size: S3 takes at most 10,000 parts.
+	MaxSize int64
+	Tags    Tags
+}
+
+// A Blob reads ranges of one object. A ReadAt that returns less than asked
+// returns an error, as io.ReaderAt demands. Any number of goroutines may call
+// it at once.
+type Blob interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// A Bucket holds one series: the snapshots of one database, and nothing else
+// that matters, under one bucket URL. All methods may be called concurrently.
+type Bucket interface {
+	// URL returns the bucket URL.
+	URL() URL
+
+	// Put stores what write produces as one new object, visible whole or not
+	// at all, and returns it. If write returns an error, nothing becomes
+	// visible, what was sent is taken back (also when ctx is done), and the
+	// error is returned. An object of that name is never replaced: ErrExists.
+	Put(ctx context.Context, name string, options PutOptions, write func(io.Writer) error) (Object, error)
+
+	// List yields the objects directly under the prefix whose names sort
+	// after the given one ("" for all), in ascending order of name. What is
+	// deeper, or not a regular object, is left out.
+	List(ctx context.Context, after string) iter.Seq2[Object, error]
+
+	// Open opens an object for ranged reads: exactly that one, by its ETag.
+	// Reads after ctx is done fail.
+	Open(ctx context.Context, object Object) (Blob, error)
+
+	// Tags returns the object's tags: an empty set if it has none.
+	Tags(ctx context.Context, object Object) (Tags, error)
+
+	// SetTags replaces the object's tags.
+	SetTags(ctx context.Context, object Object, tags Tags) error
+
+	// Delete removes the object (on a versioned bucket, without a Version in
+	// it: puts a delete marker on it). Deleting what is not there is no error.
+	Delete(ctx context.Context, object Object) error
+
+	// ClockOffset returns how far the store's clock, as last seen in an
+	// answer, is ahead of this machine's. Zero if nothing has been seen yet.
+	ClockOffset() time.Duration
+}
