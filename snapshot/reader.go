@@ -62,8 +62,8 @@ func OpenArchive(ctx context.Context, r io.ReaderAt, size int64, id ID) (*Archiv
 		return nil, err
 	}
 	last := frames[len(frames)-1]
-	if last.length > skippableHead+tagSize+sha256.Size+maxManifest {
-		return nil, damaged("manifest is too long")
+	if last.content != 0 || last.length > skippableHead+tagSize+sha256.Size+maxManifest {
+		return nil, damaged("no manifest before the seek table")
 	}
 	if tail, start, err = extendTail(r, size, tail, start, last.offset); err != nil {
 		return nil, err

@@ -1,0 +1,226 @@
+package snapshot
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// makeDB makes a database of about mib MiB with one row of random bytes a
+// page or so, after running the given pragmas.
+func makeDB(t testing.TB, mib int, pragmas ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "app.db")
+	sql := ""
+	for _, p := range pragmas {
+		sql += "PRAGMA " + p + ";"
+	}
+	sql += fmt.Sprintf(`CREATE TABLE t (id INTEGER PRIMARY KEY, a, b);
+		INSERT INTO t (a, b) SELECT hex(randomblob(300)), randomblob(700) FROM generate_series(1, %d);`, mib*750)
+	runSQL(t, path, sql)
+	return path
+}
+
+func runSQL(t testing.TB, path, sql string) string {
+	t.Helper()
+	out, err := exec.Command("sqlite3", path, sql).CombinedOutput()
+	if err != nil {
+		t.Fatalf("sqlite3 %s: %v\n%s", sql, err, out)
+	}
+	return string(bytes.TrimSpace(out))
+}
+
+func take(t testing.TB, path string, o CopyOptions) *Copy {
+	t.Helper()
+	if o.TempDir == "" {
+		o.TempDir = t.TempDir()
+	}
+	c, err := Take(t.Context(), path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func archive(t testing.TB, c *Copy, o ArchiveOptions) ([]byte, Manifest) {
+	t.Helper()
+	d, err := c.Digest(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.ID == "" {
+		o.ID = NewID(c.TakenAt)
+	}
+	var b bytes.Buffer
+	m, err := c.WriteArchive(t.Context(), &b, d, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if int64(b.Len()) > c.MaxArchiveSize() {
+		t.Errorf("archive has %d bytes, MaxArchiveSize said %d", b.Len(), c.MaxArchiveSize())
+	}
+	return b.Bytes(), m
+}
+
+// memory is an io.WriterAt into a byte slice of fixed size.
+type memory []byte
+
+func (m memory) WriteAt(p []byte, off int64) (int, error) { return copy(m[off:], p), nil }
+
+func extract(ctx context.Context, b []byte) ([]byte, error) {
+	a, err := OpenArchive(ctx, bytes.NewReader(b), int64(len(b)), "")
+	if err != nil {
+		return nil, err
+	}
+	out := make(memory, a.Manifest().Size)
+	return out, a.Extract(ctx, out, ExtractOptions{})
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		mib     int
+		pragmas []string
+	}{
+		{"one page", 0, nil},
+		{"wal", 9, []string{"journal_mode=wal"}},
+		{"page size 512", 5, []string{"page_size=512"}},
+		{"page size 64 KiB, one frame exactly or more", 9, []string{"page_size=65536", "user_version=-7", "application_id=252006674"}},
+	} {
+		for _, level := range []Level{LevelFastest, LevelDefault, LevelBetter, LevelBest} {
+			t.Run(test.name+"/"+string(level), func(t *testing.T) {
+				path := makeDB(t, test.mib, test.pragmas...)
+				c := take(t, path, CopyOptions{})
+				copied, err := os.ReadFile(c.path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b, m := archive(t, c, ArchiveOptions{Level: level, Database: "app.db"})
+				got, err := extract(t.Context(), b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got, copied) {
+					t.Error("extracted database differs from the copy")
+				}
+				a, err := OpenArchive(t.Context(), bytes.NewReader(b), int64(len(b)), m.ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if a.Manifest() != m {
+					t.Errorf("manifest read: %+v, written: %+v", a.Manifest(), m)
+				}
+				var stream bytes.Buffer
+				if err := a.Stream(t.Context(), &stream, ExtractOptions{Digests: true}); err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(stream.Bytes(), copied) {
+					t.Error("streamed database differs from the copy")
+				}
+				if out := zstdTool(t, b, "-d"); !bytes.Equal(out, copied) {
+					t.Error("the stock zstd tool decodes something else than the copy")
+				}
+				zstdTool(t, b, "-t")
+			})
+		}
+	}
+}
+
+func zstdTool(t *testing.T, in []byte, args ...string) []byte {
+	t.Helper()
+	cmd := exec.Command("zstd", append(args, "-q", "-c")...)
+	cmd.Stdin = bytes.NewReader(in)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("zstd: %v", err)
+	}
+	return out
+}
+
+func TestDigestDependsOnContentAlone(t *testing.T) {
+	path := makeDB(t, 6, "journal_mode=wal")
+	digest := func() string {
+		d, err := take(t, path, CopyOptions{}).Digest(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.String()
+	}
+	first := digest()
+	if again := digest(); again != first {
+		t.Errorf("digest of the unchanged database: %s, then %s", first, again)
+	}
+	runSQL(t, path, "PRAGMA wal_checkpoint(TRUNCATE)")
+	if again := digest(); again != first {
+		t.Errorf("digest after a checkpoint: %s, before %s", again, first)
+	}
+	runSQL(t, path, "UPDATE t SET a = 'x' WHERE id = 17")
+	if again := digest(); again == first {
+		t.Error("digest is the same after a change")
+	}
+}
+
+// The expected values were computed by another program (Python's hashlib), so
+// that a change of the format cannot pass unnoticed.
+func TestDigestIsFixed(t *testing.T) {
+	page := bytes.Repeat([]byte{7}, 512)
+	digests := pageDigests(nil, append(append([]byte{}, page...), make([]byte, 512)...), 512)
+	const pages = "15933044960fd23a7daaac9ce51355f1076a27c79e5ace2a3d47f9dd2e83e4ff"
+	if got := hex.EncodeToString(digests); got != pages {
+		t.Errorf("page digests: got %s, want %s", got, pages)
+	}
+	got := databaseDigest(512, 2, []sum{{1}, {2}})
+	const want = "lb1:9fb493dd30cbf53a703a60b9b6944cd1ae18b8c77dca21ba245ea6c21acaf4b0"
+	if got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// Whatever byte is changed and wherever the archive is cut: it is refused.
+func TestDamage(t *testing.T) {
+	path := makeDB(t, 0)
+	b, _ := archive(t, take(t, path, CopyOptions{}), ArchiveOptions{Database: "app.db"})
+	if _, err := extract(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	check := func(what string, changed []byte) {
+		if _, err := extract(t.Context(), changed); !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrNewerFormat) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for i := range b {
+		changed := bytes.Clone(b)
+		for _, flip := range []byte{0x01, 0x80, 0xff} {
+			changed[i] = b[i] ^ flip
+			check(fmt.Sprintf("byte %d of %d flipped by %#x", i, len(b), flip), changed)
+		}
+	}
+	for n := range b {
+		check(fmt.Sprintf("cut to %d of %d bytes", n, len(b)), b[:n])
+		check(fmt.Sprintf("first %d of %d bytes gone", n+1, len(b)), b[n+1:])
+	}
+	check("a byte more at the end", append(bytes.Clone(b), 0))
+	check("a byte more at the start", append([]byte{0}, b...))
+	t.Logf("%d flips and %d cuts refused", 3*len(b), 2*len(b))
+}
+
+func TestWrongID(t *testing.T) {
+	b, m := archive(t, take(t, makeDB(t, 0), CopyOptions{}), ArchiveOptions{})
+	other := NewID(m.ID.Time().Add(time.Hour))
+	if _, err := OpenArchive(t.Context(), bytes.NewReader(b), int64(len(b)), other); !errors.Is(err, ErrDamaged) {
+		t.Errorf("archive under the key of another snapshot: %v", err)
+	}
+}

@@ -1,0 +1,523 @@
+package snapshot
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	_ "github.com/mattn/go-sqlite3"
+)
+
+const (
+	accounts = 500
+	balance  = 1000
+)
+
+// bank makes a database of accounts, with some ballast, whose total never changes.
+func bank(t testing.TB, mode string, ballastMiB int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "bank.db")
+	runSQL(t, path, fmt.Sprintf(`PRAGMA journal_mode=%s;
+		CREATE TABLE account (id INTEGER PRIMARY KEY, balance INT NOT NULL);
+		INSERT INTO account SELECT value, %d FROM generate_series(1, %d);
+		CREATE TABLE ballast (b); INSERT INTO ballast SELECT randomblob(4000) FROM generate_series(1, %d)`,
+		mode, balance, accounts, ballastMiB*250))
+	return path
+}
+
+// writers move money as fast as they can until the test ends or stop is
+// called. They take turns, so that whoever else keeps them waiting is seen:
+// their busy timeout is 0, and busy counts their SQLITE_BUSY.
+type writers struct {
+	commits, busy atomic.Int64
+	stop          func()
+}
+
+func startWriters(t *testing.T, path string, n int, busyTimeout time.Duration) *writers {
+	t.Helper()
+	w := &writers{}
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	var turn sync.Mutex
+	for i := range n {
+		uri, err := URI(path, url.Values{"_busy_timeout": {fmt.Sprint(busyTimeout.Milliseconds())}, "_synchronous": {"OFF"}, "_txlock": {"immediate"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		db, err := sql.Open("sqlite3", uri)
+		if err != nil {
+			t.Fatal(err)
+		}
+		db.SetMaxOpenConns(1)
+		group.Go(func() {
+			defer db.Close()
+			random := rand.New(rand.NewPCG(uint64(i), 7))
+			for ctx.Err() == nil {
+				turn.Lock()
+				err := transfer(db, random)
+				turn.Unlock()
+				switch {
+				case err == nil:
+					w.commits.Add(1)
+				case strings.Contains(err.Error(), "locked"):
+					w.busy.Add(1)
+				default:
+					t.Errorf("writer: %v", err)
+					return
+				}
+			}
+		})
+	}
+	w.stop = sync.OnceFunc(func() { cancel(); group.Wait() })
+	t.Cleanup(w.stop)
+	for deadline := time.Now().Add(20 * time.Second); w.commits.Load() < 20; {
+		if time.Now().After(deadline) {
+			t.Fatal("writers do not get going")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return w
+}
+
+func transfer(db *sql.DB, random *rand.Rand) error {
+	tx, err := db.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	amount := random.IntN(100)
+	for i, sign := range []int{-1, 1} {
+		if _, err := tx.Exec("UPDATE account SET balance = balance + ? WHERE id = ?", sign*amount, 1+random.IntN(accounts/2)*2+i); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+func checkBank(t *testing.T, path string) {
+	t.Helper()
+	got := runSQL(t, path, "SELECT sum(balance), count(*) FROM account; PRAGMA integrity_check")
+	if want := fmt.Sprintf("%d|%d\nok", accounts*balance, accounts); got != want {
+		t.Fatalf("restored bank: got %q, want %q", got, want)
+	}
+}
+
+func extractTo(t *testing.T, b []byte) string {
+	t.Helper()
+	content, err := extract(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "restored.db")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// In WAL mode a copy never starts again, and no writer ever waits for it.
+func TestWALCopyIsNotDisturbedAndDoesNotDisturb(t *testing.T) {
+	path := bank(t, "wal", 40)
+	w := startWriters(t, path, 4, 0)
+	before := w.commits.Load()
+	slow := CopyOptions{MaxRate: 40 << 20, TempDir: t.TempDir()} // about a second
+	c, err := Take(t.Context(), path, slow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	during := w.commits.Load() - before
+	w.stop()
+	b, _ := archive(t, c, ArchiveOptions{})
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	checkBank(t, extractTo(t, b))
+	if c.Restarts != 0 || !c.Held {
+		t.Errorf("restarts: %d, held: %v; want 0, true", c.Restarts, c.Held)
+	}
+	if w.busy.Load() != 0 {
+		t.Errorf("writers met a lock %d times", w.busy.Load())
+	}
+	if during < 20 {
+		t.Errorf("only %d commits during the copy: the test shows nothing", during)
+	}
+	t.Logf("%d commits during the copy", during)
+}
+
+// With a rollback journal the copy starts again when somebody writes, but not
+// for ever.
+func TestRollbackCopyEndsUnderWriters(t *testing.T) {
+	path := bank(t, "delete", 24)
+	w := startWriters(t, path, 4, 5*time.Second)
+	c := take(t, path, CopyOptions{MaxRate: 100 << 20})
+	w.stop()
+	b, _ := archive(t, c, ArchiveOptions{})
+	checkBank(t, extractTo(t, b))
+	// One more may happen between the last restart and the held read.
+	if c.Restarts < maxRestarts || c.Restarts > maxRestarts+1 || !c.Held {
+		t.Errorf("restarts: %d, held: %v; want %d or one more, true", c.Restarts, c.Held, maxRestarts)
+	}
+}
+
+func TestRollbackCopyWithoutWriters(t *testing.T) {
+	c := take(t, bank(t, "delete", 24), CopyOptions{})
+	if c.Restarts != 0 || c.Held {
+		t.Errorf("restarts: %d, held: %v; want 0, false", c.Restarts, c.Held)
+	}
+}
+
+// One write at a known moment is one restart, also directly after the first step.
+func TestRestartsAreCounted(t *testing.T) {
+	for _, at := range []int{1, 2, 4} {
+		path := bank(t, "delete", 30)
+		calls := 0
+		c := take(t, path, CopyOptions{Progress: func(done, total int64) {
+			if calls++; calls == at {
+				runSQL(t, path, "INSERT INTO ballast VALUES (1)")
+			}
+		}})
+		if c.Restarts != 1 {
+			t.Errorf("a write after step %d: %d restarts", at, c.Restarts)
+		}
+	}
+}
+
+// 200 snapshots under four writers: each has the same total.
+func TestEverySnapshotIsConsistent(t *testing.T) {
+	for mode, rounds := range map[string]int{"wal": 140, "delete": 60} {
+		t.Run(mode, func(t *testing.T) {
+			path := bank(t, mode, 1)
+			w := startWriters(t, path, 4, 5*time.Second)
+			for i := range rounds {
+				c, err := Take(t.Context(), path, CopyOptions{TempDir: t.TempDir()})
+				if err != nil {
+					t.Fatalf("snapshot %d: %v", i, err)
+				}
+				if err := c.Check(t.Context(), CheckFull); err != nil {
+					t.Fatalf("snapshot %d: %v", i, err)
+				}
+				b, _ := archive(t, c, ArchiveOptions{Level: LevelFastest})
+				if err := c.Close(); err != nil {
+					t.Fatal(err)
+				}
+				checkBank(t, extractTo(t, b))
+			}
+			t.Logf("%d snapshots, %d commits meanwhile", rounds, w.commits.Load())
+		})
+	}
+}
+
+func TestVacuum(t *testing.T) {
+	path := bank(t, "wal", 20)
+	runSQL(t, path, "DELETE FROM ballast WHERE rowid % 5 > 0; PRAGMA user_version=42")
+	w := startWriters(t, path, 2, 5*time.Second)
+	c := take(t, path, CopyOptions{Method: MethodVacuum})
+	w.stop()
+	b, m := archive(t, c, ArchiveOptions{})
+	checkBank(t, extractTo(t, b))
+	if m.JournalMode != "wal" || c.Header.WAL || m.UserVersion != 42 {
+		t.Errorf("manifest: %+v, copy: %+v", m, c.Header)
+	}
+	if m.Size > 8<<20 {
+		t.Errorf("the compact copy has %d bytes", m.Size)
+	}
+	if _, err := Take(t.Context(), path, CopyOptions{Method: MethodVacuum, MaxRate: 1, TempDir: t.TempDir()}); err == nil {
+		t.Error("a rate limit for VACUUM INTO was accepted")
+	}
+}
+
+// state is what a backup may not change.
+func state(t *testing.T, path string) string {
+	t.Helper()
+	var b strings.Builder
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), "-shm") {
+			continue // the index of the WAL has marks of readers
+		}
+		content, err := os.ReadFile(filepath.Join(filepath.Dir(path), e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%s: %x\n", e.Name(), bytes.TrimSpace(content))
+	}
+	return b.String()
+}
+
+// crashed returns the path of a copy of a database and its sidecars, taken
+// while a connection is in the middle of its work.
+func crashed(t *testing.T, mode string) string {
+	t.Helper()
+	live := bank(t, mode, 1)
+	uri, err := URI(live, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite3", uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec("PRAGMA cache_size=5"); err != nil {
+		t.Fatal(err)
+	}
+	if mode == "wal" { // committed, not folded
+		if _, err := db.Exec("UPDATE account SET balance = balance + 1 WHERE id = 1; UPDATE account SET balance = balance - 1 WHERE id = 2"); err != nil {
+			t.Fatal(err)
+		}
+	} else { // not committed, and spilled to the main file: the journal is hot
+		if _, err := db.Exec("BEGIN IMMEDIATE; UPDATE account SET balance = 0; UPDATE ballast SET b = zeroblob(4000)"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "bank.db")
+	for _, suffix := range []string{"", "-wal", "-journal"} {
+		content, err := os.ReadFile(live + suffix)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = os.WriteFile(path+suffix, content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
+func TestSourceIsNotChanged(t *testing.T) {
+	for name, make := range map[string]func() string{
+		"rollback":     func() string { return bank(t, "delete", 1) },
+		"clean WAL":    func() string { return bank(t, "wal", 1) },
+		"unfolded WAL": func() string { return crashed(t, "wal") },
+		"odd name": func() string {
+			path := bank(t, "delete", 1)
+			odd := filepath.Join(filepath.Dir(path), "a?b#c%41 d.db")
+			if err := os.Rename(path, odd); err != nil {
+				t.Fatal(err)
+			}
+			return odd
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := make()
+			before := state(t, path)
+			c := take(t, path, CopyOptions{})
+			if after := state(t, path); after != before {
+				t.Errorf("the source or what stands beside it has changed:\n%.300s\n%.300s", before, after)
+			}
+			b, _ := archive(t, c, ArchiveOptions{})
+			checkBank(t, extractTo(t, b))
+		})
+	}
+}
+
+// A hot journal is rolled back, as by any application that opens the database.
+func TestHotJournal(t *testing.T) {
+	path := crashed(t, "delete")
+	b, _ := archive(t, take(t, path, CopyOptions{}), ArchiveOptions{})
+	checkBank(t, extractTo(t, b))
+}
+
+func TestEmptyFileIsAnEmptyDatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "empty.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := take(t, path, CopyOptions{})
+	if err := c.Check(t.Context(), CheckFull); err != nil {
+		t.Error(err)
+	}
+	b, m := archive(t, c, ArchiveOptions{})
+	if m.PageCount != 1 {
+		t.Errorf("the copy has %d pages", m.PageCount)
+	}
+	if got := runSQL(t, extractTo(t, b), "SELECT count(*) FROM sqlite_schema"); got != "0" {
+		t.Errorf("the restored database has %s objects", got)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() != 0 {
+		t.Errorf("the source has changed: %v, %v", info, err)
+	}
+}
+
+func TestSourcesThatAreNone(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, content []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good, err := os.ReadFile(bank(t, "delete", 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	badPage := bytes.Clone(good)
+	for i := range 4096 {
+		badPage[4096+i] = 0x5a
+	}
+	for name, path := range map[string]string{
+		"missing":    filepath.Join(dir, "missing.db"),
+		"directory":  dir,
+		"text":       write("text.db", []byte(strings.Repeat("not a database\n", 999))),
+		"short text": write("short.db", []byte("hello")),
+		"encrypted":  write("encrypted.db", bytes.Repeat([]byte{0xd5, 0x3b, 0x99, 0x01}, 4096)),
+		"half":       write("half.db", good[:len(good)/8192*4096]),
+		"bad page":   write("badpage.db", badPage),
+	} {
+		for _, method := range []Method{MethodBackup, MethodVacuum} {
+			t.Run(name+"/"+string(method), func(t *testing.T) {
+				temp := t.TempDir()
+				c, err := Take(t.Context(), path, CopyOptions{TempDir: temp, Method: method})
+				if err == nil {
+					err = errors.Join(c.Check(t.Context(), CheckQuick), c.Close())
+				}
+				if !errors.Is(err, ErrSource) {
+					t.Errorf("got %v", err)
+				}
+				t.Log(err)
+				noTempFiles(t, temp)
+			})
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "missing.db")); err == nil {
+		t.Error("the missing database was created")
+	}
+}
+
+func noTempFiles(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		t.Errorf("left behind: %s", e.Name())
+	}
+}
+
+func TestLocked(t *testing.T) {
+	path := bank(t, "delete", 1)
+	uri, err := URI(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite3", uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec("BEGIN EXCLUSIVE"); err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []Method{MethodBackup, MethodVacuum} {
+		temp := t.TempDir()
+		if _, err := Take(t.Context(), path, CopyOptions{TempDir: temp, Wait: 300 * time.Millisecond, Method: method}); !errors.Is(err, ErrLocked) {
+			t.Errorf("%s of a locked database: %v", method, err)
+		}
+		noTempFiles(t, temp)
+	}
+	// A lock that comes after the first look, and goes again, is waited for.
+	if _, err := db.Exec("COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	lock := sync.OnceFunc(func() {
+		if _, err := db.Exec("BEGIN EXCLUSIVE"); err != nil {
+			t.Error(err)
+		}
+		time.AfterFunc(300*time.Millisecond, func() { db.Exec("COMMIT") })
+	})
+	take(t, path, CopyOptions{MaxRate: 2 << 20, Progress: func(done, total int64) {
+		if done < total {
+			lock()
+		}
+	}})
+}
+
+func TestCancel(t *testing.T) {
+	path := bank(t, "wal", 40)
+	for _, method := range []Method{MethodBackup, MethodVacuum} {
+		temp := t.TempDir()
+		ctx, cancel := context.WithCancel(t.Context())
+		o := CopyOptions{TempDir: temp, Method: method}
+		if method == MethodBackup {
+			o.Progress = func(int64, int64) { cancel() }
+		} else {
+			cancel()
+		}
+		if _, err := Take(ctx, path, o); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", method, err)
+		}
+		cancel()
+		noTempFiles(t, temp)
+	}
+	c := take(t, path, CopyOptions{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Digest(ctx, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("digest: %v", err)
+	}
+	if err := c.Check(ctx, CheckFull); !errors.Is(err, context.Canceled) {
+		t.Errorf("check: %v", err)
+	}
+	d, err := c.Digest(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.WriteArchive(ctx, &bytes.Buffer{}, d, ArchiveOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("archive: %v", err)
+	}
+}
+
+func TestRateLimit(t *testing.T) {
+	path := bank(t, "wal", 10)
+	began := time.Now()
+	take(t, path, CopyOptions{MaxRate: 10 << 20})
+	if took := time.Since(began); took < 700*time.Millisecond {
+		t.Errorf("10 MiB at 10 MiB/s took %s", took)
+	}
+}
+
+// What a killed run left behind is removed by the next; what a living one
+// uses is not.
+func TestSweep(t *testing.T) {
+	temp := t.TempDir()
+	path := bank(t, "wal", 1)
+	living := take(t, path, CopyOptions{TempDir: temp})
+	dead := filepath.Join(temp, tempPrefix+"dead")
+	if err := errors.Join(os.Mkdir(dead, 0o700), os.WriteFile(filepath.Join(dead, "lock"), nil, 0o600), os.WriteFile(filepath.Join(dead, "copy.db"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	take(t, path, CopyOptions{TempDir: temp})
+	if _, err := os.Stat(dead); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("left by a killed run: %v", err)
+	}
+	if _, err := os.Stat(living.path); err != nil {
+		t.Error(err)
+	}
+	info, err := os.Stat(filepath.Dir(living.path))
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("temp directory: %v, %v", info.Mode(), err)
+	}
+	if info, err = os.Stat(living.path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("copy: %v, %v", info.Mode(), err)
+	}
+}
