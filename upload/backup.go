@@ -1,0 +1,267 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+)
+
+// The reasons for which Backup refuses or half fails, beside those of the
+// snapshot package and of Bucket.
+var (
+	// ErrOtherDatabase: the newest snapshot of the series is of a database
+	// with another name.
+	ErrOtherDatabase = errors.New("the series belongs to another database")
+	// ErrClock: this machine's clock and the store's differ too much.
+	ErrClock = errors.New("this machine's clock is wrong")
+	// ErrIncomplete: the snapshot is safe in the bucket, but something beside
+	// it could not be done.
+	ErrIncomplete = errors.New("the snapshot is safe, but not everything was done")
+)
+
+// A Stage is a part of the work whose progress is told.
+type Stage string
+
+const (
+	StageCopy   Stage = "copy"
+	StageDigest Stage = "digest"
+	StageUpload Stage = "upload" // compression and upload
+)
+
+// DefaultRefresh is for how long an unchanged database is not uploaded again.
+const DefaultRefresh = 7 * 24 * time.Hour
+
+// BackupOptions says what Backup does. The zero value is usable.
+type BackupOptions struct {
+	// Name is the database's name in the series; "" is its file name.
+	Name string
+	// Adopt allows a name that differs from the newest snapshot's.
+	Adopt bool
+	// Always uploads a database that has not changed, too.
+	Always bool
+	// Refresh is for how long an unchanged database is not uploaded again;
+	// 0 is DefaultRefresh.
+	Refresh time.Duration
+	// Check is how the copy is checked before it is visible in the bucket;
+	// "" is snapshot.CheckQuick.
+	Check snapshot.CheckLevel
+	Level snapshot.Level
+	Copy  snapshot.CopyOptions
+	// Tool is the program's name and version, for the manifest.
+	Tool string
+	// Progress is called with bytes of database done and to do.
+	Progress func(stage Stage, done, total int64)
+	// Log receives what is worth knowing; nil discards it.
+	Log *slog.Logger
+}
+
+// A BackupResult says what Backup did.
+type BackupResult struct {
+	// Snapshot is the new one, or the newest one if Unchanged.
+	Snapshot Snapshot
+	// Unchanged: the newest snapshot has this content already.
+	Unchanged bool
+	Digest    string
+	// Size of the database in bytes, and its pages.
+	Size      int64
+	PageCount int
+	// Restarts is how often the copy began anew.
+	Restarts int
+	// Took is how long each stage took.
+	Took map[Stage]time.Duration
+}
+
+// Backup takes a snapshot of the live database at path and stores it in b,
+// tagged as held. If the newest snapshot has the same content already, its
+// lifeboat-confirmed tag is set instead.
+//
+// Until the copy has passed its check nothing is visible in the bucket. An
+// error that wraps ErrIncomplete comes with a valid result.
+func Backup(ctx context.Context, b Bucket, path string, o BackupOptions) (BackupResult, error) {
+	o.setDefaults(path)
+	r := BackupResult{Took: map[Stage]time.Duration{}}
+	name, err := EncodeTag(o.Name)
+	if err != nil {
+		return r, fmt.Errorf("database name %q: %w", o.Name, err)
+	}
+	newest, tags, err := newestWithTags(ctx, b)
+	if err != nil {
+		return r, err
+	}
+	if err := checkClock(b); err != nil {
+		return r, err
+	}
+	if old, ok := tags[TagDatabase]; ok && old != name && !o.Adopt {
+		if decoded, err := DecodeTag(old); err == nil {
+			old = decoded
+		}
+		return r, fmt.Errorf("%w: the newest snapshot in %s is of %q, this one would be of %q", ErrOtherDatabase, b.URL(), old, o.Name)
+	}
+
+	began := time.Now()
+	o.Copy.Progress = o.stage(StageCopy)
+	c, err := snapshot.Take(ctx, path, o.Copy)
+	if err != nil {
+		return r, err
+	}
+	r.took(StageCopy, began)
+	r.Size, r.PageCount, r.Restarts = c.Header.Size(), c.Header.PageCount, c.Restarts
+	err = o.ship(ctx, b, c, newest, tags, name, &r)
+	return r, errors.Join(err, c.Close())
+}
+
+func (o *BackupOptions) setDefaults(path string) {
+	if o.Name == "" {
+		o.Name = filepath.Base(path)
+	}
+	if o.Refresh == 0 {
+		o.Refresh = DefaultRefresh
+	}
+	if o.Check == "" {
+		o.Check = snapshot.CheckQuick
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Progress == nil {
+		o.Progress = func(Stage, int64, int64) {}
+	}
+	if o.Copy.Log == nil {
+		o.Copy.Log = o.Log
+	}
+}
+
+func (o *BackupOptions) stage(s Stage) func(done, total int64) {
+	return func(done, total int64) { o.Progress(s, done, total) }
+}
+
+func (r *BackupResult) took(s Stage, began time.Time) { r.Took[s] = time.Since(began) }
+
+// newestWithTags returns the zero values for a series without snapshots.
+func newestWithTags(ctx context.Context, b Bucket) (Snapshot, Tags, error) {
+	newest, err := Newest(ctx, b, time.Now())
+	if errors.Is(err, ErrNotFound) {
+		return Snapshot{}, nil, nil
+	}
+	if err != nil {
+		return Snapshot{}, nil, err
+	}
+	tags, err := b.Tags(ctx, newest.Object)
+	return newest, tags, err
+}
+
+// checkClock compares this machine's clock with the store's, whose answers
+// have been seen by now. A snapshot's ID comes from the former, and whatever
+// decides which one is the newest comes from IDs.
+func checkClock(b Bucket) error {
+	if offset := b.ClockOffset(); offset.Abs() > maxAhead {
+		direction := "behind"
+		if offset < 0 {
+			direction = "ahead of"
+		}
+		return fmt.Errorf("%w: it is %s %s the store's", ErrClock, offset.Abs().Round(time.Second), direction)
+	}
+	return nil
+}
+
+// ship stores the copy, unless the newest snapshot has the same content.
+func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, newest Snapshot, tags Tags, name string, r *BackupResult) error {
+	began := time.Now()
+	digest, err := c.Digest(ctx, o.stage(StageDigest))
+	if err != nil {
+		return err
+	}
+	r.took(StageDigest, began)
+	r.Digest = digest.String()
+	if !o.Always && o.confirms(newest, tags, r.Digest, c.TakenAt) {
+		r.Snapshot, r.Unchanged = newest, true
+		tags[TagConfirmed] = c.TakenAt.Format(time.RFC3339)
+		tags[TagDatabase] = name
+		if err := b.SetTags(ctx, newest.Object, tags); err != nil {
+			return fmt.Errorf("%w: confirm %s: %w", ErrIncomplete, newest.ID, err)
+		}
+		return nil
+	}
+
+	began = time.Now()
+	r.Snapshot.ID = snapshot.NewID(later(c.TakenAt, newest.ID.Time().Add(time.Second)))
+	object, err := b.Put(ctx, ObjectName(r.Snapshot.ID), PutOptions{
+		MaxSize: c.MaxArchiveSize(),
+		Tags:    Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: name, TagCheck: string(o.Check)},
+	}, o.archive(ctx, c, digest, r.Snapshot.ID))
+	if err != nil {
+		return err
+	}
+	r.took(StageUpload, began)
+	if object.Expiration != "" {
+		o.Log.Warn("a lifecycle rule of the bucket will delete this snapshot although it is held; run: lifeboat lifecycle show "+b.URL().String(),
+			"snapshot", r.Snapshot.ID, "expiration", object.Expiration)
+	}
+	r.Snapshot.Object, err = listed(ctx, b, object)
+	return err
+}
+
+// confirms tells whether the newest snapshot makes another upload needless:
+// it has the same content, was checked as is asked for now, and no rule can
+// take it.
+func (o *BackupOptions) confirms(newest Snapshot, tags Tags, digest string, now time.Time) bool {
+	checked := tags[TagCheck] == string(o.Check) || tags[TagCheck] == string(snapshot.CheckFull) || o.Check == snapshot.CheckNone
+	return newest.ID != "" && tags[TagDigest] == digest && tags[TagRetention] == Held && checked &&
+		now.Sub(newest.ID.Time()) < o.Refresh
+}
+
+// archive returns the function that writes the archive for Put. The check
+// runs beside it; as the function returns only when both are done, nothing is
+// visible in the bucket until the check has passed.
+func (o *BackupOptions) archive(ctx context.Context, c *snapshot.Copy, digest *snapshot.Digest, id snapshot.ID) func(io.Writer) error {
+	return func(w io.Writer) error {
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return c.Check(ctx, o.Check) })
+		group.Go(func() error {
+			_, err := c.WriteArchive(ctx, w, digest, snapshot.ArchiveOptions{
+				ID: id, Database: o.Name, Tool: o.Tool, Check: o.Check, Level: o.Level, Progress: o.stage(StageUpload),
+			})
+			return err
+		})
+		return group.Wait()
+	}
+}
+
+// listed looks the new object up in the bucket's own listing: that, and not
+// the answer to an upload, is what a later restore will see.
+func listed(ctx context.Context, b Bucket, want Object) (Object, error) {
+	for got, err := range b.List(ctx, strings.TrimSuffix(want.Name, Suffix)) {
+		if err != nil {
+			return Object{}, fmt.Errorf("look for the new snapshot: %w", err)
+		}
+		if got.Name == want.Name {
+			if got.Size != want.Size || got.ETag != want.ETag {
+				return Object{}, fmt.Errorf("%w: %s was uploaded with %d bytes and ETag %s, but is listed with %d bytes and ETag %s",
+					ErrChanged, want.Name, want.Size, want.ETag, got.Size, got.ETag)
+			}
+			got.Expiration = want.Expiration
+			return got, nil
+		}
+		break
+	}
+	return Object{}, fmt.Errorf("%w: %s was uploaded, but is not listed", ErrNotFound, want.Name)
+}
+
+// ObjectName returns the name of a snapshot's object under the prefix.
+func ObjectName(id snapshot.ID) string { return string(id) + Suffix }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,282 @@
+package upload
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+)
+
+// series returns an empty series in a directory, and a small database.
+func series(t *testing.T) (Bucket, string) {
+	t.Helper()
+	u, err := ParseURL("file://" + filepath.Join(t.TempDir(), "series"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Open(t.Context(), u, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := filepath.Join(t.TempDir(), "app.db")
+	runSQL(t, db, "CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+	return b, db
+}
+
+func runSQL(t *testing.T, path, sql string) {
+	t.Helper()
+	if out, err := exec.Command("sqlite3", path, sql).CombinedOutput(); err != nil {
+		t.Fatalf("sqlite3 %s: %v\n%s", sql, err, out)
+	}
+}
+
+func backup(t *testing.T, b Bucket, db string, o BackupOptions) BackupResult {
+	t.Helper()
+	o.Copy.TempDir = t.TempDir()
+	r, err := Backup(t.Context(), b, db, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(o.Copy.TempDir)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left in the temp directory: %v, %v", left, err)
+	}
+	return r
+}
+
+func tagsOf(t *testing.T, b Bucket, s Snapshot) Tags {
+	t.Helper()
+	tags, err := b.Tags(t.Context(), s.Object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tags
+}
+
+func count(t *testing.T, b Bucket) int {
+	t.Helper()
+	all, err := Snapshots(t.Context(), b, time.Time{})
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
+func TestBackupTags(t *testing.T) {
+	b, db := series(t)
+	r := backup(t, b, db, BackupOptions{})
+	want := Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: "app.db", TagCheck: "quick"}
+	got := tagsOf(t, b, r.Snapshot)
+	if len(got) != len(want) {
+		t.Errorf("tags %v, want %v", got, want)
+	}
+	for k, v := range want {
+		if got[k] != v {
+			t.Errorf("tag %s is %q, want %q", k, got[k], v)
+		}
+	}
+}
+
+func TestBackupOfUnchangedDatabase(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		options BackupOptions
+		tags    Tags // set on the first snapshot
+		change  string
+		skipped bool
+	}{
+		{name: "unchanged", skipped: true},
+		{name: "changed", change: "INSERT INTO t VALUES (2)"},
+		{name: "always", options: BackupOptions{Always: true}},
+		{name: "refresh is over", options: BackupOptions{Refresh: time.Nanosecond}},
+		{name: "released", tags: Tags{TagRetention: "daily"}},
+		{name: "pinned", tags: Tags{TagRetention: Pinned}},
+		{name: "checked less", tags: Tags{TagCheck: "none"}},
+		{name: "checked more", tags: Tags{TagCheck: "full"}, skipped: true},
+		{name: "no check wanted", options: BackupOptions{Check: snapshot.CheckNone}, skipped: true},
+		{name: "no digest known", tags: Tags{TagDigest: ""}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b, db := series(t)
+			first := backup(t, b, db, BackupOptions{})
+			tags := tagsOf(t, b, first.Snapshot)
+			for k, v := range test.tags {
+				tags[k] = v
+			}
+			if err := b.SetTags(t.Context(), first.Snapshot.Object, tags); err != nil {
+				t.Fatal(err)
+			}
+			if test.change != "" {
+				runSQL(t, db, test.change)
+			}
+			r := backup(t, b, db, test.options)
+			if r.Unchanged != test.skipped {
+				t.Fatalf("unchanged: %v, want %v", r.Unchanged, test.skipped)
+			}
+			confirmed := tagsOf(t, b, first.Snapshot)[TagConfirmed]
+			if !test.skipped {
+				if confirmed != "" || count(t, b) != 2 {
+					t.Errorf("confirmed: %q, snapshots: %d", confirmed, count(t, b))
+				}
+				if gap := r.Snapshot.ID.Time().Sub(first.Snapshot.ID.Time()); gap < time.Second {
+					t.Errorf("the new ID is only %s after the last", gap)
+				}
+				return
+			}
+			at, err := time.Parse(time.RFC3339, confirmed)
+			if err != nil || time.Since(at) > time.Minute || count(t, b) != 1 {
+				t.Errorf("confirmed: %q, snapshots: %d", confirmed, count(t, b))
+			}
+			if got := tagsOf(t, b, first.Snapshot); got[TagRetention] != Held || got[TagDigest] != first.Digest {
+				t.Errorf("other tags have changed: %v", got)
+			}
+		})
+	}
+}
+
+func TestBackupGuardsTheName(t *testing.T) {
+	b, db := series(t)
+	backup(t, b, db, BackupOptions{Name: "orders (old)"})
+	_, err := Backup(t.Context(), b, db, BackupOptions{})
+	if !errors.Is(err, ErrOtherDatabase) || !strings.Contains(err.Error(), "orders (old)") {
+		t.Errorf("another name: %v", err)
+	}
+	if r := backup(t, b, db, BackupOptions{Adopt: true}); tagsOf(t, b, r.Snapshot)[TagDatabase] != "app.db" {
+		t.Error("adopted, but the old name stays")
+	}
+	backup(t, b, db, BackupOptions{})
+}
+
+// bucket changes what one method of a real Bucket does.
+type bucket struct {
+	Bucket
+	offset  time.Duration
+	setTags error
+	list    func(Object) (Object, bool)
+	expires string
+}
+
+func (b bucket) ClockOffset() time.Duration { return b.offset }
+
+func (b bucket) SetTags(ctx context.Context, o Object, tags Tags) error {
+	return errors.Join(b.setTags, b.Bucket.SetTags(ctx, o, tags))
+}
+
+func (b bucket) Put(ctx context.Context, name string, o PutOptions, write func(io.Writer) error) (Object, error) {
+	object, err := b.Bucket.Put(ctx, name, o, write)
+	object.Expiration = b.expires
+	return object, err
+}
+
+func (b bucket) List(ctx context.Context, after string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		for o, err := range b.Bucket.List(ctx, after) {
+			if b.list != nil && err == nil {
+				var ok bool
+				if o, ok = b.list(o); !ok {
+					continue
+				}
+			}
+			if !yield(o, err) {
+				return
+			}
+		}
+	}
+}
+
+func TestBackupRefusesWithAWrongClock(t *testing.T) {
+	for _, offset := range []time.Duration{20 * time.Minute, -20 * time.Minute} {
+		b, db := series(t)
+		if _, err := Backup(t.Context(), bucket{Bucket: b, offset: offset}, db, BackupOptions{}); !errors.Is(err, ErrClock) {
+			t.Errorf("offset %s: %v", offset, err)
+		}
+		if count(t, b) != 0 {
+			t.Error("a snapshot was uploaded")
+		}
+		backup(t, bucket{Bucket: b, offset: offset / 5}, db, BackupOptions{})
+	}
+}
+
+func TestBackupConfirmFails(t *testing.T) {
+	b, db := series(t)
+	first := backup(t, b, db, BackupOptions{})
+	r, err := Backup(t.Context(), bucket{Bucket: b, setTags: errors.New("denied")}, db, BackupOptions{})
+	if !errors.Is(err, ErrIncomplete) || r.Snapshot.ID != first.Snapshot.ID || !r.Unchanged {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// A future ID neither counts as the newest nor decides what the next one is.
+func TestBackupIgnoresImplausibleSnapshots(t *testing.T) {
+	b, db := series(t)
+	first := backup(t, b, db, BackupOptions{})
+	future := snapshot.NewID(time.Now().Add(48 * time.Hour))
+	if _, err := b.Put(t.Context(), ObjectName(future), PutOptions{MaxSize: 1}, func(w io.Writer) error { _, err := w.Write([]byte("x")); return err }); err != nil {
+		t.Fatal(err)
+	}
+	r := backup(t, b, db, BackupOptions{})
+	if !r.Unchanged || r.Snapshot.ID != first.Snapshot.ID {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestBackupWithAFailedCheckIsNotVisible(t *testing.T) {
+	b, db := series(t)
+	runSQL(t, db, "CREATE TABLE u (a); INSERT INTO u SELECT randomblob(3000) FROM generate_series(1, 100)")
+	content, err := os.ReadFile(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(content[20*4096:], bytes.Repeat([]byte{0x77}, 4096))
+	if err := os.WriteFile(db, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	temp := t.TempDir()
+	_, err = Backup(t.Context(), b, db, BackupOptions{Copy: snapshot.CopyOptions{TempDir: temp}})
+	if !errors.Is(err, snapshot.ErrSource) {
+		t.Errorf("got %v", err)
+	}
+	if left, _ := os.ReadDir(temp); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if count(t, b) != 0 {
+		t.Error("a corrupt snapshot is visible")
+	}
+	if dir, err := os.ReadDir(b.URL().Dir); err == nil && len(dir) > 0 {
+		t.Errorf("left in the series: %v", dir)
+	}
+	backup(t, b, db, BackupOptions{Check: snapshot.CheckNone})
+}
+
+// What the bucket lists afterwards is what counts.
+func TestBackupLooksAtTheListing(t *testing.T) {
+	for name, list := range map[string]func(Object) (Object, bool){
+		"gone":         func(o Object) (Object, bool) { return o, false },
+		"another size": func(o Object) (Object, bool) { o.Size--; return o, true },
+		"another ETag": func(o Object) (Object, bool) { o.ETag += "x"; return o, true },
+	} {
+		b, db := series(t)
+		if r, err := Backup(t.Context(), bucket{Bucket: b, list: list}, db, BackupOptions{}); err == nil {
+			t.Errorf("%s: no error, %+v", name, r)
+		}
+	}
+}
+
+func TestBackupWarnsOfARuleThatTakesHeldSnapshots(t *testing.T) {
+	b, db := series(t)
+	var log bytes.Buffer
+	backup(t, bucket{Bucket: b, expires: `expiry-date="..."`}, db, BackupOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if !strings.Contains(log.String(), "level=WARN") {
+		t.Errorf("no warning: %s", log.String())
+	}
+}
