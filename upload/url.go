@@ -1,8 +1,124 @@
 package upload
 
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
 // A URL is a bucket URL: where one database's snapshots live.
 type URL struct {
 	Bucket string // S3 bucket, "" for file URLs
 	Prefix string // key prefix without slashes at its ends, "" for file URLs
 	Dir    string // absolute, clean directory, "" for S3 URLs
+}
+
+// maxPrefix leaves room in S3's 1,024 bytes of key for the names behind it.
+const maxPrefix = 900
+
+// validBucket is the part of S3's bucket naming rules that every store shares.
+var validBucket = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]|\.[a-z0-9]){1,61}[a-z0-9]$`)
+
+// ParseURL parses s3://bucket/prefix or file:///dir. Trailing slashes are
+// trimmed. An S3 prefix is taken literally; in a directory %XX is decoded, as
+// in any file URL.
+func ParseURL(s string) (URL, error) {
+	u, err := parseURL(s)
+	if err != nil {
+		return URL{}, fmt.Errorf("bucket URL %q: %w", withoutUserInfo(s), err)
+	}
+	return u, nil
+}
+
+func parseURL(s string) (URL, error) {
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return URL{}, errors.New("it has control characters or is not valid UTF-8")
+	}
+	scheme, rest, found := strings.Cut(s, "://")
+	if !found || (scheme != "s3" && scheme != "file") {
+		return URL{}, errors.New("it must begin with s3://bucket/prefix, or file:///dir for a directory")
+	}
+	if i := strings.IndexAny(rest, "?#"); i >= 0 {
+		return URL{}, fmt.Errorf("a query or fragment (%q) means nothing here", rest[i:])
+	}
+	host, pathname, _ := strings.Cut(rest, "/")
+	if strings.Contains(host, "@") {
+		return URL{}, errors.New("user info does not belong here: credentials come from the AWS settings of the environment")
+	}
+	if scheme == "file" {
+		return parseFile(host, pathname)
+	}
+	return parseS3(host, pathname)
+}
+
+func parseS3(bucket, pathname string) (URL, error) {
+	if bucket == "" {
+		return URL{}, errors.New("the bucket is missing: s3://bucket/prefix")
+	}
+	if len(bucket) > 63 || !validBucket.MatchString(bucket) {
+		return URL{}, fmt.Errorf("%q is not a valid bucket name: 3 to 63 lower-case letters, digits, dots and dashes", bucket)
+	}
+	prefix := strings.TrimRight(pathname, "/")
+	if prefix == "" {
+		return URL{}, fmt.Errorf("the prefix is missing: s3://%s/prefix; each database needs one of its own", bucket)
+	}
+	if len(prefix) > maxPrefix {
+		return URL{}, fmt.Errorf("the prefix has %d bytes, more than %d", len(prefix), maxPrefix)
+	}
+	return URL{Bucket: bucket, Prefix: prefix}, checkSegments(prefix)
+}
+
+func parseFile(host, pathname string) (URL, error) {
+	if host != "" {
+		return URL{}, fmt.Errorf("%q stands where a host would: a directory needs three slashes, file:///dir", host)
+	}
+	dir, err := url.PathUnescape(strings.TrimRight(pathname, "/"))
+	if err != nil || strings.ContainsRune(dir, 0) {
+		return URL{}, errors.New("bad percent-encoding (a percent sign itself is written %25)")
+	}
+	if dir == "" {
+		return URL{}, errors.New("the directory is missing: file:///dir")
+	}
+	return URL{Dir: path.Clean("/" + dir)}, checkSegments(dir)
+}
+
+// checkSegments refuses what different tools would read as different places.
+func checkSegments(pathname string) error {
+	for segment := range strings.SplitSeq(pathname, "/") {
+		switch segment {
+		case "":
+			return errors.New("it has an empty path segment (//)")
+		case ".", "..":
+			return fmt.Errorf("it has a path segment %q", segment)
+		}
+	}
+	return nil
+}
+
+// withoutUserInfo keeps a password out of an error's text.
+func withoutUserInfo(s string) string {
+	scheme, rest, found := strings.Cut(s, "://")
+	if !found {
+		scheme, rest = "", s
+	} else {
+		scheme += "://"
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	if i := strings.LastIndex(host, "@"); i >= 0 {
+		rest = "..." + rest[i:]
+	}
+	return scheme + rest
+}
+
+// String returns the URL in the form that ParseURL takes.
+func (u URL) String() string {
+	if u.Dir != "" {
+		return "file://" + strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23").Replace(u.Dir)
+	}
+	return "s3://" + u.Bucket + "/" + u.Prefix
 }

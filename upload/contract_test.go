@@ -1,0 +1,544 @@
+package upload
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// testPart is the part size in tests: the smallest that S3 takes.
+const testPart = minPart
+
+// A store is one kind of bucket under the contract suite.
+type store struct {
+	// open returns an empty bucket.
+	open func(t *testing.T) Bucket
+	// plant puts an object there by other means, as strangers do.
+	plant func(t *testing.T, b Bucket, name string, content []byte)
+	// clean fails the test if anything but the named objects is left, also
+	// what a listing does not show.
+	clean func(t *testing.T, b Bucket, names ...string)
+}
+
+// testContract is what every Bucket promises.
+func testContract(t *testing.T, s store) {
+	for name, test := range map[string]func(*testing.T, store){
+		"put and read":        testPutAndRead,
+		"put existing":        testPutExisting,
+		"put that fails":      testPutThatFails,
+		"put cancelled":       testPutCancelled,
+		"put that panics":     testPutThatPanics,
+		"put of one name":     testPutOfOneName,
+		"list":                testList,
+		"list of many":        testListOfMany,
+		"list cancelled":      testListCancelled,
+		"ranged reads":        testRangedReads,
+		"concurrent reads":    testConcurrentReads,
+		"changed":             testChanged,
+		"reads after the end": testReadsAfterCancel,
+		"tags":                testTags,
+		"delete":              testDelete,
+		"not found":           testNotFound,
+		"snapshots":           testSnapshots,
+		"newest":              testNewest,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, s) })
+	}
+}
+
+// content returns reproducible bytes that do not repeat at part boundaries.
+func content(size int) []byte {
+	data := make([]byte, size)
+	source := rand.NewChaCha8([32]byte{byte(size), byte(size >> 8), byte(size >> 16)})
+	source.Read(data)
+	return data
+}
+
+// inPieces returns a write function that writes data in pieces of odd sizes.
+func inPieces(data []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		for piece := range slices.Chunk(data, 777_777) {
+			if _, err := w.Write(piece); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func put(t *testing.T, b Bucket, name string, data []byte, tags Tags) Object {
+	t.Helper()
+	o, err := b.Put(t.Context(), name, PutOptions{MaxSize: int64(len(data)), Tags: tags}, inPieces(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func list(t *testing.T, b Bucket, after string) []Object {
+	t.Helper()
+	var objects []Object
+	for o, err := range b.List(t.Context(), after) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects = append(objects, o)
+	}
+	return objects
+}
+
+func names(objects []Object) []string {
+	var names []string
+	for _, o := range objects {
+		names = append(names, o.Name)
+	}
+	return names
+}
+
+// find returns an object as the listing shows it.
+func find(t *testing.T, b Bucket, name string) Object {
+	t.Helper()
+	for _, o := range list(t, b, "") {
+		if o.Name == name {
+			return o
+		}
+	}
+	t.Fatalf("%s is not listed", name)
+	return Object{}
+}
+
+func readAll(t *testing.T, b Bucket, o Object) []byte {
+	t.Helper()
+	blob, err := b.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer blob.Close()
+	data, err := io.ReadAll(io.NewSectionReader(blob, 0, o.Size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func testPutAndRead(t *testing.T, s store) {
+	b := s.open(t)
+	sizes := map[string]int{
+		"empty": 0, "one": 1, "small": 70_000,
+		"part-1": testPart - 1, "part": testPart, "part+1": testPart + 1,
+		"parts": 3 * testPart, "parts+": 3*testPart + 12_345,
+	}
+	for name, size := range sizes {
+		before := time.Now()
+		data := content(size)
+		o := put(t, b, name, data, Tags{"size": name})
+		listed := find(t, b, name)
+		if o.Name != name || o.Size != int64(size) || o.ETag == "" {
+			t.Errorf("%s: put returned %+v", name, o)
+		}
+		if o.ETag != listed.ETag || o.Size != listed.Size {
+			t.Errorf("%s: put returned %+v, but it is listed as %+v", name, o, listed)
+		}
+		for _, modified := range []time.Time{o.Modified, listed.Modified} {
+			if modified.Before(before.Add(-2*time.Second)) || modified.After(time.Now().Add(2*time.Second)) {
+				t.Errorf("%s: modified %v, put after %v", name, modified, before)
+			}
+		}
+		if !bytes.Equal(readAll(t, b, listed), data) {
+			t.Errorf("%s: other content than what was put", name)
+		}
+		if tags, err := b.Tags(t.Context(), o); err != nil || tags["size"] != name || len(tags) != 1 {
+			t.Errorf("%s: tags %v, %v", name, tags, err)
+		}
+	}
+	s.clean(t, b, slices.Collect(mapKeys(sizes))...)
+}
+
+func mapKeys(m map[string]int) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for key := range m {
+			if !yield(key) {
+				return
+			}
+		}
+	}
+}
+
+func testPutExisting(t *testing.T, s store) {
+	b := s.open(t)
+	for _, size := range []int{10, testPart + 10} {
+		old := content(size)
+		name := fmt.Sprint("object-", size)
+		put(t, b, name, old, Tags{"which": "old"})
+		for _, newSize := range []int{0, 10, 11, testPart + 10, 2 * testPart} {
+			_, err := b.Put(t.Context(), name, PutOptions{Tags: Tags{"which": "new"}}, inPieces(make([]byte, newSize)))
+			if !errors.Is(err, ErrExists) {
+				t.Errorf("put of %d bytes over %d: %v, want ErrExists", newSize, size, err)
+			}
+		}
+		o := find(t, b, name)
+		if !bytes.Equal(readAll(t, b, o), old) {
+			t.Error("the old content is gone")
+		}
+		if tags, err := b.Tags(t.Context(), o); err != nil || tags["which"] != "old" {
+			t.Errorf("tags of the old object: %v, %v", tags, err)
+		}
+	}
+	s.clean(t, b, "object-10", fmt.Sprint("object-", testPart+10))
+}
+
+func testPutThatFails(t *testing.T, s store) {
+	b := s.open(t)
+	broken := errors.New("the source broke")
+	for _, size := range []int{0, 10, testPart, testPart + 1, 4 * testPart} {
+		name := fmt.Sprint("object-", size)
+		_, err := b.Put(t.Context(), name, PutOptions{Tags: Tags{"a": "b"}}, func(w io.Writer) error {
+			if err := inPieces(content(size))(w); err != nil {
+				return err
+			}
+			return broken
+		})
+		if !errors.Is(err, broken) {
+			t.Errorf("%d bytes: %v, want the error of write", size, err)
+		}
+	}
+	s.clean(t, b)
+	// The name is free.
+	put(t, b, "object-10", content(10), nil)
+	s.clean(t, b, "object-10")
+}
+
+func testPutCancelled(t *testing.T, s store) {
+	b := s.open(t)
+	reason := errors.New("enough")
+	for _, size := range []int{0, 10, testPart + 1, 3*testPart + 1} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		_, err := b.Put(ctx, "object", PutOptions{}, func(w io.Writer) error {
+			err := inPieces(content(size))(w)
+			cancel(reason)
+			return err // as if nothing were wrong
+		})
+		if !errors.Is(err, reason) {
+			t.Errorf("%d bytes: %v, want the reason of the cancellation", size, err)
+		}
+		_, err = b.Put(ctx, "object", PutOptions{}, func(w io.Writer) error {
+			w.Write(content(size)) // nor does it mind a failed write
+			return nil
+		})
+		if !errors.Is(err, reason) {
+			t.Errorf("%d bytes, cancelled before: %v, want the reason of the cancellation", size, err)
+		}
+	}
+	s.clean(t, b)
+}
+
+func testPutThatPanics(t *testing.T, s store) {
+	b := s.open(t)
+	func() {
+		defer func() {
+			if recover() != "panic in write" {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		b.Put(t.Context(), "object", PutOptions{}, func(w io.Writer) error {
+			w.Write(content(testPart + 10))
+			panic("panic in write")
+		})
+	}()
+	s.clean(t, b)
+}
+
+func testPutOfOneName(t *testing.T, s store) {
+	b := s.open(t)
+	const writers = 8
+	var mu sync.Mutex
+	var winners []string
+	var group sync.WaitGroup
+	for i := range writers {
+		group.Go(func() {
+			me := fmt.Sprint("writer ", i)
+			size := int64(len(me))
+			_, err := b.Put(t.Context(), "object", PutOptions{MaxSize: size, Tags: Tags{"writer": me}}, inPieces([]byte(me)))
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				winners = append(winners, me)
+			} else if !errors.Is(err, ErrExists) {
+				t.Errorf("%s: %v, want ErrExists", me, err)
+			}
+		})
+	}
+	group.Wait()
+	if len(winners) != 1 {
+		t.Fatalf("winners %q, want one", winners)
+	}
+	o := find(t, b, "object")
+	if got := string(readAll(t, b, o)); got != winners[0] {
+		t.Errorf("content of %q, but %q won", got, winners[0])
+	}
+	if tags, err := b.Tags(t.Context(), o); err != nil || tags["writer"] != winners[0] {
+		t.Errorf("tags %v, %v, but %q won", tags, err, winners[0])
+	}
+	s.clean(t, b, "object")
+}
+
+func testList(t *testing.T, s store) {
+	b := s.open(t)
+	for _, name := range []string{"c", "a", "d", "b"} {
+		put(t, b, name, content(3), Tags{"k": "v"})
+	}
+	for _, foreign := range []string{"README.txt", "b+b %41&.txt", "deeper/a", "deeper/deeper/a"} {
+		s.plant(t, b, foreign, content(5))
+	}
+	all := []string{"README.txt", "a", "b", "b+b %41&.txt", "c", "d"}
+	for after, want := range map[string][]string{
+		"": all, "A": all, "a": all[2:], "a0": all[2:], "c": {"d"}, "d": nil, "e": nil,
+	} {
+		if got := names(list(t, b, after)); !slices.Equal(got, want) {
+			t.Errorf("after %q: %q, want %q", after, got, want)
+		}
+	}
+	for range b.List(t.Context(), "") {
+		break // a caller that stops early gets nothing more
+	}
+	if empty := s.open(t); len(list(t, empty, "")) != 0 {
+		t.Error("an empty bucket lists something")
+	}
+}
+
+func testListOfMany(t *testing.T, s store) {
+	b := s.open(t)
+	const many = 1005
+	var want []string
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i := range many {
+		name := fmt.Sprintf("object-%04d", i)
+		want = append(want, name)
+		group.Go(func() error {
+			_, err := b.Put(t.Context(), name, PutOptions{MaxSize: 1}, inPieces([]byte{1}))
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(list(t, b, "")); !slices.Equal(got, want) {
+		t.Errorf("%d objects listed, want %d in order", len(got), many)
+	}
+	if got := names(list(t, b, want[1])); !slices.Equal(got, want[2:]) {
+		t.Errorf("%d objects listed, want %d in order", len(got), many-2)
+	}
+}
+
+func testListCancelled(t *testing.T, s store) {
+	b := s.open(t)
+	put(t, b, "object", nil, nil)
+	reason := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(reason)
+	for o, err := range b.List(ctx, "") {
+		if !errors.Is(err, reason) {
+			t.Errorf("listed %+v, %v, want the reason of the cancellation", o, err)
+		}
+		return
+	}
+	t.Error("nothing listed, not even an error")
+}
+
+func testRangedReads(t *testing.T, s store) {
+	b := s.open(t)
+	data := content(testPart + 1000)
+	o := put(t, b, "object", data, nil)
+	blob, err := b.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer blob.Close()
+	size := len(data)
+	for _, r := range []struct{ offset, length, want int }{
+		{0, 1, 1}, {0, size, size}, {size - 1, 1, 1}, {testPart - 5, 10, 10}, {7, 0, 0},
+		{size - 10, 10, 10}, {size - 10, 11, 10}, {0, size + 1, size}, {size, 1, 0}, {size + 100, 10, 0},
+	} {
+		p := make([]byte, r.length)
+		n, err := blob.ReadAt(p, int64(r.offset))
+		wantErr := error(nil)
+		if r.want < r.length {
+			wantErr = io.EOF
+		}
+		if n != r.want || err != wantErr {
+			t.Errorf("ReadAt(%d bytes, %d) = %d, %v, want %d, %v", r.length, r.offset, n, err, r.want, wantErr)
+		}
+		if n > 0 && !bytes.Equal(p[:n], data[r.offset:r.offset+n]) {
+			t.Errorf("ReadAt(%d bytes, %d): wrong content", r.length, r.offset)
+		}
+	}
+	if _, err := blob.ReadAt(make([]byte, 1), -1); err == nil {
+		t.Error("a negative offset is no error")
+	}
+	empty, err := b.Open(t.Context(), put(t, b, "empty", nil, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer empty.Close()
+	if n, err := empty.ReadAt(make([]byte, 1), 0); n != 0 || err != io.EOF {
+		t.Errorf("read of an empty object: %d, %v", n, err)
+	}
+}
+
+func testConcurrentReads(t *testing.T, s store) {
+	b := s.open(t)
+	data := content(2 * testPart)
+	blob, err := b.Open(t.Context(), put(t, b, "object", data, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer blob.Close()
+	const length = 100_000
+	var group sync.WaitGroup
+	for offset := 0; offset+length <= len(data); offset += 5 * length {
+		group.Go(func() {
+			p := make([]byte, length)
+			if n, err := blob.ReadAt(p, int64(offset)); n != length || err != nil || !bytes.Equal(p, data[offset:offset+length]) {
+				t.Errorf("at %d: %d, %v, or wrong content", offset, n, err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func testChanged(t *testing.T, s store) {
+	b := s.open(t)
+	o := put(t, b, "object", content(1000), nil)
+	blob, err := b.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer blob.Close()
+	for _, size := range []int{1001, 500} {
+		s.plant(t, b, "object", content(size))
+		if n, err := blob.ReadAt(make([]byte, 10), 900); !errors.Is(err, ErrChanged) || n != 0 {
+			t.Errorf("read through the old blob: %d, %v, want ErrChanged", n, err)
+		}
+		late, err := b.Open(t.Context(), o)
+		if err == nil {
+			_, err = late.ReadAt(make([]byte, 10), 0)
+			late.Close()
+		}
+		if !errors.Is(err, ErrChanged) {
+			t.Errorf("open and read by the old listing: %v, want ErrChanged", err)
+		}
+	}
+}
+
+func testReadsAfterCancel(t *testing.T, s store) {
+	b := s.open(t)
+	o := put(t, b, "object", content(1000), nil)
+	reason := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	blob, err := b.Open(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer blob.Close()
+	p := make([]byte, 10)
+	if _, err := blob.ReadAt(p, 0); err != nil {
+		t.Fatal(err)
+	}
+	cancel(reason)
+	if _, err := blob.ReadAt(p, 0); !errors.Is(err, reason) {
+		t.Errorf("read after the context is done: %v", err)
+	}
+}
+
+func testTags(t *testing.T, s store) {
+	b := s.open(t)
+	name, err := EncodeTag("Käse & más=100%.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags := Tags{TagRetention: Held, TagDatabase: name, TagDigest: "lb1:00ff", TagConfirmed: "2026-11-23T20:15:00Z", "other tag": "a b+c=d.e_f:g/h@i"}
+	for _, size := range []int{10, testPart + 10} {
+		o := put(t, b, fmt.Sprint("object-", size), content(size), tags)
+		check := func(want Tags) {
+			t.Helper()
+			got, err := b.Tags(t.Context(), o)
+			if err != nil || !mapsEqual(got, want) {
+				t.Errorf("tags %v, %v, want %v", got, err, want)
+			}
+		}
+		check(tags)
+		replaced := Tags{TagRetention: "daily"}
+		if err := b.SetTags(t.Context(), o, replaced); err != nil {
+			t.Fatal(err)
+		}
+		check(replaced)
+		if err := b.SetTags(t.Context(), o, nil); err != nil {
+			t.Fatal(err)
+		}
+		check(Tags{})
+		if again := find(t, b, o.Name); again.ETag != o.ETag {
+			t.Error("setting tags changed the ETag")
+		}
+	}
+	none := put(t, b, "none", nil, nil)
+	if got, err := b.Tags(t.Context(), none); err != nil || got == nil || len(got) != 0 {
+		t.Errorf("tags of an object put without: %#v, %v, want an empty set", got, err)
+	}
+}
+
+func mapsEqual(a, b Tags) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for key, value := range a {
+		if other, ok := b[key]; !ok || other != value {
+			return false
+		}
+	}
+	return true
+}
+
+func testDelete(t *testing.T, s store) {
+	b := s.open(t)
+	o := put(t, b, "object", content(10), Tags{"a": "b"})
+	kept := put(t, b, "object.kept", content(10), Tags{"a": "c"})
+	for range 2 { // what is not there is no error
+		if err := b.Delete(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.clean(t, b, kept.Name)
+	if tags, err := b.Tags(t.Context(), kept); err != nil || tags["a"] != "c" {
+		t.Errorf("tags of the object beside: %v, %v", tags, err)
+	}
+}
+
+func testNotFound(t *testing.T, s store) {
+	b := s.open(t)
+	put(t, b, "other", nil, nil)
+	missing := Object{Name: "missing", Size: 10, ETag: "0123456789abcdef0123456789abcdef"}
+	_, tagsErr := b.Tags(t.Context(), missing)
+	blob, openErr := b.Open(t.Context(), missing)
+	if openErr == nil {
+		_, openErr = blob.ReadAt(make([]byte, 10), 0)
+		blob.Close()
+	}
+	for what, err := range map[string]error{
+		"tags": tagsErr, "set tags": b.SetTags(t.Context(), missing, Tags{"a": "b"}), "open": openErr,
+	} {
+		if !errors.Is(err, ErrNotFound) || !strings.Contains(fmt.Sprint(err), b.URL().String()+"/missing: ") {
+			t.Errorf("%s of a missing object: %v, want ErrNotFound with the place", what, err)
+		}
+	}
+}

@@ -1,0 +1,227 @@
+package upload
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// tagsSuffix ends the name of the small JSON file with an object's tags.
+const tagsSuffix = ".tags"
+
+// File is a Bucket in a local or mounted directory. Its objects are plain
+// files; the tags of <ID>.db.zst are in <ID>.tags beside it.
+type File struct{ url URL }
+
+// URL implements Bucket.
+func (b *File) URL() URL { return b.url }
+
+// ClockOffset implements Bucket: a directory has no clock of its own.
+func (b *File) ClockOffset() time.Duration { return 0 }
+
+func (b *File) path(name string) string { return filepath.Join(b.url.Dir, name) }
+
+func (b *File) tagsPath(name string) string {
+	return b.path(strings.TrimSuffix(name, Suffix) + tagsSuffix)
+}
+
+// checkName refuses names that List would not yield again.
+func checkName(name string) error {
+	if !isObjectName(name) || strings.ContainsAny(name, "/\x00") {
+		return fmt.Errorf("%q cannot be the name of an object in a directory", name)
+	}
+	return nil
+}
+
+func isObjectName(name string) bool {
+	return name != "" && !strings.HasPrefix(name, ".") && !strings.HasSuffix(name, tagsSuffix)
+}
+
+// List implements Bucket. A directory that does not exist is ErrNotFound.
+func (b *File) List(ctx context.Context, after string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		entries, err := os.ReadDir(b.url.Dir) // sorted by name
+		if err != nil {
+			yield(Object{}, fileError("list "+b.url.String(), err, "no such directory"))
+			return
+		}
+		for _, entry := range entries {
+			if ctx.Err() != nil {
+				yield(Object{}, fmt.Errorf("list %s: %w", b.url, context.Cause(ctx)))
+				return
+			}
+			if entry.Name() <= after || !isObjectName(entry.Name()) || !entry.Type().IsRegular() {
+				continue
+			}
+			info, err := entry.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // deleted since
+			}
+			if err != nil {
+				yield(Object{}, fmt.Errorf("list %s: %w", b.url, err))
+				return
+			}
+			if !yield(fileObject(info), nil) {
+				return
+			}
+		}
+	}
+}
+
+func fileObject(info fs.FileInfo) Object {
+	return Object{Name: info.Name(), Size: info.Size(), ETag: fileETag(info), Modified: info.ModTime().UTC()}
+}
+
+func fileETag(info fs.FileInfo) string {
+	return fmt.Sprintf("%x-%x", info.Size(), info.ModTime().UnixNano())
+}
+
+// Open implements Bucket.
+func (b *File) Open(ctx context.Context, object Object) (Blob, error) {
+	where := "read " + b.where(object)
+	if err := checkName(object.Name); err != nil {
+		return nil, fmt.Errorf("%s: %w", where, err)
+	}
+	file, err := os.Open(b.path(object.Name))
+	if err != nil {
+		return nil, fileError(where, err, "no such object")
+	}
+	blob := &fileBlob{ctx: ctx, file: file, etag: object.ETag, where: where}
+	if err := blob.unchanged(); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return blob, nil
+}
+
+func (b *File) where(object Object) string { return b.url.String() + "/" + object.Name }
+
+// A fileBlob reads one open file.
+type fileBlob struct {
+	ctx   context.Context
+	file  *os.File
+	etag  string
+	where string
+}
+
+// unchanged checks that the file is the one that was listed.
+func (r *fileBlob) unchanged() error {
+	info, err := r.file.Stat()
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.where, err)
+	}
+	if !info.Mode().IsRegular() || fileETag(info) != r.etag {
+		return fmt.Errorf("%s: %w", r.where, ErrChanged)
+	}
+	return nil
+}
+
+// ReadAt implements io.ReaderAt.
+func (r *fileBlob) ReadAt(p []byte, offset int64) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, fmt.Errorf("%s: %w", r.where, context.Cause(r.ctx))
+	}
+	n, err := r.file.ReadAt(p, offset)
+	// A look afterwards: what was read before a change is good.
+	if changed := r.unchanged(); changed != nil {
+		return 0, changed
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (r *fileBlob) Close() error { return r.file.Close() }
+
+// Tags implements Bucket.
+func (b *File) Tags(ctx context.Context, object Object) (Tags, error) {
+	where := "get tags of " + b.where(object)
+	if err := b.exists(ctx, where, object); err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(b.tagsPath(object.Name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Tags{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", where, err)
+	}
+	var tags Tags
+	if err := json.Unmarshal(data, &tags); err != nil {
+		return nil, fmt.Errorf("%s: %s is damaged: %w", where, b.tagsPath(object.Name), err)
+	}
+	if tags == nil {
+		tags = Tags{}
+	}
+	return tags, nil
+}
+
+// SetTags implements Bucket.
+func (b *File) SetTags(ctx context.Context, object Object, tags Tags) error {
+	where := "set tags of " + b.where(object)
+	if err := b.exists(ctx, where, object); err != nil {
+		return err
+	}
+	temp, err := b.writeTags(tags)
+	if err != nil {
+		return fileError(where, err, "")
+	}
+	if err := os.Rename(temp, b.tagsPath(object.Name)); err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", where, err), os.Remove(temp))
+	}
+	return fileError(where, syncDir(b.url.Dir), "")
+}
+
+// exists checks that there is such an object.
+func (b *File) exists(ctx context.Context, where string, object Object) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", where, context.Cause(ctx))
+	}
+	if err := checkName(object.Name); err != nil {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	_, err := os.Lstat(b.path(object.Name))
+	return fileError(where, err, "no such object")
+}
+
+// Delete implements Bucket. The tags go last: an object without its tags
+// would no longer be held.
+func (b *File) Delete(ctx context.Context, object Object) error {
+	where := "delete " + b.where(object)
+	err := b.exists(ctx, where, object)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	removed := false
+	for _, path := range []string{b.path(object.Name), b.tagsPath(object.Name)} {
+		err := os.Remove(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fileError(where, err, "")
+		}
+		removed = removed || err == nil
+	}
+	if !removed {
+		return nil
+	}
+	return fileError(where, syncDir(b.url.Dir), "")
+}
+
+// fileError says what was tried, and maps an error of the file system to one
+// of this package. missing is the text for what does not exist. It returns nil
+// for nil.
+func fileError(where string, err error, missing string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist) && missing != "":
+		return &storeError{text: where + ": " + missing, kind: ErrNotFound, cause: err}
+	case errors.Is(err, fs.ErrPermission):
+		return &storeError{text: where + ": " + err.Error(), kind: ErrRefused, cause: err}
+	}
+	return fmt.Errorf("%s: %w", where, roomError(err))
+}

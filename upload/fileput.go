@@ -1,0 +1,218 @@
+package upload
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Temporary files are dot-files of this pattern. A younger one may be at work.
+const (
+	tempPrefix = ".lifeboat-"
+	tempSuffix = ".tmp"
+	tempAge    = 24 * time.Hour
+)
+
+// Put implements Bucket. The directory is created if need be. The content is
+// on disk before the name is, and the tags are there before the object.
+func (b *File) Put(ctx context.Context, name string, o PutOptions, write func(io.Writer) error) (Object, error) {
+	where := "put " + b.url.String() + "/" + name
+	if err := checkName(name); err != nil {
+		return Object{}, fmt.Errorf("%s: %w", where, err)
+	}
+	if err := makeDir(b.url.Dir); err != nil {
+		return Object{}, fileError(where, err, "")
+	}
+	b.removeLeftOver(time.Now())
+	var writing error
+	temp, err := b.writeTemp(func(w io.Writer) error {
+		writing = writeWhole(ctx, w, write)
+		return writing
+	})
+	if writing != nil {
+		return Object{}, fmt.Errorf("%s: %w", where, err)
+	}
+	if err != nil {
+		return Object{}, fileError(where, err, "")
+	}
+	object, err := b.publish(temp, name, o.Tags)
+	if errors.Is(err, fs.ErrExist) {
+		err = &storeError{text: where + ": " + ErrExists.Error(), kind: ErrExists, cause: err}
+	} else {
+		err = fileError(where, err, "")
+	}
+	return object, errors.Join(err, removeIfThere(temp))
+}
+
+// removeIfThere removes a temporary name that may have become another.
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// writeWhole calls write with a writer that fails when ctx is done, and fails
+// if any of its writes did, even if write itself made light of that.
+func writeWhole(ctx context.Context, w io.Writer, write func(io.Writer) error) error {
+	var failed error
+	err := write(writerFunc(func(p []byte) (n int, err error) {
+		if failed == nil {
+			failed = context.Cause(ctx)
+		}
+		if failed != nil {
+			return 0, failed
+		}
+		n, err = w.Write(p)
+		failed = roomError(err)
+		return n, failed
+	}))
+	if err == nil {
+		err = failed
+	}
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	return err
+}
+
+// publish gives a synced temp file its name, unless that is taken. The tags
+// file, put in place first and never over another one, keeps a second Put of
+// the same name from changing the tags of the first.
+func (b *File) publish(temp, name string, tags Tags) (object Object, err error) {
+	if _, err := os.Lstat(b.path(name)); err == nil {
+		return Object{}, fs.ErrExist
+	}
+	if len(tags) > 0 {
+		if err := b.publishTags(name, tags); err != nil {
+			return Object{}, err
+		}
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, os.Remove(b.tagsPath(name)))
+			}
+		}()
+	}
+	if err := place(temp, b.path(name)); err != nil {
+		return Object{}, err
+	}
+	info, err := os.Lstat(b.path(name))
+	if err == nil {
+		err = syncDir(b.url.Dir)
+	}
+	if err != nil {
+		return Object{}, errors.Join(err, os.Remove(b.path(name)))
+	}
+	return fileObject(info), nil
+}
+
+func (b *File) publishTags(name string, tags Tags) error {
+	temp, err := b.writeTags(tags)
+	if err != nil {
+		return err
+	}
+	return errors.Join(place(temp, b.tagsPath(name)), removeIfThere(temp))
+}
+
+// writeTags writes tags to a temp file and returns its path.
+func (b *File) writeTags(tags Tags) (string, error) {
+	if tags == nil {
+		tags = Tags{}
+	}
+	return b.writeTemp(func(w io.Writer) error { return json.NewEncoder(w).Encode(tags) })
+}
+
+// writeTemp writes and syncs a temp file (0600) in the directory and returns
+// its path. On an error, or a panic of write, there is none.
+func (b *File) writeTemp(write func(io.Writer) error) (path string, err error) {
+	file, err := os.CreateTemp(b.url.Dir, tempPrefix+"*"+tempSuffix)
+	if err != nil {
+		return "", err
+	}
+	complete := false
+	defer func() {
+		err = errors.Join(err, file.Close())
+		if err != nil || !complete {
+			err = errors.Join(err, os.Remove(file.Name()))
+		}
+	}()
+	if err := write(file); err != nil {
+		return "", err
+	}
+	if err := file.Sync(); err != nil {
+		return "", err
+	}
+	complete = true
+	return file.Name(), nil
+}
+
+// place gives a file its name in the same directory, and fails with
+// fs.ErrExist if there is one of that name. Afterwards the temporary name may
+// still be there. Where a file system has neither hard links nor a rename that
+// does not replace, the check and the rename are two steps.
+func place(temp, path string) error {
+	err := os.Link(temp, path)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	err = renameNoReplace(temp, path)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return fs.ErrExist
+	}
+	return os.Rename(temp, path)
+}
+
+// removeLeftOver removes temp files of runs that were killed. It is not worth
+// an error: the next Put tries again.
+func (b *File) removeLeftOver(now time.Time) {
+	entries, err := os.ReadDir(b.url.Dir)
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), tempPrefix) || !strings.HasSuffix(entry.Name(), tempSuffix) || !entry.Type().IsRegular() {
+			continue
+		}
+		if info, err := entry.Info(); err == nil && now.Sub(info.ModTime()) > tempAge {
+			_ = os.Remove(b.path(entry.Name()))
+		}
+	}
+}
+
+// makeDir creates a directory and those above it (0700), each of them durably.
+func makeDir(dir string) error {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		return fmt.Errorf("%s is not a directory", dir)
+	}
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := makeDir(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
+}
+
+// syncDir makes changes of a directory's entries durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,275 @@
+package upload
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"iter"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// S3 is a Bucket in an S3-compatible store.
+type S3 struct {
+	url     URL
+	options Options
+	client  *s3.Client
+	clock   *clock
+}
+
+// openS3 finds settings and credentials by the AWS default chain. A custom
+// endpoint gets path-style addressing, and checksums only where S3 demands
+// them: several compatible stores reject the trailing ones that the SDK sends
+// by default.
+func openS3(ctx context.Context, u URL, o Options) (*S3, error) {
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(newHTTPClient(o.stall)))
+	if err != nil {
+		return nil, &storeError{text: fmt.Sprintf("open %s: AWS settings: %v", u, err), kind: ErrRefused, cause: err}
+	}
+	b := &S3{url: u, options: o, clock: &clock{}}
+	outage := &outage{limit: o.RetryFor}
+	b.client = s3.NewFromConfig(cfg, func(s *s3.Options) {
+		s.HTTPClient = b.clock.watch(s.HTTPClient)
+		if o.intercept != nil {
+			s.HTTPClient = o.intercept(s.HTTPClient)
+		}
+		s.Retryer = newRetryer(outage, o.Log)
+		s.APIOptions = append(s.APIOptions, outage.watchOperations)
+		s.DisableLogOutputChecksumValidationSkipped = true
+		if s.BaseEndpoint != nil {
+			adaptToEndpoint(s, cfg)
+		}
+	})
+	return b, b.check(ctx)
+}
+
+// adaptToEndpoint sets what stores other than AWS need.
+func adaptToEndpoint(s *s3.Options, cfg aws.Config) {
+	s.UsePathStyle = true
+	if s.Region == "" {
+		s.Region = "us-east-1"
+	}
+	request, response := explicitChecksums(cfg)
+	if !request {
+		s.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+	}
+	if !response {
+		s.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+	}
+}
+
+// explicitChecksums reports whether the user has set the two checksum modes:
+// the loaded configuration itself no longer tells a setting from a default.
+func explicitChecksums(cfg aws.Config) (request, response bool) {
+	for _, source := range cfg.ConfigSources {
+		switch c := source.(type) {
+		case config.EnvConfig:
+			request = request || c.RequestChecksumCalculation != 0
+			response = response || c.ResponseChecksumValidation != 0
+		case config.SharedConfig:
+			request = request || c.RequestChecksumCalculation != 0
+			response = response || c.ResponseChecksumValidation != 0
+		}
+	}
+	return request, response
+}
+
+// check finds missing settings before any work is done for nothing.
+func (b *S3) check(ctx context.Context) error {
+	o := b.client.Options()
+	refuse := func(text string, cause error) error {
+		return &storeError{text: fmt.Sprintf("open %s: %s", b.url, text), kind: ErrRefused, cause: cause}
+	}
+	if o.Region == "" {
+		return refuse("no AWS region is configured (AWS_REGION, or AWS_ENDPOINT_URL_S3 for another store)", nil)
+	}
+	if o.BaseEndpoint != nil {
+		e, err := url.Parse(*o.BaseEndpoint)
+		if err != nil || e.Host == "" || (e.Scheme != "http" && e.Scheme != "https") {
+			return refuse("the configured endpoint URL is not http://host or https://host", nil)
+		}
+		if e.Scheme == "http" && len(b.options.SSE.CustomerKey) > 0 {
+			return refuse("a customer key must not be sent over plain HTTP: the endpoint URL needs https", nil)
+		}
+	}
+	if o.Credentials == nil {
+		return refuse("no AWS credentials are configured", nil)
+	}
+	if _, err := o.Credentials.Retrieve(ctx); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("open %s: %w", b.url, context.Cause(ctx))
+		}
+		return refuse("no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role: "+innermost(err).Error(), err)
+	}
+	return nil
+}
+
+// Client returns the client behind the bucket, for calls on the bucket as a
+// whole that only S3 has. Errors of its calls are the SDK's own.
+func (b *S3) Client() *s3.Client { return b.client }
+
+// URL implements Bucket.
+func (b *S3) URL() URL { return b.url }
+
+// ClockOffset implements Bucket. It is exact to about a second.
+func (b *S3) ClockOffset() time.Duration { return b.clock.offset() }
+
+func (b *S3) key(name string) string { return b.url.Prefix + "/" + name }
+
+// List implements Bucket.
+func (b *S3) List(ctx context.Context, after string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		input := &s3.ListObjectsV2Input{
+			Bucket:    &b.url.Bucket,
+			Prefix:    aws.String(b.key("")),
+			Delimiter: aws.String("/"),
+			// Keys of others may hold what XML cannot.
+			EncodingType: types.EncodingTypeUrl,
+		}
+		if after != "" {
+			input.StartAfter = aws.String(b.key(after))
+		}
+		pages := s3.NewListObjectsV2Paginator(b.client, input)
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(Object{}, describe(ctx, failure{"list", b.url.String() + "/", "s3:ListBucket"}, err))
+				return
+			}
+			for _, entry := range page.Contents {
+				object, ok := b.listed(entry, page.EncodingType)
+				if ok && object.Name > after && !yield(object, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// listed returns an entry of a listing as an Object, or false for what is not
+// directly under the prefix.
+func (b *S3) listed(entry types.Object, encoding types.EncodingType) (Object, bool) {
+	key := aws.ToString(entry.Key)
+	if encoding == types.EncodingTypeUrl {
+		decoded, err := url.QueryUnescape(key)
+		if err != nil {
+			return Object{}, false
+		}
+		key = decoded
+	}
+	name, found := strings.CutPrefix(key, b.key(""))
+	if !found || name == "" || strings.Contains(name, "/") {
+		return Object{}, false
+	}
+	return Object{
+		Name:     name,
+		Size:     aws.ToInt64(entry.Size),
+		ETag:     strings.Trim(aws.ToString(entry.ETag), `"`),
+		Modified: aws.ToTime(entry.LastModified),
+	}, true
+}
+
+// Tags implements Bucket.
+func (b *S3) Tags(ctx context.Context, object Object) (Tags, error) {
+	out, err := b.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
+		Bucket:    &b.url.Bucket,
+		Key:       aws.String(b.key(object.Name)),
+		VersionId: version(object),
+	})
+	if err != nil {
+		return nil, describe(ctx, b.failure("get tags of", object, "s3:GetObjectTagging"), err)
+	}
+	tags := make(Tags, len(out.TagSet))
+	for _, tag := range out.TagSet {
+		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	return tags, nil
+}
+
+// SetTags implements Bucket.
+func (b *S3) SetTags(ctx context.Context, object Object, tags Tags) error {
+	set := make([]types.Tag, 0, len(tags))
+	for key, value := range tags {
+		set = append(set, types.Tag{Key: aws.String(key), Value: aws.String(value)})
+	}
+	_, err := b.client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{
+		Bucket:    &b.url.Bucket,
+		Key:       aws.String(b.key(object.Name)),
+		VersionId: version(object),
+		Tagging:   &types.Tagging{TagSet: set},
+	})
+	if err != nil {
+		return describe(ctx, b.failure("set tags of", object, "s3:PutObjectTagging"), err)
+	}
+	return nil
+}
+
+// Delete implements Bucket.
+func (b *S3) Delete(ctx context.Context, object Object) error {
+	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{
+		Bucket:    &b.url.Bucket,
+		Key:       aws.String(b.key(object.Name)),
+		VersionId: version(object),
+	})
+	if err != nil {
+		err = describe(ctx, b.failure("delete", object, "s3:DeleteObject"), err)
+	}
+	if errors.Is(err, ErrNotFound) {
+		return nil // some stores answer so
+	}
+	return err
+}
+
+// find looks for one object by listing exactly its key, which needs no right
+// to read. A nil object and no error: it is not there.
+func (b *S3) find(ctx context.Context, name string) (*Object, error) {
+	out, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+		Bucket:  &b.url.Bucket,
+		Prefix:  aws.String(b.key(name)),
+		MaxKeys: aws.Int32(1), // the key itself sorts before all that it begins
+	})
+	if err != nil {
+		return nil, describe(ctx, failure{"list", b.url.String() + "/" + name, "s3:ListBucket"}, err)
+	}
+	for _, entry := range out.Contents {
+		if object, ok := b.listed(entry, out.EncodingType); ok && object.Name == name {
+			return &object, nil
+		}
+	}
+	return nil, nil
+}
+
+// failure begins the description of a failed operation on one object. On a
+// given version IAM knows most actions by another name.
+func (b *S3) failure(operation string, object Object, action string) failure {
+	where := b.url.String() + "/" + object.Name
+	if object.Version != "" {
+		where += " version " + object.Version
+		action = strings.NewReplacer("ObjectTagging", "ObjectVersionTagging",
+			"GetObject", "GetObjectVersion", "DeleteObject", "DeleteObjectVersion").Replace(action)
+	}
+	return failure{operation, where, action}
+}
+
+func version(object Object) *string {
+	if object.Version == "" {
+		return nil
+	}
+	return &object.Version
+}
+
+// customerKey returns the three values with which S3 takes a customer key, all
+// nil if there is none.
+func (e ServerSideEncryption) customerKey() (algorithm, key, sum *string) {
+	if len(e.CustomerKey) == 0 {
+		return nil, nil, nil
+	}
+	return aws.String("AES256"), aws.String(base64.StdEncoding.EncodeToString(e.CustomerKey)), aws.String(md5Base64(e.CustomerKey))
+}

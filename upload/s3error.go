@@ -1,0 +1,207 @@
+package upload
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// A storeError is an error in plain words that keeps its reason and its cause
+// for errors.Is and errors.As, without the noise of their texts.
+type storeError struct {
+	text  string
+	kind  error // one of the errors of this package, or nil
+	cause error // may be nil
+}
+
+func (e *storeError) Error() string { return e.text }
+
+func (e *storeError) Unwrap() []error {
+	var wrapped []error
+	for _, err := range []error{e.kind, e.cause} {
+		if err != nil {
+			wrapped = append(wrapped, err)
+		}
+	}
+	return wrapped
+}
+
+// A failure says which operation failed on what, and which IAM action it needs.
+type failure struct{ operation, where, action string }
+
+// describe puts an error of the SDK into plain words.
+func describe(ctx context.Context, f failure, err error) error {
+	prefix := f.operation + " " + f.where + ": "
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s%w", prefix, context.Cause(ctx))
+	}
+	var described *storeError
+	if errors.As(err, &described) {
+		return err
+	}
+	text, kind := classify(f, err)
+	return &storeError{text: prefix + text, kind: kind, cause: err}
+}
+
+func classify(f failure, err error) (text string, kind error) {
+	code, message := codeOf(err)
+	status := statusOf(err)
+	switch {
+	case code == "" && status == 0:
+		return classifyLocal(err)
+	case refusals[code] != "":
+		return refusals[code], ErrRefused
+	case code == "NoSuchKey", code == "NoSuchVersion", code == "NotFound", code == "NoSuchUpload":
+		return "no such object", ErrNotFound
+	case code == "MethodNotAllowed" && strings.HasPrefix(f.operation, "get"), code == "MethodNotAllowed" && f.operation == "read":
+		return "it was deleted (a delete marker)", ErrNotFound
+	case withoutTags(f, code, message, status):
+		return "the store has no object tags (" + answer(code, message, status) + ")", ErrNoTags
+	case isDenied(code, status):
+		return "access denied; the credentials need " + f.action + " (" + answer(code, message, status) + ")", ErrRefused
+	case status == http.StatusNotFound:
+		return "no such object (" + answer(code, message, status) + ")", ErrNotFound
+	case retryable(err) || (status >= 500 && status != http.StatusNotImplemented && status != http.StatusInsufficientStorage):
+		return "the store keeps failing: " + answer(code, message, status), ErrUnreachable
+	}
+	return "the store refused: " + answer(code, message, status), ErrRefused
+}
+
+// refusals are error codes for which there are better words than the store's.
+var refusals = map[string]string{
+	"NoSuchBucket":                                   "no such bucket",
+	"InvalidBucketName":                              "the store does not take this bucket name",
+	"InvalidAccessKeyId":                             "the store does not know this access key ID",
+	"SignatureDoesNotMatch":                          "the secret access key is wrong (SignatureDoesNotMatch)",
+	"ExpiredToken":                                   "the session token has expired",
+	"InvalidToken":                                   "the session token is not valid",
+	"TokenRefreshRequired":                           "the session token has expired",
+	"RequestTimeTooSkewed":                           "this machine's clock differs too much from the store's (RequestTimeTooSkewed)",
+	"RequestExpired":                                 "this machine's clock differs too much from the store's (RequestExpired)",
+	"PermanentRedirect":                              "the bucket is in another region, set AWS_REGION (PermanentRedirect)",
+	"AuthorizationHeaderMalformed":                   "the region is wrong, set AWS_REGION (AuthorizationHeaderMalformed)",
+	"QuotaExceeded":                                  "the bucket's quota is used up (QuotaExceeded)",
+	"XMinioAdminBucketQuotaExceeded":                 "the bucket's quota is used up",
+	"XMinioStorageFull":                              "the store is full",
+	"InsufficientStorage":                            "the store is full",
+	"InvalidStorageClass":                            "the store does not know this storage class",
+	"EntityTooLarge":                                 "the store does not take objects or parts of this size",
+	"InvalidEncryptionAlgorithmError":                "the store does not know this encryption algorithm",
+	"KMSNotConfigured":                               "the store has no key management set up for server-side encryption",
+	"XMinioKMSNotConfigured":                         "the store has no key management set up for server-side encryption",
+	"ServerSideEncryptionConfigurationNotFoundError": "the bucket has no server-side encryption set up",
+}
+
+func isDenied(code string, status int) bool {
+	return code == "AccessDenied" || code == "AllAccessDisabled" || code == "AccountProblem" ||
+		status == http.StatusForbidden || status == http.StatusUnauthorized
+}
+
+// withoutTags reports whether the store rejected tags as such. R2 and B2
+// answer an upload's tagging header with 501 or InvalidArgument and name it.
+func withoutTags(f failure, code, message string, status int) bool {
+	rejected := code == "NotImplemented" || status == http.StatusNotImplemented ||
+		code == "InvalidArgument" || code == "MethodNotAllowed"
+	if strings.Contains(f.action, "Tagging") && !strings.Contains(f.action, "PutObject,") {
+		return rejected && code != "InvalidArgument" || rejected && mentionsTags(message)
+	}
+	return rejected && mentionsTags(message)
+}
+
+func mentionsTags(message string) bool {
+	return strings.Contains(strings.ToLower(message), "tagging")
+}
+
+// classifyLocal is for errors without an answer of the store.
+func classifyLocal(err error) (text string, kind error) {
+	var unknownHost *net.DNSError
+	switch {
+	case isUntrusted(err):
+		return "the store's certificate is not trusted (AWS_CA_BUNDLE names a file of certificates to trust): " + innermost(err).Error(), ErrRefused
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return "the endpoint speaks HTTP, not HTTPS", ErrRefused
+	case strings.Contains(err.Error(), "get identity"):
+		return "no AWS credentials: " + innermost(err).Error(), ErrRefused
+	case errors.As(err, &unknownHost):
+		return "the store is unreachable: " + unknownHost.Error(), ErrUnreachable
+	case retryable(err):
+		return "the store is unreachable: " + network(err), ErrUnreachable
+	}
+	return network(err), nil
+}
+
+// isUntrusted: a certificate that will not be better at the next try.
+func isUntrusted(err error) bool {
+	var verification *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	var hostname x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid)
+}
+
+// network returns the text of a network error without the SDK's and without
+// the request's URL, which repeats the key.
+func network(err error) string {
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err.Error()
+	}
+	var operation *net.OpError
+	if errors.As(err, &operation) {
+		return operation.Error()
+	}
+	return innermost(err).Error()
+}
+
+// codeOf returns S3's error code and message, "" if the store gave none.
+func codeOf(err error) (code, message string) {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return "", ""
+	}
+	if api.ErrorCode() == "UnknownError" {
+		return "", api.ErrorMessage()
+	}
+	return api.ErrorCode(), api.ErrorMessage()
+}
+
+// statusOf returns the HTTP status of the answer, 0 if there was none.
+func statusOf(err error) int {
+	var response *smithyhttp.ResponseError
+	if !errors.As(err, &response) || response.Response == nil || response.Response.Response == nil {
+		return 0
+	}
+	// The SDK keeps an empty response beside an error of the connection.
+	return response.HTTPStatusCode()
+}
+
+func answer(code, message string, status int) string {
+	message = strings.TrimRight(strings.TrimSpace(message), ".")
+	switch {
+	case code == "":
+		return strings.TrimSpace(fmt.Sprintf("HTTP status %d %s", status, http.StatusText(status)))
+	case message == "" || message == code:
+		return code
+	}
+	return code + ": " + message
+}
+
+// innermost follows single wrapped errors to the one that began it.
+func innermost(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}

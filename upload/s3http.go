@@ -1,0 +1,93 @@
+package upload
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+)
+
+const (
+	dialTimeout   = 10 * time.Second
+	answerTimeout = 60 * time.Second
+	socketBuffer  = 128 << 10
+)
+
+// newHTTPClient returns the SDK's own kind of client, without which
+// AWS_CA_BUNDLE does not work. No request can hang: not while connecting, not
+// for want of an answer, and not with a body that stopped for the time stall.
+func newHTTPClient(stall time.Duration) *awshttp.BuildableClient {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &watchedConn{Conn: conn, stall: stall}, nil
+		}
+		t.ResponseHeaderTimeout = min(answerTimeout, stall)
+		t.MaxIdleConnsPerHost = 32
+		// An idle connection is closed before its deadline would break it.
+		t.IdleConnTimeout = stall / 2
+		t.WriteBufferSize = socketBuffer
+		t.ReadBufferSize = socketBuffer
+		// One connection for each transfer: parts do not queue behind another.
+		t.ForceAttemptHTTP2 = false
+	})
+}
+
+// A watchedConn fails when it has made no progress for the time stall. Writing
+// counts for reading too, since an answer is awaited from the beginning of a
+// long upload.
+type watchedConn struct {
+	net.Conn
+	stall time.Duration
+}
+
+func (c *watchedConn) Read(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *watchedConn) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// A clock learns the store's time from the Date of its answers.
+type clock struct {
+	ahead atomic.Int64 // nanoseconds
+}
+
+func (c *clock) offset() time.Duration { return time.Duration(c.ahead.Load()) }
+
+// now returns the store's time.
+func (c *clock) now() time.Time { return time.Now().Add(c.offset()) }
+
+func (c *clock) watch(next aws.HTTPClient) aws.HTTPClient {
+	return doer(func(request *http.Request) (*http.Response, error) {
+		response, err := next.Do(request)
+		if err != nil {
+			return response, err
+		}
+		if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+			c.ahead.Store(int64(time.Until(date)))
+		}
+		return response, nil
+	})
+}
+
+// A doer is a function as an aws.HTTPClient.
+type doer func(*http.Request) (*http.Response, error)
+
+// Do implements aws.HTTPClient.
+func (d doer) Do(request *http.Request) (*http.Response, error) { return d(request) }

@@ -1,0 +1,198 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
+)
+
+// A multipart is the upload of one object in parts.
+type multipart struct {
+	put    *s3Put
+	group  *errgroup.Group
+	ctx    context.Context // done with the first part that fails
+	cancel context.CancelCauseFunc
+
+	id       *string       // nil until created
+	creating *atomic.Int32 // attempts to create it
+
+	mu        sync.Mutex
+	completed []types.CompletedPart // index is the part number - 1
+}
+
+func newMultipart(ctx context.Context, put *s3Put) *multipart {
+	ctx, cancel := context.WithCancelCause(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	return &multipart{put: put, group: group, ctx: ctx, cancel: cancel}
+}
+
+// create begins the upload. When ctx is done while it waits, the answer still
+// gets a moment, since without it there is no ID to abort.
+func (m *multipart) create(ctx context.Context) error {
+	counting, attempts := countAttempts(ctx)
+	m.creating = attempts
+	lingering, cancel := linger(counting, abortTimeout/2)
+	defer cancel()
+	b, sse := m.put.bucket, m.put.bucket.options.SSE
+	algorithm, key, sum := sse.customerKey()
+	out, err := b.client.CreateMultipartUpload(lingering, &s3.CreateMultipartUploadInput{
+		Bucket: &b.url.Bucket, Key: m.put.key(),
+		Tagging:              tagging(m.put.options.Tags),
+		StorageClass:         types.StorageClass(b.options.StorageClass),
+		ServerSideEncryption: types.ServerSideEncryption(sse.Algorithm), SSEKMSKeyId: nonEmpty(sse.KMSKeyID),
+		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
+	})
+	if err != nil {
+		return describe(ctx, failure{"put", m.put.where(), m.put.actions("s3:PutObject")}, err)
+	}
+	m.id = out.UploadId
+	return nil
+}
+
+// upload sends a part in the background and gives it back to the pool.
+func (m *multipart) upload(p *part) error {
+	m.mu.Lock()
+	number := len(m.completed) + 1
+	m.completed = append(m.completed, types.CompletedPart{})
+	m.mu.Unlock()
+	if number > maxParts {
+		m.put.pool.put(p)
+		return fmt.Errorf("the content is larger than announced: %d parts of %d bytes are full", maxParts, m.put.pool.size)
+	}
+	m.group.Go(func() error {
+		defer m.put.pool.put(p)
+		etag, err := m.uploadPart(int32(number), p)
+		if err != nil {
+			f := failure{fmt.Sprintf("put part %d of", number), m.put.where(), "s3:PutObject"}
+			return describe(m.ctx, f, err)
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.completed[number-1] = types.CompletedPart{PartNumber: aws.Int32(int32(number)), ETag: etag}
+		return nil
+	})
+	return nil
+}
+
+func (m *multipart) uploadPart(number int32, p *part) (etag *string, err error) {
+	b := m.put.bucket
+	algorithm, key, sum := b.options.SSE.customerKey()
+	out, err := b.client.UploadPart(m.ctx, &s3.UploadPartInput{
+		Bucket: &b.url.Bucket, Key: m.put.key(), UploadId: m.id, PartNumber: &number,
+		Body: p.reader(), ContentLength: &p.n,
+		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out.ETag, nil
+}
+
+// wait returns the parts when all are uploaded, or the first error.
+func (m *multipart) wait() ([]types.CompletedPart, error) {
+	if err := m.group.Wait(); err != nil {
+		return nil, err
+	}
+	return m.completed, nil
+}
+
+// failure returns why the upload's context is done: a part's error, or err.
+func (m *multipart) failure(err error) error {
+	if m.ctx.Err() == nil {
+		return err
+	}
+	if first := m.group.Wait(); first != nil {
+		return first
+	}
+	return err
+}
+
+func (m *multipart) completeInput(parts []types.CompletedPart, condition *string) *s3.CompleteMultipartUploadInput {
+	b := m.put.bucket
+	algorithm, key, sum := b.options.SSE.customerKey()
+	return &s3.CompleteMultipartUploadInput{
+		Bucket: &b.url.Bucket, Key: m.put.key(), UploadId: m.id, IfNoneMatch: condition,
+		MultipartUpload:      &types.CompletedMultipartUpload{Parts: parts},
+		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
+	}
+}
+
+// takeBack stops the parts in flight, waits for them, and removes what was
+// sent, on a context of its own. It returns err, and says so if parts remain.
+func (m *multipart) takeBack(ctx context.Context, err error) error {
+	m.cancel(errors.New("the upload is taken back"))
+	_ = m.group.Wait() // err has the reason already
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	var aborting error
+	if m.id != nil {
+		aborting = m.abort(ctx, m.id)
+	}
+	if m.id == nil || m.creating.Load() > 1 {
+		aborting = errors.Join(aborting, m.sweep(ctx))
+	}
+	if aborting != nil {
+		return fmt.Errorf("%w (and parts of it may remain in the bucket: %w)", err, aborting)
+	}
+	return err
+}
+
+// abort removes one upload. One that is gone is no error.
+func (m *multipart) abort(ctx context.Context, id *string) error {
+	b := m.put.bucket
+	_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+		Bucket: &b.url.Bucket, Key: m.put.key(), UploadId: id,
+	})
+	if code, _ := codeOf(err); err == nil || code == "NoSuchUpload" {
+		return nil
+	}
+	return describe(ctx, failure{"abort the upload of", m.put.where(), "s3:AbortMultipartUpload"}, err)
+}
+
+// sweepIfRepeated removes an upload whose ID was in a lost answer.
+func (m *multipart) sweepIfRepeated(ctx context.Context) {
+	if m.creating.Load() < 2 {
+		return
+	}
+	if err := m.sweep(ctx); err != nil {
+		m.put.bucket.options.Log.Warn("an unfinished upload may remain in the bucket", "err", err)
+	}
+}
+
+// sweep aborts every upload of exactly this key. Names are never used twice,
+// so they are all ours.
+func (m *multipart) sweep(ctx context.Context) error {
+	b := m.put.bucket
+	out, err := b.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &b.url.Bucket, Prefix: m.put.key()})
+	if err != nil {
+		return describe(ctx, failure{"list uploads of", m.put.where(), "s3:ListBucketMultipartUploads"}, err)
+	}
+	var errs []error
+	for _, u := range out.Uploads {
+		if aws.ToString(u.Key) == *m.put.key() {
+			errs = append(errs, m.abort(ctx, u.UploadId))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// linger returns a context that is done some time after ctx is.
+func linger(ctx context.Context, longer time.Duration) (context.Context, context.CancelFunc) {
+	lingering, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-lingering.Done():
+		case <-time.After(longer):
+			cancel()
+		}
+	})
+	return lingering, func() { stop(); cancel() }
+}

@@ -1,0 +1,319 @@
+package upload
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// abortTimeout is how long taking back may last after ctx is done.
+const abortTimeout = 10 * time.Second
+
+// Put implements Bucket. Content that fits into one part is uploaded at once
+// after write has returned; more than that in parts of equal size, several at
+// a time, while write goes on.
+func (b *S3) Put(ctx context.Context, name string, o PutOptions, write func(io.Writer) error) (Object, error) {
+	size, err := partSize(o.MaxSize, b.options.PartSize)
+	if err != nil {
+		return Object{}, fmt.Errorf("put %s/%s: %w", b.url, name, err)
+	}
+	p := &s3Put{
+		bucket: b, name: name, options: o, started: time.Now(),
+		pool: newPartPool(size, partsHeld(size, b.options.Concurrency), b.options.TempDir),
+	}
+	object, err := p.run(ctx, write)
+	return object, errors.Join(err, p.pool.close())
+}
+
+// An s3Put is one Put on its way.
+type s3Put struct {
+	bucket  *S3
+	name    string
+	options PutOptions
+	started time.Time // by this machine's clock
+	pool    *partPool
+
+	current *part // being filled
+	total   int64
+	failed  error      // of an earlier write, in case the caller goes on
+	parts   *multipart // nil while everything fits into one part
+}
+
+// run either returns the object or leaves nothing behind, also when write
+// panics.
+func (p *s3Put) run(ctx context.Context, write func(io.Writer) error) (object Object, err error) {
+	done := false
+	defer func() {
+		if p.current != nil {
+			p.pool.put(p.current)
+		}
+		if p.parts != nil && !done {
+			err = p.parts.takeBack(ctx, err)
+		}
+	}()
+	p.current, err = p.pool.get(ctx, p.hint())
+	if err != nil {
+		return Object{}, p.wrap(err)
+	}
+	if err := write(writerFunc(func(data []byte) (int, error) { return p.write(ctx, data) })); err != nil {
+		return Object{}, p.wrap(err)
+	}
+	if p.failed == nil && ctx.Err() != nil {
+		p.failed = context.Cause(ctx)
+	}
+	if p.failed != nil {
+		return Object{}, p.wrap(p.failed)
+	}
+	if p.parts == nil {
+		object, err = p.putWhole(ctx)
+	} else {
+		object, err = p.putParts(ctx)
+	}
+	done = err == nil
+	return object, err
+}
+
+// hint returns how large the first part will be at most.
+func (p *s3Put) hint() int64 {
+	if p.options.MaxSize > 0 {
+		return min(p.pool.size, p.options.MaxSize)
+	}
+	return p.pool.size
+}
+
+// write takes content. A full part is sent only when there is more to come.
+func (p *s3Put) write(ctx context.Context, data []byte) (written int, err error) {
+	if p.failed == nil && ctx.Err() != nil {
+		p.failed = context.Cause(ctx)
+	}
+	if p.failed != nil {
+		return 0, p.failed
+	}
+	defer func() { p.failed = err }()
+	for len(data) > 0 {
+		if p.current.n == p.pool.size {
+			if err := p.send(ctx); err != nil {
+				return written, err
+			}
+		}
+		n, err := p.current.Write(data[:min(int64(len(data)), p.pool.size-p.current.n)])
+		written, p.total, data = written+n, p.total+int64(n), data[n:]
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// send gives the current part to the upload and begins a new one.
+func (p *s3Put) send(ctx context.Context) error {
+	if p.parts == nil {
+		p.parts = newMultipart(ctx, p)
+		if err := p.parts.create(ctx); err != nil {
+			return err
+		}
+	}
+	full := p.current
+	p.current = nil
+	if err := p.parts.upload(full); err != nil {
+		return err
+	}
+	next, err := p.pool.get(p.parts.ctx, p.pool.size)
+	if err != nil {
+		return p.parts.failure(err)
+	}
+	p.current = next
+	return nil
+}
+
+// putWhole uploads everything with one PutObject.
+func (p *s3Put) putWhole(ctx context.Context) (Object, error) {
+	var out *s3.PutObjectOutput
+	err := p.make(ctx, "s3:PutObject", func(ctx context.Context, condition *string) (err error) {
+		out, err = p.bucket.client.PutObject(ctx, p.putInput(condition))
+		return err
+	})
+	var landed *landedError
+	if errors.As(err, &landed) {
+		return landed.object, nil
+	}
+	if err != nil {
+		return Object{}, err
+	}
+	return p.object(out.ETag, out.Expiration), nil
+}
+
+func (p *s3Put) putInput(condition *string) *s3.PutObjectInput {
+	sse := p.bucket.options.SSE
+	algorithm, key, sum := sse.customerKey()
+	return &s3.PutObjectInput{
+		Bucket: &p.bucket.url.Bucket, Key: p.key(), IfNoneMatch: condition,
+		Body: p.current.reader(), ContentLength: &p.current.n,
+		Tagging:              tagging(p.options.Tags),
+		StorageClass:         types.StorageClass(p.bucket.options.StorageClass),
+		ServerSideEncryption: types.ServerSideEncryption(sse.Algorithm), SSEKMSKeyId: nonEmpty(sse.KMSKeyID),
+		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
+	}
+}
+
+// putParts sends the last part and completes the upload.
+func (p *s3Put) putParts(ctx context.Context) (Object, error) {
+	last := p.current
+	p.current = nil
+	if err := p.parts.upload(last); err != nil {
+		return Object{}, p.wrap(err)
+	}
+	completed, err := p.parts.wait()
+	if err != nil {
+		return Object{}, p.wrap(err)
+	}
+	var out *s3.CompleteMultipartUploadOutput
+	err = p.make(ctx, "s3:PutObject", func(ctx context.Context, condition *string) (err error) {
+		out, err = p.bucket.client.CompleteMultipartUpload(ctx, p.parts.completeInput(completed, condition))
+		return err
+	})
+	var landed *landedError
+	if errors.As(err, &landed) {
+		return landed.object, nil
+	}
+	if err != nil {
+		return Object{}, err
+	}
+	p.parts.sweepIfRepeated(ctx)
+	return p.object(out.ETag, out.Expiration), nil
+}
+
+// A landedError says that an answer was lost, but the object is there.
+type landedError struct{ object Object }
+
+func (e *landedError) Error() string { return "the answer was lost, but the object is there" }
+
+// make calls what makes the object visible, on the condition that there is
+// none of that name. A store that does not know the condition gets one try
+// without it, after a look. Where an answer was lost and the object has
+// landed all the same it returns a *landedError.
+func (p *s3Put) make(ctx context.Context, action string, call func(ctx context.Context, condition *string) error) error {
+	counting, attempts := countAttempts(ctx)
+	err := call(counting, aws.String("*"))
+	if code, message := codeOf(err); (code == "NotImplemented" || statusOf(err) == http.StatusNotImplemented) && !mentionsTags(message) {
+		there, findErr := p.bucket.find(ctx, p.name)
+		if findErr != nil {
+			return findErr
+		}
+		if there != nil {
+			return p.exists(err)
+		}
+		err = call(counting, nil)
+	}
+	if err == nil {
+		return nil
+	}
+	return p.judge(ctx, action, err, attempts.Load() > 1)
+}
+
+// judge finds out what a failure to make the object visible means. The answer
+// to an earlier attempt may have been lost, and then a later one meets our own
+// object or an upload that is no more.
+func (p *s3Put) judge(ctx context.Context, action string, err error, repeated bool) error {
+	code, _ := codeOf(err)
+	exists := code == "PreconditionFailed" || statusOf(err) == http.StatusPreconditionFailed
+	unanswered := ctx.Err() != nil || statusOf(err) == 0
+	if unanswered || repeated && (exists || code == "NoSuchUpload" || retryable(err)) {
+		lookup, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+		defer cancel()
+		there, findErr := p.bucket.find(lookup, p.name)
+		if findErr == nil && there != nil && p.isOurs(there) {
+			return &landedError{*there}
+		}
+	}
+	if exists {
+		return p.exists(err)
+	}
+	return describe(ctx, failure{"put", p.where(), p.actions(action)}, err)
+}
+
+// isOurs: of our size, and not older than this Put (the store's times are in
+// whole seconds, and its clock is known to about one).
+func (p *s3Put) isOurs(o *Object) bool {
+	return o.Size == p.total && !o.Modified.Before(p.started.Add(p.bucket.clock.offset()-3*time.Second))
+}
+
+func (p *s3Put) exists(cause error) error {
+	return &storeError{text: "put " + p.where() + ": " + ErrExists.Error(), kind: ErrExists, cause: cause}
+}
+
+// object returns the object as stored. Its time is near what a listing shows.
+func (p *s3Put) object(etag, expiration *string) Object {
+	return Object{
+		Name: p.name, Size: p.total,
+		ETag:       strings.Trim(aws.ToString(etag), `"`),
+		Modified:   p.bucket.clock.now().UTC().Truncate(time.Second),
+		Expiration: aws.ToString(expiration),
+	}
+}
+
+// actions names what the credentials need for an upload with these tags.
+func (p *s3Put) actions(action string) string {
+	if len(p.options.Tags) > 0 {
+		return action + ", and s3:PutObjectTagging for its tags"
+	}
+	return action
+}
+
+func (p *s3Put) key() *string  { return aws.String(p.bucket.key(p.name)) }
+func (p *s3Put) where() string { return p.bucket.url.String() + "/" + p.name }
+
+// wrap says where err happened, if it does not say so itself.
+func (p *s3Put) wrap(err error) error {
+	var described *storeError
+	if errors.As(err, &described) && strings.Contains(described.text, p.where()) {
+		return err
+	}
+	return fmt.Errorf("put %s: %w", p.where(), err)
+}
+
+// tagging returns the value of the x-amz-tagging header.
+func tagging(tags Tags) *string {
+	if len(tags) == 0 {
+		return nil
+	}
+	var pairs []string
+	for key, value := range tags {
+		pairs = append(pairs, queryEscape(key)+"="+queryEscape(value))
+	}
+	slices.Sort(pairs)
+	return aws.String(strings.Join(pairs, "&"))
+}
+
+// queryEscape writes a space as %20, which no store reads as a plus sign.
+func queryEscape(s string) string {
+	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
+}
+
+func nonEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func md5Base64(data []byte) string {
+	sum := md5.Sum(data)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

@@ -1,0 +1,165 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+)
+
+const (
+	maxBackoff  = 8 * time.Second
+	maxAttempts = 1000 // in effect none: the outage decides
+)
+
+// standard decides what may be tried again and how long to wait before.
+var standard = retry.NewStandard(func(o *retry.StandardOptions) {
+	o.MaxAttempts = maxAttempts
+	o.MaxBackoff = maxBackoff
+	o.BaseDelay = 200 * time.Millisecond
+	o.RateLimiter = ratelimit.None // the outage limits by time
+	o.Retryables = append([]retry.IsErrorRetryable{
+		retry.IsErrorRetryableFunc(neverRetried),
+	}, append(o.Retryables,
+		retry.IsErrorRetryableFunc(cutAnswer),
+		retry.RetryableErrorCode{Codes: map[string]struct{}{
+			"InternalError": {}, "ServiceUnavailable": {}, "ConditionalRequestConflict": {}, "OperationAborted": {},
+		}})...)
+})
+
+func retryable(err error) bool { return standard.IsErrorRetryable(err) }
+
+// neverRetried: errors of the connection that the next try would meet too.
+func neverRetried(err error) aws.Ternary {
+	if isUntrusted(err) {
+		return aws.FalseTernary
+	}
+	return aws.UnknownTernary
+}
+
+// cutAnswer: the connection was lost in the middle of a good answer.
+func cutAnswer(err error) aws.Ternary {
+	var deserialization *smithy.DeserializationError
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) && errors.As(err, &deserialization) {
+		return aws.TrueTernary
+	}
+	return aws.UnknownTernary
+}
+
+// A retryer tries again with growing waits until the outage has lasted too
+// long. It replaces the SDK's limits in attempts and tokens, which end after a
+// second or two.
+type retryer struct {
+	*retry.Standard
+	outage *outage
+	log    *slog.Logger
+}
+
+func newRetryer(o *outage, log *slog.Logger) aws.Retryer {
+	return &retryer{Standard: standard, outage: o, log: log}
+}
+
+// IsErrorRetryable implements aws.Retryer.
+func (r *retryer) IsErrorRetryable(err error) bool {
+	return r.Standard.IsErrorRetryable(err) && !r.outage.tooLong(time.Now())
+}
+
+// GetAttemptToken implements aws.RetryerV2: its result gets each attempt's
+// outcome.
+func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error) {
+	if count, ok := ctx.Value(attemptsKey{}).(*atomic.Int32); ok {
+		count.Add(1)
+	}
+	return func(err error) error {
+		if ctx.Err() == nil {
+			r.outage.observe(err != nil && r.Standard.IsErrorRetryable(err), time.Now())
+		}
+		return nil
+	}, nil
+}
+
+// RetryDelay implements aws.Retryer.
+func (r *retryer) RetryDelay(attempt int, err error) (time.Duration, error) {
+	delay, delayErr := r.Standard.RetryDelay(attempt, err)
+	text, _ := classify(failure{}, err)
+	r.log.Warn("the store failed, trying again", "cause", text, "attempt", attempt, "wait", delay)
+	return delay, delayErr
+}
+
+// An outage is the time in which the store has failed without one good answer
+// to any request of this bucket.
+type outage struct {
+	limit time.Duration
+
+	mu         sync.Mutex
+	since      time.Time // the first failure, zero if the last answer was good
+	last       time.Time // the last failure
+	operations int       // in progress
+}
+
+// observe takes the outcome of one attempt. A refusal is a good answer here:
+// the store is there.
+func (o *outage) observe(failed bool, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case !failed:
+		o.since = time.Time{}
+	case o.since.IsZero():
+		o.since = now
+		fallthrough
+	default:
+		o.last = now
+	}
+}
+
+func (o *outage) tooLong(now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.since.IsZero() && now.Sub(o.since) >= o.limit
+}
+
+// begin counts an operation in. Failures that lie back further than the limit
+// do not count against it if nobody has been trying since.
+func (o *outage) begin(now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.operations == 0 && now.Sub(o.last) > o.limit {
+		o.since = time.Time{}
+	}
+	o.operations++
+}
+
+func (o *outage) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.operations--
+}
+
+// watchOperations makes every operation of a client count in and out.
+func (o *outage) watchOperations(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("LifeboatOutage",
+		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			o.begin(time.Now())
+			defer o.end()
+			return next.HandleInitialize(ctx, in)
+		}), middleware.Before)
+}
+
+type attemptsKey struct{}
+
+// countAttempts returns a context whose operations count their attempts. More
+// than one means that an earlier one may have done its work unseen.
+func countAttempts(ctx context.Context) (context.Context, *atomic.Int32) {
+	count := new(atomic.Int32)
+	return context.WithValue(ctx, attemptsKey{}, count), count
+}

@@ -1,0 +1,158 @@
+package upload
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+func TestS3(t *testing.T) {
+	testContract(t, s3Store(t, miniotest.Start(t), Options{}))
+}
+
+// Nothing of the contract may depend on plain HTTP.
+func TestS3OverTLS(t *testing.T) {
+	s := s3Store(t, miniotest.StartTLS(t), Options{SSE: ServerSideEncryption{CustomerKey: content(32)}})
+	t.Run("put and read", func(t *testing.T) { testPutAndRead(t, s) })
+	t.Run("put existing", func(t *testing.T) { testPutExisting(t, s) })
+	t.Run("ranged reads", func(t *testing.T) { testRangedReads(t, s) })
+	t.Run("not found", func(t *testing.T) { testNotFound(t, s) })
+}
+
+func TestFile(t *testing.T) {
+	testContract(t, store{
+		open: func(t *testing.T) Bucket {
+			dir := filepath.Join(t.TempDir(), "new", "dir")
+			b, err := Open(t.Context(), URL{Dir: dir}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			return b
+		},
+		plant: func(t *testing.T, b Bucket, name string, data []byte) {
+			path := filepath.Join(b.URL().Dir, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		},
+		clean: func(t *testing.T, b Bucket, names ...string) {
+			t.Helper()
+			entries, err := os.ReadDir(b.URL().Dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var left []string
+			for _, entry := range entries {
+				name := entry.Name()
+				if object, found := strings.CutSuffix(name, tagsSuffix); !found || !slices.Contains(names, object) {
+					left = append(left, name)
+				}
+			}
+			sameNames(t, left, names)
+		},
+	})
+}
+
+// s3Store returns the contract suite's view of a server.
+func s3Store(t *testing.T, server *miniotest.Server, o Options) store {
+	t.Helper()
+	server.Setenv(t)
+	raw := server.Client(t)
+	o.PartSize = testPart
+	return store{
+		open: func(t *testing.T) Bucket { return openBucket(t, server, o) },
+		plant: func(t *testing.T, b Bucket, name string, data []byte) {
+			_, err := raw.PutObject(t.Context(), &s3.PutObjectInput{
+				Bucket: &b.(*S3).url.Bucket, Key: aws.String(b.(*S3).key(name)), Body: bytes.NewReader(data),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+		clean: func(t *testing.T, b Bucket, names ...string) {
+			t.Helper()
+			sameNames(t, keys(t, raw, b.(*S3)), names)
+			for _, name := range append(names, "object") {
+				noUploads(t, raw, b.(*S3), name)
+			}
+		},
+	}
+}
+
+// openBucket opens a prefix in a fresh bucket with short retries.
+func openBucket(t *testing.T, server *miniotest.Server, o Options) *S3 {
+	t.Helper()
+	if o.RetryFor == 0 {
+		o.RetryFor = 20 * time.Second
+	}
+	b, err := Open(t.Context(), URL{Bucket: server.Bucket(t), Prefix: "some where/app"}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.(*S3)
+}
+
+// keys lists everything in the bucket, without the prefix where it has it.
+func keys(t *testing.T, raw *s3.Client, b *S3) []string {
+	t.Helper()
+	var found []string
+	pages := s3.NewListObjectsV2Paginator(raw, &s3.ListObjectsV2Input{Bucket: &b.url.Bucket})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range page.Contents {
+			found = append(found, strings.TrimPrefix(*o.Key, b.key("")))
+		}
+	}
+	return found
+}
+
+// noUploads fails the test if there is an unfinished upload of the name.
+// MinIO lists uploads only by the exact key.
+func noUploads(t *testing.T, raw *s3.Client, b *S3, name string) {
+	t.Helper()
+	if n := len(uploads(t, raw, b, name)); n > 0 {
+		t.Errorf("%d unfinished uploads of %s are left", n, name)
+	}
+}
+
+func uploads(t *testing.T, raw *s3.Client, b *S3, name string) []string {
+	t.Helper()
+	out, err := raw.ListMultipartUploads(context.Background(), &s3.ListMultipartUploadsInput{
+		Bucket: &b.url.Bucket, Prefix: aws.String(b.key(name)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, u := range out.Uploads {
+		ids = append(ids, *u.UploadId)
+	}
+	return ids
+}
+
+func sameNames(t *testing.T, got, want []string) {
+	t.Helper()
+	got, want = slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))
+	if !slices.Equal(got, want) {
+		t.Errorf("the bucket holds %q, want %q", got, want)
+	}
+}
