@@ -1,0 +1,335 @@
+package lifecycle
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// ErrChangedMeanwhile: somebody else changed the bucket's rules between
+// Propose and Apply, or they are not what was written.
+var ErrChangedMeanwhile = errors.New("the bucket's lifecycle rules changed meanwhile")
+
+// A LostError refuses to write rules, because the bucket's lifecycle
+// configuration holds what would be lost on the way. Nothing was written.
+type LostError struct {
+	// Lost are the elements that cannot be carried over.
+	Lost []string
+	// Rules are those of the series, for an operator to put in: see Render.
+	Rules []types.LifecycleRule
+}
+
+func (e *LostError) Error() string {
+	return "the bucket's lifecycle configuration holds what would be lost by writing it back, so nothing was written: " + strings.Join(e.Lost, ", ")
+}
+
+// A Configuration is a bucket's whole lifecycle configuration.
+type Configuration struct {
+	Rules []types.LifecycleRule
+	// MinimumSize is AWS's setting for transitions, which every write must
+	// repeat or else resets.
+	MinimumSize types.TransitionDefaultMinimumObjectSize
+	// Lost is what the store sent and Rules do not hold: see Lost.
+	Lost []string
+}
+
+// Read returns a bucket's lifecycle configuration. None is no error.
+func Read(ctx context.Context, b *upload.S3) (Configuration, error) {
+	var sent []byte
+	out, err := b.Client().GetBucketLifecycleConfiguration(ctx,
+		&s3.GetBucketLifecycleConfigurationInput{Bucket: aws.String(b.URL().Bucket)}, keepBody(&sent))
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorCode() == "NoSuchLifecycleConfiguration" {
+		return Configuration{}, nil
+	}
+	if err != nil {
+		return Configuration{}, describeError(ctx, b, "read", "s3:GetLifecycleConfiguration", err)
+	}
+	lost, err := Lost(sent, out.Rules)
+	if err != nil {
+		return Configuration{}, err
+	}
+	return Configuration{Rules: out.Rules, MinimumSize: out.TransitionDefaultMinimumObjectSize, Lost: lost}, nil
+}
+
+// keepBody keeps the body of the answer as the store sent it.
+func keepBody(body *[]byte) func(*s3.Options) {
+	keep := middleware.DeserializeMiddlewareFunc("KeepBody", func(ctx context.Context, in middleware.DeserializeInput,
+		next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		response, ok := out.RawResponse.(*smithyhttp.Response)
+		if err != nil || !ok {
+			return out, metadata, err
+		}
+		read, err := io.ReadAll(response.Body)
+		err = errors.Join(err, response.Body.Close())
+		response.Body = io.NopCloser(bytes.NewReader(read))
+		*body = read
+		return out, metadata, err
+	})
+	return func(o *s3.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			return stack.Deserialize.Add(keep, middleware.After)
+		})
+	}
+}
+
+// A Proposal is what applying a policy to a bucket would do.
+type Proposal struct {
+	// Rules are those that the series should have.
+	Rules []types.LifecycleRule
+	// Changes are what has to be done for that; none, nothing.
+	Changes []Change
+	// Warnings are dangers to the series that the bucket's rules hold, before
+	// and after the changes, and what the store cannot do.
+	Warnings []string
+	// Sooner are the existing snapshots that would expire sooner than under
+	// the bucket's present rules.
+	Sooner []Decision
+
+	before Configuration
+	merged []types.LifecycleRule
+}
+
+// Propose works out what applying a policy would do, and writes nothing. It
+// needs the rights to read the lifecycle configuration and versioning of the
+// bucket, to list, and to read tags. t.Policy must be valid under t.Hold;
+// t.Now is by this machine's clock. noncurrent: see Rules.
+func Propose(ctx context.Context, b *upload.S3, t Terms, noncurrent Keep) (*Proposal, error) {
+	if err := t.Policy.Validate(t.Hold); err != nil {
+		return nil, err
+	}
+	if noncurrent < None || noncurrent > maxDays {
+		return nil, fmt.Errorf("%d days for noncurrent versions is not possible: want 1d to %dd, or none", int(noncurrent), maxDays)
+	}
+	before, err := Read(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	prefix := b.URL().Prefix
+	p := &Proposal{before: before, Rules: Rules(prefix, t.Policy, noncurrent)}
+	p.merged, p.Changes = Merge(before.Rules, prefix, p.Rules)
+	p.Warnings = Warnings(before.Rules, prefix)
+	if Frozen(before.Rules, prefix) {
+		p.Warnings = append(p.Warnings, "the rules are frozen and stay so: nothing expires until lifecycle thaw")
+	}
+	more, err := look(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	p.Warnings = append(p.Warnings, more...)
+	items, err := Load(ctx, b, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	t.Now = t.Now.Add(b.ClockOffset())
+	p.Sooner = Sooner(items, PolicyOf(before.Rules, prefix), t)
+	return p, nil
+}
+
+// look returns warnings about the bucket itself: series under the prefix, and
+// missing versioning.
+func look(ctx context.Context, b *upload.S3) ([]string, error) {
+	var warnings []string
+	pages := s3.NewListObjectsV2Paginator(b.Client(), &s3.ListObjectsV2Input{Bucket: aws.String(b.URL().Bucket),
+		Prefix: aws.String(b.URL().Prefix + "/"), Delimiter: aws.String("/")})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, describeError(ctx, b, "list for", "s3:ListBucket", err)
+		}
+		for _, below := range page.CommonPrefixes {
+			warnings = append(warnings, fmt.Sprintf("there are objects under %q: the rules of this series take snapshots there too", aws.ToString(below.Prefix)))
+		}
+	}
+	versioning, err := b.Client().GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: aws.String(b.URL().Bucket)})
+	if err != nil {
+		return nil, describeError(ctx, b, "look at versioning for", "s3:GetBucketVersioning", err)
+	}
+	if versioning.Status != types.BucketVersioningStatusEnabled {
+		warnings = append(warnings, "the bucket is not versioned: what is overwritten or deleted is lost, and there are no noncurrent versions to keep")
+	}
+	return warnings, nil
+}
+
+// Sooner returns those snapshots that go sooner under t than under the policy
+// before, as far as their classes can be known now.
+func Sooner(items []Item, before Policy, t Terms) []Decision {
+	t.Yes = true
+	old := t
+	old.Policy = before
+	was := Plan(items, old)
+	var sooner []Decision
+	for i, d := range Plan(items, t) {
+		if !d.Expires.IsZero() && (was[i].Expires.IsZero() || d.Expires.Before(was[i].Expires)) {
+			sooner = append(sooner, d)
+		}
+	}
+	return sooner
+}
+
+// Apply writes what was proposed, and reads it back to see that every rule of
+// others is still there. It returns notes about what the store did not take.
+// It writes nothing if there are no changes, if the bucket holds what would be
+// lost (*LostError), or if its rules are no longer those that Propose saw
+// (ErrChangedMeanwhile).
+func (p *Proposal) Apply(ctx context.Context, b *upload.S3) ([]string, error) {
+	if len(p.Changes) == 0 {
+		return nil, nil
+	}
+	now, err := Read(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	if !sameRules(now.Rules, p.before.Rules) {
+		return nil, fmt.Errorf("apply to %s: %w; nothing was written", b.URL(), ErrChangedMeanwhile)
+	}
+	after, err := write(ctx, b, now, p.merged, p.Rules)
+	if err != nil {
+		return nil, err
+	}
+	for _, rule := range after.Rules {
+		if ours(rule, b.URL().Prefix) == tidy && rule.AbortIncompleteMultipartUpload == nil {
+			return []string{"the store does not end unfinished uploads by rule: see to it that it does by its own settings"}, nil
+		}
+	}
+	return nil, nil
+}
+
+// Freeze disables the rules of the series, so that nothing expires until Thaw.
+// It returns how many it disabled.
+func Freeze(ctx context.Context, b *upload.S3) (int, error) {
+	return setStatus(ctx, b, types.ExpirationStatusDisabled)
+}
+
+// Thaw enables the rules of the series, and returns how many it enabled.
+func Thaw(ctx context.Context, b *upload.S3) (int, error) {
+	return setStatus(ctx, b, types.ExpirationStatusEnabled)
+}
+
+func setStatus(ctx context.Context, b *upload.S3, status types.ExpirationStatus) (int, error) {
+	before, err := Read(ctx, b)
+	if err != nil {
+		return 0, err
+	}
+	rules, changed := WithStatus(before.Rules, b.URL().Prefix, status)
+	if changed == 0 {
+		return 0, nil
+	}
+	mine := slices.DeleteFunc(slices.Clone(rules), func(r types.LifecycleRule) bool { return ours(r, b.URL().Prefix) == "" })
+	if _, err := write(ctx, b, before, rules, mine); err != nil {
+		return 0, err
+	}
+	return changed, nil
+}
+
+// write replaces the bucket's rules and returns what it has afterwards. The
+// rules of the series itself are given again, for the refusal.
+func write(ctx context.Context, b *upload.S3, before Configuration, rules, mine []types.LifecycleRule) (Configuration, error) {
+	if len(before.Lost) > 0 {
+		return Configuration{}, &LostError{Lost: before.Lost, Rules: mine}
+	}
+	if err := tooMany(rules); err != nil {
+		return Configuration{}, err
+	}
+	_, err := b.Client().PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
+		Bucket:                             aws.String(b.URL().Bucket),
+		LifecycleConfiguration:             &types.BucketLifecycleConfiguration{Rules: rules},
+		TransitionDefaultMinimumObjectSize: before.MinimumSize,
+	})
+	if err != nil {
+		return Configuration{}, describeError(ctx, b, "write", "s3:PutLifecycleConfiguration", err)
+	}
+	after, err := Read(ctx, b)
+	if err != nil {
+		return Configuration{}, fmt.Errorf("the rules were written, but not checked: %w", err)
+	}
+	if wrong := check(after, before, rules, b.URL().Prefix); wrong != "" {
+		return after, fmt.Errorf("%s: the rules were written, but %s: %w", b.URL(), wrong, ErrChangedMeanwhile)
+	}
+	return after, nil
+}
+
+// check says what is wrong with what a bucket has after a write, or "".
+func check(after, before Configuration, written []types.LifecycleRule, prefix string) string {
+	split := func(rules []types.LifecycleRule) (mine, others []types.LifecycleRule) {
+		for _, r := range rules {
+			if ours(r, prefix) != "" {
+				mine = append(mine, r)
+			} else {
+				others = append(others, r)
+			}
+		}
+		return mine, others
+	}
+	mine, others := split(written)
+	haveMine, haveOthers := split(after.Rules)
+	switch {
+	case !sameRules(haveOthers, others):
+		return "the rules of others are not what they were"
+	case !slices.EqualFunc(sorted(haveMine), sorted(mine), sameOurs):
+		return "ours are not what was written"
+	case after.MinimumSize != before.MinimumSize && before.MinimumSize != "":
+		return "the minimum size for transitions is not what it was"
+	}
+	return ""
+}
+
+func sorted(rules []types.LifecycleRule) []types.LifecycleRule {
+	return slices.SortedFunc(slices.Values(rules), func(a, b types.LifecycleRule) int {
+		return strings.Compare(aws.ToString(a.ID), aws.ToString(b.ID))
+	})
+}
+
+// sameRules reports whether two sets of rules say the same, in any order.
+func sameRules(a, b []types.LifecycleRule) bool {
+	texts := func(rules []types.LifecycleRule) []string {
+		var all []string
+		for _, r := range rules {
+			all = append(all, canonical(r))
+		}
+		slices.Sort(all)
+		return all
+	}
+	return slices.Equal(texts(a), texts(b))
+}
+
+// describeError puts an error of the SDK into words, with the upload package's
+// reason in it.
+func describeError(ctx context.Context, b *upload.S3, doing, action string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s the lifecycle rules of %s: %w", doing, b.URL(), context.Cause(ctx))
+	}
+	reason, hint := upload.ErrUnreachable, ""
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) {
+		switch status := response.HTTPStatusCode(); {
+		case status == http.StatusForbidden:
+			reason, hint = upload.ErrRefused, "; the credentials need "+action
+		case status == http.StatusNotImplemented:
+			reason, hint = upload.ErrRefused, "; this store has no lifecycle rules, use lifeboat prune"
+		case status < 500:
+			reason = upload.ErrRefused
+		}
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		err = fmt.Errorf("%s: %s", api.ErrorCode(), api.ErrorMessage())
+	}
+	return fmt.Errorf("%s the lifecycle rules of %s: %w: %w%s", doing, b.URL(), reason, err, hint)
+}

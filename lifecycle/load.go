@@ -1,0 +1,67 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// readers is how many tags are read at once.
+const readers = 8
+
+// Load returns the snapshots of a series that were taken at after or later
+// (the zero time: all), sorted by ID, with their tags. A snapshot that goes
+// while it looks is left out. Its errors are those of the bucket.
+func Load(ctx context.Context, b upload.Bucket, after time.Time) ([]Item, error) {
+	items, err := list(ctx, b, after)
+	if err != nil {
+		return nil, err
+	}
+	which := make([]int, len(items))
+	for i := range items {
+		which[i] = i
+	}
+	if err := readTags(ctx, b, items, which); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(items, func(item Item) bool { return item.Tags == nil }), nil
+}
+
+// list returns the snapshots without their tags.
+func list(ctx context.Context, b upload.Bucket, after time.Time) ([]Item, error) {
+	snapshots, err := upload.Snapshots(ctx, b, after)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]Item, len(snapshots))
+	for i, s := range snapshots {
+		items[i].Snapshot = s
+	}
+	return items, nil
+}
+
+// readTags reads the tags of some of the items. A snapshot that is no longer
+// there keeps nil tags.
+func readTags(ctx context.Context, b upload.Bucket, items []Item, which []int) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(readers)
+	for _, i := range which {
+		group.Go(func() error {
+			tags, err := b.Tags(ctx, items[i].Object)
+			if errors.Is(err, upload.ErrNotFound) {
+				return nil
+			}
+			if err == nil && tags == nil {
+				tags = upload.Tags{} // read, and none there
+			}
+			items[i].Tags = tags
+			return err
+		})
+	}
+	return group.Wait()
+}

@@ -1,0 +1,113 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// soon is how long before its end a snapshot may be lost although it is
+// pinned: rules are carried out by work that a store plans ahead.
+const soon = 48 * time.Hour
+
+// Pin keeps a snapshot until Unpin: no rule takes it and Prune does not. It
+// reads the tag back, and warns in log when the snapshot was due within 48
+// hours. It returns what was decided about the snapshot before, under t
+// (t.Now by this machine's clock, corrected by the store's). A snapshot that
+// is not there, or goes meanwhile, is upload.ErrNotFound.
+func Pin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *slog.Logger) (Decision, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	d, err := find(ctx, b, id, t, func(upload.Tags) {})
+	if err != nil {
+		return d, err
+	}
+	if err := retag(ctx, b, d.Item, upload.Pinned); err != nil {
+		return d, fmt.Errorf("pin %s: %w", id, err)
+	}
+	now := t.Now.Add(b.ClockOffset())
+	if !d.Expires.IsZero() && d.Expires.Before(now.Add(soon)) {
+		log.Warn("pinned, but it was due within 48 hours and the store may have planned its end: look again tomorrow, or copy it",
+			"snapshot", id, "due", d.Expires)
+	}
+	return d, nil
+}
+
+// Unpin gives a pinned snapshot back to succession: the class that it would
+// have by now, or held if it is the newest or not yet due. The decision says
+// which. A snapshot that is not pinned is an error.
+func Unpin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *slog.Logger) (Decision, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	was := ""
+	d, err := find(ctx, b, id, t, func(tags upload.Tags) {
+		was = tags[upload.TagRetention]
+		tags[upload.TagRetention] = upload.Held
+	})
+	if err != nil {
+		return d, err
+	}
+	if was != upload.Pinned {
+		return d, fmt.Errorf("unpin %s: it is not pinned but %q", id, was)
+	}
+	to := upload.Held
+	if d.Action != ActKeep {
+		to = string(d.Class)
+	}
+	if err := retag(ctx, b, d.Item, to); err != nil {
+		return d, fmt.Errorf("unpin %s: %w", id, err)
+	}
+	if d.Guarded {
+		log.Warn("unpinned, but held by the shrink guard: release it with lifecycle release --all", "snapshot", id, "reason", d.Reason)
+	}
+	return d, nil
+}
+
+// find returns the decision about one snapshot, with tags edited before.
+func find(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, edit func(upload.Tags)) (Decision, error) {
+	items, err := list(ctx, b, id.Time())
+	if err != nil {
+		return Decision{}, err
+	}
+	for i, item := range items {
+		if item.ID != id {
+			continue
+		}
+		tags, err := b.Tags(ctx, item.Object)
+		if err != nil {
+			return Decision{}, err
+		}
+		items[i].Tags = maps.Clone(tags)
+		if items[i].Tags == nil {
+			items[i].Tags = upload.Tags{}
+		}
+		edit(items[i].Tags)
+		t.Now = t.Now.Add(b.ClockOffset())
+		return Plan(items, t)[i], nil
+	}
+	return Decision{}, fmt.Errorf("%s: snapshot %s: %w", b.URL(), id, upload.ErrNotFound)
+}
+
+// retag sets a snapshot's retention tag, keeps the others, and reads back.
+func retag(ctx context.Context, b upload.Bucket, item Item, to string) error {
+	tags := maps.Clone(item.Tags)
+	tags[upload.TagRetention] = to
+	if err := b.SetTags(ctx, item.Object, tags); err != nil {
+		return err
+	}
+	got, err := b.Tags(ctx, item.Object)
+	if err != nil {
+		return fmt.Errorf("read the tags back: %w", err)
+	}
+	if got[upload.TagRetention] != to {
+		return fmt.Errorf("its retention tag is %q and not %q: somebody else has changed it", got[upload.TagRetention], to)
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// Prune decides about all snapshots of a series and, if confirmed, deletes
+// those whose time is over, oldest first: for stores that have no tags, and
+// so no rules that know them. It goes by the same plan, hold and shrink guard
+// as Release and the rules. It returns all decisions; those of the snapshots
+// that it has deleted, or would, have the action ActExpire. After an error it
+// returns those that are done too.
+//
+// t.Policy must be valid under t.Hold; t.Now is corrected by the store's clock.
+func Prune(ctx context.Context, b upload.Bucket, t Terms, confirm bool, log *slog.Logger) (decisions []Decision, deleted int, err error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if err := t.Policy.Validate(t.Hold); err != nil {
+		return nil, 0, err
+	}
+	items, err := Load(ctx, b, time.Time{})
+	if err != nil {
+		return nil, 0, fmt.Errorf("look for snapshots to prune: %w", err)
+	}
+	t.Now = t.Now.Add(b.ClockOffset())
+	decisions = Plan(items, t)
+	if !confirm {
+		return decisions, 0, nil
+	}
+	for i := range decisions {
+		d := &decisions[i]
+		if d.Action != ActExpire {
+			continue
+		}
+		if err := prune(ctx, b, d); err != nil {
+			return decisions, deleted, fmt.Errorf("prune %s: %w", d.ID, err)
+		}
+		if d.Action == ActExpire {
+			log.Info("deleted", "snapshot", d.ID, "reason", d.Reason)
+			deleted++
+		}
+	}
+	return decisions, deleted, nil
+}
+
+// prune deletes one snapshot, unless somebody has pinned it since.
+func prune(ctx context.Context, b upload.Bucket, d *Decision) error {
+	tags, err := b.Tags(ctx, d.Object)
+	if err != nil && !errors.Is(err, upload.ErrNotFound) {
+		return err
+	}
+	if tags[upload.TagRetention] != d.Tags[upload.TagRetention] {
+		d.Action, d.Reason = ActKeep, "its tags have changed meanwhile"
+		return nil
+	}
+	return b.Delete(ctx, d.Object)
+}

@@ -1,0 +1,182 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+const (
+	// lookBack is how much older than the hold a released snapshot must be for
+	// Release to trust that all before it are done: uploads can finish out of
+	// order.
+	lookBack = day
+	// window is how much older than the hold the snapshots are that Release
+	// lists at first. If all of those are still held, it lists everything.
+	window = 3 * day
+)
+
+// Options say what Release does. The zero value is good.
+type Options struct {
+	// Hold is how long a successor must have been in the bucket. 0 means
+	// DefaultHold.
+	Hold time.Duration
+	// Now is the present by this machine's clock, which is then corrected by
+	// the store's. Zero means time.Now().
+	Now time.Time
+	// All looks at every snapshot of the series.
+	All bool
+	// Yes overrides the shrink guard.
+	Yes bool
+	// Log receives what is released and what stays; nil discards it.
+	Log *slog.Logger
+}
+
+// A Result says what Release did.
+type Result struct {
+	// Released are the snapshots that got their class, oldest first.
+	Released []Decision
+	// Guarded are those that the shrink guard alone keeps.
+	Guarded []Decision
+}
+
+// Release gives every held snapshot that is due its class, oldest first. It
+// needs the rights to list, to read tags and to set them, and may run any
+// number of times, and beside itself: a snapshot that somebody else released,
+// pinned or deleted meanwhile is left to them. On any other failure it stops,
+// so that all snapshots before a released one are done; the result is valid
+// then too. Its errors are those of the bucket.
+func Release(ctx context.Context, b upload.Bucket, o Options) (Result, error) {
+	o.setDefaults()
+	var result Result
+	items, now, err := o.candidates(ctx, b)
+	if err != nil {
+		return result, fmt.Errorf("look for snapshots to release: %w", err)
+	}
+	for _, d := range Plan(items, Terms{Hold: o.Hold, Now: now, Yes: o.Yes}) {
+		if d.Guarded {
+			result.Guarded = append(result.Guarded, d)
+		}
+		if d.Action == ActKeep || d.Tags == nil {
+			continue
+		}
+		done, err := setRetention(ctx, b, d.Item, upload.Held, string(d.Class))
+		if err != nil {
+			return result, fmt.Errorf("release %s as %s: %w", d.ID, d.Class, err)
+		}
+		if !done {
+			o.Log.Info("not released: somebody else was faster", "snapshot", d.ID)
+			continue
+		}
+		o.Log.Info("released", "snapshot", d.ID, "class", d.Class, "reason", d.Reason)
+		result.Released = append(result.Released, d)
+	}
+	if len(result.Guarded) > 0 {
+		o.Log.Warn("not released by the shrink guard", "snapshots", len(result.Guarded), "reason", result.Guarded[0].Reason)
+	}
+	return result, nil
+}
+
+func (o *Options) setDefaults() {
+	if o.Hold == 0 {
+		o.Hold = DefaultHold
+	}
+	if o.Now.IsZero() {
+		o.Now = time.Now()
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// candidates returns the newest part of the series, with the tags of all that
+// may be due in it, and the present by the store's clock. It goes back to a
+// released snapshot that is older than the hold by lookBack.
+func (o *Options) candidates(ctx context.Context, b upload.Bucket) ([]Item, time.Time, error) {
+	known := map[snapshot.ID]upload.Tags{}
+	if !o.All {
+		items, err := list(ctx, b, o.Now.Add(-o.Hold-window))
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		now := o.Now.Add(b.ClockOffset())
+		if first, err := o.readBack(ctx, b, items, now, known); err != nil || first > 0 {
+			return items[first:], now, err
+		}
+	}
+	items, err := list(ctx, b, time.Time{})
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	now := o.Now.Add(b.ClockOffset())
+	first, err := o.readBack(ctx, b, items, now, known)
+	return items[first:], now, err
+}
+
+// readBack reads the tags of the snapshots that are due, from the newest on
+// backwards, until it meets one that was released long enough ago. It returns
+// the place after that one, or 0. What it reads it also notes in known.
+func (o *Options) readBack(ctx context.Context, b upload.Bucket, items []Item, now time.Time, known map[snapshot.ID]upload.Tags) (int, error) {
+	var due []int
+	for i, d := range Plan(items, Terms{Hold: o.Hold, Now: now, Yes: true}) {
+		if d.Action == ActRelease {
+			due = append(due, i)
+		}
+	}
+	for len(due) > 0 {
+		batch := due[max(0, len(due)-readers):]
+		due = due[:len(due)-len(batch)]
+		var unknown []int
+		for _, i := range batch {
+			if items[i].Tags = known[items[i].ID]; items[i].Tags == nil {
+				unknown = append(unknown, i)
+			}
+		}
+		if err := readTags(ctx, b, items, unknown); err != nil {
+			return 0, err
+		}
+		for _, i := range slices.Backward(batch) {
+			known[items[i].ID] = items[i].Tags
+			old := !items[i].ID.Time().After(now.Add(-o.Hold - lookBack))
+			if !o.All && old && items[i].Released() != "" {
+				return i + 1, nil
+			}
+		}
+	}
+	return 0, nil
+}
+
+// setRetention changes a snapshot's retention tag from one value to another
+// and keeps its other tags. It reports false if the tag is not what it was
+// thought to be, or the snapshot is gone: before, or after a refusal, which
+// is what losing a race looks like where the store's policies know tags.
+func setRetention(ctx context.Context, b upload.Bucket, item Item, from, to string) (bool, error) {
+	tags, err := b.Tags(ctx, item.Object)
+	if errors.Is(err, upload.ErrNotFound) || err == nil && tags[upload.TagRetention] != from {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	tags = maps.Clone(tags)
+	tags[upload.TagRetention] = to
+	failed := b.SetTags(ctx, item.Object, tags)
+	if failed == nil {
+		return true, nil
+	}
+	if errors.Is(failed, upload.ErrNotFound) {
+		return false, nil
+	}
+	tags, err = b.Tags(ctx, item.Object)
+	if errors.Is(err, upload.ErrNotFound) || err == nil && tags[upload.TagRetention] != from {
+		return false, nil
+	}
+	return false, failed
+}

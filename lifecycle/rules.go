@@ -1,0 +1,219 @@
+package lifecycle
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+const (
+	// maxRules is what a bucket takes, and maxRuleID a rule's ID
+	// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html).
+	maxRules  = 1000
+	maxRuleID = 255
+	// tidyDays is how long an unfinished upload may take.
+	tidyDays = 7
+	// tidy names, in the place of a class, the rule that clears up what is
+	// no snapshot.
+	tidy = "tidy"
+)
+
+// DefaultNoncurrent is for how many days a versioned bucket keeps what was
+// overwritten or deleted.
+const DefaultNoncurrent Keep = 30
+
+// Rules returns the rules that carry out a policy for the series under a
+// prefix: one for each class that is not kept forever, and one that ends
+// unfinished uploads and removes delete markers with nothing behind them.
+// Noncurrent versions are kept for as long as noncurrent says; their expiry
+// stands in the same rules, filtered by tag, so that an overwritten held
+// snapshot dies by no rule.
+func Rules(prefix string, p Policy, noncurrent Keep) []types.LifecycleRule {
+	var rules []types.LifecycleRule
+	for _, class := range Classes() {
+		keep := p.Keep(class)
+		if keep == Forever {
+			continue
+		}
+		rule := types.LifecycleRule{
+			ID:     aws.String(ruleID(prefix, string(class))),
+			Status: types.ExpirationStatusEnabled,
+			Filter: &types.LifecycleRuleFilter{And: &types.LifecycleRuleAndOperator{
+				Prefix: aws.String(prefix + "/"),
+				Tags:   []types.Tag{{Key: aws.String(upload.TagRetention), Value: aws.String(string(class))}},
+			}},
+			Expiration: &types.LifecycleExpiration{Days: aws.Int32(int32(keep))},
+		}
+		if noncurrent > 0 {
+			rule.NoncurrentVersionExpiration = &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(int32(noncurrent))}
+		}
+		rules = append(rules, rule)
+	}
+	return append(rules, types.LifecycleRule{
+		ID:                             aws.String(ruleID(prefix, tidy)),
+		Status:                         types.ExpirationStatusEnabled,
+		Filter:                         &types.LifecycleRuleFilter{Prefix: aws.String(prefix + "/")},
+		Expiration:                     &types.LifecycleExpiration{ExpiredObjectDeleteMarker: aws.Bool(true)},
+		AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(tidyDays)},
+	})
+}
+
+// ruleID names a rule of ours. A prefix that is too long is hashed.
+func ruleID(prefix, class string) string {
+	id := "lifeboat/" + prefix + "/" + class
+	if len(id) > maxRuleID {
+		sum := sha256.Sum256([]byte(prefix))
+		id = "lifeboat/" + hex.EncodeToString(sum[:]) + "/" + class
+	}
+	return id
+}
+
+// ours tells which of the series' rules a rule is: a class or tidy, or "" for
+// another's.
+func ours(rule types.LifecycleRule, prefix string) string {
+	for _, class := range append(Classes(), tidy) {
+		if aws.ToString(rule.ID) == ruleID(prefix, string(class)) {
+			return string(class)
+		}
+	}
+	return ""
+}
+
+// A Change is one difference between the rules that a bucket has for a series
+// and those that it should have. Old is nil for a rule to add, New for one to
+// remove.
+type Change struct {
+	ID       string
+	Old, New *types.LifecycleRule
+}
+
+// String describes the change in a line such as
+// "~ lifeboat/app/daily: 14d, noncurrent 30d -> 20d, noncurrent 30d".
+func (c Change) String() string {
+	switch {
+	case c.Old == nil:
+		return fmt.Sprintf("+ %s: %s", c.ID, describe(*c.New))
+	case c.New == nil:
+		return fmt.Sprintf("- %s: %s", c.ID, describe(*c.Old))
+	}
+	return fmt.Sprintf("~ %s: %s -> %s", c.ID, describe(*c.Old), describe(*c.New))
+}
+
+// Merge returns the rules that a bucket should have: those that it has, with
+// the ones of the series under the prefix replaced by want. It also returns
+// what changes; nothing means that the bucket is as it should be. Rules that
+// were frozen stay disabled, and so are those that come beside them.
+func Merge(have []types.LifecycleRule, prefix string, want []types.LifecycleRule) ([]types.LifecycleRule, []Change) {
+	want = slices.Clone(want)
+	if Frozen(have, prefix) {
+		for i := range want {
+			want[i].Status = types.ExpirationStatusDisabled
+		}
+	}
+	var merged []types.LifecycleRule
+	var changes []Change
+	done := map[string]bool{}
+	for _, old := range have {
+		if ours(old, prefix) == "" {
+			merged = append(merged, old)
+			continue
+		}
+		id := aws.ToString(old.ID)
+		i := slices.IndexFunc(want, func(r types.LifecycleRule) bool { return aws.ToString(r.ID) == id })
+		if i < 0 || done[id] {
+			changes = append(changes, Change{ID: id, Old: &old})
+			continue
+		}
+		done[id] = true
+		merged = append(merged, want[i])
+		if !sameOurs(old, want[i]) {
+			changes = append(changes, Change{ID: id, Old: &old, New: &want[i]})
+		}
+	}
+	for i := range want {
+		if id := aws.ToString(want[i].ID); !done[id] {
+			merged = append(merged, want[i])
+			changes = append(changes, Change{ID: id, New: &want[i]})
+		}
+	}
+	return merged, changes
+}
+
+// sameOurs reports whether a store has a rule of ours as it was written. A
+// store that does not end uploads by rule drops that part of it (MinIO does).
+func sameOurs(have, want types.LifecycleRule) bool {
+	if have.AbortIncompleteMultipartUpload == nil && want.AbortIncompleteMultipartUpload != nil {
+		want.AbortIncompleteMultipartUpload = nil
+	}
+	return canonical(have) == canonical(want)
+}
+
+// Frozen reports whether any rule of the series is disabled.
+func Frozen(rules []types.LifecycleRule, prefix string) bool {
+	return slices.ContainsFunc(rules, func(r types.LifecycleRule) bool {
+		return ours(r, prefix) != "" && r.Status == types.ExpirationStatusDisabled
+	})
+}
+
+// WithStatus returns the rules with those of the series enabled or disabled,
+// and how many of them that changes.
+func WithStatus(rules []types.LifecycleRule, prefix string, status types.ExpirationStatus) ([]types.LifecycleRule, int) {
+	rules = slices.Clone(rules)
+	changed := 0
+	for i := range rules {
+		if ours(rules[i], prefix) != "" && rules[i].Status != status {
+			rules[i].Status = status
+			changed++
+		}
+	}
+	return rules, changed
+}
+
+// PolicyOf returns the policy that a bucket's rules carry out for a series. A
+// class that no enabled rule of ours matches is kept forever.
+func PolicyOf(rules []types.LifecycleRule, prefix string) Policy {
+	p := Policy{}
+	for _, class := range Classes() {
+		p[class] = Forever
+	}
+	for _, rule := range rules {
+		class := Class(ours(rule, prefix))
+		if _, known := p[class]; known && rule.Status == types.ExpirationStatusEnabled &&
+			rule.Expiration != nil && rule.Expiration.Days != nil {
+			p[class] = Keep(*rule.Expiration.Days)
+		}
+	}
+	return p
+}
+
+// describe says in a few words what a rule does.
+func describe(r types.LifecycleRule) string {
+	var parts []string
+	if e := r.Expiration; e != nil {
+		switch {
+		case e.Days != nil:
+			parts = append(parts, fmt.Sprintf("%dd", *e.Days))
+		case e.Date != nil:
+			parts = append(parts, "on "+e.Date.UTC().Format("2006-01-02"))
+		case aws.ToBool(e.ExpiredObjectDeleteMarker):
+			parts = append(parts, "lone delete markers at once")
+		}
+	}
+	if n := r.NoncurrentVersionExpiration; n != nil {
+		parts = append(parts, fmt.Sprintf("noncurrent %dd", aws.ToInt32(n.NoncurrentDays)))
+	}
+	if a := r.AbortIncompleteMultipartUpload; a != nil {
+		parts = append(parts, fmt.Sprintf("unfinished uploads %dd", aws.ToInt32(a.DaysAfterInitiation)))
+	}
+	if r.Status != types.ExpirationStatusEnabled {
+		parts = append(parts, "disabled")
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,228 @@
+package lifecycle
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+func TestRulesGolden(t *testing.T) {
+	for name, rules := range map[string][]types.LifecycleRule{
+		"defaults": Rules("team/app", DefaultPolicy(), DefaultNoncurrent),
+		"short":    Rules("a", Policy{Recent: 5, Monthly: Forever}, None),
+		"long":     Rules(strings.Repeat("very/long/", 30)+"prefix", Policy{Recent: 5, Daily: 9, Weekly: Forever}, DefaultNoncurrent),
+		"odd":      Rules(`x${y}&<"é`, Policy{Recent: 5, Daily: Forever}, 1),
+	} {
+		for _, format := range []string{"xml", "json", "terraform"} {
+			text, err := Render(rules, format)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, "rules-"+name+"-"+format, text)
+		}
+		for _, rule := range rules {
+			if len(*rule.ID) > 255 {
+				t.Errorf("%s: an ID of %d characters", name, len(*rule.ID))
+			}
+		}
+	}
+	if _, err := Render(nil, "yaml"); err == nil {
+		t.Error("an unknown format is rendered")
+	}
+}
+
+// foreign is what another tool or an operator may have put there.
+func foreign() []types.LifecycleRule {
+	return []types.LifecycleRule{
+		{ID: aws.String("logs"), Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("logs/")},
+			Expiration: &types.LifecycleExpiration{Days: aws.Int32(7)}},
+		{Status: types.ExpirationStatusDisabled, Prefix: aws.String("old"),
+			Transitions: []types.Transition{{Days: aws.Int32(30), StorageClass: types.TransitionStorageClassGlacier}}},
+	}
+}
+
+func TestMerge(t *testing.T) {
+	want := Rules("app", DefaultPolicy(), DefaultNoncurrent)
+	have := foreign()
+	merged, changes := Merge(have, "app", want)
+	if len(changes) != len(want) || canonical(merged...) != canonical(append(foreign(), want...)...) {
+		t.Fatalf("the first apply: %v, %v", merged, changes)
+	}
+	if _, changes := Merge(merged, "app", want); len(changes) != 0 {
+		t.Errorf("the second apply is not a no-op: %v", changes)
+	}
+
+	// A second series does not disturb the first, nor prefixes that begin alike.
+	other := Rules("app2", Policy{Recent: 9, Daily: Forever}, None)
+	both, changes := Merge(merged, "app2", other)
+	if len(changes) != len(other) || canonical(both...) != canonical(append(append([]types.LifecycleRule{}, merged...), other...)...) {
+		t.Errorf("a second series: %v", changes)
+	}
+	if _, changes := Merge(both, "app", want); len(changes) != 0 {
+		t.Errorf("the first series is disturbed: %v", changes)
+	}
+
+	// A changed policy: one changed, one gone, one new.
+	p := DefaultPolicy()
+	p[Daily], p[Monthly], p[Yearly] = 20, Forever, Forever
+	var lines []string
+	after, changes := Merge(both, "app", Rules("app", p, DefaultNoncurrent))
+	for _, c := range changes {
+		lines = append(lines, c.String())
+	}
+	golden(t, "merge-changes", strings.Join(lines, "\n")+"\n")
+	if len(after) != len(both)-1 {
+		t.Errorf("%d rules, want %d", len(after), len(both)-1)
+	}
+
+	// What MinIO drops is no change; what a hand has changed is one.
+	dropped, _ := Merge(nil, "app", want)
+	dropped[len(dropped)-1].AbortIncompleteMultipartUpload = nil
+	if _, changes := Merge(dropped, "app", want); len(changes) != 0 {
+		t.Errorf("a store without that part never comes to rest: %v", changes)
+	}
+	twice := append(Rules("app", DefaultPolicy(), DefaultNoncurrent), want[0])
+	if merged, changes := Merge(twice, "app", want); len(changes) != 1 || len(merged) != len(want) {
+		t.Errorf("a rule that is there twice: %v", changes)
+	}
+}
+
+func TestFreezeAndThaw(t *testing.T) {
+	rules, _ := Merge(foreign(), "app", Rules("app", DefaultPolicy(), DefaultNoncurrent))
+	rules, _ = Merge(rules, "app2", Rules("app2", DefaultPolicy(), DefaultNoncurrent))
+	before := canonical(rules...)
+	frozen, n := WithStatus(rules, "app", types.ExpirationStatusDisabled)
+	if n != 6 || canonical(rules...) != before {
+		t.Errorf("freeze disabled %d rules, or changed its input", n)
+	}
+	for _, r := range frozen {
+		if (r.Status == types.ExpirationStatusDisabled) != (ours(r, "app") != "" || aws.ToString(r.Prefix) == "old") {
+			t.Errorf("%s is %s", aws.ToString(r.ID), r.Status)
+		}
+	}
+	if !Frozen(frozen, "app") || Frozen(frozen, "app2") {
+		t.Error("frozen is not seen, or seen elsewhere")
+	}
+	// Somebody's nightly apply must not thaw it.
+	p := DefaultPolicy()
+	p[Daily] = 21
+	merged, changes := Merge(frozen, "app", Rules("app", p, DefaultNoncurrent))
+	if len(changes) != 1 || len(PolicyOf(merged, "app")) == 0 || PolicyOf(merged, "app").Keep(Recent) != Forever {
+		t.Errorf("apply thaws: %v", changes)
+	}
+	if thawed, n := WithStatus(frozen, "app", types.ExpirationStatusEnabled); n != 6 || canonical(thawed...) != before {
+		t.Errorf("thaw does not undo freeze")
+	}
+}
+
+func TestPolicyOf(t *testing.T) {
+	p := Policy{Recent: 4, Daily: 14, Yearly: Forever}
+	rules, _ := Merge(foreign(), "app", Rules("app", p, None))
+	got := PolicyOf(rules, "app")
+	for _, c := range Classes() {
+		if got.Keep(c) != p.Keep(c) {
+			t.Errorf("%s: %v, want %v", c, got.Keep(c), p.Keep(c))
+		}
+	}
+	if PolicyOf(rules, "other").Keep(Recent) != Forever {
+		t.Error("a series without rules expires")
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	rule := func(id, prefix string, tags ...string) types.LifecycleRule {
+		and := &types.LifecycleRuleAndOperator{Prefix: aws.String(prefix)}
+		for i := 0; i < len(tags); i += 2 {
+			and.Tags = append(and.Tags, types.Tag{Key: aws.String(tags[i]), Value: aws.String(tags[i+1])})
+		}
+		return types.LifecycleRule{ID: aws.String(id), Status: types.ExpirationStatusEnabled,
+			Filter: &types.LifecycleRuleFilter{And: and}, Expiration: &types.LifecycleExpiration{Days: aws.Int32(30)}}
+	}
+	noncurrent := rule("noncurrent", "")
+	noncurrent.Expiration, noncurrent.NoncurrentVersionExpiration = nil, &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(3)}
+	disabled := rule("disabled", "")
+	disabled.Status = types.ExpirationStatusDisabled
+	markers := rule("markers", "")
+	markers.Expiration = &types.LifecycleExpiration{ExpiredObjectDeleteMarker: aws.Bool(true)}
+	old := types.LifecycleRule{Status: types.ExpirationStatusEnabled, Prefix: aws.String("team"), Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)}}
+	rules := append(append(foreign(), Rules("team/app", DefaultPolicy(), DefaultNoncurrent)...),
+		rule("whole bucket", ""), rule("same prefix", "team/app/"), rule("begins alike", "team/ap"), rule("deeper", "team/app/2026"),
+		rule("elsewhere", "team/app2/"), rule("sibling", "team/appendix"), rule("their tag", "", "temporary", "yes"),
+		rule("held", "", upload.TagRetention, upload.Held), rule("daily too", "team/app/", upload.TagRetention, "daily"),
+		rule("by name", "", upload.TagDatabase, "app.db"), noncurrent, disabled, markers, old)
+	rules = append(rules, Rules("team/app/inner", DefaultPolicy(), None)[:2]...)
+	rules = append(rules, Rules("team", DefaultPolicy(), None)[:1]...)
+	rules = append(rules, Rules("other", DefaultPolicy(), None)...)
+	golden(t, "warnings", strings.Join(Warnings(rules, "team/app"), "\n")+"\n")
+	if w := Warnings(Rules("app", DefaultPolicy(), DefaultNoncurrent), "app"); len(w) != 0 {
+		t.Errorf("our own rules: %v", w)
+	}
+	if tooMany(make([]types.LifecycleRule, 1000)) != nil || tooMany(make([]types.LifecycleRule, 1001)) == nil {
+		t.Error("the limit on rules")
+	}
+}
+
+// read reads a document with the SDK, as GetBucketLifecycleConfiguration does.
+func read(t *testing.T, document string) []types.LifecycleRule {
+	client := s3.New(s3.Options{Region: "us-east-1", Credentials: aws.AnonymousCredentials{},
+		HTTPClient: sendFunc(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(document))}, nil
+		})})
+	out, err := client.GetBucketLifecycleConfiguration(t.Context(), &s3.GetBucketLifecycleConfigurationInput{Bucket: aws.String("b")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Rules
+}
+
+func TestLost(t *testing.T) {
+	const document = `<?xml version="1.0" encoding="UTF-8"?>
+<LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">%s
+  <Rule><ID>a</ID><Filter><Prefix></Prefix></Filter><Status>Enabled</Status>
+    <Expiration><Date>2030-01-01T00:00:00.000Z</Date></Expiration></Rule>
+  <Rule><ID>b &amp; c</ID><Filter><And><Prefix>x/</Prefix><Tag><Key>k</Key><Value></Value></Tag><Tag><Key>l</Key><Value>m</Value></Tag>
+    <ObjectSizeGreaterThan>5</ObjectSizeGreaterThan></And></Filter><Status>Disabled</Status>
+    <Transition><Days>30</Days><StorageClass>GLACIER</StorageClass></Transition><Transition><Days>90</Days><StorageClass>DEEP_ARCHIVE</StorageClass></Transition>
+    <NoncurrentVersionExpiration><NewerNoncurrentVersions>3</NewerNoncurrentVersions><NoncurrentDays>9</NoncurrentDays></NoncurrentVersionExpiration>
+    <AbortIncompleteMultipartUpload><DaysAfterInitiation>2</DaysAfterInitiation></AbortIncompleteMultipartUpload>%s</Rule>
+  <Rule><ID>d</ID><Prefix>old/</Prefix><Status>Enabled</Status><Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker>%s</Expiration></Rule>
+  <Rule><ID>e</ID><Filter></Filter><Status>Enabled</Status><Expiration><Days>5</Days></Expiration></Rule>
+</LifecycleConfiguration>`
+	for want, parts := range map[string][3]string{
+		"": {},
+		"LifecycleConfiguration[1]/Rule[2]/DelMarkerExpiration[1]/Days[1]=5":           {"", "<DelMarkerExpiration><Days>5</Days></DelMarkerExpiration>", ""},
+		"LifecycleConfiguration[1]/Rule[3]/Expiration[1]/ExpiredObjectAllVersions[1]=": {"", "", "<ExpiredObjectAllVersions/>"},
+		"LifecycleConfiguration[1]/Owner[1]=me":                                        {"<Owner>me</Owner>", "", ""},
+		"LifecycleConfiguration[1]/Rule[2]/Transition[3]/Class[1]=Z":                   {"", "<Transition><Class>Z</Class></Transition>", ""},
+	} {
+		sent := fmt.Sprintf(document, parts[0], parts[1], parts[2])
+		lost, err := Lost([]byte(sent), read(t, sent))
+		if err != nil || strings.Join(lost, ",") != want {
+			t.Errorf("lost %q, %v; want %q", lost, err, want)
+		}
+	}
+	if _, err := Lost([]byte("<Rule>"), nil); err == nil {
+		t.Error("half a document is taken")
+	}
+}
+
+// A printed document and what the SDK would send are the same.
+func TestRenderedXMLIsRead(t *testing.T) {
+	rules := append(Rules(`a&b/<c>`, DefaultPolicy(), DefaultNoncurrent), foreign()...)
+	text, err := Render(rules, "xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, text); !reflect.DeepEqual(canonical(got...), canonical(rules...)) {
+		t.Errorf("%s is read as\n%s", text, canonical(got...))
+	}
+}

@@ -1,0 +1,102 @@
+package lifecycle
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// Warnings returns what in a bucket's rules endangers the series under a
+// prefix: rules of others that would take snapshots which ours keep, and
+// series whose prefixes lie inside one another.
+func Warnings(rules []types.LifecycleRule, prefix string) []string {
+	var warnings []string
+	for _, rule := range rules {
+		if ours(rule, prefix) != "" || rule.Status != types.ExpirationStatusEnabled {
+			continue
+		}
+		name := aws.ToString(rule.ID)
+		if name == "" {
+			name = "without a name"
+		}
+		match := matchOf(rule)
+		if !match.meets(prefix + "/") {
+			continue
+		}
+		switch {
+		case match.catches(upload.Held) && expires(rule):
+			warnings = append(warnings, fmt.Sprintf("rule %s also takes held and pinned snapshots under %q: %s", name, prefix+"/", describe(rule)))
+		case match.tags[upload.TagRetention] != "" && match.prefix != prefix+"/":
+			warnings = append(warnings, fmt.Sprintf("rule %s is for snapshots under %q, and one of the prefixes %q and %q lies inside the other: "+
+				"the rules of one series take the other's snapshots too", name, match.prefix, match.prefix, prefix+"/"))
+		case match.tags[upload.TagRetention] != "" && expires(rule):
+			warnings = append(warnings, fmt.Sprintf("rule %s also takes %s snapshots: %s; the shortest time counts",
+				name, match.tags[upload.TagRetention], describe(rule)))
+		}
+	}
+	return warnings
+}
+
+// tooMany returns an error if a bucket cannot hold the rules.
+func tooMany(rules []types.LifecycleRule) error {
+	if len(rules) > maxRules {
+		return fmt.Errorf("%d rules would be in the bucket's lifecycle configuration, of at most %d", len(rules), maxRules)
+	}
+	return nil
+}
+
+// expires reports whether a rule takes objects or their old versions away.
+func expires(r types.LifecycleRule) bool {
+	return r.NoncurrentVersionExpiration != nil ||
+		r.Expiration != nil && (r.Expiration.Days != nil || r.Expiration.Date != nil)
+}
+
+// A match is what a rule asks of an object, as far as it can be known for a
+// snapshot: sizes cannot.
+type match struct {
+	prefix string
+	tags   map[string]string
+}
+
+func matchOf(r types.LifecycleRule) match {
+	m := match{prefix: aws.ToString(r.Prefix), tags: map[string]string{}}
+	f := r.Filter
+	if f == nil {
+		return m
+	}
+	m.prefix += aws.ToString(f.Prefix)
+	var tags []types.Tag
+	if f.Tag != nil {
+		tags = []types.Tag{*f.Tag}
+	}
+	if f.And != nil {
+		m.prefix += aws.ToString(f.And.Prefix)
+		tags = append(tags, f.And.Tags...)
+	}
+	for _, tag := range tags {
+		m.tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	return m
+}
+
+// meets reports whether any key can have both prefixes.
+func (m match) meets(prefix string) bool {
+	return strings.HasPrefix(prefix, m.prefix) || strings.HasPrefix(m.prefix, prefix)
+}
+
+// catches reports whether the rule can match a snapshot with the given
+// retention: it asks for no tag that snapshots do not have.
+func (m match) catches(retention string) bool {
+	for key, value := range m.tags {
+		known := slices.Contains([]string{upload.TagRetention, upload.TagDigest, upload.TagDatabase, upload.TagCheck, upload.TagConfirmed}, key)
+		if !known || key == upload.TagRetention && value != retention {
+			return false
+		}
+	}
+	return true
+}
