@@ -1,0 +1,80 @@
+package restore
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/mattn/go-sqlite3"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+)
+
+// The reasons that a caller may want to tell apart. Every error of this
+// package that has one of them wraps it. A damaged snapshot is
+// snapshot.ErrDamaged or snapshot.ErrNewerFormat; what goes wrong with the
+// bucket has the errors of package upload.
+var (
+	// ErrNoSnapshot: nothing in the series is what was asked for.
+	ErrNoSnapshot = errors.New("no such snapshot")
+	// ErrAmbiguous: a prefix of more than one snapshot ID.
+	ErrAmbiguous = errors.New("ambiguous snapshot ID")
+	// ErrTargetExists: the target is there and was not to be replaced.
+	ErrTargetExists = errors.New("the target exists")
+	// ErrTargetOpen: another process, or this one, has the target open.
+	ErrTargetOpen = errors.New("the target is open")
+	// ErrUncertain: here the kernel does not tell whether the target is open,
+	// and nobody said with AssumeClosed that it is not.
+	ErrUncertain = errors.New("cannot tell whether the target is open")
+	// ErrLocked: the live target stayed locked for as long as Wait allowed.
+	ErrLocked = errors.New("the target stayed locked")
+	// ErrRestoring: another restore is at work on the same target.
+	ErrRestoring = errors.New("another restore is at work on this target")
+	// ErrNoRoom: the target's disk is full, or would have become so.
+	ErrNoRoom = errors.New("no room")
+	// ErrCannotSwap: the target cannot be replaced by a rename: a mount point,
+	// a file with other hard links, one whose owner cannot be kept. Live may
+	// still be possible.
+	ErrCannotSwap = errors.New("the target cannot be swapped")
+	// ErrCannotLive: the target cannot take this snapshot while it is open.
+	ErrCannotLive = errors.New("the target cannot be written live")
+	// ErrTarget: the target's place is not usable: its directory is missing or
+	// not writable, or it is not a regular file.
+	ErrTarget = errors.New("the target is not usable")
+)
+
+// reasonError says what happened in full and wraps both its reason and its
+// cause, so that neither is printed twice.
+type reasonError struct {
+	text   string
+	reason error
+	cause  error
+}
+
+func (e *reasonError) Error() string   { return e.text }
+func (e *reasonError) Unwrap() []error { return []error{e.reason, e.cause} }
+
+// fileError says what was done, and gives a full disk its reason.
+func fileError(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	text := fmt.Sprintf("%s: %v", what, err)
+	if isFull(err) {
+		return &reasonError{text, ErrNoRoom, err}
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) ||
+		errors.Is(err, snapshot.ErrNoRoom) || sqliteCode(err) == sqlite3.ErrFull
+}
+
+func sqliteCode(err error) sqlite3.ErrNo {
+	var e sqlite3.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return 0
+}

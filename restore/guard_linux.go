@@ -1,0 +1,86 @@
+package restore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// A guard holds the old database file closed to everybody else. Its write
+// lease is granted only while nobody has the file open, in whatever PID
+// namespace, and an open that comes later waits until the guard is released,
+// but shows at once in check. Source: fcntl(2), F_SETLEASE.
+type guard struct {
+	file   *os.File
+	leased bool
+}
+
+// The bytes that SQLite locks, PENDING to the end of SHARED.
+// Source: https://www.sqlite.org/src/file/src/os.h, "PENDING_BYTE".
+const lockStart, lockLength = 0x40000000, 512
+
+// hold takes a guard on the file at path. Nobody in this process may have it
+// open: closing the guard drops all POSIX locks that the process has on it.
+// Where the file system or the rights allow no lease, the guard takes the
+// locks of SQLite's EXCLUSIVE state instead, which stop what comes but do not
+// tell of connections that are idle.
+func hold(path string) (_ *guard, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	g := &guard{file: f}
+	fd := f.Fd()
+	_, err = unix.FcntlInt(fd, unix.F_SETLEASE, unix.F_WRLCK)
+	switch {
+	case err == nil:
+		g.leased = true
+		return g, nil
+	case errors.Is(err, unix.EAGAIN):
+		return nil, errors.Join(openError(path), f.Close())
+	}
+	// A write lock needs a descriptor that can write.
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	if g.file, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
+		return nil, err
+	}
+	all := unix.Flock_t{Type: unix.F_WRLCK, Start: lockStart, Len: lockLength}
+	err = unix.FcntlFlock(g.file.Fd(), unix.F_OFD_SETLK, &all)
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return nil, errors.Join(openError(path), g.file.Close())
+	}
+	return g, nil // a file system without locks: detection is partial anyway
+}
+
+// check fails if somebody has opened the file since, or if path is another
+// file by now.
+func (g *guard) check(path string) error {
+	held, err := g.file.Stat()
+	if err != nil {
+		return err
+	}
+	named, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(held, named) {
+		return &reasonError{fmt.Sprintf("%s was replaced by another program meanwhile", path), ErrTargetOpen, nil}
+	}
+	if !g.leased {
+		return nil
+	}
+	lease, err := unix.FcntlInt(g.file.Fd(), unix.F_GETLEASE, 0)
+	if err != nil {
+		return fmt.Errorf("look at the lease on %s: %w", path, err)
+	}
+	if lease != unix.F_WRLCK {
+		return &reasonError{fmt.Sprintf("%s was opened by another process at the last moment", path), ErrTargetOpen, nil}
+	}
+	return nil
+}
+
+func (g *guard) release() error { return g.file.Close() }

@@ -1,0 +1,24 @@
+//go:build !linux
+
+package restore
+
+import "os"
+
+// A guard stands where there are no leases: it tells nothing about who has the
+// file open.
+type guard struct {
+	file   *os.File
+	leased bool
+}
+
+func hold(path string) (*guard, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return &guard{file: f}, nil
+}
+
+func (g *guard) check(string) error { return nil }
+
+func (g *guard) release() error { return g.file.Close() }

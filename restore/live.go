@@ -1,0 +1,323 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+const (
+	// busySlice is how long SQLite itself waits for a lock between two looks
+	// at the context.
+	busySlice = 100 * time.Millisecond
+	// liveStep is how many bytes go into the target between two such looks.
+	liveStep = 4 << 20
+)
+
+// live writes the temp file's content into the open target, in one
+// transaction, and keeps a copy of what was there.
+func (p *placement) live(ctx context.Context, t target, temp string) (kept []string, err error) {
+	dst, err := openConn(t.path, busySlice, url.Values{"mode": {"rw"}})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, fileError("close "+t.path, dst.Close())) }()
+	wal, err := p.liveMode(ctx, t, dst)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.adapt(temp, wal); err != nil {
+		return nil, err
+	}
+	src, err := openConn(temp, 0, url.Values{"mode": {"ro"}, "immutable": {"1"}})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+
+	w := &liveWrite{placement: p, target: t, dst: dst, src: src}
+	if wal {
+		err = w.overWAL(ctx)
+	} else {
+		err = w.overJournal(ctx)
+	}
+	if err != nil && w.kept != "" {
+		return nil, errors.Join(err, p.disk.remove(stepUndo, w.kept))
+	}
+	if w.kept != "" {
+		kept = []string{w.kept}
+	}
+	return kept, err
+}
+
+// liveMode tells whether the target is in WAL mode, and refuses what cannot be
+// done live.
+func (p *placement) liveMode(ctx context.Context, t target, dst conn) (wal bool, err error) {
+	var mode string
+	var pageSize int64
+	err = p.retry(ctx, t, func() error {
+		row, err := dst.query(ctx, "PRAGMA journal_mode")
+		if err != nil {
+			return err
+		}
+		mode = fmt.Sprint(row[0])
+		if _, err = dst.query(ctx, "SELECT count(*) FROM sqlite_schema"); err != nil {
+			return err
+		}
+		pageSize, err = dst.integer(ctx, "PRAGMA page_size")
+		return err
+	})
+	switch code := sqliteCode(err); {
+	case code == sqlite3.ErrNotADB, code == sqlite3.ErrCorrupt:
+		return false, &reasonError{fmt.Sprintf("%s is not a database that SQLite can open: %v", t.path, err), ErrCannotLive, err}
+	case err != nil:
+		return false, err
+	case mode == "wal" && pageSize != int64(p.pageSize):
+		return false, &reasonError{fmt.Sprintf("%s is in WAL mode with pages of %d bytes, the snapshot's have %d: SQLite cannot change that under open connections. Stop the application and restore without --live, or set the database to PRAGMA journal_mode=DELETE first", t.path, pageSize, p.pageSize), ErrCannotLive, nil}
+	}
+	return mode == "wal", nil
+}
+
+// adapt gives the temp file the target's journal mode: the snapshot's would
+// silently become the target's.
+func (p *placement) adapt(temp string, wal bool) error {
+	f, err := os.OpenFile(temp, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(setJournalMode(f, wal), f.Close())
+}
+
+// retry calls f until it is no longer refused by another connection's lock, or
+// Wait is over.
+func (p *placement) retry(ctx context.Context, t target, f func() error) error {
+	deadline := time.Now().Add(p.Wait)
+	for {
+		err := f()
+		code := sqliteCode(err)
+		if err == nil || code != sqlite3.ErrBusy && code != sqlite3.ErrLocked {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !time.Now().Before(deadline) {
+			text := fmt.Sprintf("%s stayed locked for %s", t.path, p.Wait)
+			found := slices.DeleteFunc(holders(t.info), func(h Holder) bool { return h.PID == os.Getpid() })
+			if len(found) > 0 {
+				text += "; open in " + joinHolders(found)
+			}
+			return &reasonError{text, ErrLocked, err}
+		}
+		if code == sqlite3.ErrLocked { // SQLite waits by itself for ErrBusy only
+			time.Sleep(busySlice)
+		}
+	}
+}
+
+// A liveWrite is one transaction that replaces the target's whole content.
+type liveWrite struct {
+	*placement
+	target   target
+	dst, src conn
+	kept     string // the copy of the old content, once it is complete
+}
+
+// overWAL takes the write lock first: readers go on reading the old content,
+// also the one that copies it.
+func (w *liveWrite) overWAL(ctx context.Context) error {
+	b, err := w.begin(ctx)
+	if err != nil {
+		return err
+	}
+	if !w.DiscardOld {
+		if err = w.copyOld(ctx, nil); err != nil {
+			return errors.Join(err, b.Finish())
+		}
+	}
+	return w.write(ctx, b)
+}
+
+// overJournal copies the old content while others go on, and looks under the
+// lock whether it has changed since. Once the lock is taken, nobody reads.
+func (w *liveWrite) overJournal(ctx context.Context) (err error) {
+	var copied bool
+	var version int64
+	if !w.DiscardOld {
+		err := w.retry(ctx, w.target, func() (err error) {
+			version, err = w.dst.integer(ctx, "PRAGMA data_version")
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		err = w.copyOld(ctx, nil)
+		if err != nil && !errors.Is(err, errChanged) {
+			return err
+		}
+		copied = err == nil
+	}
+	if err := w.lockJournal(ctx); err != nil {
+		return err
+	}
+	if !w.DiscardOld {
+		now, err := w.dst.integer(ctx, "PRAGMA data_version")
+		if err != nil {
+			return err
+		}
+		if copied && now != version {
+			if err := w.disk.remove(stepUndo, w.kept); err != nil {
+				return err
+			}
+			w.kept, copied = "", false
+		}
+		if !copied {
+			if err := w.copyOld(ctx, &w.dst); err != nil {
+				return err
+			}
+		}
+	}
+	b, err := w.begin(ctx)
+	if err != nil {
+		return err
+	}
+	return w.write(ctx, b)
+}
+
+// lockJournal locks everybody else out of a rollback database until dst closes.
+func (w *liveWrite) lockJournal(ctx context.Context) error {
+	return w.disk.do(stepLiveLock, func() error {
+		// In this mode the lock outlives the transaction that takes it.
+		if _, err := w.dst.query(ctx, "PRAGMA locking_mode=EXCLUSIVE"); err != nil {
+			return err
+		}
+		err := w.retry(ctx, w.target, func() error { return w.dst.exec(ctx, "BEGIN EXCLUSIVE") })
+		if err != nil {
+			return err
+		}
+		return w.dst.exec(ctx, "COMMIT")
+	})
+}
+
+// begin starts the transaction, with no page written yet.
+func (w *liveWrite) begin(ctx context.Context) (*sqlite3.SQLiteBackup, error) {
+	b, err := w.dst.Backup("main", w.src.SQLiteConn, "main")
+	if err != nil {
+		return nil, fileError("begin to write into "+w.target.path, err)
+	}
+	err = w.disk.do(stepLiveLock, func() error {
+		return w.retry(ctx, w.target, func() error { return stepBackup(b, 0) })
+	})
+	if err != nil {
+		return nil, errors.Join(err, b.Finish())
+	}
+	return b, nil
+}
+
+// stepBackup copies pages. The driver hides a busy database behind (false,
+// nil); before the first success it shows in the page count, which is zero.
+func stepBackup(b *sqlite3.SQLiteBackup, pages int) error {
+	if _, err := b.Step(pages); err != nil {
+		return err
+	}
+	if b.PageCount() == 0 {
+		return sqlite3.Error{Code: sqlite3.ErrBusy}
+	}
+	return nil
+}
+
+// write copies all pages and commits with the last.
+func (w *liveWrite) write(ctx context.Context, b *sqlite3.SQLiteBackup) error {
+	deadline := time.Now().Add(w.Wait)
+	for done, left := false, -1; !done; {
+		err := ctx.Err()
+		if err == nil {
+			err = w.disk.do(stepLiveWrite, func() (err error) {
+				done, err = b.Step(max(1, liveStep/w.pageSize))
+				return err
+			})
+		}
+		switch {
+		case err != nil:
+		case b.Remaining() != left:
+			left, deadline = b.Remaining(), time.Now().Add(w.Wait)
+		case !done && time.Now().After(deadline):
+			err = &reasonError{w.target.path + " stayed locked at the end", ErrLocked, nil}
+		}
+		if err != nil {
+			return errors.Join(fileError("write into "+w.target.path, err), b.Finish())
+		}
+	}
+	return fileError("write into "+w.target.path, b.Finish())
+}
+
+var errChanged = errors.New("the database changed while it was copied")
+
+// copyOld copies the target's content to the name under which it is kept, by
+// way of a temp file. Without a connection to copy from it opens one of its own.
+func (w *liveWrite) copyOld(ctx context.Context, from *conn) (err error) {
+	if from == nil {
+		c, err := openConn(w.target.path, busySlice, url.Values{"mode": {"rw"}})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, c.Close()) }()
+		from = &c
+	}
+	f, err := w.createTemp(w.target)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if _, lost := os.Lstat(f.Name()); lost == nil {
+			err = errors.Join(err, w.disk.remove(stepRemoveTemp, f.Name()))
+		}
+	}()
+	_ = f.Chown(int(w.target.stat().Uid), int(w.target.stat().Gid)) // a copy of another owner is better than none
+	err = w.disk.do(stepLiveCopy, func() error { return w.copyPages(ctx, *from, f.Name()) })
+	if err == nil {
+		err = w.finishTemp(w.target, f)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	stem := w.freeStem(w.target, "", sidecarSuffixes)
+	if err := w.disk.renameNew(stepKeep, f.Name(), stem); err != nil {
+		return err
+	}
+	w.kept = stem
+	return w.disk.syncDir(stepSyncKept, filepath.Dir(stem))
+}
+
+// copyPages copies a database into an empty file. It does not start again when
+// the source changes: errChanged.
+func (w *liveWrite) copyPages(ctx context.Context, from conn, to string) (err error) {
+	dst, err := openConn(to, 0, url.Values{"mode": {"rw"}, "_journal_mode": {"OFF"}, "_synchronous": {"OFF"}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dst.Close()) }()
+	b, err := dst.Backup("main", from.SQLiteConn, "main")
+	if err != nil {
+		return fileError("begin to copy "+w.target.path, err)
+	}
+	err = w.retry(ctx, w.target, func() error { return stepBackup(b, 0) })
+	for left, done := b.PageCount(), false; err == nil && !done; {
+		done, err = b.Step(max(1, liveStep/w.pageSize))
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil && !done && b.Remaining() >= left {
+			err = errChanged // begun anew, or locked
+		}
+		left = b.Remaining()
+	}
+	return errors.Join(fileError("copy "+w.target.path, err), b.Finish())
+}

@@ -1,0 +1,9 @@
+//go:build !linux
+
+package restore
+
+import "os"
+
+func renameNoReplace(from, to string) error { return linkNew(from, to) }
+
+func isMountPoint(_ string, file, dir os.FileInfo) bool { return device(file) != device(dir) }

@@ -1,0 +1,443 @@
+package restore
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/mattn/go-sqlite3"
+	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+)
+
+// A content is a database to be put in place.
+type content struct {
+	id       snapshot.ID
+	size     int64 // bytes
+	pageSize int
+	wal      bool // the journal mode to have
+	// fill writes all of it into an empty file, verified, or fails.
+	fill func(context.Context, *os.File) error
+}
+
+// A placement puts one content in the place of a target.
+type placement struct {
+	content
+	Options
+	disk disk
+}
+
+// foldAttempts bounds how often processes that come, write and go may delay a swap.
+const foldAttempts = 5
+
+// place brings c to the target. Nothing at the target changes until the new
+// file beside it is complete, verified and synced.
+func place(ctx context.Context, path string, c content, o Options) (result Result, err error) {
+	p := placement{c, o, disk{o.hook}}
+	t, err := examine(path, o)
+	if err != nil {
+		return Result{}, err
+	}
+	l, err := takeLock(p.disk, t.beside("lock"))
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() { err = errors.Join(err, l.release()) }()
+	stem, err := p.sweep(t)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := p.checkRoom(t); err != nil {
+		return Result{}, err
+	}
+
+	existed := t.info != nil
+	temp, err := p.makeTemp(ctx, t)
+	defer func() {
+		if _, lost := os.Lstat(temp); lost == nil { // still here: not what was put in place
+			err = errors.Join(err, p.disk.remove(stepRemoveTemp, temp))
+		}
+	}()
+	if err != nil {
+		return Result{}, err
+	}
+	// Filling took its time: what stands there now is what counts.
+	if t, err = examine(path, o); err != nil {
+		return Result{}, err
+	}
+	result = Result{ID: c.id, Target: t.path, Size: c.size, Live: o.Live && t.info != nil}
+	switch {
+	case existed != (t.info != nil):
+		return Result{}, &reasonError{t.path + " was created or removed meanwhile", ErrTargetExists, nil}
+	case t.info == nil:
+		result.Kept, err = p.placeNew(t, temp)
+	case o.Live:
+		result.Kept, err = p.live(ctx, t, temp)
+	default:
+		result.Kept, err = p.swap(ctx, t, temp, stem)
+	}
+	return result, err
+}
+
+// examine inspects the target and says why it must be left alone.
+func examine(path string, o Options) (target, error) {
+	t, err := inspect(path)
+	if err == nil {
+		err = t.allowed(o)
+	}
+	if err == nil && !o.Live {
+		err = t.closed(o)
+	}
+	return t, err
+}
+
+// sweep clears what killed runs left. The second name that one had already
+// given the target is returned: a name to use again.
+func (p *placement) sweep(t target) (stem string, err error) {
+	temps, err := t.leftovers()
+	if err != nil {
+		return "", err
+	}
+	for _, name := range temps {
+		if err := p.disk.remove(stepSweepTemp, name); err != nil {
+			return "", err
+		}
+	}
+	names, err := t.ownNames()
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		if err := p.disk.remove(stepSweepBefore, name); err != nil {
+			return "", err
+		}
+		stem = name
+	}
+	return stem, nil
+}
+
+// makeTemp fills a temp file beside the target. Its name is returned as soon
+// as it exists, also with an error.
+func (p *placement) makeTemp(ctx context.Context, t target) (name string, err error) {
+	f, err := p.createTemp(t)
+	if err != nil {
+		return "", err
+	}
+	name = f.Name()
+	defer func() { err = errors.Join(err, fileError("close "+name, f.Close())) }()
+	if err := p.disk.do(stepFill, func() error { return p.write(ctx, f) }); err != nil {
+		return name, err
+	}
+	if err := p.finishTemp(t, f); err != nil {
+		return name, err
+	}
+	return name, ctx.Err()
+}
+
+func (p *placement) tempName(t target) string {
+	var random [8]byte
+	rand.Read(random[:]) // never fails, see crypto/rand
+	return t.beside(string(p.id) + "-" + hex.EncodeToString(random[:]) + ".tmp")
+}
+
+// createTemp creates an empty file that has the target's owner.
+func (p *placement) createTemp(t target) (f *os.File, err error) {
+	name := p.tempName(t)
+	err = p.disk.do(stepTemp, func() (err error) {
+		f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		return err
+	})
+	if err != nil {
+		return nil, &reasonError{fmt.Sprintf("create a temp file beside the target: %v", err), placeError(err), err}
+	}
+	if t.info == nil || p.Live {
+		return f, nil
+	}
+	err = p.disk.do(stepOwner, func() error { return f.Chown(int(t.stat().Uid), int(t.stat().Gid)) })
+	if err != nil {
+		err = &reasonError{fmt.Sprintf("give the new file the owner of %s: %v", t.path, err), ErrCannotSwap, err}
+		return nil, errors.Join(err, f.Close(), p.disk.remove(stepRemoveTemp, name))
+	}
+	return f, nil
+}
+
+// finishTemp gives a complete file the old one's mode and makes it durable.
+func (p *placement) finishTemp(t target, f *os.File) error {
+	if t.info != nil {
+		mode := t.info.Mode() & (os.ModePerm | os.ModeSetuid | os.ModeSetgid | os.ModeSticky)
+		if err := p.disk.do(stepMode, func() error { return f.Chmod(mode) }); err != nil {
+			return fmt.Errorf("give the new file the mode of %s: %w", t.path, err)
+		}
+	}
+	return p.disk.syncFile(stepSyncTemp, f)
+}
+
+// write fills f and gives it its journal mode.
+func (p *placement) write(ctx context.Context, f *os.File) error {
+	if err := p.fill(ctx, f); err != nil {
+		return fileError("write the restored database", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != p.size {
+		return fmt.Errorf("restored database has %d bytes instead of %d", info.Size(), p.size)
+	}
+	return setJournalMode(f, p.wal)
+}
+
+// setJournalMode makes the database file one in WAL or in rollback mode, as
+// PRAGMA journal_mode would. Source: https://www.sqlite.org/fileformat2.html,
+// "file format version numbers".
+func setJournalMode(f *os.File, wal bool) error {
+	version := byte(1)
+	if wal {
+		version = 2
+	}
+	var now [2]byte
+	if _, err := f.ReadAt(now[:], 18); err != nil {
+		return fmt.Errorf("read the restored database's header: %w", err)
+	}
+	if now == [2]byte{version, version} {
+		return nil
+	}
+	_, err := f.WriteAt([]byte{version, version}, 18)
+	return fileError("write the restored database's header", err)
+}
+
+// placeNew puts the temp file where no file is. Sidecars that are left over
+// from a database that is gone would be replayed into the new one.
+func (p *placement) placeNew(t target, temp string) (kept []string, err error) {
+	aside, err := p.clearSidecars(t, p.freeStem(t, "", t.sidecars), p.DiscardOld)
+	if err == nil {
+		err = p.disk.renameNew(stepPlace, temp, t.path)
+	}
+	if errors.Is(err, os.ErrExist) {
+		err = &reasonError{t.path + " was created meanwhile", ErrTargetExists, err}
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.undo(aside))
+	}
+	return destinations(aside), p.disk.syncDir(stepSyncPlaced, filepath.Dir(t.path))
+}
+
+// swap replaces the target's file.
+func (p *placement) swap(ctx context.Context, t target, temp, stem string) (kept []string, err error) {
+	g, openable, err := p.settle(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, g.release()) }()
+	if err := p.disk.syncFile(stepSyncMain, g.file); err != nil {
+		return nil, err
+	}
+	if t, err = inspect(t.path); err != nil {
+		return nil, err
+	}
+	if openable {
+		// All is in the main file. A stray WAL beside its new name would be
+		// replayed into it.
+		stem = p.freeStem(t, "", sidecarSuffixes)
+	} else {
+		stem = p.freeStem(t, stem, t.sidecars)
+	}
+	aside, err := p.clearSidecars(t, stem, openable || p.DiscardOld)
+	if err != nil {
+		return nil, errors.Join(err, p.undo(aside))
+	}
+	if !p.DiscardOld {
+		kept = append(kept, stem)
+		if err := p.keep(t, stem); err != nil {
+			return nil, errors.Join(err, p.undo(aside))
+		}
+	}
+	err = p.disk.do(stepSwap, func() error {
+		if err := g.check(t.path); err != nil {
+			return err
+		}
+		return fileError("put the new database in place", os.Rename(temp, t.path))
+	})
+	if err != nil {
+		for _, name := range kept {
+			err = errors.Join(err, p.disk.remove(stepUndo, name))
+		}
+		return nil, errors.Join(err, p.undo(aside))
+	}
+	return append(kept, destinations(aside)...), p.disk.syncDir(stepSyncPlaced, filepath.Dir(t.path))
+}
+
+// settle returns a guard on a main file that alone holds the whole old content,
+// or, where SQLite cannot open the old database, on its untouched main file.
+func (p *placement) settle(ctx context.Context, t target) (g *guard, openable bool, err error) {
+	if openable, err = p.openable(ctx, t); err != nil {
+		return nil, false, err
+	}
+	for range foldAttempts {
+		if openable {
+			err = p.disk.do(stepFold, func() error { return fold(ctx, t.path) })
+			if code := sqliteCode(err); code == sqlite3.ErrBusy || code == sqlite3.ErrLocked || errors.Is(err, ErrTargetOpen) {
+				return nil, false, openError(t.path)
+			}
+			if err != nil {
+				return nil, false, fmt.Errorf("fold the old database's journal into it: %w", err)
+			}
+		}
+		if g, err = t.guard(p.Options); err != nil {
+			return nil, false, err
+		}
+		dirty, err := t.dirty()
+		if err == nil && (!openable || !dirty) {
+			return g, openable, nil
+		}
+		if err := errors.Join(err, g.release()); err != nil {
+			return nil, false, err
+		}
+	}
+	return nil, false, &reasonError{fmt.Sprintf("%s is written again and again by other processes", t.path), ErrTargetOpen, nil}
+}
+
+// openable tells whether SQLite can open the old database. It is found out
+// without changing anything: a broken one is evidence.
+func (p *placement) openable(ctx context.Context, t target) (bool, error) {
+	g, err := t.guard(p.Options)
+	if err != nil {
+		return false, err
+	}
+	_, noHeader := g.header()
+	if err := g.release(); err != nil {
+		return false, err
+	}
+	if noHeader != nil {
+		return false, nil
+	}
+	hot, err := t.hot()
+	if err != nil {
+		return false, err
+	}
+	if hot {
+		return p.probeCopy(ctx, t)
+	}
+	params := url.Values{"mode": {"ro"}}
+	if !slices.Contains(t.sidecars, "-wal") {
+		// No file beside the main one is read, none is created.
+		params.Set("immutable", "1")
+	}
+	return probe(ctx, t.path, params)
+}
+
+// probeCopy is the probe for a database with a hot journal, which cannot be
+// read before it is rolled back.
+func (p *placement) probeCopy(ctx context.Context, t target) (ok bool, err error) {
+	name := p.tempName(t)
+	suffixes := []string{"", "-journal"}
+	if slices.Contains(t.sidecars, "-wal") {
+		suffixes = append(suffixes, "-wal")
+	}
+	defer func() {
+		for _, suffix := range append([]string{""}, sidecarSuffixes...) {
+			err = errors.Join(err, p.disk.remove(stepRemoveProbe, name+suffix))
+		}
+	}()
+	for _, suffix := range suffixes {
+		if err := p.disk.do(stepProbe, func() error { return copyFile(name+suffix, t.path+suffix) }); err != nil {
+			return false, fmt.Errorf("copy the old database for a probe: %w", err)
+		}
+	}
+	return probe(ctx, name, url.Values{"mode": {"rw"}})
+}
+
+func copyFile(to, from string) (err error) {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close() // only read from
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, src)
+	return fileError("copy "+from, errors.Join(err, dst.Close()))
+}
+
+// freeStem returns the name under which the old database is kept: prefer, or
+// the first of <db>.before-<ID>, -2, -3 and so on that is free itself and with
+// each of the suffixes.
+func (p *placement) freeStem(t target, prefer string, suffixes []string) string {
+	free := func(stem string) bool {
+		return stem != "" && !slices.ContainsFunc(append([]string{""}, suffixes...), func(suffix string) bool {
+			_, err := os.Lstat(stem + suffix)
+			return !errors.Is(err, os.ErrNotExist)
+		})
+	}
+	stem := prefer
+	for n := 1; !free(stem); n++ {
+		stem = t.path + ".before-" + string(p.id)
+		if n > 1 {
+			stem += "-" + strconv.Itoa(n)
+		}
+	}
+	return stem
+}
+
+// clearSidecars takes all sidecars away from the target, for good or to the
+// names that go with the kept main file, and makes that durable. To truncate
+// them would not do: an empty WAL still makes SQLite use WAL mode.
+func (p *placement) clearSidecars(t target, stem string, discard bool) (aside []move, err error) {
+	for _, suffix := range t.sidecars {
+		if discard {
+			err = p.disk.remove(stepUnlinkSidecar, t.path+suffix)
+		} else if err = p.disk.renameNew(stepMoveSidecar, t.path+suffix, stem+suffix); err == nil {
+			aside = append(aside, move{t.path + suffix, stem + suffix})
+		}
+		if err != nil {
+			return aside, err
+		}
+	}
+	if len(t.sidecars) == 0 {
+		return nil, nil
+	}
+	return aside, p.disk.syncDir(stepSyncAside, filepath.Dir(t.path))
+}
+
+type move struct{ from, to string }
+
+func destinations(moves []move) (names []string) {
+	for _, m := range moves {
+		names = append(names, m.to)
+	}
+	return names
+}
+
+// undo takes moves back, last first.
+func (p *placement) undo(moves []move) (err error) {
+	for _, m := range slices.Backward(moves) {
+		err = errors.Join(err, p.disk.renameNew(stepUndo, m.to, m.from))
+	}
+	return err
+}
+
+// keep gives the old main file its second name.
+func (p *placement) keep(t target, stem string) error {
+	err := p.disk.do(stepKeep, func() error { return os.Link(t.path, stem) })
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EOPNOTSUPP) {
+		return t.cannotSwap("cannot be kept: the file system has no hard links")
+	}
+	if err != nil {
+		return fileError("keep the old database", err)
+	}
+	if err := p.disk.syncDir(stepSyncKept, filepath.Dir(t.path)); err != nil {
+		return errors.Join(err, p.disk.remove(stepUndo, stem))
+	}
+	return nil
+}

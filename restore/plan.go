@@ -1,0 +1,113 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// A Plan says what Restore would do.
+type Plan struct {
+	Snapshot upload.Snapshot
+	Manifest snapshot.Manifest
+	Age      time.Duration
+	// Target is the real file, behind all symlinks.
+	Target string
+	// Old says in what state the target is, for people to read.
+	Old string
+	// OldSize is the target's size, 0 if it is absent; Need is what the
+	// restore takes on its disk, Free what is there. All in bytes.
+	OldSize, Need, Free int64
+	// Sidecars are files that belong to the old database.
+	Sidecars []string
+	// Kept is the name under which what is there would be kept, or "".
+	Kept string
+	// Holders are the processes that are seen to have the target open.
+	Holders []Holder
+	// Refusal is why Restore would refuse, nil if it would not.
+	Refusal error
+}
+
+// Prepare finds out what Restore would do with the same arguments, and does
+// nothing. An error means that this could not be found out.
+func Prepare(ctx context.Context, b upload.Bucket, s upload.Snapshot, path string, o Options, now time.Time) (_ Plan, err error) {
+	archive, closeArchive, err := open(ctx, b, s)
+	if err != nil {
+		return Plan{}, err
+	}
+	defer func() { err = errors.Join(err, closeArchive()) }()
+	m := archive.Manifest()
+	p := Plan{Snapshot: s, Manifest: m, Age: now.Sub(s.ID.Time())}
+	return p, p.lookAt(ctx, path, content{id: s.ID, size: m.Size, pageSize: m.PageSize}, o)
+}
+
+func (p *Plan) lookAt(ctx context.Context, path string, c content, o Options) error {
+	t, err := inspect(path)
+	if p.Target = t.path; err != nil {
+		p.Refusal = err
+		return nil
+	}
+	if p.Free, err = freeSpace(filepath.Dir(t.path)); err != nil {
+		return err
+	}
+	p.Need = c.room(t, o)
+	if t.info != nil {
+		p.OldSize = t.info.Size()
+		p.Holders = holders(t.info)
+	}
+	for _, suffix := range t.sidecars {
+		p.Sidecars = append(p.Sidecars, t.path+suffix)
+	}
+	if !o.DiscardOld && (t.info != nil || len(t.sidecars) > 0) {
+		wanted := t.sidecars
+		if t.info != nil {
+			wanted = sidecarSuffixes
+		}
+		p.Kept = (&placement{content: c}).freeStem(t, "", wanted)
+	}
+	_, p.Refusal = examine(path, o)
+	if p.Refusal == nil && p.Free < p.Need {
+		p.Refusal = noRoom(t, p.Need, p.Free)
+	}
+	p.Old, err = t.describe(ctx, p.Refusal)
+	return err
+}
+
+// describe says in what state the target is. The file is opened only if
+// nobody has it open, and nothing that could change it is tried.
+func (t target) describe(ctx context.Context, refusal error) (string, error) {
+	if t.info == nil && len(t.sidecars) == 0 {
+		return "absent", nil
+	}
+	if t.info == nil {
+		return "absent, with sidecars left over", nil
+	}
+	if refusal != nil || openHere(t.info) {
+		return "present", nil
+	}
+	dirty, err := t.dirty()
+	if err != nil {
+		return "", err
+	}
+	openable, err := probe(ctx, t.path, url.Values{"mode": {"ro"}, "immutable": {"1"}})
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("look at the target: %w", err)
+	case dirty && slices.Contains(t.sidecars, "-journal"):
+		return "a database with a hot journal", nil
+	case dirty && openable:
+		return "a database with a WAL that is not folded in", nil
+	case dirty:
+		return "a file with a WAL beside it", nil
+	case !openable || t.info.Size() == 0:
+		return "a file that SQLite cannot open as a database", nil
+	}
+	return "a database", nil
+}

@@ -1,0 +1,127 @@
+// Package restore brings a snapshot back: it selects one, fetches and
+// verifies it, and puts it in the place of a database in such a way that a
+// kill or a power cut at any instant leaves the whole old or the whole new
+// content, never a mix.
+//
+// To find out whether anybody has the target open, this package opens the
+// target's file itself. A process that may have SQLite connections to the
+// target must close them first, or restore with Live.
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// Options says how Restore treats the target. The zero value restores only to
+// where nothing is.
+type Options struct {
+	// Replace allows to replace an existing database. It is kept under the
+	// name <target>.before-<snapshot ID>.
+	Replace bool
+	// DiscardOld does not keep what is replaced.
+	DiscardOld bool
+	// AssumeClosed says that no process has the target open. It is believed
+	// only where the kernel does not tell.
+	AssumeClosed bool
+	// Live writes the snapshot through SQLite into an existing database, in
+	// one transaction, while applications have it open.
+	Live bool
+	// Wait is how long Live waits for other connections' locks.
+	Wait time.Duration
+	// Workers is how many frames are fetched and decoded at once; 0 leaves it
+	// to package snapshot.
+	Workers int
+	// Progress is called now and then with bytes restored and to be restored.
+	Progress func(done, total int64)
+	// Log receives what is worth knowing; nil discards it.
+	Log *slog.Logger
+
+	hook func(step) // only tests set it
+}
+
+func (o Options) log() *slog.Logger {
+	if o.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return o.Log
+}
+
+// A Result says what Restore did.
+type Result struct {
+	ID     snapshot.ID
+	Target string   // the real file, behind all symlinks
+	Size   int64    // of the restored database, bytes
+	Kept   []string // files that hold what was there before
+	Live   bool     // written into the open database
+}
+
+// Restore brings a snapshot to the file target. Until the new file is
+// complete, every frame verified and the file synced, nothing at the target
+// changes; then it is replaced at once, with its mode and owner kept (a new
+// file gets 0600). Errors wrap this package's, snapshot's or upload's where one
+// of them is the reason.
+func Restore(ctx context.Context, b upload.Bucket, s upload.Snapshot, path string, o Options) (_ Result, err error) {
+	if _, err := examine(path, o); err != nil {
+		return Result{}, refused(path, err)
+	}
+	archive, closeArchive, err := open(ctx, b, s)
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() { err = errors.Join(err, closeArchive()) }()
+	m := archive.Manifest()
+	result, err := place(ctx, path, content{
+		id:       s.ID,
+		size:     m.Size,
+		pageSize: m.PageSize,
+		wal:      m.JournalMode == "wal",
+		fill: func(ctx context.Context, f *os.File) error {
+			return archive.Extract(ctx, f, snapshot.ExtractOptions{Workers: o.Workers, Progress: o.Progress})
+		},
+	}, o)
+	if err != nil {
+		return result, refused(path, err)
+	}
+	o.log().Info("restored", "snapshot", s.ID, "target", result.Target, "bytes", result.Size, "kept", result.Kept)
+	return result, nil
+}
+
+// Stream writes the snapshot's database to w, verified frame by frame: what
+// has been written when an error comes is not a whole database.
+func Stream(ctx context.Context, b upload.Bucket, s upload.Snapshot, w io.Writer, o Options) (err error) {
+	archive, closeArchive, err := open(ctx, b, s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeArchive()) }()
+	return archive.Stream(ctx, w, snapshot.ExtractOptions{Workers: o.Workers, Progress: o.Progress})
+}
+
+// Missing tells whether no database is at the target. It needs no bucket.
+func Missing(path string) (bool, error) {
+	t, err := inspect(path)
+	return t.info == nil, err
+}
+
+func open(ctx context.Context, b upload.Bucket, s upload.Snapshot) (*snapshot.Archive, func() error, error) {
+	blob, err := b.Open(ctx, s.Object)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open snapshot %s: %w", s.ID, err)
+	}
+	archive, err := snapshot.OpenArchive(ctx, blob, s.Object.Size, s.ID)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("open snapshot %s: %w", s.ID, err), blob.Close())
+	}
+	return archive, blob.Close, nil
+}
+
+func refused(path string, err error) error { return fmt.Errorf("restore to %s: %w", path, err) }

@@ -1,0 +1,92 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// Latest is the Selector.Which of the newest snapshot.
+const Latest = "latest"
+
+// A Selector says which snapshot of a series is meant, in one of three ways.
+// The zero value means the newest.
+type Selector struct {
+	// Which is Latest, an ID, or the beginning of exactly one ID.
+	Which string
+	// At means the newest snapshot that is not after this time.
+	At time.Time
+	// Before means the newest snapshot that is older than this one, which
+	// need not exist.
+	Before snapshot.ID
+}
+
+// Select finds a snapshot in a series. An implausible one is found by its ID
+// only. Errors wrap ErrNoSnapshot or ErrAmbiguous where that is the reason.
+func Select(ctx context.Context, b upload.Bucket, s Selector) (upload.Snapshot, error) {
+	all, err := upload.Snapshots(ctx, b, time.Time{})
+	if err != nil {
+		return upload.Snapshot{}, err
+	}
+	found, err := s.pick(all)
+	if err != nil {
+		return found, fmt.Errorf("%w in %s", err, b.URL())
+	}
+	return found, nil
+}
+
+// pick selects from snapshots that are sorted by ID.
+func (s Selector) pick(all []upload.Snapshot) (upload.Snapshot, error) {
+	byID := s.Which != "" && s.Which != Latest
+	switch {
+	case byID && !s.At.IsZero(), byID && s.Before != "", !s.At.IsZero() && s.Before != "":
+		return upload.Snapshot{}, errors.New("a snapshot is selected by its ID, a time, or a later one: by one of them")
+	case byID:
+		return pickID(all, s.Which)
+	case !s.At.IsZero():
+		return newest(all, "not after "+s.At.UTC().Format(time.RFC3339), func(id snapshot.ID) bool { return !id.Time().After(s.At) })
+	case s.Before != "":
+		return newest(all, "older than "+string(s.Before), func(id snapshot.ID) bool { return id < s.Before })
+	}
+	return newest(all, "", func(snapshot.ID) bool { return true })
+}
+
+func pickID(all []upload.Snapshot, prefix string) (upload.Snapshot, error) {
+	var found []upload.Snapshot
+	var names []string
+	for _, candidate := range all {
+		if strings.HasPrefix(string(candidate.ID), prefix) {
+			found = append(found, candidate)
+			names = append(names, string(candidate.ID))
+		}
+	}
+	switch len(found) {
+	case 0:
+		return upload.Snapshot{}, fmt.Errorf("%w: no ID begins with %q", ErrNoSnapshot, prefix)
+	case 1:
+		return found[0], nil
+	}
+	const few = 10
+	if len(names) > few {
+		names = append(names[:few], fmt.Sprintf("and %d more", len(names)-few))
+	}
+	return upload.Snapshot{}, fmt.Errorf("%w %q: %s", ErrAmbiguous, prefix, strings.Join(names, ", "))
+}
+
+func newest(all []upload.Snapshot, which string, matches func(snapshot.ID) bool) (upload.Snapshot, error) {
+	for _, candidate := range slices.Backward(all) {
+		if !candidate.Implausible && matches(candidate.ID) {
+			return candidate, nil
+		}
+	}
+	if which == "" {
+		return upload.Snapshot{}, fmt.Errorf("%w: there is none at all", ErrNoSnapshot)
+	}
+	return upload.Snapshot{}, fmt.Errorf("%w: none %s", ErrNoSnapshot, which)
+}

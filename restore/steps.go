@@ -1,0 +1,96 @@
+package restore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// A step names one effect on the file system. Between two steps nothing
+// changes there, so a process can die in as many different states as there
+// are steps, and the tests kill it in each of them.
+type step string
+
+const (
+	stepLock          step = "create the lock file"
+	stepUnlock        step = "remove the lock file"
+	stepSweepTemp     step = "remove a killed run's temp file"
+	stepSweepBefore   step = "remove a killed run's second name of the target"
+	stepTemp          step = "create the temp file"
+	stepOwner         step = "set the temp file's owner"
+	stepFill          step = "fill the temp file"
+	stepMode          step = "set the temp file's mode"
+	stepSyncTemp      step = "sync the temp file"
+	stepRemoveTemp    step = "remove the temp file"
+	stepProbe         step = "copy for a probe"
+	stepRemoveProbe   step = "remove the probe"
+	stepFold          step = "fold"
+	stepSyncMain      step = "sync the target"
+	stepUnlinkSidecar step = "unlink a sidecar"
+	stepMoveSidecar   step = "move a sidecar aside"
+	stepSyncAside     step = "sync the directory without sidecars"
+	stepKeep          step = "link the target to its second name"
+	stepSyncKept      step = "sync the directory with the second name"
+	stepSwap          step = "rename the temp file over the target"
+	stepPlace         step = "rename the temp file to the absent target"
+	stepSyncPlaced    step = "sync the directory with the new target"
+	stepUndo          step = "take back"
+	stepLiveLock      step = "lock the live target"
+	stepLiveCopy      step = "copy the live target's content"
+	stepLiveWrite     step = "write pages into the live target"
+)
+
+// A disk carries out the effects, each announced to the hook that only tests set.
+type disk struct{ hook func(step) }
+
+func (d disk) do(s step, effect func() error) error {
+	if d.hook != nil {
+		d.hook(s)
+	}
+	return effect()
+}
+
+// remove unlinks a file. One that is not there is no error.
+func (d disk) remove(s step, path string) error {
+	return d.do(s, func() error {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	})
+}
+
+func (d disk) syncFile(s step, f *os.File) error {
+	return d.do(s, func() error { return fileError("sync "+f.Name(), f.Sync()) })
+}
+
+// syncDir makes the names in a directory durable.
+func (d disk) syncDir(s step, path string) error {
+	return d.do(s, func() error {
+		dir, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		return fileError("sync the directory "+path, errors.Join(dir.Sync(), dir.Close()))
+	})
+}
+
+// renameNew renames a file to a name that is not taken, or fails with os.ErrExist.
+func (d disk) renameNew(s step, from, to string) error {
+	return d.do(s, func() error {
+		if err := renameNoReplace(from, to); err != nil {
+			return fileError(fmt.Sprintf("rename %s to %s", from, filepath.Base(to)), err)
+		}
+		return nil
+	})
+}
+
+// linkNew is renameNew for file systems that know no exclusive rename. A death
+// between its two halves leaves the temp name behind, which a later run sweeps.
+func linkNew(from, to string) error {
+	if err := os.Link(from, to); err != nil {
+		return err
+	}
+	return os.Remove(from)
+}

@@ -1,0 +1,273 @@
+package restore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+)
+
+// What SQLite keeps beside a database. A super-journal is not among them: it
+// belongs to several databases, and SQLite itself removes it.
+var sidecarSuffixes = []string{"-wal", "-shm", "-journal"}
+
+// A target is what stands at the place of the restored database, as one look
+// found it.
+type target struct {
+	path     string      // absolute, behind all symlinks
+	info     os.FileInfo // nil if there is no file
+	dir      os.FileInfo
+	sidecars []string // suffixes of those that exist
+}
+
+// inspect looks at the target without opening any of its files.
+func inspect(path string) (target, error) {
+	path, err := resolve(path)
+	if err != nil {
+		return target{}, &reasonError{err.Error(), ErrTarget, err}
+	}
+	t := target{path: path}
+	if t.dir, err = os.Stat(filepath.Dir(path)); err != nil {
+		return t, &reasonError{fmt.Sprintf("look at the target's directory: %v", err), ErrTarget, err}
+	}
+	t.info, err = os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		t.info, err = nil, nil
+	}
+	if err != nil {
+		return t, &reasonError{fmt.Sprintf("look at the target: %v", err), ErrTarget, err}
+	}
+	if t.info != nil && !t.info.Mode().IsRegular() {
+		return t, &reasonError{fmt.Sprintf("%s is not a regular file", path), ErrTarget, nil}
+	}
+	for _, suffix := range sidecarSuffixes {
+		if _, err := os.Lstat(path + suffix); err == nil {
+			t.sidecars = append(t.sidecars, suffix)
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return t, fmt.Errorf("look beside the target: %w", err)
+		}
+	}
+	return t, nil
+}
+
+// resolve follows symlinks, also one that dangles, as SQLite does: it puts
+// its sidecars beside the real file.
+func resolve(path string) (string, error) {
+	given := path
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	for range 40 {
+		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+		if err != nil {
+			return "", fmt.Errorf("find the target's directory: %w", err)
+		}
+		path = filepath.Join(dir, filepath.Base(path))
+		link, err := os.Readlink(path)
+		if err != nil {
+			return path, nil // not a link, or nothing there
+		}
+		if !filepath.IsAbs(link) {
+			link = filepath.Join(dir, link)
+		}
+		path = link
+	}
+	return "", fmt.Errorf("too many symlinks behind %s", given)
+}
+
+// allowed says why this target may not be restored into, as far as a look can
+// tell that nothing was opened for.
+func (t target) allowed(o Options) error {
+	if err := unix.Access(filepath.Dir(t.path), unix.W_OK|unix.X_OK); err != nil {
+		return &reasonError{fmt.Sprintf("the directory %s is not writable: %v", filepath.Dir(t.path), err), ErrTarget, err}
+	}
+	switch {
+	case t.info == nil:
+		return nil
+	case !o.Replace && !o.Live:
+		return &reasonError{t.path + " exists already", ErrTargetExists, nil}
+	case o.Live:
+		return nil
+	case isMountPoint(t.path, t.info, t.dir):
+		return t.cannotSwap("is a mount point of its own (a mounted single file)")
+	case !canOwn(t.info):
+		return t.cannotSwap("belongs to another user or group, which this user may not give a new file to")
+	}
+	own, err := t.ownNames()
+	if err != nil {
+		return err
+	}
+	if int(t.stat().Nlink) > 1+len(own) {
+		return t.cannotSwap("has other hard links, which would go on showing the old content")
+	}
+	return nil
+}
+
+func (t target) cannotSwap(why string) error {
+	return &reasonError{fmt.Sprintf("%s %s", t.path, why), ErrCannotSwap, nil}
+}
+
+// closed says who has the target open. It is a look ahead: the swap itself is
+// made under a guard.
+func (t target) closed(o Options) (err error) {
+	if t.info == nil {
+		return nil
+	}
+	g, err := t.guard(o)
+	if err != nil {
+		return err
+	}
+	return g.release()
+}
+
+// guard takes a guard on the target's file.
+func (t target) guard(o Options) (*guard, error) {
+	if openHere(t.info) {
+		return nil, openError(t.path)
+	}
+	g, err := hold(t.path)
+	if err != nil {
+		return nil, err
+	}
+	if !g.leased && !o.AssumeClosed {
+		return nil, errors.Join(&reasonError{fmt.Sprintf("cannot tell whether %s is open somewhere: no leases on this file system, or not the right to take one", t.path), ErrUncertain, nil}, g.release())
+	}
+	return g, nil
+}
+
+// openError says who has path open.
+func openError(path string) error {
+	text := path + " is open in a process that cannot be seen from here"
+	if info, err := os.Stat(path); err == nil {
+		if found := holders(info); len(found) > 0 {
+			text = path + " is open in " + joinHolders(found)
+		}
+	}
+	return &reasonError{text, ErrTargetOpen, nil}
+}
+
+// A Holder is a process that has the target open.
+type Holder struct {
+	PID     int    `json:"pid"`
+	Command string `json:"command"`
+}
+
+func (h Holder) String() string { return fmt.Sprintf("%s (pid %d)", h.Command, h.PID) }
+
+func joinHolders(found []Holder) string {
+	var names []string
+	for _, h := range found {
+		names = append(names, h.String())
+	}
+	return strings.Join(names, ", ")
+}
+
+// dirty tells that a sidecar holds content that belongs into the main file.
+func (t target) dirty() (bool, error) {
+	wal, err := t.firstByte("-wal")
+	if err != nil || wal >= 0 {
+		return wal >= 0, err
+	}
+	return t.hot()
+}
+
+// hot tells that there is a journal to roll back. SQLite marks one as done with
+// a zero at its beginning.
+func (t target) hot() (bool, error) {
+	first, err := t.firstByte("-journal")
+	return first > 0, err
+}
+
+// firstByte returns a sidecar's first byte, -1 if it has none.
+func (t target) firstByte(suffix string) (int, error) {
+	f, err := os.Open(t.path + suffix)
+	if errors.Is(err, os.ErrNotExist) {
+		return -1, nil
+	}
+	if err != nil {
+		return -1, fmt.Errorf("look beside the target: %w", err)
+	}
+	var first [1]byte
+	_, err = f.Read(first[:])
+	if err == io.EOF {
+		return -1, f.Close()
+	}
+	return int(first[0]), errors.Join(err, f.Close())
+}
+
+// header reads the header of the guarded file.
+func (g *guard) header() (snapshot.Header, error) {
+	var b [100]byte
+	n, _ := g.file.ReadAt(b[:], 0) // a short file has no header
+	return snapshot.ParseHeader(b[:n])
+}
+
+// beside returns the name of a file of this run beside the target.
+func (t target) beside(name string) string {
+	return filepath.Join(filepath.Dir(t.path), "."+filepath.Base(t.path)+".lifeboat-"+name)
+}
+
+// leftovers returns the temp files that killed runs left beside the target.
+// Nobody else can have one while the lock is held.
+func (t target) leftovers() ([]string, error) {
+	pattern := regexp.MustCompile(`^\.` + regexp.QuoteMeta(filepath.Base(t.path)) + `\.lifeboat-\d{8}T\d{6}Z-[0-9a-f]{6}-[0-9a-f]{16}\.tmp(-wal|-shm|-journal)?$`)
+	return t.siblings(pattern.MatchString)
+}
+
+// ownNames returns the other names of the target's file that a killed run gave it.
+func (t target) ownNames() ([]string, error) {
+	if t.info == nil || t.stat().Nlink == 1 {
+		return nil, nil
+	}
+	temps, err := t.leftovers()
+	if err != nil {
+		return nil, err
+	}
+	before, err := t.siblings(func(name string) bool { return strings.HasPrefix(name, filepath.Base(t.path)+".before-") })
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(append(temps, before...), func(name string) bool {
+		info, err := os.Lstat(name)
+		return err != nil || !os.SameFile(info, t.info)
+	}), nil
+}
+
+func (t target) siblings(match func(name string) bool) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Dir(t.path))
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, entry := range entries {
+		if match(entry.Name()) {
+			found = append(found, filepath.Join(filepath.Dir(t.path), entry.Name()))
+		}
+	}
+	return found, nil
+}
+
+func (t target) stat() *syscall.Stat_t { return t.info.Sys().(*syscall.Stat_t) }
+
+func device(info os.FileInfo) uint64 { return uint64(info.Sys().(*syscall.Stat_t).Dev) }
+
+// canOwn tells whether this process may give a new file the owner and group of
+// this one.
+func canOwn(info os.FileInfo) bool {
+	s := info.Sys().(*syscall.Stat_t)
+	if os.Geteuid() == 0 {
+		return true
+	}
+	groups, _ := os.Getgroups()
+	return int(s.Uid) == os.Geteuid() && (int(s.Gid) == os.Getegid() || slices.Contains(groups, int(s.Gid)))
+}
