@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -37,7 +38,13 @@ func (c *Copy) Check(ctx context.Context, level CheckLevel) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	rows, err := db.query(ctx, pragma)
+	var rows []driver.Value
+	if _, err = db.query(ctx, "PRAGMA page_count"); err == nil {
+		err = db.boundCache(ctx)
+	}
+	if err == nil {
+		rows, err = db.query(ctx, pragma)
+	}
 	if err != nil {
 		if errors.Is(err, ErrSource) {
 			return &reasonError{fmt.Sprintf("%s failed its check: %v", c.source, err), ErrSource, err}

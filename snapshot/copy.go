@@ -61,6 +61,7 @@ type Copy struct {
 	source string // for messages
 	path   string
 	dir    *tempDir
+	early  []hashed // frames that were hashed while the copy was made
 }
 
 const (
@@ -107,6 +108,9 @@ func Take(ctx context.Context, path string, o CopyOptions) (_ *Copy, err error) 
 		return nil, err
 	}
 	size *= pageSize
+	if err := src.boundCache(ctx); err != nil {
+		return nil, err
+	}
 
 	dir, err := newTempDir(o.TempDir, size+size/pageSize*digestSize)
 	if err != nil {

@@ -1,14 +1,17 @@
 package snapshot
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
+	"hash/crc32"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 )
 
 const (
@@ -62,47 +65,142 @@ type Digest struct {
 // String returns the digest of the database's content: "lb1:" and 64 hex digits.
 func (d *Digest) String() string { return d.root }
 
-// Digest reads the whole copy once and computes its digest tree.
-func (c *Copy) Digest(ctx context.Context, progress func(done, total int64)) (_ *Digest, err error) {
+// A hashed frame is one whose page digests have been written to the file of
+// leaves.
+type hashed struct {
+	content  sum    // content digest
+	checksum uint32 // of the bytes that were hashed
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// hashFrame writes the page digests of frame i to leaves.
+func hashFrame(leaves io.WriterAt, frame []byte, i, pageSize int) (hashed, error) {
+	digests := pageDigests(make([]byte, 0, len(frame)/pageSize*digestSize), frame, pageSize)
+	if _, err := leaves.WriteAt(digests, int64(i)*int64(FrameSize/pageSize*digestSize)); err != nil {
+		return hashed{}, fileError("spool page digests", err)
+	}
+	return hashed{sha256.Sum256(digests), crc32.Checksum(frame, castagnoli)}, nil
+}
+
+// Digest computes the copy's digest tree. What was hashed while the copy was
+// being made is only read and compared.
+func (c *Copy) Digest(ctx context.Context, progress func(done, total int64)) (*Digest, error) {
 	db, err := os.Open(c.path)
 	if err != nil {
 		return nil, fileError("read the copy", err)
 	}
 	defer db.Close()
-	d := &Digest{leaves: filepath.Join(c.dir.path, "pages")}
-	leaves, err := os.OpenFile(d.leaves, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	leaves, err := os.OpenFile(c.leaves(), os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fileError("spool page digests", err)
 	}
 	defer leaves.Close()
-	spool := bufio.NewWriterSize(leaves, 1<<18)
 
+	d := &Digest{leaves: c.leaves()}
 	size, pageSize, workers := c.Header.Size(), c.Header.PageSize, runtime.GOMAXPROCS(0)
 	frames := newBufferPool(workers, FrameSize)
-	var done int64
-	work := func(_ context.Context, i int) ([]byte, error) {
+	work := func(_ context.Context, i int) (sum, error) {
 		frame := frames.get()[:frameLength(size, i)]
 		defer frames.put(frame)
 		if _, err := db.ReadAt(frame, int64(i)*FrameSize); err != nil {
-			return nil, fileError("read the copy", err)
+			return sum{}, fileError("read the copy", err)
 		}
-		return pageDigests(make([]byte, 0, len(frame)/pageSize*digestSize), frame, pageSize), nil
+		if i < len(c.early) && len(frame) == FrameSize && c.early[i].checksum == crc32.Checksum(frame, castagnoli) {
+			return c.early[i].content, nil
+		}
+		h, err := hashFrame(leaves, frame, i, pageSize)
+		return h.content, err
 	}
-	emit := func(digests []byte) error {
-		d.contents = append(d.contents, sha256.Sum256(digests))
+	emit := func(content sum) error {
+		d.contents = append(d.contents, content)
 		if progress != nil {
-			done += int64(len(digests) / digestSize * pageSize)
-			progress(done, size)
+			progress(min(size, int64(len(d.contents))*FrameSize), size)
 		}
-		_, err := spool.Write(digests)
-		return err
+		return nil
 	}
 	if err := inOrder(ctx, frameCount(size), workers, work, emit); err != nil {
 		return nil, err
 	}
-	if err := spool.Flush(); err != nil {
-		return nil, fileError("spool page digests", err)
-	}
 	d.root = databaseDigest(pageSize, c.Header.PageCount, d.contents)
 	return d, nil
+}
+
+func (c *Copy) leaves() string { return filepath.Join(c.dir.path, "pages") }
+
+// A follower hashes a copy while SQLite writes it, on a core that would be
+// idle. SQLite writes the pages in order and keeps the last few in its cache;
+// a frame is read once the copy is further ahead than that. Digest compares
+// checksums afterwards, so that nothing depends on when exactly SQLite writes.
+type follower struct {
+	mu     sync.Mutex
+	ready  int64 // bytes at the start of the copy that should be in the file
+	frames []hashed
+	wake   chan struct{}
+	stop   func() ([]hashed, error)
+}
+
+// follow starts a follower of the copy. Its stop must be called.
+func (c *Copy) follow(pageSize int) (*follower, error) {
+	db, err := os.Open(c.path)
+	if err != nil {
+		return nil, fileError("read the copy", err)
+	}
+	leaves, err := os.OpenFile(c.leaves(), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, errors.Join(fileError("spool page digests", err), db.Close())
+	}
+	f := &follower{wake: make(chan struct{}, 1)}
+	gone := make(chan error, 1)
+	go func() {
+		gone <- errors.Join(f.run(db, leaves, pageSize), db.Close(), leaves.Close())
+	}()
+	f.stop = func() ([]hashed, error) {
+		close(f.wake)
+		err := <-gone
+		return f.frames, err
+	}
+	return f, nil
+}
+
+// copied tells the follower how much SQLite has copied.
+func (f *follower) copied(bytes int64, restarted bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if restarted {
+		f.frames = nil
+	}
+	f.ready = bytes - followLag
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (f *follower) run(db io.ReaderAt, leaves io.WriterAt, pageSize int) error {
+	frame := make([]byte, FrameSize)
+	for range f.wake {
+		for {
+			f.mu.Lock()
+			i := len(f.frames)
+			late := f.ready < int64(i+1)*FrameSize
+			f.mu.Unlock()
+			if late {
+				break
+			}
+			if _, err := db.ReadAt(frame, int64(i)*FrameSize); err != nil {
+				break // not written yet after all: Digest will do it
+			}
+			h, err := hashFrame(leaves, frame, i, pageSize)
+			if err != nil {
+				return err
+			}
+			f.mu.Lock()
+			if len(f.frames) == i { // the copy has not begun anew
+				f.frames = append(f.frames, h)
+			}
+			f.mu.Unlock()
+		}
+	}
+	return nil
 }

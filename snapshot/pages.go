@@ -16,7 +16,7 @@ import (
 
 // backup copies src page for page with the online backup API.
 func (c *Copy) backup(ctx context.Context, src *conn, pageSize int, o CopyOptions) (err error) {
-	dst, err := c.openCopy()
+	dst, err := c.openCopy(ctx, pageSize)
 	if err != nil {
 		return err
 	}
@@ -35,22 +35,39 @@ func (c *Copy) backup(ctx context.Context, src *conn, pageSize int, o CopyOption
 	if err != nil {
 		return sqliteError("copy", c.source, err)
 	}
-	err = c.step(ctx, src, b, pageSize, o)
+	f, err := c.follow(pageSize)
+	if err != nil {
+		return errors.Join(err, b.Finish())
+	}
+	err = c.step(ctx, src, b, f, pageSize, o)
 	if finish := b.Finish(); err == nil && finish != nil {
 		err = sqliteError("finish the copy of", c.source, finish)
 	}
-	return err
+	early, followed := f.stop()
+	c.early = early
+	return errors.Join(err, followed)
 }
+
+// followLag is how far the follower stays behind: more than SQLite caches.
+const followLag = 2 * cacheSize
 
 // openCopy opens the still empty temp file. The copy is private and gone
 // after a crash, so nothing in it needs a journal or a sync.
-func (c *Copy) openCopy() (*conn, error) {
+func (c *Copy) openCopy(ctx context.Context, pageSize int) (*conn, error) {
 	if err := os.WriteFile(c.path, nil, 0o600); err != nil {
 		return nil, fileError("create the copy", err)
 	}
-	return openConn(c.path, "rw", 0, url.Values{
-		"_journal_mode": {"OFF"}, "_synchronous": {"OFF"}, "_locking_mode": {"EXCLUSIVE"}, "_cache_size": {"-4096"},
-	})
+	dst, err := openConn(c.path, "rw", 0, url.Values{"_journal_mode": {"OFF"}, "_synchronous": {"OFF"}, "_locking_mode": {"EXCLUSIVE"}})
+	if err != nil {
+		return nil, err
+	}
+	if err = dst.exec(ctx, fmt.Sprintf("PRAGMA page_size = %d", pageSize)); err == nil {
+		err = dst.boundCache(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, dst.Close())
+	}
+	return dst, nil
 }
 
 // hold opens a read transaction on the source that lasts until the source is
@@ -71,7 +88,7 @@ func (c *Copy) hold(ctx context.Context, src *conn, wait time.Duration) error {
 // lock or began anew, so both are read from the number of pages copied: with
 // steps of two sizes in turn, an unchanged number can only mean a lock, and
 // exactly one step's worth, after more than that, only a restart.
-func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, pageSize int, o CopyOptions) error {
+func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, f *follower, pageSize int, o CopyOptions) error {
 	pages := max(stepSize/pageSize, 2)
 	limit := rate.NewLimiter(rate.Inf, 0)
 	if o.MaxRate > 0 {
@@ -90,7 +107,7 @@ func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, pag
 		if copied == 0 && !c.Held {
 			c.TakenAt = time.Now().UTC()
 		}
-		began := time.Now()
+		began, restarted := time.Now(), false
 		done, err := b.Step(pages + odd)
 		if err != nil {
 			return sqliteError("copy", c.source, err)
@@ -111,6 +128,7 @@ func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, pag
 			}
 			continue
 		case before > 0 && copied <= pages+odd:
+			restarted = true
 			c.Restarts++
 			c.TakenAt = began.UTC()
 			o.Log.Debug("copy restarted: another connection wrote", "database", c.source, "restarts", c.Restarts)
@@ -122,6 +140,7 @@ func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, pag
 			}
 		}
 		locked = time.Time{}
+		f.copied(int64(copied)*int64(pageSize), restarted)
 		o.Progress(int64(copied)*int64(pageSize), int64(total)*int64(pageSize))
 		if err := room.check(c.Held); err != nil {
 			return err

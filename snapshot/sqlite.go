@@ -93,3 +93,13 @@ func (c *conn) queryInt(ctx context.Context, query string) (int64, error) {
 	}
 	return 0, fmt.Errorf("%s on %s: not a number: %v", query, c.path, values)
 }
+
+// cacheSize is what one connection keeps in memory, in bytes.
+const cacheSize = 4 << 20
+
+// boundCache limits the page cache of a connection that has read the database
+// at least once. SQLite counts its cache in pages, and does not count again
+// when it learns that pages are larger than it had thought.
+func (c *conn) boundCache(ctx context.Context) error {
+	return c.exec(ctx, fmt.Sprintf("PRAGMA cache_size = %d", -cacheSize>>10))
+}
