@@ -14,9 +14,9 @@ import (
 
 // rounds runs a property on many random inputs. The seed of a failure is in
 // its name: run it again with it to see the same input.
-func rounds(t *testing.T, property func(t *testing.T, r *rand.Rand)) {
+func rounds(t *testing.T, n uint64, property func(t *testing.T, r *rand.Rand)) {
 	first := uint64(time.Now().UnixNano())
-	for seed := first; seed < first+3000; seed++ {
+	for seed := first; seed < first+n; seed++ {
 		property(t, rand.New(rand.NewPCG(seed, 0)))
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
@@ -77,7 +77,7 @@ func randomTerms(r *rand.Rand) Terms {
 }
 
 func TestPlanKeepsItsPromises(t *testing.T) {
-	rounds(t, func(t *testing.T, r *rand.Rand) {
+	rounds(t, 3000, func(t *testing.T, r *rand.Rand) {
 		items, terms := randomSeries(r), randomTerms(r)
 		decisions := Plan(items, terms)
 		newest := -1
@@ -133,7 +133,7 @@ func supersededFor(items []Item, i int, hold time.Duration, now time.Time) bool 
 // The class depends on the two times only: not on sizes, tags of others,
 // policy, hold or now, and not on what is older.
 func TestClassDependsOnTheTwoTimes(t *testing.T) {
-	rounds(t, func(t *testing.T, r *rand.Rand) {
+	rounds(t, 3000, func(t *testing.T, r *rand.Rand) {
 		items := randomSeries(r)
 		for i := range items {
 			items[i].Tags = nil
@@ -182,7 +182,7 @@ func longestPeriod(a, b time.Time) Class {
 }
 
 func TestClassOf(t *testing.T) {
-	rounds(t, func(t *testing.T, r *rand.Rand) {
+	rounds(t, 3000, func(t *testing.T, r *rand.Rand) {
 		zone := time.FixedZone("", r.IntN(86400)-43200)
 		a := time.Unix(r.Int64N(4e9), 0).In(zone)
 		b := a.Add(time.Duration(r.Int64N(int64(1) << r.IntN(57))))
@@ -197,7 +197,7 @@ func TestClassOf(t *testing.T) {
 
 // What is to go now is to go later too, unless something changes.
 func TestPlanIsSteady(t *testing.T) {
-	rounds(t, func(t *testing.T, r *rand.Rand) {
+	rounds(t, 3000, func(t *testing.T, r *rand.Rand) {
 		items, terms := randomSeries(r), randomTerms(r)
 		terms.Yes = true
 		before := Plan(items, terms)

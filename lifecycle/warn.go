@@ -64,6 +64,7 @@ type match struct {
 }
 
 func matchOf(r types.LifecycleRule) match {
+	//lint:ignore SA1019 rules of others may still use it
 	m := match{prefix: aws.ToString(r.Prefix), tags: map[string]string{}}
 	f := r.Filter
 	if f == nil {

@@ -1,0 +1,175 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// A clockwork is a bucket whose clock stands where the test puts it: time is
+// what real stores do not let a test choose. It also carries out rules, as a
+// store does, and lets a test come between any two calls.
+type clockwork struct {
+	now time.Time
+	// before is called before every operation, and may fail it.
+	before func(operation, name string) error
+
+	mutex   sync.Mutex
+	objects map[string]stored
+	calls   map[string]int
+}
+
+type stored struct {
+	object upload.Object
+	tags   upload.Tags
+	text   string
+}
+
+func newClockwork(now time.Time) *clockwork {
+	return &clockwork{now: now, objects: map[string]stored{}, calls: map[string]int{}}
+}
+
+func (c *clockwork) begin(operation, name string) error {
+	c.mutex.Lock()
+	c.calls[operation]++
+	c.mutex.Unlock()
+	if c.before != nil {
+		return c.before(operation, name)
+	}
+	return nil
+}
+
+// backup puts a snapshot of now into the bucket, and returns its ID.
+func (c *clockwork) backup(t testing.TB, text string) snapshot.ID {
+	t.Helper()
+	id := snapshot.NewID(c.now)
+	_, err := c.Put(t.Context(), string(id)+upload.Suffix, upload.PutOptions{Tags: upload.Tags{
+		upload.TagRetention: upload.Held, upload.TagDatabase: "app.db"}}, func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// expire does what the rules of a bucket do under a policy.
+func (c *clockwork) expire(p Policy) {
+	maps.DeleteFunc(c.objects, func(_ string, s stored) bool {
+		class, err := ParseClass(s.tags[upload.TagRetention])
+		if err != nil || p.Keep(class) == Forever {
+			return false
+		}
+		return !c.now.Before(p.Keep(class).expires(s.object.Modified))
+	})
+}
+
+// retentions lists what is there, oldest first, with its retention tags.
+func (c *clockwork) retentions() []string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(c.objects)) {
+		all = append(all, name[:len("20261106T170000Z")]+" "+c.objects[name].tags[upload.TagRetention])
+	}
+	return all
+}
+
+func (c *clockwork) URL() upload.URL { return upload.URL{Bucket: "clockwork", Prefix: "app"} }
+
+func (c *clockwork) Put(ctx context.Context, name string, o upload.PutOptions, write func(io.Writer) error) (upload.Object, error) {
+	if err := c.begin("put", name); err != nil {
+		return upload.Object{}, err
+	}
+	var b writer
+	if err := write(&b); err != nil {
+		return upload.Object{}, err
+	}
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	object := upload.Object{Name: name, Size: int64(len(b)), ETag: fmt.Sprint(len(c.objects)), Modified: c.now}
+	c.objects[name] = stored{object, maps.Clone(o.Tags), string(b)}
+	return object, nil
+}
+
+type writer []byte
+
+func (w *writer) Write(p []byte) (int, error) {
+	*w = append(*w, p...)
+	return len(p), nil
+}
+
+func (c *clockwork) List(ctx context.Context, after string) iter.Seq2[upload.Object, error] {
+	return func(yield func(upload.Object, error) bool) {
+		c.mutex.Lock()
+		names := slices.Sorted(maps.Keys(c.objects))
+		c.mutex.Unlock()
+		for i, name := range slices.DeleteFunc(names, func(n string) bool { return n <= after }) {
+			if i%1000 == 0 {
+				if err := c.begin("list", ""); err != nil {
+					yield(upload.Object{}, err)
+					return
+				}
+			}
+			if !yield(c.objects[name].object, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (c *clockwork) Open(context.Context, upload.Object) (upload.Blob, error) {
+	panic("retention reads no objects")
+}
+
+func (c *clockwork) Tags(ctx context.Context, o upload.Object) (upload.Tags, error) {
+	if err := c.begin("tags", o.Name); err != nil {
+		return nil, err
+	}
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	s, found := c.objects[o.Name]
+	if !found {
+		return nil, upload.ErrNotFound
+	}
+	return maps.Clone(s.tags), nil
+}
+
+func (c *clockwork) SetTags(ctx context.Context, o upload.Object, tags upload.Tags) error {
+	if err := c.begin("set", o.Name); err != nil {
+		return err
+	}
+	return c.tag(o.Name, tags)
+}
+
+func (c *clockwork) tag(name string, tags upload.Tags) error {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	s, found := c.objects[name]
+	if !found {
+		return upload.ErrNotFound
+	}
+	s.tags = maps.Clone(tags)
+	c.objects[name] = s
+	return nil
+}
+
+func (c *clockwork) Delete(ctx context.Context, o upload.Object) error {
+	if err := c.begin("delete", o.Name); err != nil {
+		return err
+	}
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	delete(c.objects, o.Name)
+	return nil
+}
+
+func (c *clockwork) ClockOffset() time.Duration { return 0 }

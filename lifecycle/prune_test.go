@@ -1,0 +1,169 @@
+package lifecycle
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+func TestPrune(t *testing.T) {
+	c := newClockwork(at("2025-09-01 06:00"))
+	for range 450 {
+		c.now = c.now.Add(day)
+		c.backup(t, "0123456789")
+	}
+	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: c.now}
+	decisions, deleted, err := Prune(t.Context(), c, terms, false, nil)
+	if err != nil || deleted != 0 || len(c.objects) != 450 || len(decisions) != 450 {
+		t.Fatalf("a dry run deleted %d of %d: %v", deleted, len(decisions), err)
+	}
+	would := len(slices.DeleteFunc(slices.Clone(decisions), func(d Decision) bool { return d.Action != ActExpire }))
+	if _, deleted, err = Prune(t.Context(), c, terms, true, nil); err != nil || deleted != would || len(c.objects) != 450-would {
+		t.Fatalf("deleted %d instead of %d: %v", deleted, would, err)
+	}
+	golden(t, "prune-daily", strings.Join(c.retentions(), "\n")+"\n")
+	if _, deleted, err = Prune(t.Context(), c, terms, true, nil); err != nil || deleted != 0 {
+		t.Errorf("the second run deleted %d: %v", deleted, err)
+	}
+}
+
+// Released before or not, the same snapshots stay.
+func TestPruneGoesByReleasesToo(t *testing.T) {
+	c := newClockwork(at("2025-09-01 06:00"))
+	for range 450 {
+		c.now = c.now.Add(day)
+		c.backup(t, "0123456789")
+		release(t, c, Options{})
+		if _, _, err := Prune(t.Context(), c, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: c.now}, true, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range c.objects {
+		s.tags = nil
+	}
+	var names []string
+	for _, r := range c.retentions() {
+		names = append(names, strings.Fields(r)[0])
+	}
+	golden(t, "prune-daily-names", strings.Join(names, "\n")+"\n")
+}
+
+func TestPruneIsCareful(t *testing.T) {
+	start := func() (*clockwork, Terms) {
+		c := hourly(t, at("2026-11-10 12:00"), 240)
+		return c, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: c.now}
+	}
+	c, terms := start()
+	if _, _, err := Prune(t.Context(), c, Terms{Policy: Policy{Recent: 1}, Hold: DefaultHold, Now: c.now}, true, nil); err == nil || len(c.objects) != 240 {
+		t.Errorf("pruned under a policy that is under the hold: %v", err)
+	}
+	if _, _, err := Prune(t.Context(), c, Terms{Now: c.now}, true, nil); err == nil || len(c.objects) != 240 {
+		t.Errorf("pruned without a policy: %v", err)
+	}
+	c.now = c.now.Add(time.Hour)
+	c.backup(t, "")
+	terms.Now = c.now
+	if _, deleted, err := Prune(t.Context(), c, terms, true, nil); deleted != 0 || err != nil {
+		t.Errorf("deleted %d although the newest is empty: %v", deleted, err)
+	}
+	terms.Yes = true
+	if _, deleted, err := Prune(t.Context(), c, terms, true, nil); deleted == 0 || err != nil {
+		t.Errorf("with --yes: deleted %d: %v", deleted, err)
+	}
+
+	// One is pinned between the plan and its end, another goes by itself.
+	c, terms = start()
+	var reads atomic.Int32
+	first := ""
+	c.before = func(operation, name string) error {
+		if operation == "tags" {
+			switch reads.Add(1) {
+			case 241: // after all have been read once
+				first = name
+				c.tag(name, upload.Tags{upload.TagRetention: upload.Pinned})
+			case 242:
+				delete(c.objects, name)
+			}
+		}
+		return nil
+	}
+	decisions, _, err := Prune(t.Context(), c, terms, true, nil)
+	if _, found := c.objects[first]; !found || err != nil || decisions[0].Action != ActKeep {
+		t.Errorf("what was pinned meanwhile is gone: %v", err)
+	}
+	c, terms = start()
+	c.before = func(operation, _ string) error {
+		if operation == "delete" {
+			return upload.ErrRefused
+		}
+		return nil
+	}
+	if _, deleted, err := Prune(t.Context(), c, terms, true, nil); !errors.Is(err, upload.ErrRefused) || deleted != 0 {
+		t.Errorf("refused: %d, %v", deleted, err)
+	}
+}
+
+func TestPinAndUnpin(t *testing.T) {
+	c := hourly(t, at("2026-11-10 12:00"), 150)
+	release(t, c, Options{})
+	items, err := Load(t.Context(), c, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: c.now}
+	for _, test := range []struct {
+		place int
+		after string
+		warns bool
+	}{{0, "hourly", true}, {16, "daily", false}, {60, "held", true}, {120, "held", false}, {149, "held", false}} {
+		var log bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		item := items[test.place]
+		before, err := Pin(t.Context(), c, item.ID, terms, logger)
+		if err != nil || c.objects[item.Object.Name].tags[upload.TagRetention] != upload.Pinned {
+			t.Fatalf("%d: not pinned: %v", test.place, err)
+		}
+		if warned := strings.Contains(log.String(), "48 hours"); warned != test.warns {
+			t.Errorf("%d: due %v, warned: %v", test.place, before.Expires, warned)
+		}
+		if _, err := Pin(t.Context(), c, item.ID, terms, nil); err != nil {
+			t.Errorf("%d: pinned again: %v", test.place, err)
+		}
+		year := terms
+		year.Now = c.now.Add(365 * day)
+		for _, d := range Plan([]Item{{item.Snapshot, c.objects[item.Object.Name].tags}, items[149]}, year)[:1] {
+			if d.Action != ActKeep {
+				t.Errorf("%d: pinned, but %s", test.place, d.Action)
+			}
+		}
+		if _, err := Unpin(t.Context(), c, item.ID, terms, nil); err != nil {
+			t.Fatalf("%d: %v", test.place, err)
+		}
+		if tags := c.objects[item.Object.Name].tags; tags[upload.TagRetention] != test.after || tags[upload.TagDatabase] != "app.db" {
+			t.Errorf("%d: after unpin: %v, want %s", test.place, tags, test.after)
+		}
+		if _, err := Unpin(t.Context(), c, item.ID, terms, nil); err == nil {
+			t.Errorf("%d: unpinned twice", test.place)
+		}
+	}
+	if _, err := Pin(t.Context(), c, "20200101T000000Z-000000", terms, nil); !errors.Is(err, upload.ErrNotFound) {
+		t.Errorf("pinned what is not there: %v", err)
+	}
+	// A pin that the store forgets, or that somebody overwrites, is an error.
+	c.before = func(operation, name string) error {
+		if operation == "set" {
+			c.before = func(string, string) error { return c.tag(name, upload.Tags{upload.TagRetention: "hourly"}) }
+		}
+		return nil
+	}
+	if _, err := Pin(t.Context(), c, items[3].ID, terms, nil); err == nil {
+		t.Error("a lost pin is not seen")
+	}
+}

@@ -1,0 +1,299 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+func release(t *testing.T, c *clockwork, o Options) Result {
+	t.Helper()
+	o.Now = c.now
+	result, err := Release(t.Context(), c, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// hourly makes n hourly backups, the last of them now.
+func hourly(t testing.TB, now time.Time, n int) *clockwork {
+	c := newClockwork(now.Add(-time.Duration(n) * time.Hour))
+	for range n {
+		c.now = c.now.Add(time.Hour)
+		c.backup(t, "0123456789")
+	}
+	return c
+}
+
+func name(id snapshot.ID) string { return string(id) + upload.Suffix }
+
+func TestReleaseOldestFirstAndOnce(t *testing.T) {
+	c := hourly(t, at("2026-11-10 12:00"), 150)
+	var order []string
+	c.before = func(operation, name string) error {
+		if operation == "set" {
+			order = append(order, name)
+		}
+		return nil
+	}
+	result := release(t, c, Options{})
+	if len(result.Released) != 53 || !slices.IsSorted(order) || len(order) != 53 {
+		t.Fatalf("released %d snapshots, in order: %v", len(result.Released), slices.IsSorted(order))
+	}
+	golden(t, "release-hourly", strings.Join(c.retentions(), "\n")+"\n")
+	for _, s := range c.objects {
+		if s.tags[upload.TagDatabase] != "app.db" {
+			t.Errorf("%s has lost its other tags: %v", s.object.Name, s.tags)
+		}
+	}
+	if again := release(t, c, Options{}); len(again.Released) != 0 {
+		t.Errorf("the second run released %d again", len(again.Released))
+	}
+}
+
+// A job that was killed between upload and release leaves work to the next.
+func TestReleaseMakesGood(t *testing.T) {
+	c := hourly(t, at("2026-11-10 12:00"), 150)
+	killed := errors.New("killed")
+	n := 0
+	c.before = func(operation, _ string) error {
+		if operation == "set" {
+			if n++; n > 20 {
+				return killed
+			}
+		}
+		return nil
+	}
+	result, err := Release(t.Context(), c, Options{Now: c.now})
+	if !errors.Is(err, killed) || len(result.Released) != 20 {
+		t.Fatalf("%d released, %v", len(result.Released), err)
+	}
+	c.before = nil
+	if result := release(t, c, Options{}); len(result.Released) != 33 {
+		t.Errorf("the next run released %d", len(result.Released))
+	}
+	// And a year without any release.
+	c = hourly(t, at("2026-11-10 12:00"), 2000)
+	if result := release(t, c, Options{}); len(result.Released) != 2000-97 {
+		t.Errorf("after a long time: %d released", len(result.Released))
+	}
+}
+
+func TestReleaseLooksBackFarEnough(t *testing.T) {
+	c := hourly(t, at("2026-11-10 12:00"), 150)
+	release(t, c, Options{})
+	// An upload that began 20 hours before the youngest released snapshot
+	// ends now; after the hold it is released, although younger ones were.
+	released := c.now.Add(-DefaultHold - time.Hour)
+	late := snapshot.NewID(released.Add(-20 * time.Hour))
+	c.objects[name(late)] = stored{object: upload.Object{Name: name(late), Size: 10, Modified: released},
+		tags: upload.Tags{upload.TagRetention: upload.Held}}
+	// Pinned ones do not stop the search.
+	for n, s := range c.objects {
+		if s.object.Modified.Before(c.now.Add(-DefaultHold-day)) && s.object.Modified.After(c.now.Add(-DefaultHold-day-5*time.Hour)) {
+			c.tag(n, upload.Tags{upload.TagRetention: upload.Pinned})
+		}
+	}
+	c.now = c.now.Add(time.Minute)
+	result := release(t, c, Options{})
+	if len(result.Released) != 1 || result.Released[0].ID != late {
+		t.Errorf("released %v, want the late one", result.Released)
+	}
+	// Much older ones are for --all.
+	old := snapshot.NewID(c.now.Add(-6 * day))
+	c.objects[name(old)] = stored{object: upload.Object{Name: name(old), Size: 10, Modified: c.now.Add(-6 * day)},
+		tags: upload.Tags{upload.TagRetention: upload.Held}}
+	if result := release(t, c, Options{}); len(result.Released) != 0 {
+		t.Errorf("released %v", result.Released)
+	}
+	if result := release(t, c, Options{All: true}); len(result.Released) != 1 || result.Released[0].ID != old {
+		t.Errorf("with --all: released %v", result.Released)
+	}
+}
+
+func TestReleaseLosesRaces(t *testing.T) {
+	denied := fmt.Errorf("set tags: %w: 403", upload.ErrRefused)
+	for what, race := range map[string]func(c *clockwork, name string) error{
+		"another job released it, and now the store refuses": func(c *clockwork, name string) error {
+			c.tag(name, upload.Tags{upload.TagRetention: "daily"})
+			return denied
+		},
+		"an operator deleted it": func(c *clockwork, name string) error {
+			delete(c.objects, name)
+			return nil
+		},
+		"it was deleted, and the store refuses": func(c *clockwork, name string) error {
+			delete(c.objects, name)
+			return denied
+		},
+	} {
+		c := hourly(t, at("2026-11-10 12:00"), 120)
+		n := 0
+		c.before = func(operation, name string) error {
+			if operation == "set" {
+				if n++; n == 5 {
+					return race(c, name)
+				}
+			}
+			return nil
+		}
+		if result := release(t, c, Options{}); len(result.Released) != 22 {
+			t.Errorf("%s: released %d, want 22 of 23", what, len(result.Released))
+		}
+	}
+
+	// A pin that comes after the first look stays.
+	c := hourly(t, at("2026-11-10 12:00"), 120)
+	var reads atomic.Int32
+	c.before = func(operation, name string) error {
+		if operation == "tags" {
+			if n := reads.Add(1); n > 23 && n < 26 {
+				c.tag(name, upload.Tags{upload.TagRetention: upload.Pinned})
+			}
+		}
+		return nil
+	}
+	if result := release(t, c, Options{}); len(result.Released) != 21 {
+		t.Errorf("pinned meanwhile: released %d, want 21 of 23", len(result.Released))
+	}
+
+	// A refusal that is none of these is an error.
+	c = hourly(t, at("2026-11-10 12:00"), 120)
+	c.before = func(operation, _ string) error {
+		if operation == "set" {
+			return denied
+		}
+		return nil
+	}
+	if result, err := Release(t.Context(), c, Options{Now: c.now}); !errors.Is(err, upload.ErrRefused) || len(result.Released) != 0 {
+		t.Errorf("refused: %v, %v", result, err)
+	}
+}
+
+// Two jobs, or a job and an operator, release at once.
+func TestReleaseTwiceAtOnce(t *testing.T) {
+	c := hourly(t, at("2026-11-10 12:00"), 150)
+	errs := make(chan error)
+	for range 2 {
+		go func() {
+			_, err := Release(t.Context(), c, Options{Now: c.now})
+			errs <- err
+		}()
+	}
+	if err := errors.Join(<-errs, <-errs); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "release-hourly", strings.Join(c.retentions(), "\n")+"\n")
+}
+
+func TestReleaseAfterTheNewestWasDeleted(t *testing.T) {
+	c := hourly(t, at("2026-11-10 12:00"), 150)
+	release(t, c, Options{})
+	before := len(c.objects)
+	for n, s := range c.objects {
+		if s.object.Modified.After(c.now.Add(-2 * time.Hour)) {
+			delete(c.objects, n)
+		}
+	}
+	if len(c.objects) != before-2 {
+		t.Fatal("not deleted")
+	}
+	if result := release(t, c, Options{}); len(result.Released) != 0 {
+		t.Errorf("released %v", result.Released)
+	}
+	retentions := c.retentions()
+	if last := retentions[len(retentions)-1]; !strings.HasSuffix(last, " held") {
+		t.Errorf("the newest is %s", last)
+	}
+}
+
+func TestReleaseShrinkGuard(t *testing.T) {
+	c := hourly(t, at("2026-11-10 12:00"), 120)
+	c.now = c.now.Add(time.Hour)
+	c.backup(t, "0123") // of 10 bytes before
+	result := release(t, c, Options{})
+	if len(result.Released) != 0 || len(result.Guarded) != 24 {
+		t.Errorf("released %d, guarded %d", len(result.Released), len(result.Guarded))
+	}
+	if result := release(t, c, Options{Yes: true}); len(result.Released) != 24 || len(result.Guarded) != 0 {
+		t.Errorf("with --yes: released %d, guarded %d", len(result.Released), len(result.Guarded))
+	}
+}
+
+// The database is lost on Friday at 17:30, and an empty one is shipped every
+// hour until somebody comes to look on Tuesday.
+func TestBadWeekend(t *testing.T) {
+	for _, guard := range []bool{true, false} {
+		c := newClockwork(at("2026-10-20 00:00"))
+		p := DefaultPolicy()
+		full, empty := "the whole database", "the whole databas?"
+		if guard {
+			empty = ""
+		}
+		var friday snapshot.ID
+		for ; !c.now.After(at("2026-11-10 17:00")); c.now = c.now.Add(time.Hour) {
+			text := full
+			if c.now.After(at("2026-11-06 17:30")) {
+				text = empty
+			}
+			id := c.backup(t, text)
+			if c.now.Equal(at("2026-11-06 17:00")) {
+				friday = id
+			}
+			release(t, c, Options{})
+			c.expire(p)
+		}
+		if s := c.objects[name(friday)]; s.text != full {
+			t.Errorf("guard %v: on Tuesday, Friday's last snapshot is %q", guard, s.text)
+		}
+	}
+}
+
+// Nobody backs up for a year, under any policy: the newest is still there.
+func TestDeadJobCostsNothing(t *testing.T) {
+	rounds(t, 100, func(t *testing.T, r *rand.Rand) {
+		terms := randomTerms(r)
+		c := newClockwork(at("2026-11-01 00:00"))
+		var newest snapshot.ID
+		for range 1 + r.IntN(30) {
+			c.now = c.now.Add(time.Duration(r.Int64N(int64(2*day))) + time.Second)
+			newest = c.backup(t, "0123456789")
+			release(t, c, Options{Hold: max(terms.Hold, 1), Yes: true})
+			c.expire(terms.Policy)
+		}
+		superseded := len(c.objects) // within the last hold, all of them
+		for range 24 {
+			c.now = c.now.Add(16 * day)
+			release(t, c, Options{Hold: max(terms.Hold, 1), Yes: true})
+			c.expire(terms.Policy)
+		}
+		s, found := c.objects[name(newest)]
+		if !found || s.tags[upload.TagRetention] != upload.Held || len(c.objects) > superseded {
+			t.Errorf("after a year without backups: %v", c.retentions())
+		}
+	})
+}
+
+func TestReleaseRequests(t *testing.T) {
+	for _, n := range []int{10, 1000, 10000} {
+		c := hourly(t, at("2026-11-10 12:00"), n)
+		release(t, c, Options{All: true})
+		c.now = c.now.Add(time.Hour)
+		c.backup(t, "0123456789")
+		clear(c.calls)
+		result := release(t, c, Options{})
+		t.Logf("%d snapshots: released %d with %v", n, len(result.Released), c.calls)
+		if c.calls["list"] > 2 || c.calls["tags"] > 40 || c.calls["set"] != len(result.Released) || n > 100 && len(result.Released) != 1 {
+			t.Errorf("%d snapshots: released %d with %v", n, len(result.Released), c.calls)
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package miniotest
+
+import (
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mcModule is the pinned client of MinIO's admin interface, fetched through
+// the Go module proxy when no mc is installed.
+const mcModule = "github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9"
+
+// As returns the server as a new user sees it who may do what the policy says,
+// a document in the language of IAM.
+func (s *Server) As(t testing.TB, policy string) *Server {
+	t.Helper()
+	user := *s
+	user.AccessKey, user.SecretKey = "user-"+random(4), random(16)
+	file := filepath.Join(t.TempDir(), "policy.json")
+	if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.mc(t, "admin", "policy", "create", "test", user.AccessKey, file)
+	s.mc(t, "admin", "user", "add", "test", user.AccessKey, user.SecretKey)
+	s.mc(t, "admin", "policy", "attach", "test", user.AccessKey, "--user", user.AccessKey)
+	return &user
+}
+
+// mc runs MinIO's client, which knows the server as "test".
+func (s *Server) mc(t testing.TB, arguments ...string) {
+	t.Helper()
+	endpoint, err := url.Parse(s.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpoint.User = url.UserPassword(s.AccessKey, s.SecretKey)
+	home := t.TempDir()
+	arguments = append([]string{"--config-dir", home, "--insecure", "--quiet"}, arguments...)
+	command := exec.Command(findMC(t), arguments...)
+	command.Env = append(withoutMinio(os.Environ()), "MC_HOST_test="+endpoint.String(), "HOME="+home)
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("mc %s: %v: %s", strings.Join(arguments, " "), err, output)
+	}
+}
+
+// findMC returns the path of mc, as find does for minio.
+func findMC(t testing.TB) string {
+	t.Helper()
+	if program, err := exec.LookPath("mc"); err == nil && isMinioClient(program) {
+		return program
+	}
+	dir := goBin(t)
+	program := filepath.Join(dir, "mc")
+	if _, err := os.Stat(program); err == nil {
+		return program
+	}
+	t.Logf("no mc of MinIO on PATH or in %s: building %s (a minute, once)", dir, mcModule)
+	build := t.TempDir()
+	install := exec.Command("go", "install", mcModule)
+	install.Dir = build // outside any module, so that no go.mod is looked at
+	install.Env = append(os.Environ(), "GOFLAGS=", "GOBIN="+build)
+	if output, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("go install %s: %v: %s", mcModule, err, output)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := moveFile(filepath.Join(build, "mc"), program); err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+// isMinioClient tells MinIO's client from Midnight Commander, whose program
+// has the same name.
+func isMinioClient(program string) bool {
+	output, err := exec.Command(program, "--version").Output()
+	return err == nil && strings.HasPrefix(string(output), "mc version")
+}
