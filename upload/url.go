@@ -22,7 +22,7 @@ type URL struct {
 const maxPrefix = 900
 
 // validBucket is the part of S3's bucket naming rules that every store shares.
-var validBucket = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]|\.[a-z0-9]){1,61}[a-z0-9]$`)
+var validBucket = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // ParseURL parses s3://bucket/prefix or file:///dir. Trailing slashes are
 // trimmed. An S3 prefix is taken literally; in a directory %XX is decoded, as
@@ -60,7 +60,7 @@ func parseS3(bucket, pathname string) (URL, error) {
 	if bucket == "" {
 		return URL{}, errors.New("the bucket is missing: s3://bucket/prefix")
 	}
-	if len(bucket) > 63 || !validBucket.MatchString(bucket) {
+	if !validBucket.MatchString(bucket) || strings.Contains(bucket, "..") {
 		return URL{}, fmt.Errorf("%q is not a valid bucket name: 3 to 63 lower-case letters, digits, dots and dashes", bucket)
 	}
 	prefix := strings.TrimRight(pathname, "/")

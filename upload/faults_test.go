@@ -1,0 +1,428 @@
+package upload
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+// A fault stands between the SDK and the network.
+type fault func(request *http.Request, next aws.HTTPClient) (*http.Response, error)
+
+func (f fault) intercept(next aws.HTTPClient) aws.HTTPClient {
+	return doer(func(request *http.Request) (*http.Response, error) { return f(request, next) })
+}
+
+// answers makes an error response of S3's kind.
+func answers(request *http.Request, status int, code, message string) *http.Response {
+	body := fmt.Sprintf(`<?xml version="1.0"?><Error><Code>%s</Code><Message>%s</Message></Error>`, code, message)
+	return &http.Response{
+		StatusCode: status, Request: request, ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Content-Type": {"application/xml"}},
+		Body:   io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+	}
+}
+
+func isComplete(r *http.Request) bool {
+	return r.Method == http.MethodPost && r.URL.Query().Has("uploadId")
+}
+func isCreate(r *http.Request) bool {
+	return r.Method == http.MethodPost && r.URL.Query().Has("uploads")
+}
+func isPart(r *http.Request) bool {
+	return r.Method == http.MethodPut && r.URL.Query().Has("uploadId")
+}
+func isPut(r *http.Request) bool { return r.Method == http.MethodPut && !r.URL.Query().Has("uploadId") }
+
+// Each kind of request fails a few times before it goes through.
+func TestFailuresAreTriedAgain(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	for name, failing := range map[string]func(*http.Request) (*http.Response, error){
+		"503": func(r *http.Request) (*http.Response, error) {
+			return answers(r, http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate."), nil
+		},
+		"500 without a body": func(r *http.Request) (*http.Response, error) {
+			response := answers(r, http.StatusInternalServerError, "", "")
+			response.Body, response.ContentLength = http.NoBody, 0
+			return response, nil
+		},
+		"429":   func(r *http.Request) (*http.Response, error) { return answers(r, 429, "TooManyRequests", ""), nil },
+		"reset": func(*http.Request) (*http.Response, error) { return nil, errors.New("connection reset by peer") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
+			failed := map[string]int{}
+			b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+				mu.Lock()
+				request := r.Method + " " + r.URL.String()
+				failed[request]++
+				fail := failed[request] <= 2
+				mu.Unlock()
+				if fail {
+					return failing(r)
+				}
+				return next.Do(r)
+			}).intercept})
+			data := content(testPart + 1)
+			o := put(t, b, "object", data, Tags{"a": "b"})
+			put(t, b, "small", data[:10], nil)
+			if !bytes.Equal(readAll(t, b, find(t, b, "object")), data) {
+				t.Error("other content than what was put")
+			}
+			if tags, err := b.Tags(t.Context(), o); err != nil || tags["a"] != "b" {
+				t.Errorf("tags %v, %v", tags, err)
+			}
+			noUploads(t, server.Client(t), b, "object")
+		})
+	}
+}
+
+// A store that keeps failing is given up when RetryFor is over, not earlier,
+// and nothing is left behind once it is back.
+func TestOutageIsGivenUp(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	b := openBucket(t, server, Options{PartSize: testPart, RetryFor: time.Second, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+		if isPart(r) {
+			return answers(r, http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate."), nil
+		}
+		return next.Do(r)
+	}).intercept})
+	began := time.Now()
+	_, err := b.Put(t.Context(), "object", PutOptions{}, inPieces(content(3*testPart)))
+	if took := time.Since(began); !errors.Is(err, ErrUnreachable) || took < 500*time.Millisecond || took > 15*time.Second {
+		t.Errorf("%v after %v, want ErrUnreachable after a second or so", err, took)
+	}
+	if text := fmt.Sprint(err); strings.Contains(text, "operation error") || strings.Contains(text, "RequestID") || !strings.Contains(text, "SlowDown") {
+		t.Errorf("error text %q", text)
+	}
+	noUploads(t, server.Client(t), b, "object")
+	sameNames(t, keys(t, server.Client(t), b), nil)
+}
+
+func TestRefusedConnection(t *testing.T) {
+	miniotest.Start(t).Setenv(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_ENDPOINT_URL_S3", "http://"+listener.Addr().String())
+	listener.Close()
+	b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{RetryFor: 500 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, call := range map[string]func(context.Context) error{
+		"list":   func(ctx context.Context) error { _, err := Snapshots(ctx, b, time.Time{}); return err },
+		"put":    func(ctx context.Context) error { _, err := b.Put(ctx, "a", PutOptions{}, inPieces(nil)); return err },
+		"tags":   func(ctx context.Context) error { _, err := b.Tags(ctx, Object{Name: "a"}); return err },
+		"delete": func(ctx context.Context) error { return b.Delete(ctx, Object{Name: "a"}) },
+	} {
+		if err := call(t.Context()); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "connection refused") {
+			t.Errorf("%s: %v, want ErrUnreachable", name, err)
+		}
+	}
+	reason := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(reason)
+	if err := b.Delete(ctx, Object{Name: "a"}); !errors.Is(err, reason) || errors.Is(err, ErrUnreachable) {
+		t.Errorf("cancelled: %v, want the reason of the cancellation", err)
+	}
+}
+
+// A cutter is a proxy that passes some bytes of its first connections in one
+// direction and then resets them, or, if stalling, passes nothing more.
+type cutter struct {
+	upward bool
+	after  int64
+	stall  bool
+	left   atomic.Int32 // connections still to be cut
+	done   chan struct{}
+}
+
+func (c *cutter) start(t *testing.T, server *miniotest.Server) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.done = make(chan struct{})
+	ended := make(chan struct{})
+	var connections sync.WaitGroup
+	go func() {
+		defer close(ended)
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			client.(*net.TCPConn).SetReadBuffer(64 << 10)
+			connections.Go(func() { c.pass(client, strings.TrimPrefix(server.Endpoint, "http://")) })
+		}
+	}()
+	t.Cleanup(func() { close(c.done); listener.Close(); <-ended; connections.Wait() })
+	t.Setenv("AWS_ENDPOINT_URL_S3", "http://"+listener.Addr().String())
+}
+
+func (c *cutter) pass(client net.Conn, address string) {
+	server, err := net.Dial("tcp", address)
+	if err != nil {
+		client.Close()
+		return
+	}
+	both := func() { client.Close(); server.Close() }
+	var copies sync.WaitGroup
+	copies.Go(func() { c.copy(server, client, c.upward); both() })
+	copies.Go(func() { c.copy(client, server, !c.upward); both() })
+	copies.Wait()
+}
+
+func (c *cutter) copy(to, from net.Conn, cutting bool) {
+	if !cutting {
+		io.Copy(to, from)
+		return
+	}
+	if n, _ := io.CopyN(to, from, c.after); n < c.after || c.left.Add(-1) < 0 {
+		io.Copy(to, from)
+		return
+	}
+	if c.stall {
+		<-c.done
+		return
+	}
+	to.(*net.TCPConn).SetLinger(0)
+	from.(*net.TCPConn).SetLinger(0)
+}
+
+func TestBodiesCutOff(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	data := content(3*testPart + 5)
+	for name, c := range map[string]*cutter{
+		"upload":          {upward: true, after: testPart / 2},
+		"download":        {after: testPart / 2},
+		"upload stalls":   {upward: true, after: testPart / 2, stall: true},
+		"download stalls": {after: testPart / 2, stall: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.left.Store(3)
+			c.start(t, server)
+			b := openBucket(t, server, Options{PartSize: testPart, stall: 2 * time.Second})
+			o := put(t, b, "object", data, nil)
+			if !bytes.Equal(readAll(t, b, o), data) {
+				t.Error("other content than what was put")
+			}
+			if left := c.left.Load(); left > 0 {
+				t.Errorf("%d connections were never cut", left)
+			}
+			noUploads(t, server.Client(t), b, "object")
+		})
+	}
+}
+
+// The answer to the call that makes the object visible is lost, the call is
+// repeated, and meets the work of the first: that is no ErrExists.
+func TestLostAnswers(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	for name, c := range map[string]struct {
+		size int
+		lost func(*http.Request) bool
+	}{
+		"put":      {10, isPut},
+		"create":   {testPart + 10, isCreate},
+		"part":     {testPart + 10, isPart},
+		"complete": {testPart + 10, isComplete},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var losses atomic.Int32
+			b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+				response, err := next.Do(r)
+				if err != nil || !c.lost(r) || losses.Add(1) > 1 {
+					return response, err
+				}
+				io.Copy(io.Discard, response.Body)
+				response.Body.Close()
+				return nil, errors.New("connection reset by peer")
+			}).intercept})
+			data := content(c.size)
+			o := put(t, b, "object", data, Tags{"a": "b"})
+			if losses.Load() < 2 {
+				t.Errorf("%d attempts, want one that is lost and another", losses.Load())
+			}
+			if listed := find(t, b, "object"); o.ETag != listed.ETag || !bytes.Equal(readAll(t, b, o), data) {
+				t.Errorf("put returned %+v, listed is %+v, or the content differs", o, listed)
+			}
+			noUploads(t, server.Client(t), b, "object")
+		})
+		t.Run(name+" with another object there", func(t *testing.T) {
+			var losses atomic.Int32
+			b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+				if !c.lost(r) || losses.Add(1) > 1 {
+					return next.Do(r)
+				}
+				return nil, errors.New("connection reset by peer")
+			}).intercept})
+			losses.Store(1)
+			put(t, b, "object", content(c.size+1), nil)
+			losses.Store(0)
+			if _, err := b.Put(t.Context(), "object", PutOptions{}, inPieces(content(c.size))); !errors.Is(err, ErrExists) {
+				t.Errorf("%v, want ErrExists", err)
+			}
+			noUploads(t, server.Client(t), b, "object")
+		})
+	}
+}
+
+// Cancelled at the worst moments, an upload is taken back.
+func TestCancelledInFlight(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	for name, at := range map[string]func(*http.Request) bool{"create": isCreate, "part": isPart, "complete": isComplete} {
+		t.Run(name, func(t *testing.T) {
+			reason := errors.New("enough")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+				if at(r) {
+					cancel(reason)
+				}
+				return next.Do(r)
+			}).intercept})
+			_, err := b.Put(ctx, "object", PutOptions{}, inPieces(content(3*testPart+1)))
+			if !errors.Is(err, reason) {
+				t.Errorf("%v, want the reason of the cancellation", err)
+			}
+			noUploads(t, server.Client(t), b, "object")
+			sameNames(t, keys(t, server.Client(t), b), nil)
+		})
+	}
+}
+
+// A store that does not know the condition is asked once more without it; an
+// object that is there stays all the same.
+func TestStoreWithoutConditions(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+		if r.Header.Get("If-None-Match") != "" {
+			return answers(r, http.StatusNotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented"), nil
+		}
+		return next.Do(r)
+	}).intercept})
+	for _, size := range []int{10, testPart + 10} {
+		name, data := fmt.Sprint("object-", size), content(size)
+		o := put(t, b, name, data, Tags{"a": "b"})
+		if _, err := b.Put(t.Context(), name, PutOptions{}, inPieces(content(size+1))); !errors.Is(err, ErrExists) {
+			t.Errorf("%v, want ErrExists", err)
+		}
+		if !bytes.Equal(readAll(t, b, o), data) {
+			t.Error("the old content is gone")
+		}
+		noUploads(t, server.Client(t), b, name)
+	}
+}
+
+func TestStoreWithoutTags(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	for code, status := range map[string]int{"NotImplemented": http.StatusNotImplemented, "InvalidArgument": http.StatusBadRequest} {
+		b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			if r.Header.Get("X-Amz-Tagging") != "" || r.URL.Query().Has("tagging") {
+				return answers(r, status, code, "Header 'x-amz-tagging' with value 'a=b' not implemented"), nil
+			}
+			return next.Do(r)
+		}).intercept})
+		_, small := b.Put(t.Context(), "small", PutOptions{Tags: Tags{"a": "b"}}, inPieces(content(10)))
+		_, large := b.Put(t.Context(), "large", PutOptions{Tags: Tags{"a": "b"}}, inPieces(content(testPart+1)))
+		o := put(t, b, "untagged", nil, nil)
+		_, get := b.Tags(t.Context(), o)
+		for what, err := range map[string]error{"put": small, "put in parts": large, "get": get, "set": b.SetTags(t.Context(), o, nil)} {
+			if !errors.Is(err, ErrNoTags) {
+				t.Errorf("%s, %s: %v, want ErrNoTags", what, code, err)
+			}
+		}
+		sameNames(t, keys(t, server.Client(t), b), []string{"untagged"})
+	}
+}
+
+// The store's clock is read from its answers.
+func TestClockOffset(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	for _, ahead := range []time.Duration{0, 20 * time.Minute, -3 * time.Hour} {
+		proxy := &http.Server{Handler: dateShifter(server.Endpoint, ahead)}
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() { defer close(ended); proxy.Serve(listener) }()
+		t.Setenv("AWS_ENDPOINT_URL_S3", "http://"+listener.Addr().String())
+		b := openBucket(t, server, Options{})
+		if offset := b.ClockOffset(); offset != 0 {
+			t.Errorf("offset %v before any answer", offset)
+		}
+		list(t, b, "")
+		if wrong := (b.ClockOffset() - ahead).Abs(); wrong > 2*time.Second {
+			t.Errorf("offset %v, want %v", b.ClockOffset(), ahead)
+		}
+		proxy.Close()
+		<-ended
+	}
+}
+
+// dateShifter passes listings on and changes the time of the answers.
+func dateShifter(endpoint string, ahead time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		request, err := http.NewRequestWithContext(r.Context(), r.Method, endpoint+r.URL.RequestURI(), r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		request.Header, request.Host = r.Header, r.Host
+		response, err := http.DefaultTransport.RoundTrip(request)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer response.Body.Close()
+		w.Header().Set("Content-Type", response.Header.Get("Content-Type"))
+		w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+		w.WriteHeader(response.StatusCode)
+		io.Copy(w, response.Body)
+	})
+}
+
+// All parts but the last have one size, as R2 demands.
+func TestPartsAreEqual(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	b := openBucket(t, server, Options{PartSize: testPart})
+	put(t, b, "object", content(3*testPart+7), nil)
+	for number, want := range []int64{1: testPart, 2: testPart, 3: testPart, 4: 7} {
+		if number == 0 {
+			continue
+		}
+		out, err := server.Client(t).HeadObject(t.Context(), &s3.HeadObjectInput{
+			Bucket: &b.url.Bucket, Key: aws.String(b.key("object")), PartNumber: aws.Int32(int32(number)),
+		})
+		if err != nil || *out.ContentLength != want || *out.PartsCount != 4 {
+			t.Errorf("part %d: %+v, %v, want %d bytes of 4 parts", number, out, err, want)
+		}
+	}
+}

@@ -1,0 +1,235 @@
+package upload
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseURL(t *testing.T) {
+	for in, want := range map[string]URL{
+		"s3://bucket/app":              {Bucket: "bucket", Prefix: "app"},
+		"s3://bucket/app///":           {Bucket: "bucket", Prefix: "app"},
+		"s3://my-bucket.x/a b/c%20+é@": {Bucket: "my-bucket.x", Prefix: "a b/c%20+é@"},
+		"file:///backups/app/":         {Dir: "/backups/app"},
+		"file:///back%20ups/100%25":    {Dir: "/back ups/100%"},
+	} {
+		u, err := ParseURL(in)
+		if err != nil || u != want {
+			t.Errorf("%q: %+v, %v, want %+v", in, u, err, want)
+		}
+		if again, err := ParseURL(u.String()); err != nil || again != u {
+			t.Errorf("%q: its String %q parses as %+v, %v", in, u, again, err)
+		}
+	}
+}
+
+func TestParseURLRefuses(t *testing.T) {
+	for in, reason := range map[string]string{
+		"":                       "must begin with",
+		"/backups/app":           "must begin with",
+		"file:/backups":          "must begin with",
+		"S3://bucket/app":        "must begin with",
+		"https://bucket/app":     "must begin with",
+		"s3://":                  "bucket is missing",
+		"s3:///app":              "bucket is missing",
+		"s3://bucket":            "prefix is missing",
+		"s3://bucket///":         "prefix is missing",
+		"s3://bucket/a//b":       "empty path segment",
+		"s3://bucket//a":         "empty path segment",
+		"s3://bucket/a/../b":     `path segment ".."`,
+		"s3://bucket/./b":        `path segment "."`,
+		"s3://bucket/a?b=c":      "query or fragment",
+		"s3://bucket/a#b":        "query or fragment",
+		"s3://user:pw@bucket/a":  "user info",
+		"s3://Bucket/a":          "not a valid bucket name",
+		"s3://bu/a":              "not a valid bucket name",
+		"s3://bucket:9000/a":     "not a valid bucket name",
+		"s3://b..ucket/a":        "not a valid bucket name",
+		"s3://-bucket/a":         "not a valid bucket name",
+		"s3://bucket/a\n":        "control characters",
+		"s3://bucket/\xff":       "not valid UTF-8",
+		"file://":                "directory is missing",
+		"file:///":               "directory is missing",
+		"file://backups/app":     "three slashes",
+		"file:///a//b":           "empty path segment",
+		"file:///a/..":           `path segment ".."`,
+		"file:///a/%2e%2e/b":     `path segment ".."`,
+		"file:///100%":           "percent-encoding",
+		"file:///a%00b":          "percent-encoding",
+		"file:///a?b":            "query or fragment",
+		"file://root:pw@nas/dir": "user info",
+		"s3://bucket/" + strings.Repeat("a", maxPrefix+1):    "more than 900",
+		"s3://" + strings.Repeat("a", 64) + "/prefix":        "not a valid bucket name",
+		"s3://" + strings.Repeat("a.", 30) + "abcdef/prefix": "not a valid bucket name",
+	} {
+		u, err := ParseURL(in)
+		if err == nil || !strings.Contains(err.Error(), reason) {
+			t.Errorf("%q: %+v, %v, want an error with %q", in, u, err, reason)
+		}
+		if u != (URL{}) {
+			t.Errorf("%q: %+v beside an error", in, u)
+		}
+		if err != nil && strings.Contains(err.Error(), "pw@") {
+			t.Errorf("%q: the password is in the error: %v", in, err)
+		}
+	}
+}
+
+func TestEncodeTag(t *testing.T) {
+	for in, want := range map[string]string{
+		"":             "",
+		"app.db":       "app.db",
+		"a+b-c._:/@9Z": "a+b-c._:/@9Z",
+		"my app.db":    "my=20app.db",
+		"a=b%c":        "a=3Db=25c",
+		"é":            "=C3=A9",
+		"\xff\x00":     "=FF=00",
+	} {
+		got, err := EncodeTag(in)
+		if err != nil || got != want {
+			t.Errorf("EncodeTag(%q) = %q, %v, want %q", in, got, err, want)
+		}
+		if back, err := DecodeTag(got); err != nil || back != in {
+			t.Errorf("DecodeTag(%q) = %q, %v, want %q", got, back, err, in)
+		}
+	}
+	if _, err := EncodeTag(strings.Repeat("a", 256)); err != nil {
+		t.Errorf("256 characters: %v", err)
+	}
+	for _, long := range []string{strings.Repeat("a", 257), strings.Repeat("é", 43)} {
+		if got, err := EncodeTag(long); err == nil {
+			t.Errorf("%d bytes were encoded as %d characters", len(long), len(got))
+		}
+	}
+	for _, bad := range []string{"=", "=2", "=2g", "=c3=a9", "=41", "a b", "é", "=+1", "a=2"} {
+		if got, err := DecodeTag(bad); err == nil {
+			t.Errorf("DecodeTag(%q) = %q, want an error", bad, got)
+		}
+	}
+}
+
+func TestPartSize(t *testing.T) {
+	const limit = 10_000 * defaultPart
+	for _, c := range []struct{ maxSize, wanted, want int64 }{
+		{0, 0, 8 * mib},
+		{1, 0, 8 * mib},
+		{limit, 0, 8 * mib},
+		{limit + 1, 0, 9 * mib},
+		{9 * mib * 10_000, 0, 9 * mib},
+		{9*mib*10_000 + 1, 0, 10 * mib},
+		{1 << 40, 0, 105 * mib},
+		{maxPart * maxParts, 0, maxPart},
+		{1, 5 * mib, 5 * mib},
+		{limit, 16 * mib, 16 * mib},
+		{limit + 1, 5 * mib, 9 * mib},
+	} {
+		got, err := partSize(c.maxSize, c.wanted)
+		if err != nil || got != c.want {
+			t.Errorf("partSize(%d, %d) = %d, %v, want %d", c.maxSize, c.wanted, got, err, c.want)
+		}
+		if c.maxSize > got*maxParts {
+			t.Errorf("partSize(%d, %d) = %d: more than 10,000 parts", c.maxSize, c.wanted, got)
+		}
+	}
+	for _, bad := range [][2]int64{{maxPart*maxParts + 1, 0}, {1, minPart - 1}, {1, -1}, {1, maxPart + 1}} {
+		if got, err := partSize(bad[0], bad[1]); err == nil {
+			t.Errorf("partSize(%d, %d) = %d, want an error", bad[0], bad[1], got)
+		}
+	}
+}
+
+func TestPartsHeldBoundsMemory(t *testing.T) {
+	for size := int64(minPart); size <= spoolOver; size += mib {
+		for _, concurrency := range []int{1, 4, 1000} {
+			held := partsHeld(size, concurrency)
+			if held < 2 || held > concurrency+1 || int64(held)*size > maxMemory {
+				t.Errorf("%d parts of %d bytes with concurrency %d", held, size, concurrency)
+			}
+		}
+	}
+	if held := partsHeld(spoolOver+mib, 4); held != 5 {
+		t.Errorf("%d spooled parts, want 5", held)
+	}
+}
+
+func TestOutage(t *testing.T) {
+	begin := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC)
+	at := func(seconds int) time.Time { return begin.Add(time.Duration(seconds) * time.Second) }
+	o := &outage{limit: time.Minute}
+	o.begin(at(0))
+	o.observe(true, at(0))
+	o.observe(true, at(59))
+	if o.tooLong(at(59)) || !o.tooLong(at(60)) {
+		t.Error("an outage must end after the limit, not before")
+	}
+	o.observe(false, at(60))
+	if o.tooLong(at(1000)) {
+		t.Error("a good answer must end the outage")
+	}
+	o.observe(true, at(1000))
+	o.end()
+	o.begin(at(1059)) // soon after: the same outage
+	o.observe(true, at(1060))
+	if !o.tooLong(at(1060)) {
+		t.Error("the next operation must not wait as long again")
+	}
+	o.end()
+	o.begin(at(5000)) // much later
+	o.observe(true, at(5000))
+	if o.tooLong(at(5001)) {
+		t.Error("an old outage must not count against a new operation")
+	}
+}
+
+func TestServerSideEncryptionCheck(t *testing.T) {
+	key := make([]byte, 32)
+	for _, good := range []ServerSideEncryption{{}, {Algorithm: "AES256"}, {Algorithm: "aws:kms"}, {Algorithm: "aws:kms", KMSKeyID: "k"}, {CustomerKey: key}} {
+		if err := good.check(); err != nil {
+			t.Errorf("%+v: %v", good, err)
+		}
+	}
+	for _, bad := range []ServerSideEncryption{
+		{Algorithm: "rot13"}, {KMSKeyID: "k"}, {Algorithm: "AES256", KMSKeyID: "k"},
+		{CustomerKey: key[:31]}, {CustomerKey: key, Algorithm: "AES256"},
+	} {
+		if err := bad.check(); err == nil {
+			t.Errorf("%+v is no error", bad)
+		}
+		if _, err := Open(t.Context(), URL{Dir: "/x"}, Options{SSE: bad}); err == nil {
+			t.Errorf("%+v on a directory is no error", bad)
+		}
+	}
+}
+
+func TestTagging(t *testing.T) {
+	if got := tagging(nil); got != nil {
+		t.Errorf("no tags: header %q", *got)
+	}
+	if got := *tagging(Tags{"b": "x y+z", "a": "1&2=3"}); got != "a=1%262%3D3&b=x%20y%2Bz" {
+		t.Errorf("header %q", got)
+	}
+}
+
+func TestSpooledPart(t *testing.T) {
+	dir := t.TempDir()
+	p, err := newPart(spoolOver+mib, 0, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	for _, data := range [][]byte{content(3000), content(10)} {
+		p.reset()
+		for piece := range slices.Chunk(data, 1000) {
+			if _, err := p.Write(piece); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := make([]byte, len(data)+1)
+		if n, _ := p.reader().Read(got); n != len(data) || !slices.Equal(got[:n], data) {
+			t.Errorf("read %d bytes of %d, or others", n, len(data))
+		}
+	}
+	sameNames(t, dirNames(t, dir), nil)
+}
