@@ -1,0 +1,343 @@
+package lifecycle
+
+import (
+	"bytes"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+// open opens the series "app" in a bucket as the server's user.
+func open(t testing.TB, server *miniotest.Server, bucket string) *upload.S3 {
+	t.Helper()
+	server.Setenv(t)
+	b, err := upload.Open(t.Context(), upload.URL{Bucket: bucket, Prefix: "app"}, upload.Options{RetryFor: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.(*upload.S3)
+}
+
+// put stores a snapshot whose ID is of the given time.
+func put(t testing.TB, b upload.Bucket, taken time.Time, retention, text string) upload.Object {
+	t.Helper()
+	object, err := b.Put(t.Context(), upload.ObjectName(snapshot.NewID(taken)), upload.PutOptions{
+		MaxSize: int64(len(text)),
+		Tags:    upload.Tags{upload.TagRetention: retention, upload.TagDatabase: "app.db"},
+	}, func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+func retentions(t testing.TB, b upload.Bucket) []string {
+	t.Helper()
+	items, err := Load(t.Context(), b, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, item := range items {
+		all = append(all, item.Tags[upload.TagRetention])
+	}
+	return all
+}
+
+func equal(t testing.TB, what string, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+func apply(t testing.TB, b *upload.S3, p Policy) (*Proposal, []string) {
+	t.Helper()
+	proposal, err := Propose(t.Context(), b, Terms{Policy: p, Hold: DefaultHold, Now: time.Now()}, DefaultNoncurrent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes, err := proposal.Apply(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return proposal, notes
+}
+
+func putRules(t testing.TB, b *upload.S3, rules []types.LifecycleRule) {
+	t.Helper()
+	_, err := b.Client().PutBucketLifecycleConfiguration(t.Context(), &s3.PutBucketLifecycleConfigurationInput{
+		Bucket: aws.String(b.URL().Bucket), LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: rules}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStore(t *testing.T) {
+	server := miniotest.Start(t)
+	for name, test := range map[string]func(*testing.T, *upload.S3){
+		"apply":  testApply,
+		"lost":   testLostIsRefused,
+		"expiry": testExpiry,
+		"dates":  testDates,
+		"limits": testRuleLimit,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t, server, server.Bucket(t))) })
+	}
+	t.Run("denied", func(t *testing.T) {
+		b := open(t, server.As(t, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::*"}]}`), server.Bucket(t))
+		if _, err := Read(t.Context(), b); !errors.Is(err, upload.ErrRefused) || !strings.Contains(err.Error(), "s3:GetLifecycleConfiguration") {
+			t.Errorf("without permission: %v", err)
+		}
+	})
+}
+
+func testApply(t *testing.T, b *upload.S3) {
+	others := []types.LifecycleRule{
+		{ID: aws.String("logs"), Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("logs/")},
+			Expiration: &types.LifecycleExpiration{Days: aws.Int32(7)}},
+		{ID: aws.String("tagged"), Status: types.ExpirationStatusDisabled, Filter: &types.LifecycleRuleFilter{And: &types.LifecycleRuleAndOperator{
+			Prefix: aws.String("x/"), Tags: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}, {Key: aws.String("c"), Value: aws.String("d")}}}},
+			Expiration: &types.LifecycleExpiration{Date: aws.Time(at("2099-01-01"))}},
+		{ID: aws.String("all"), Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("")},
+			NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(9), NewerNoncurrentVersions: aws.Int32(2)}},
+	}
+	putRules(t, b, others)
+	put(t, b, time.Now().Add(-50*time.Hour), "daily", "x")
+	put(t, b, time.Now().Add(-2*time.Hour), upload.Held, "x")
+	put(t, b, time.Now().Add(-time.Hour), upload.Held, "x")
+
+	proposal, notes := apply(t, b, DefaultPolicy())
+	if len(proposal.Changes) != 6 || len(notes) != 1 || !strings.Contains(notes[0], "unfinished uploads") {
+		t.Errorf("first: %v, %v", proposal.Changes, notes)
+	}
+	if w := strings.Join(proposal.Warnings, "\n"); !strings.Contains(w, "rule all also takes held") || !strings.Contains(w, "not versioned") {
+		t.Errorf("warnings: %s", w)
+	}
+	if len(proposal.Sooner) != 2 { // the one released, and the one that will be: the newest does not expire
+		t.Errorf("sooner: %s", print(proposal.Sooner))
+	}
+	after, err := Read(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !sameRules(slices.DeleteFunc(slices.Clone(after.Rules), func(r types.LifecycleRule) bool { return ours(r, "app") != "" }), others) {
+		t.Errorf("rules of others: %s", canonical(after.Rules...))
+	}
+	again, _ := apply(t, b, DefaultPolicy())
+	if len(again.Changes) != 0 || len(again.Sooner) != 0 {
+		t.Errorf("second: %v, sooner %d", again.Changes, len(again.Sooner))
+	}
+
+	p := DefaultPolicy()
+	p[Daily] = 10
+	stale, err := Propose(t.Context(), b, Terms{Policy: p, Hold: DefaultHold, Now: time.Now()}, DefaultNoncurrent)
+	if err != nil || len(stale.Changes) != 1 || len(stale.Sooner) != 1 {
+		t.Fatalf("a shorter time: %v, sooner %v, %v", stale.Changes, stale.Sooner, err)
+	}
+	if n, err := Freeze(t.Context(), b); n != 6 || err != nil {
+		t.Errorf("froze %d: %v", n, err)
+	}
+	if n, err := Freeze(t.Context(), b); n != 0 || err != nil {
+		t.Errorf("froze %d twice: %v", n, err)
+	}
+	if _, err := stale.Apply(t.Context(), b); !errors.Is(err, ErrChangedMeanwhile) {
+		t.Errorf("a stale proposal: %v", err)
+	}
+	if proposal, _ := apply(t, b, p); !strings.Contains(strings.Join(proposal.Warnings, "\n"), "frozen") {
+		t.Errorf("no word about the freeze: %v", proposal.Warnings)
+	}
+	if c, err := Read(t.Context(), b); err != nil || !Frozen(c.Rules, "app") || PolicyOf(c.Rules, "app").Keep(Recent) != Forever {
+		t.Errorf("apply has thawed: %v", err)
+	}
+	if n, err := Thaw(t.Context(), b); n != 6 || err != nil {
+		t.Errorf("thawed %d: %v", n, err)
+	}
+	if c, err := Read(t.Context(), b); err != nil || PolicyOf(c.Rules, "app").Keep(Daily) != 10 || len(c.Rules) != 9 {
+		t.Errorf("after all: %s", canonical(c.Rules...))
+	}
+}
+
+// MinIO has elements of its own, which the SDK does not know.
+func testLostIsRefused(t *testing.T, b *upload.S3) {
+	const document = `<LifecycleConfiguration><Rule><ID>markers</ID><Status>Enabled</Status><Filter><Prefix>x/</Prefix></Filter>` +
+		`<DelMarkerExpiration><Days>3</Days></DelMarkerExpiration></Rule></LifecycleConfiguration>`
+	putRaw(t, b, document)
+	proposal, err := Propose(t.Context(), b, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now()}, DefaultNoncurrent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = proposal.Apply(t.Context(), b)
+	var lost *LostError
+	if !errors.As(err, &lost) || len(lost.Lost) != 1 || !strings.Contains(err.Error(), "DelMarkerExpiration") || len(lost.Rules) != 6 {
+		t.Fatalf("not refused: %v", err)
+	}
+	if after, err := Read(t.Context(), b); err != nil || len(after.Rules) != 1 || !slices.Equal(after.Lost, lost.Lost) {
+		t.Errorf("after the refusal: %v, %v", after, err)
+	}
+}
+
+// putRaw writes a lifecycle configuration that the SDK cannot write.
+func putRaw(t *testing.T, b *upload.S3, document string) {
+	t.Helper()
+	o := b.Client().Options()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut,
+		*o.BaseEndpoint+"/"+b.URL().Bucket+"?lifecycle=", strings.NewReader(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, hash := md5.Sum([]byte(document)), sha256.Sum256([]byte(document))
+	request.Header.Set("Content-MD5", base64.StdEncoding.EncodeToString(sum[:]))
+	request.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(hash[:]))
+	credentials, err := o.Credentials.Retrieve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v4.NewSigner().SignHTTP(t.Context(), credentials, request, hex.EncodeToString(hash[:]), "s3", o.Region, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if text, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s", response.Status, text)
+	}
+}
+
+// Expiry really happens: with the rules of Rules, but for a day that is past,
+// what is released goes, and what is held or pinned stays.
+func testExpiry(t *testing.T, b *upload.S3) {
+	for i, retention := range []string{upload.Held, upload.Pinned, upload.Held, upload.Held, upload.Held} {
+		put(t, b, time.Now().Add(time.Duration(i-10)*24*time.Hour), retention, "0123456789")
+	}
+	put(t, b, time.Now(), upload.Held, "0123456789")
+	now := time.Now().Add(DefaultHold + time.Hour)
+	result, err := Release(t.Context(), b, Options{Now: now})
+	if err != nil || len(result.Released) != 4 {
+		t.Fatalf("released %v: %v", result.Released, err)
+	}
+	all := retentions(t, b)
+	if all[0] == upload.Held || all[1] != upload.Pinned || all[5] != upload.Held || len(all) != 6 {
+		t.Errorf("after the release: %v", all)
+	}
+	rules := Rules("app", Policy{Recent: 4}, DefaultNoncurrent)
+	for i := range rules[:6] {
+		rules[i].Expiration = &types.LifecycleExpiration{Date: aws.Time(at("2020-01-01"))}
+	}
+	putRules(t, b, rules)
+	equal(t, "after the rules have come", retentions(t, b), upload.Pinned, upload.Held)
+
+	// Retagged into a rule that is past due, a snapshot is gone at once: that
+	// is no failure of the release.
+	put(t, b, time.Now(), upload.Held, "0123456789")
+	result, err = Release(t.Context(), b, Options{Now: now, All: true})
+	if err != nil || len(result.Released) != 1 {
+		t.Errorf("released %v: %v", result.Released, err)
+	}
+	equal(t, "after the last release", retentions(t, b), upload.Pinned, upload.Held)
+}
+
+// What Plan says about when a snapshot goes is what the store says.
+func testDates(t *testing.T, b *upload.S3) {
+	apply(t, b, DefaultPolicy())
+	classes := append(Classes(), upload.Held, upload.Pinned)
+	for i, class := range classes {
+		put(t, b, time.Now().Add(time.Duration(i-20)*time.Hour), string(class), "x")
+	}
+	put(t, b, time.Now(), upload.Held, "x")
+	items, err := Load(t.Context(), b, time.Time{})
+	if err != nil || len(items) != len(classes)+1 {
+		t.Fatalf("%d items: %v", len(items), err)
+	}
+	for _, d := range Plan(items, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now()}) {
+		out, err := b.Client().HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(b.URL().Bucket), Key: aws.String("app/" + d.Object.Name)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := ""
+		if class := d.Released(); class != "" && !d.Expires.IsZero() {
+			want = `expiry-date="` + d.Expires.Format(http.TimeFormat) + `", rule-id="lifeboat/app/` + string(class) + `"`
+		}
+		if got := aws.ToString(out.Expiration); got != want {
+			t.Errorf("%s: the store says %q, we say %q", d.Tags[upload.TagRetention], got, want)
+		}
+	}
+}
+
+func testRuleLimit(t *testing.T, b *upload.S3) {
+	var many []types.LifecycleRule
+	for i := range 995 {
+		prefix := aws.String("other/" + hex.EncodeToString([]byte{byte(i >> 8), byte(i)}))
+		many = append(many, types.LifecycleRule{ID: prefix, Status: types.ExpirationStatusEnabled,
+			Filter: &types.LifecycleRuleFilter{Prefix: prefix}, Expiration: &types.LifecycleExpiration{Days: aws.Int32(7)}})
+	}
+	putRules(t, b, many)
+	proposal, err := Propose(t.Context(), b, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now()}, None)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := proposal.Apply(t.Context(), b); err == nil || !strings.Contains(err.Error(), "1001 rules") {
+		t.Errorf("applied beyond the limit: %v", err)
+	}
+}
+
+// A directory keeps tags beside the snapshots and has no rules: prune deletes
+// both, and nothing that is pinned or the newest.
+func TestPruneDirectory(t *testing.T) {
+	b, err := upload.Open(t.Context(), upload.URL{Dir: filepath.Join(t.TempDir(), "series")}, upload.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 30 {
+		put(t, b, time.Now().Add(time.Duration(i-30)*time.Hour), upload.Held, "0123456789")
+	}
+	now := time.Now().Add(DefaultHold + 2*time.Hour)
+	if result, err := Release(t.Context(), b, Options{Now: now}); err != nil || len(result.Released) != 29 {
+		t.Fatalf("released %d: %v", len(result.Released), err)
+	}
+	items, err := Load(t.Context(), b, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Pin(t.Context(), b, items[3].ID, Terms{Hold: DefaultHold, Now: now}, nil); err != nil {
+		t.Fatal(err)
+	}
+	terms := Terms{Policy: Policy{Recent: 4}, Hold: DefaultHold, Now: now.Add(day)}
+	if _, deleted, err := Prune(t.Context(), b, terms, true, nil); err != nil || deleted != 28 {
+		t.Fatalf("deleted %d: %v", deleted, err)
+	}
+	equal(t, "after prune", retentions(t, b), upload.Pinned, upload.Held)
+	var names bytes.Buffer
+	for object, err := range b.List(t.Context(), "") {
+		names.WriteString(object.Name + "\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if strings.Count(names.String(), "\n") != 2 {
+		t.Errorf("left behind: %s", names.String())
+	}
+}
