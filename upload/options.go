@@ -64,7 +64,11 @@ func Open(ctx context.Context, u URL, o Options) (Bucket, error) {
 	if err := o.SSE.check(); err != nil {
 		return nil, err
 	}
-	return openS3(ctx, u, o)
+	b, err := openS3(ctx, u, o)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 func (o Options) withDefaults() Options {

@@ -84,6 +84,7 @@ var refusals = map[string]string{
 	"SignatureDoesNotMatch":                          "the secret access key is wrong (SignatureDoesNotMatch)",
 	"ExpiredToken":                                   "the session token has expired",
 	"InvalidToken":                                   "the session token is not valid",
+	"InvalidTokenId":                                 "the session token is not valid",
 	"TokenRefreshRequired":                           "the session token has expired",
 	"RequestTimeTooSkewed":                           "this machine's clock differs too much from the store's (RequestTimeTooSkewed)",
 	"RequestExpired":                                 "this machine's clock differs too much from the store's (RequestExpired)",

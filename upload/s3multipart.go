@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,8 +20,8 @@ type multipart struct {
 	ctx    context.Context // done with the first part that fails
 	cancel context.CancelCauseFunc
 
-	id       *string       // nil until created
-	creating *atomic.Int32 // attempts to create it
+	id     *string // nil until created
+	unsure bool    // there may be an upload whose ID we never learned
 
 	mu        sync.Mutex
 	completed []types.CompletedPart // index is the part number - 1
@@ -38,7 +37,6 @@ func newMultipart(ctx context.Context, put *s3Put) *multipart {
 // gets a moment, since without it there is no ID to abort.
 func (m *multipart) create(ctx context.Context) error {
 	counting, attempts := countAttempts(ctx)
-	m.creating = attempts
 	lingering, cancel := linger(counting, abortTimeout/2)
 	defer cancel()
 	b, sse := m.put.bucket, m.put.bucket.options.SSE
@@ -50,6 +48,7 @@ func (m *multipart) create(ctx context.Context) error {
 		ServerSideEncryption: types.ServerSideEncryption(sse.Algorithm), SSEKMSKeyId: nonEmpty(sse.KMSKeyID),
 		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
 	})
+	m.unsure = attempts.Load() > 1 || err != nil && statusOf(err) == 0
 	if err != nil {
 		return describe(ctx, failure{"put", m.put.where(), m.put.actions("s3:PutObject")}, err)
 	}
@@ -136,7 +135,7 @@ func (m *multipart) takeBack(ctx context.Context, err error) error {
 	if m.id != nil {
 		aborting = m.abort(ctx, m.id)
 	}
-	if m.id == nil || m.creating.Load() > 1 {
+	if m.unsure {
 		aborting = errors.Join(aborting, m.sweep(ctx))
 	}
 	if aborting != nil {
@@ -157,9 +156,9 @@ func (m *multipart) abort(ctx context.Context, id *string) error {
 	return describe(ctx, failure{"abort the upload of", m.put.where(), "s3:AbortMultipartUpload"}, err)
 }
 
-// sweepIfRepeated removes an upload whose ID was in a lost answer.
-func (m *multipart) sweepIfRepeated(ctx context.Context) {
-	if m.creating.Load() < 2 {
+// sweepIfUnsure removes an upload whose ID was in a lost answer.
+func (m *multipart) sweepIfUnsure(ctx context.Context) {
+	if !m.unsure {
 		return
 	}
 	if err := m.sweep(ctx); err != nil {

@@ -191,7 +191,7 @@ func (p *s3Put) putParts(ctx context.Context) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	p.parts.sweepIfRepeated(ctx)
+	p.parts.sweepIfUnsure(ctx)
 	return p.object(out.ETag, out.Expiration), nil
 }
 

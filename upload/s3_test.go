@@ -1,0 +1,343 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+// checkRefusal: the store said no, in plain words, at once, and without
+// anything secret or the SDK's noise.
+func checkRefusal(t *testing.T, what string, err error, words ...string) {
+	t.Helper()
+	if !errors.Is(err, ErrRefused) || errors.Is(err, ErrUnreachable) {
+		t.Errorf("%s: %v, want ErrRefused", what, err)
+		return
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("%s: %q does not say %q", what, err, word)
+		}
+	}
+	for _, noise := range []string{"operation error", "https response error", "RequestID", "hunter2", "get identity"} {
+		if strings.Contains(err.Error(), noise) {
+			t.Errorf("%s: %q says %q", what, err, noise)
+		}
+	}
+}
+
+// checkAllRefused calls everything that a bucket does.
+func checkAllRefused(t *testing.T, b Bucket, words ...string) {
+	t.Helper()
+	ctx := t.Context()
+	o := Object{Name: "object", Size: 10, ETag: "00"}
+	_, listErr := Snapshots(ctx, b, time.Time{})
+	_, smallErr := b.Put(ctx, "object", PutOptions{Tags: Tags{"a": "b"}}, inPieces(content(10)))
+	_, largeErr := b.Put(ctx, "object", PutOptions{}, inPieces(content(2*defaultPart)))
+	_, tagsErr := b.Tags(ctx, o)
+	blob, err := b.Open(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer blob.Close()
+	_, readErr := blob.ReadAt(make([]byte, 1), 0)
+	for what, err := range map[string]error{
+		"list": listErr, "put": smallErr, "put in parts": largeErr, "get tags": tagsErr, "read": readErr,
+		"set tags": b.SetTags(ctx, o, nil), "delete": b.Delete(ctx, o),
+	} {
+		checkRefusal(t, what, err, append(words, "s3://")...)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	server := miniotest.Start(t)
+	bucket := server.Bucket(t)
+	for name, c := range map[string]struct {
+		key, value, bucket string
+		words              string
+	}{
+		"wrong secret":    {"AWS_SECRET_ACCESS_KEY", "hunter2-hunter2", bucket, "the secret access key is wrong"},
+		"unknown key":     {"AWS_ACCESS_KEY_ID", "nobody", bucket, "does not know this access key ID"},
+		"no such bucket":  {"AWS_REGION", "us-east-1", "no-such-bucket", "no such bucket"},
+		"a token of lies": {"AWS_SESSION_TOKEN", "hunter2", bucket, "session token is not valid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server.Setenv(t)
+			t.Setenv(c.key, c.value)
+			b, err := Open(t.Context(), URL{Bucket: c.bucket, Prefix: "app"}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			checkAllRefused(t, b, c.words)
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("took %v: a refusal was tried again", took)
+			}
+		})
+	}
+}
+
+// The missing permission is named.
+func TestDenied(t *testing.T) {
+	miniotest.Start(t).Setenv(t)
+	b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
+		return answers(r, http.StatusForbidden, "AccessDenied", "Access Denied."), nil
+	}).intercept})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Object{Name: "object", Size: 10, ETag: "00"}
+	versioned := o
+	versioned.Version = "v1"
+	_, listErr := Snapshots(t.Context(), b, time.Time{})
+	_, putErr := b.Put(t.Context(), "object", PutOptions{Tags: Tags{"a": "b"}}, inPieces(nil))
+	_, tagsErr := b.Tags(t.Context(), o)
+	_, versionTagsErr := b.Tags(t.Context(), versioned)
+	blob, _ := b.Open(t.Context(), o)
+	_, readErr := blob.ReadAt(make([]byte, 1), 0)
+	for action, err := range map[string]error{
+		"s3:ListBucket": listErr, "s3:PutObject, and s3:PutObjectTagging for its tags": putErr,
+		"s3:GetObjectTagging": tagsErr, "s3:GetObjectVersionTagging": versionTagsErr, "s3:GetObject ": readErr,
+		"s3:PutObjectTagging": b.SetTags(t.Context(), o, nil), "s3:PutObjectVersionTagging": b.SetTags(t.Context(), versioned, nil),
+		"s3:DeleteObject ": b.Delete(t.Context(), o), "s3:DeleteObjectVersion": b.Delete(t.Context(), versioned),
+	} {
+		checkRefusal(t, action, err, "access denied; the credentials need "+action)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		environment map[string]string
+		options     Options
+		words       string
+	}{
+		"no credentials": {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, Options{}, "no AWS credentials"},
+		"no region":      {map[string]string{"AWS_REGION": "", "AWS_ENDPOINT_URL_S3": ""}, Options{}, "AWS_REGION"},
+		"bad endpoint":   {map[string]string{"AWS_ENDPOINT_URL_S3": "127.0.0.1:9000"}, Options{}, "endpoint URL is not"},
+		"bad CA bundle":  {map[string]string{"AWS_CA_BUNDLE": "/no/such/file"}, Options{}, "AWS settings"},
+		"key over HTTP":  {nil, Options{SSE: ServerSideEncryption{CustomerKey: content(32)}}, "https"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			(&miniotest.Server{Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "hunter2"}).Setenv(t)
+			for key, value := range c.environment {
+				t.Setenv(key, value)
+			}
+			b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, c.options)
+			if b != nil {
+				t.Error("a bucket beside an error")
+			}
+			checkRefusal(t, name, err, c.words, "s3://bucket/app")
+		})
+	}
+}
+
+// A custom endpoint gets path-style addresses and no trailing checksums, a
+// region if none is set, and the user's own checksum setting if there is one.
+func TestCustomEndpoint(t *testing.T) {
+	server := miniotest.Start(t)
+	for name, explicit := range map[string]bool{"default": false, "explicit checksums": true} {
+		t.Run(name, func(t *testing.T) {
+			server.Setenv(t)
+			t.Setenv("AWS_REGION", "")
+			if explicit {
+				t.Setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_supported")
+			}
+			bucket := server.Bucket(t)
+			var requests, checksums atomic.Int32
+			b, err := Open(t.Context(), URL{Bucket: bucket, Prefix: "app"}, Options{intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+				requests.Add(1)
+				if !strings.HasPrefix(r.URL.Path, "/"+bucket) || strings.HasPrefix(r.URL.Host, bucket) {
+					t.Errorf("address %s is not path-style", r.URL)
+				}
+				for header := range r.Header {
+					if h := strings.ToLower(header); strings.HasPrefix(h, "x-amz-checksum") || h == "x-amz-trailer" {
+						checksums.Add(1)
+					}
+				}
+				return next.Do(r)
+			}).intercept})
+			if err != nil {
+				t.Fatal(err)
+			}
+			put(t, b, "small", content(10), nil)
+			put(t, b, "large", content(defaultPart+1), nil)
+			if got := checksums.Load() > 0; got != explicit || requests.Load() < 5 {
+				t.Errorf("%d checksum headers in %d requests", checksums.Load(), requests.Load())
+			}
+		})
+	}
+}
+
+// A store of AWS' own gets neither.
+func TestAWSEndpoint(t *testing.T) {
+	(&miniotest.Server{AccessKey: "a", SecretKey: "b"}).Setenv(t)
+	var address atomic.Value
+	b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
+		address.Store(r.URL.Host)
+		return answers(r, http.StatusForbidden, "AccessDenied", ""), nil
+	}).intercept})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Put(t.Context(), "a", PutOptions{}, inPieces(nil))
+	checkRefusal(t, "put", err)
+	if address.Load() != "bucket.s3.us-east-1.amazonaws.com" {
+		t.Errorf("address %v", address.Load())
+	}
+	if o := b.(*S3).Client().Options(); o.RequestChecksumCalculation != aws.RequestChecksumCalculationWhenSupported {
+		t.Error("no checksums for AWS")
+	}
+}
+
+// Without the CA the certificate is refused, at once; with it all is well, and
+// a reader without the customer key gets nothing.
+func TestTLS(t *testing.T) {
+	server := miniotest.StartTLS(t)
+	server.Setenv(t)
+	key := ServerSideEncryption{CustomerKey: content(32)}
+	b := openBucket(t, server, Options{SSE: key})
+	o := put(t, b, "object", content(10), nil)
+	plain, err := Open(t.Context(), b.URL(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	blob, err := plain.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := blob.ReadAt(make([]byte, 1), 0); err == nil {
+		t.Error("the object can be read without the customer key")
+	}
+
+	t.Setenv("AWS_CA_BUNDLE", "")
+	untrusting, err := Open(t.Context(), b.URL(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	_, err = Snapshots(t.Context(), untrusting, time.Time{})
+	checkRefusal(t, "untrusted", err, "AWS_CA_BUNDLE")
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("took %v: a refusal was tried again", took)
+	}
+}
+
+// The store tells with the upload when a rule will take the object.
+func TestExpirationIsReported(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+		response, err := next.Do(r)
+		if err == nil {
+			response.Header.Set("X-Amz-Expiration", `expiry-date="x", rule-id="y"`)
+		}
+		return response, err
+	}).intercept})
+	for _, size := range []int{10, testPart + 10} {
+		if o := put(t, b, fmt.Sprint(size), content(size), nil); o.Expiration != `expiry-date="x", rule-id="y"` {
+			t.Errorf("%d bytes: expiration %q", size, o.Expiration)
+		}
+	}
+}
+
+func TestStorageClass(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	b := openBucket(t, server, Options{PartSize: testPart, StorageClass: "REDUCED_REDUNDANCY"})
+	for _, size := range []int{10, testPart + 10} {
+		name := fmt.Sprint(size)
+		put(t, b, name, content(size), nil)
+		out, err := server.Client(t).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(name))})
+		if err != nil || out.StorageClass != "REDUCED_REDUNDANCY" {
+			t.Errorf("%d bytes: %+v, %v", size, out, err)
+		}
+	}
+	b.options.StorageClass = "NONSENSE"
+	_, err := b.Put(t.Context(), "object", PutOptions{}, inPieces(nil))
+	checkRefusal(t, "put", err, "storage class")
+}
+
+func BenchmarkS3(b *testing.B) {
+	server := miniotest.Start(b)
+	server.Setenv(b)
+	const size = 256 * mib
+	chunk := content(4 * mib)
+	bucket, err := Open(b.Context(), URL{Bucket: server.Bucket(b), Prefix: "app"}, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	upload := func(name string) Object {
+		o, err := bucket.Put(context.Background(), name, PutOptions{MaxSize: size}, func(w io.Writer) error {
+			for range size / len(chunk) {
+				if _, err := w.Write(chunk); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return o
+	}
+	b.Run("upload", func(b *testing.B) {
+		b.SetBytes(size)
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if err := bucket.Delete(context.Background(), upload(fmt.Sprint(i))); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	o := upload("object")
+	b.Run("download", func(b *testing.B) {
+		b.SetBytes(size)
+		for b.Loop() {
+			download(b, bucket, o)
+		}
+	})
+}
+
+// download reads an object as restore does: ranges of 4 MiB, four at a time.
+func download(b *testing.B, bucket Bucket, o Object) {
+	blob, err := bucket.Open(context.Background(), o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer blob.Close()
+	const length, readers = 4 * mib, 4
+	errs := make(chan error, readers)
+	var next atomic.Int64
+	for range readers {
+		go func() {
+			p := make([]byte, length)
+			for {
+				offset := (next.Add(1) - 1) * length
+				if offset >= o.Size {
+					errs <- nil
+					return
+				}
+				if n, err := blob.ReadAt(p, offset); n < length && err != io.EOF {
+					errs <- err
+					return
+				}
+			}
+		}()
+	}
+	for range readers {
+		if err := <-errs; err != nil {
+			b.Error(err)
+		}
+	}
+}
