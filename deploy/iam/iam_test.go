@@ -1,0 +1,483 @@
+// Package iam_test proves the policies in this directory: those for MinIO on
+// a real one, those for AWS for their form only, for want of an AWS.
+package iam_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+	_ "github.com/mattn/go-sqlite3"
+
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+const prefix = "team/app"
+
+// A user is somebody with one of the policies.
+type user struct {
+	*s3.Client
+	bucket upload.Bucket
+}
+
+// newUser makes a user of the server with the policy in a file.
+func newUser(t *testing.T, server *miniotest.Server, bucket, file string) user {
+	t.Helper()
+	policy, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	filled := strings.NewReplacer("BUCKET", bucket, "PREFIX", prefix).Replace(string(policy))
+	server.As(t, filled).Setenv(t)
+	b, err := upload.Open(t.Context(), upload.URL{Bucket: bucket, Prefix: prefix},
+		upload.Options{RetryFor: 10 * time.Second, PartSize: 5 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return user{b.(*upload.S3).Client(), b}
+}
+
+// versioned makes a bucket that keeps old versions.
+func versioned(t *testing.T, server *miniotest.Server) string {
+	t.Helper()
+	bucket := server.Bucket(t)
+	_, err := server.Client(t).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &bucket,
+		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bucket
+}
+
+// newDatabase makes a database with size bytes of noise in it.
+func newDatabase(t *testing.T, size int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "app.db")
+	change(t, path, "CREATE TABLE t (x); INSERT INTO t VALUES (randomblob(?))", size)
+	return path
+}
+
+func change(t *testing.T, path, statements string, arguments ...any) {
+	t.Helper()
+	db, err := sql.Open("sqlite3", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(statements, arguments...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func backup(t *testing.T, u user, path string) upload.BackupResult {
+	t.Helper()
+	result, err := upload.Backup(t.Context(), u.bucket, path, upload.BackupOptions{Copy: snapshot.CopyOptions{TempDir: t.TempDir()}})
+	if err != nil {
+		t.Fatalf("backup: %v", err)
+	}
+	return result
+}
+
+// denied checks that a call is refused for want of permission, or, of tags
+// that contradict each other, because no store takes those.
+func denied(t *testing.T, what string, err error) {
+	t.Helper()
+	var api smithy.APIError
+	if !errors.As(err, &api) || !slices.Contains([]string{"AccessDenied", "Forbidden", "InvalidTag"}, api.ErrorCode()) {
+		t.Errorf("%s: %v, want access denied", what, err)
+	}
+}
+
+// call is one thing that a user may try on an object.
+type call struct {
+	what string
+	try  func(u user, bucket, key string) error
+}
+
+func tagging(value string) *types.Tagging {
+	return &types.Tagging{TagSet: []types.Tag{{Key: aws.String(upload.TagRetention), Value: &value}}}
+}
+
+func putWith(tags string) func(u user, bucket, key string) error {
+	return func(u user, bucket, key string) error {
+		_, err := u.PutObject(context.Background(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(key + "x"),
+			Tagging: &tags, Body: strings.NewReader("x")})
+		return err
+	}
+}
+
+func setTo(value string) func(u user, bucket, key string) error {
+	return func(u user, bucket, key string) error {
+		_, err := u.PutObjectTagging(context.Background(), &s3.PutObjectTaggingInput{Bucket: &bucket, Key: &key, Tagging: tagging(value)})
+		return err
+	}
+}
+
+var reads = []call{
+	{"read", func(u user, bucket, key string) error {
+		_, err := u.GetObject(context.Background(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+		return err
+	}},
+	{"head", func(u user, bucket, key string) error {
+		_, err := u.HeadObject(context.Background(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+		return err
+	}},
+}
+
+var writes = []call{
+	{"upload", putWith(upload.TagRetention + "=held")},
+	{"multipart upload", func(u user, bucket, key string) error {
+		_, err := u.CreateMultipartUpload(context.Background(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: aws.String(key + "x")})
+		return err
+	}},
+	{"set to held", setTo("held")},
+}
+
+var releases = []call{{"set to daily", setTo("daily")}, {"set to recent", setTo("recent")}, {"set to yearly", setTo("yearly")}}
+
+// never is what none but the admin may do, and mostly not even they.
+var never = []call{
+	{"delete", func(u user, bucket, key string) error {
+		_, err := u.DeleteObject(context.Background(), &s3.DeleteObjectInput{Bucket: &bucket, Key: &key})
+		return err
+	}},
+	{"delete a version", func(u user, bucket, key string) error {
+		_, err := u.DeleteObject(context.Background(), &s3.DeleteObjectInput{Bucket: &bucket, Key: &key, VersionId: aws.String("null")})
+		return err
+	}},
+	{"delete many", func(u user, bucket, key string) error {
+		out, err := u.DeleteObjects(context.Background(), &s3.DeleteObjectsInput{Bucket: &bucket,
+			Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: &key}}}})
+		if err == nil && len(out.Errors) == 1 {
+			err = &smithy.GenericAPIError{Code: aws.ToString(out.Errors[0].Code)}
+		}
+		return err
+	}},
+	{"delete tags", func(u user, bucket, key string) error {
+		_, err := u.DeleteObjectTagging(context.Background(), &s3.DeleteObjectTaggingInput{Bucket: &bucket, Key: &key})
+		return err
+	}},
+	{"set no tags", func(u user, bucket, key string) error {
+		_, err := u.PutObjectTagging(context.Background(), &s3.PutObjectTaggingInput{Bucket: &bucket, Key: &key, Tagging: &types.Tagging{TagSet: []types.Tag{}}})
+		return err
+	}},
+	{"upload as daily", putWith(upload.TagRetention + "=daily")},
+	{"upload as held and daily", putWith(upload.TagRetention + "=held&" + upload.TagRetention + "=daily")},
+	{"upload as anything else", putWith(upload.TagRetention + "=x")},
+	{"multipart upload as recent", func(u user, bucket, key string) error {
+		_, err := u.CreateMultipartUpload(context.Background(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key,
+			Tagging: aws.String(upload.TagRetention + "=recent")})
+		return err
+	}},
+	{"copy over it as recent", func(u user, bucket, key string) error {
+		_, err := u.CopyObject(context.Background(), &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: aws.String(bucket + "/" + key),
+			TaggingDirective: types.TaggingDirectiveReplace, Tagging: aws.String(upload.TagRetention + "=recent")})
+		return err
+	}},
+	{"change versioning", func(u user, bucket, _ string) error {
+		_, err := u.PutBucketVersioning(context.Background(), &s3.PutBucketVersioningInput{Bucket: &bucket,
+			VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusSuspended}})
+		return err
+	}},
+	{"change the bucket's policy", func(u user, bucket, _ string) error {
+		_, err := u.PutBucketPolicy(context.Background(), &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: aws.String(`{"Version":"2012-10-17","Statement":[]}`)})
+		return err
+	}},
+	{"delete the bucket", func(u user, bucket, _ string) error {
+		_, err := u.DeleteBucket(context.Background(), &s3.DeleteBucketInput{Bucket: &bucket})
+		return err
+	}},
+	{"upload elsewhere", func(u user, bucket, key string) error {
+		return putWith(upload.TagRetention+"=held")(u, bucket, "team/app2/"+key)
+	}},
+	{"list elsewhere", func(u user, bucket, _ string) error {
+		_, err := u.ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String("team/")})
+		return err
+	}},
+	{"list everything", func(u user, bucket, _ string) error {
+		_, err := u.ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &bucket})
+		return err
+	}},
+}
+
+var rules = []call{
+	{"change the rules", func(u user, bucket, _ string) error {
+		_, err := u.PutBucketLifecycleConfiguration(context.Background(), &s3.PutBucketLifecycleConfigurationInput{Bucket: &bucket,
+			LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: lifecycle.Rules(prefix, lifecycle.DefaultPolicy(), 1)}})
+		return err
+	}},
+	{"delete the rules", func(u user, bucket, _ string) error {
+		_, err := u.DeleteBucketLifecycle(context.Background(), &s3.DeleteBucketLifecycleInput{Bucket: &bucket})
+		return err
+	}},
+}
+
+var pin = []call{{"pin", setTo("pinned")}}
+
+func allDenied(t *testing.T, u user, bucket, key string, lists ...[]call) {
+	t.Helper()
+	for _, c := range slices.Concat(lists...) {
+		denied(t, c.what, c.try(u, bucket, key))
+	}
+}
+
+func TestMinIO(t *testing.T) {
+	server := miniotest.Start(t)
+	bucket := versioned(t, server)
+	admin := newUser(t, server, bucket, "admin-minio.json")
+	job := newUser(t, server, bucket, "backup-minio.json")
+	releaser := newUser(t, server, bucket, "release-minio.json")
+	restorer := newUser(t, server, bucket, "restore-minio.json")
+	path := newDatabase(t, 1000)
+
+	first := backup(t, job, path)
+	if again := backup(t, job, path); !again.Unchanged || again.Snapshot.ID != first.Snapshot.ID {
+		t.Errorf("an unchanged database was uploaded again")
+	}
+	change(t, path, "INSERT INTO t VALUES (randomblob(12000000))")
+	second := backup(t, job, path)
+	key := prefix + "/" + second.Snapshot.Object.Name
+	if !strings.Contains(second.Snapshot.Object.ETag, "-") {
+		t.Errorf("%s was not uploaded in parts", second.Snapshot.ID)
+	}
+
+	t.Run("backup", func(t *testing.T) {
+		aborts(t, server, job, bucket)
+		allDenied(t, job, bucket, key, reads, releases, never, rules, pin)
+	})
+	t.Run("release", func(t *testing.T) {
+		result, err := lifecycle.Release(t.Context(), releaser.bucket, lifecycle.Options{Now: time.Now().Add(lifecycle.DefaultHold + time.Hour)})
+		if err != nil || len(result.Released) != 1 || result.Released[0].ID != first.Snapshot.ID {
+			t.Errorf("released %v: %v", result.Released, err)
+		}
+		allDenied(t, releaser, bucket, key, reads, writes, never, rules, pin)
+	})
+	t.Run("restore", func(t *testing.T) {
+		restores(t, restorer, second.Snapshot.Object, path)
+		allDenied(t, restorer, bucket, key, writes, releases, never, rules, pin)
+	})
+	t.Run("admin", func(t *testing.T) {
+		b := admin.bucket.(*upload.S3)
+		terms := lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: time.Now()}
+		proposal, err := lifecycle.Propose(t.Context(), b, terms, lifecycle.DefaultNoncurrent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := proposal.Apply(t.Context(), b); err != nil {
+			t.Error(err)
+		}
+		if _, err := lifecycle.Pin(t.Context(), b, second.Snapshot.ID, terms, nil); err != nil {
+			t.Error(err)
+		}
+		if _, err := lifecycle.Unpin(t.Context(), b, second.Snapshot.ID, terms, nil); err != nil {
+			t.Error(err)
+		}
+		skip := []string{"delete tags", "set no tags"} // who may pin may do that as well
+		allDenied(t, admin, bucket, key, reads, writes[:2], slices.DeleteFunc(slices.Clone(never), func(c call) bool { return slices.Contains(skip, c.what) }))
+	})
+	t.Run("overwrite", func(t *testing.T) { overwriteLosesNothing(t, job, restorer, second.Snapshot.Object, bucket, path) })
+}
+
+// aborts shows that the job's failed upload leaves no parts behind, although
+// it may not list them.
+func aborts(t *testing.T, server *miniotest.Server, job user, bucket string) {
+	t.Helper()
+	failed := errors.New("the database went away")
+	name := upload.ObjectName(snapshot.NewID(time.Now()))
+	_, err := job.bucket.Put(t.Context(), name, upload.PutOptions{MaxSize: 20 << 20, Tags: upload.Tags{upload.TagRetention: upload.Held}},
+		func(w io.Writer) error {
+			if _, err := io.CopyN(w, rand.Reader, 12<<20); err != nil {
+				return err
+			}
+			return failed
+		})
+	if !errors.Is(err, failed) {
+		t.Errorf("put: %v", err)
+	}
+	out, err := server.Client(t).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket, Prefix: aws.String(prefix + "/" + name)})
+	if err != nil || len(out.Uploads) != 0 {
+		t.Errorf("left behind: %v, %v", out.Uploads, err)
+	}
+}
+
+// restores compares a snapshot's content with the database that it is of.
+func restores(t *testing.T, u user, object upload.Object, path string) {
+	t.Helper()
+	blob, err := u.bucket.Open(t.Context(), object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer blob.Close()
+	archive, err := snapshot.OpenArchive(t.Context(), blob, object.Size, snapshot.ID(strings.TrimSuffix(object.Name, upload.Suffix)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var content bytes.Buffer
+	if err := archive.Stream(t.Context(), &content, snapshot.ExtractOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	restored := filepath.Join(t.TempDir(), "restored.db")
+	if err := os.WriteFile(restored, content.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := rows(t, restored), rows(t, path); got != want {
+		t.Errorf("restored %s, want %s", got, want)
+	}
+}
+
+// rows sums up the content of a database.
+func rows(t *testing.T, path string) string {
+	t.Helper()
+	db, err := sql.Open("sqlite3", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var sum string
+	if err := db.QueryRow("SELECT group_concat(length(x) || ':' || hex(substr(x, -16)), ' ') FROM t").Scan(&sum); err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
+// overwriteLosesNothing does what a thief of the job's keys can do on MinIO,
+// in a bucket with versions, and restores what was there before.
+func overwriteLosesNothing(t *testing.T, job, restorer user, object upload.Object, bucket, path string) {
+	key := prefix + "/" + object.Name
+	_, err := job.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader("garbage"),
+		Tagging: aws.String(upload.TagRetention + "=held")})
+	if err != nil {
+		t.Fatalf("MinIO has learned to refuse overwriting; so should the policy: %v", err)
+	}
+	versions, err := restorer.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: aws.String(prefix + "/")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range versions.Versions {
+		if *v.Key != key || strings.Trim(*v.ETag, `"`) != object.ETag {
+			continue
+		}
+		_, err := job.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: &key, VersionId: v.VersionId})
+		denied(t, "delete the old version", err)
+		object.Version = *v.VersionId
+		restores(t, restorer, object, path)
+		return
+	}
+	t.Errorf("the overwritten version is not listed: %v", versions.Versions)
+}
+
+// TestForm checks all policies for their form: what IAM's grammar asks for,
+// the placeholders, and that nothing is allowed that nobody wants.
+func TestForm(t *testing.T) {
+	files, err := filepath.Glob("*.json")
+	if err != nil || len(files) != 8 {
+		t.Fatalf("%d policies: %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, trouble := range form(text) {
+			t.Errorf("%s: %s", file, trouble)
+		}
+		if strings.Contains(string(text), "s3:Delete") || strings.Contains(string(text), `"*"`) {
+			t.Errorf("%s allows to delete, or everything", file)
+		}
+	}
+	for _, bad := range []string{`{}`, `{"Version":"2012-10-17","Statement":[]}`, `{"Version":"2012-10-17","Statement":[
+		{"Sid":"a b","Effect":"Permit","Action":"s3:PutObjekt","Resource":"arn:aws:s3:::other/*","Condition":{"StringLikes":{"s3:prefixes":1}}}]}`} {
+		if len(form([]byte(bad))) == 0 {
+			t.Errorf("%s is taken", bad)
+		}
+	}
+}
+
+// oneOrMore is IAM's way to write a list.
+type oneOrMore []string
+
+func (o *oneOrMore) UnmarshalJSON(data []byte) error {
+	if data[0] != '[' {
+		*o = []string{""}
+		return json.Unmarshal(data, &(*o)[0])
+	}
+	return json.Unmarshal(data, (*[]string)(o))
+}
+
+// The actions, operators and condition keys that the policies use, as AWS
+// lists them for S3:
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+var (
+	bucketActions = []string{"s3:ListBucket", "s3:ListBucketVersions", "s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration", "s3:GetBucketVersioning"}
+	objectActions = []string{"s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging",
+		"s3:GetObjectVersionTagging", "s3:PutObjectTagging"}
+	operators = []string{"StringEquals", "StringNotEquals", "StringLike", "StringEqualsIfExists", "Null", "Bool"}
+	keys      = []string{"s3:prefix", "s3:if-none-match", "s3:ObjectCreationOperation",
+		"s3:RequestObjectTag/" + upload.TagRetention, "s3:ExistingObjectTag/" + upload.TagRetention}
+	sid = regexp.MustCompile(`^[A-Za-z0-9]+$`)
+)
+
+func form(text []byte) (troubles []string) {
+	var policy struct {
+		Version   string
+		Statement []struct {
+			Sid, Effect string
+			Action      oneOrMore
+			Resource    oneOrMore
+			Condition   map[string]map[string]oneOrMore
+		}
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&policy); err != nil {
+		return []string{err.Error()}
+	}
+	trouble := func(wrong bool, format string, arguments ...any) {
+		if wrong {
+			troubles = append(troubles, fmt.Sprintf(format, arguments...))
+		}
+	}
+	trouble(policy.Version != "2012-10-17", "version %q", policy.Version)
+	trouble(len(policy.Statement) == 0, "no statements")
+	seen := map[string]bool{}
+	for _, s := range policy.Statement {
+		trouble(!sid.MatchString(s.Sid) || seen[s.Sid], "sid %q", s.Sid)
+		seen[s.Sid] = true
+		trouble(s.Effect != "Allow" && s.Effect != "Deny", "%s: effect %q", s.Sid, s.Effect)
+		actions := objectActions
+		if slices.Equal(s.Resource, oneOrMore{"arn:aws:s3:::BUCKET"}) {
+			actions = bucketActions
+		} else {
+			trouble(!slices.Equal(s.Resource, oneOrMore{"arn:aws:s3:::BUCKET/PREFIX/*"}), "%s: resource %q", s.Sid, s.Resource)
+		}
+		for _, action := range s.Action {
+			trouble(!slices.Contains(actions, action), "%s: %q is not an action on %q", s.Sid, action, s.Resource)
+		}
+		for operator, conditions := range s.Condition {
+			trouble(!slices.Contains(operators, operator), "%s: operator %q", s.Sid, operator)
+			for key := range conditions {
+				trouble(!slices.Contains(keys, key), "%s: condition key %q", s.Sid, key)
+			}
+		}
+	}
+	return troubles
+}
