@@ -105,6 +105,7 @@ func TestStore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t, server, server.Bucket(t))) })
 	}
+	t.Run("locked", func(t *testing.T) { testLocked(t, server) })
 	t.Run("denied", func(t *testing.T) {
 		b := open(t, server.As(t, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::*"}]}`), server.Bucket(t))
 		if _, err := Read(t.Context(), b); !errors.Is(err, upload.ErrRefused) || !strings.Contains(err.Error(), "s3:GetLifecycleConfiguration") {
@@ -283,6 +284,45 @@ func testDates(t *testing.T, b *upload.S3) {
 		}
 		if got := aws.ToString(out.Expiration); got != want {
 			t.Errorf("%s: the store says %q, we say %q", d.Tags[upload.TagRetention], got, want)
+		}
+	}
+}
+
+// In a bucket with Object Lock, prune and rules only hide what is locked: the
+// version stays, and cannot be deleted.
+func testLocked(t *testing.T, server *miniotest.Server) {
+	bucket, root := "locked", server.Client(t)
+	if _, err := root.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := root.PutObjectLockConfiguration(t.Context(), &s3.PutObjectLockConfigurationInput{Bucket: &bucket,
+		ObjectLockConfiguration: &types.ObjectLockConfiguration{ObjectLockEnabled: types.ObjectLockEnabledEnabled,
+			Rule: &types.ObjectLockRule{DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeCompliance, Days: aws.Int32(7)}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, server, bucket)
+	for i := range 3 {
+		put(t, b, time.Now().Add(time.Duration(i-3)*time.Hour), upload.Held, "x")
+	}
+	if proposal, _ := apply(t, b, DefaultPolicy()); strings.Contains(strings.Join(proposal.Warnings, "\n"), "not versioned") {
+		t.Errorf("a versioned bucket is said not to be one: %v", proposal.Warnings)
+	}
+	now := time.Now().Add(DefaultHold + 2*day)
+	if result, err := Release(t.Context(), b, Options{Now: now}); err != nil || len(result.Released) != 2 {
+		t.Errorf("released %v: %v", result.Released, err)
+	}
+	if _, deleted, err := Prune(t.Context(), b, Terms{Policy: Policy{Recent: 4}, Hold: DefaultHold, Now: now}, true, nil); err != nil || deleted != 2 {
+		t.Errorf("deleted %d: %v", deleted, err)
+	}
+	equal(t, "after prune", retentions(t, b), upload.Held)
+	versions, err := root.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &bucket})
+	if err != nil || len(versions.Versions) != 3 || len(versions.DeleteMarkers) != 2 {
+		t.Fatalf("%d versions, %d delete markers: %v", len(versions.Versions), len(versions.DeleteMarkers), err)
+	}
+	for _, v := range versions.Versions {
+		if _, err := root.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: v.Key, VersionId: v.VersionId}); err == nil {
+			t.Errorf("%s: a locked version was deleted", *v.Key)
 		}
 	}
 }

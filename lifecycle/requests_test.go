@@ -1,0 +1,126 @@
+package lifecycle
+
+import (
+	"database/sql"
+	"io"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	_ "github.com/mattn/go-sqlite3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+// A counter stands before a store and counts requests.
+type counter struct {
+	mutex sync.Mutex
+	calls map[string]int
+}
+
+func (c *counter) start(t *testing.T, server *miniotest.Server) *miniotest.Server {
+	target, err := url.Parse(server.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host // it is signed
+		what := r.In.Method
+		for _, query := range []string{"list-type", "tagging"} {
+			if r.In.URL.Query().Has(query) {
+				what += " ?" + query
+			}
+		}
+		c.mutex.Lock()
+		c.calls[what]++
+		c.mutex.Unlock()
+	}}
+	front := httptest.NewServer(proxy)
+	t.Cleanup(front.Close)
+	counted := *server
+	counted.Endpoint = front.URL
+	return &counted
+}
+
+// The requests of a backup with release stay bounded however many snapshots
+// there are: 24 or 25 reads of tags are the day that release looks back.
+func TestRequestsPerBackup(t *testing.T) {
+	server := miniotest.Start(t)
+	path := filepath.Join(t.TempDir(), "app.db")
+	db, err := sql.Open("sqlite3", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("CREATE TABLE t (x); INSERT INTO t VALUES (1)"); err != nil {
+		t.Fatal(err)
+	}
+	bucket := server.Bucket(t)
+	direct := open(t, server, bucket)
+	count := &counter{calls: map[string]int{}}
+	counted := open(t, count.start(t, server), bucket)
+	// All IDs lie in the past, and all uploads in the present: with a short
+	// hold and a clock a little ahead, that is an hourly pace.
+	const hold = time.Second
+	last := time.Now().Add(-time.Hour)
+	filled := 0
+	for _, n := range []int{10, 1000, 3000} { // 10,000 would only take longer: TestReleaseRequests has them
+		fill(t, direct, last, filled, n)
+		filled = n
+		clear(count.calls)
+		began := time.Now()
+		backup, err := upload.Backup(t.Context(), counted, path, upload.BackupOptions{Copy: snapshot.CopyOptions{TempDir: t.TempDir()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := Release(t.Context(), counted, Options{Hold: hold, Now: time.Now().Add(2 * hold), Yes: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		total := 0
+		for _, calls := range count.calls {
+			total += calls
+		}
+		t.Logf("%d snapshots: %d requests, %v, %v", n, total, count.calls, time.Since(began).Round(time.Millisecond))
+		if len(result.Released) != 1 || total > 45 || count.calls["GET ?list-type"] > 5 || backup.Unchanged {
+			t.Errorf("%d snapshots: released %d with %v", n, len(result.Released), count.calls)
+		}
+		if err := direct.Delete(t.Context(), backup.Snapshot.Object); err != nil {
+			t.Fatal(err)
+		}
+		if err := direct.SetTags(t.Context(), result.Released[0].Object, upload.Tags{upload.TagRetention: upload.Held}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// fill makes an hourly series of n snapshots up to last, of which have are
+// there. All but the newest are released.
+func fill(t *testing.T, b *upload.S3, last time.Time, have, n int) {
+	t.Helper()
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i := have; i < n; i++ {
+		retention := "hourly"
+		if i == 0 {
+			retention = upload.Held
+		}
+		group.Go(func() error {
+			id := snapshot.NewID(last.Add(-time.Duration(i) * time.Hour))
+			_, err := b.Put(t.Context(), upload.ObjectName(id), upload.PutOptions{Tags: upload.Tags{upload.TagRetention: retention}},
+				func(io.Writer) error { return nil })
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
