@@ -1,0 +1,478 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+)
+
+// makeOld makes a clean database of the old generation.
+func makeOld(t testing.TB, pragmas string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "app.db")
+	run(t, path, pragmas+fillSQL(genOld))
+	return path
+}
+
+// names lists what is in the directory of path.
+func names(t testing.TB, path string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func basicOrder(target, source string) childOrder {
+	return childOrder{Target: target, Source: source, PageSize: 4096, WAL: true, ID: testID, Replace: true}
+}
+
+// A target that another process has open, in whatever way, is left alone.
+func TestOpenElsewhere(t *testing.T) {
+	source := newSource(t, "")
+	namespace := []string{"unshare", "--pid", "--fork", "--mount-proc"}
+	for _, mode := range []string{"WAL", "DELETE"} {
+		for how := range maps.All(openings) {
+			for _, where := range []string{"", "another PID namespace", "this one seen from another"} {
+				if where != "" && how != "idle" {
+					continue
+				}
+				t.Run(strings.TrimSpace(mode+" "+how+" "+where), func(t *testing.T) {
+					var holds, restores []string
+					switch where {
+					case "another PID namespace":
+						holds = namespace
+					case "this one seen from another":
+						restores = namespace
+					}
+					path := makeOld(t, "PRAGMA journal_mode="+mode+";")
+					h := holdOpen(t, path, how, holds...)
+					before := readDir(t, filepath.Dir(path))
+					said := refusedWith(t, basicOrder(path, source), ErrTargetOpen, restores...)
+					if restores == nil && !strings.Contains(said, "(pid ") {
+						t.Errorf("it does not say who has it open: %s", said)
+					}
+					if holds == nil && restores == nil && !strings.Contains(said, fmt.Sprintf("(pid %d)", h.cmd.Process.Pid)) {
+						t.Errorf("it does not name process %d: %s", h.cmd.Process.Pid, said)
+					}
+					if !maps.EqualFunc(before, readDir(t, filepath.Dir(path)), func(a, b []byte) bool { return string(a) == string(b) }) {
+						t.Error("a file was changed")
+					}
+					h.end()
+					restored(t, basicOrder(path, source))
+					mustLook(t, path, genNew)
+				})
+			}
+		}
+	}
+	t.Run("a file that is merely read", func(t *testing.T) {
+		path := makeOld(t, "")
+		holdOpen(t, path, "read-only file")
+		refusedWith(t, basicOrder(path, source), ErrTargetOpen)
+		mustLook(t, path, genOld)
+	})
+	t.Run("this process", func(t *testing.T) {
+		path := makeOld(t, "PRAGMA journal_mode=WAL;")
+		c := mustOpen(path)
+		o := basicOrder(path, source)
+		_, err := place(t.Context(), path, o.content(), o.options())
+		if !errors.Is(err, ErrTargetOpen) {
+			t.Fatalf("got %v", err)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// A process that comes between two steps is noticed, and everything is as it was.
+func TestOpenMeanwhile(t *testing.T) {
+	source := newSource(t, "")
+	for _, when := range []step{stepFill, stepSyncTemp, stepSyncMain, stepKeep, stepSyncKept, stepSwap} {
+		for _, s := range states {
+			if s.absent || s.link || s.discard || s.name == "super-journal" || !slices.Contains(s.steps, when) {
+				continue
+			}
+			t.Run(string(when)+", "+s.name, func(t *testing.T) {
+				x := s.make(t)
+				o := x.order(source)
+				options := o.options()
+				var late *exec.Cmd
+				var out strings.Builder
+				SetHook(&options, func(s string) {
+					if s != string(when) || late != nil {
+						return
+					}
+					// Opening with O_NONBLOCK shows in the lease at once. The
+					// sqlite3 that follows waits until the lease is released.
+					late = exec.Command("sqlite3", x.db, "SELECT count(*) FROM sqlite_schema")
+					if when == stepFill || when == stepSyncTemp {
+						holdOpen(t, x.db, "read-only file")
+						return
+					}
+					opener := exec.Command("dd", "if="+x.db, "of=/dev/null", "iflag=nonblock", "count=1")
+					if text, err := opener.CombinedOutput(); err == nil || !strings.Contains(string(text), "temporarily unavailable") {
+						t.Errorf("the lease did not stop an open: %v %s", err, text)
+					}
+					if !x.broken {
+						late.Stdout, late.Stderr = &out, &out
+						if err := late.Start(); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+				_, err := place(t.Context(), x.target, o.content(), options)
+				if !errors.Is(err, ErrTargetOpen) {
+					t.Fatalf("got %v", err)
+				}
+				if late.Process != nil {
+					if err := late.Wait(); err != nil || out.String() != "1\n" {
+						t.Fatalf("the application that waited: %v %s", err, out.String())
+					}
+				}
+				x.checkWhole(t)
+				for name, b := range readDir(t, x.dir) {
+					old, was := x.old[name]
+					if !was || x.broken && string(old) != string(b) {
+						t.Errorf("%s is left over or changed", name)
+					}
+				}
+			})
+		}
+	}
+}
+
+// Without the right to take a lease, detection is partial: it is said, and
+// what SQLite's locks can tell is still looked at.
+func TestNoLease(t *testing.T) {
+	source := newSource(t, "")
+	wrapper := []string{"setpriv", "--bounding-set=-lease"}
+	foreign := func(t *testing.T, pragmas string) string {
+		path := makeOld(t, pragmas)
+		if err := os.Chown(path, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	t.Run("asks", func(t *testing.T) {
+		path := foreign(t, "")
+		refusedWith(t, basicOrder(path, source), ErrUncertain, wrapper...)
+		mustLook(t, path, genOld)
+		o := basicOrder(path, source)
+		o.AssumeClosed = true
+		restored(t, o, wrapper...)
+		mustLook(t, path, genNew)
+		mustLook(t, path+".before-"+string(testID), genOld)
+		info, err := os.Stat(path)
+		if err != nil || !canOwn(info) || info.Sys() == nil {
+			t.Fatal(err)
+		}
+	})
+	for how, mode := range map[string]string{"idle": "WAL", "in a read transaction": "DELETE", "in exclusive mode": "DELETE"} {
+		t.Run(how, func(t *testing.T) {
+			path := foreign(t, "PRAGMA journal_mode="+mode+";")
+			holdOpen(t, path, how)
+			o := basicOrder(path, source)
+			o.AssumeClosed = true
+			refusedWith(t, o, ErrTargetOpen, wrapper...)
+		})
+	}
+	t.Run("AssumeClosed against what is seen", func(t *testing.T) {
+		path := makeOld(t, "")
+		holdOpen(t, path, "not read yet")
+		o := basicOrder(path, source)
+		o.AssumeClosed = true
+		refusedWith(t, o, ErrTargetOpen)
+	})
+}
+
+// Of two restores at once one wins, and the other touches nothing.
+func TestTwoAtOnce(t *testing.T) {
+	source := newSource(t, "")
+	for _, absent := range []bool{true, false} {
+		path := makeOld(t, "")
+		if absent {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o := basicOrder(path, source)
+		c := o.content()
+		fill := c.fill
+		c.fill = func(ctx context.Context, f *os.File) error {
+			refusedWith(t, o, ErrRestoring)
+			return fill(ctx, f)
+		}
+		if _, err := place(t.Context(), path, c, o.options()); err != nil {
+			t.Fatal(err)
+		}
+		mustLook(t, path, genNew)
+	}
+	t.Run("race", func(t *testing.T) {
+		path := makeOld(t, "")
+		won, lost := 0, 0
+		for range 10 {
+			var group sync.WaitGroup
+			codes := make([]int, 3)
+			for i := range codes {
+				cmd := command(t, basicOrder(path, source))
+				group.Go(func() {
+					_ = cmd.Run()
+					codes[i] = cmd.ProcessState.ExitCode()
+				})
+			}
+			group.Wait()
+			for _, code := range codes {
+				switch code {
+				case 0:
+					won++
+				case exitCode(ErrRestoring), exitCode(ErrTargetOpen): // the other looks whether it is open
+					lost++
+				default:
+					t.Fatalf("a restore ended with %d", code)
+				}
+			}
+		}
+		if won == 0 || lost == 0 {
+			t.Fatalf("%d won, %d refused", won, lost)
+		}
+		mustLook(t, path, genNew)
+		for _, name := range names(t, path) {
+			if strings.HasPrefix(name, ".") {
+				t.Errorf("%s is left over", name)
+			}
+		}
+	})
+}
+
+// A backup that runs while a restore swaps copies the old or the new content.
+func TestBackupMeanwhile(t *testing.T) {
+	sources := map[int]string{genNew: newSource(t, "")}
+	old := makeOld(t, "")
+	sources[genOld] = old
+	path := filepath.Join(t.TempDir(), "app.db")
+	sh(t, "cp", old, path)
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	var backups, failed int
+	group.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			out := filepath.Join(t.TempDir(), "copy.db")
+			if err := exec.Command("sqlite3", "-cmd", ".timeout 0", path, ".backup "+out).Run(); err != nil {
+				failed++
+				continue
+			}
+			backups++
+			if got, err := look(out); err != nil || got != contentOf(genOld) && got != contentOf(genNew) {
+				t.Errorf("a backup holds %q (%v)", got, err)
+			}
+		}
+	})
+	swapped, refused := 0, 0
+	for i := 0; swapped < 20; i++ {
+		o := basicOrder(path, sources[genOld+i%2])
+		o.DiscardOld, o.WAL = true, i%4 < 2
+		_, err := place(t.Context(), path, o.content(), o.options())
+		switch {
+		case err == nil:
+			swapped++
+		case errors.Is(err, ErrTargetOpen):
+			refused++
+		default:
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	group.Wait()
+	t.Logf("%d swaps, %d refused, %d backups, %d failed", swapped, refused, backups, failed)
+	if backups == 0 {
+		t.Error("no backup was made")
+	}
+}
+
+// A target that a rename cannot replace, or a place where nothing can be made,
+// is refused before anything is fetched.
+func TestRefusedEarly(t *testing.T) {
+	source := newSource(t, "")
+	tests := []struct {
+		name   string
+		reason error
+		make   func(t *testing.T, path string) (target string)
+		user   bool // as another user than root
+		change func(*childOrder)
+	}{
+		{name: "exists", reason: ErrTargetExists, change: func(o *childOrder) { o.Replace = false }},
+		{name: "hard link", reason: ErrCannotSwap, make: func(t *testing.T, path string) string {
+			if err := os.Link(path, path+".other"); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}},
+		{name: "mounted file", reason: ErrCannotSwap, make: func(t *testing.T, path string) string {
+			sh(t, "mount", "--bind", path, path)
+			t.Cleanup(func() { sh(t, "umount", path) })
+			return path
+		}},
+		{name: "another owner", reason: ErrCannotSwap, user: true, make: func(t *testing.T, path string) string {
+			if err := os.Chmod(filepath.Dir(path), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}},
+		{name: "read-only directory", reason: ErrTarget, user: true, make: func(t *testing.T, path string) string { return path }},
+		{name: "read-only mount", reason: ErrTarget, make: func(t *testing.T, path string) string {
+			dir := filepath.Dir(path)
+			sh(t, "mount", "--bind", dir, dir)
+			t.Cleanup(func() { sh(t, "umount", dir) })
+			sh(t, "mount", "-o", "remount,bind,ro", dir)
+			return path
+		}},
+		{name: "directory", reason: ErrTarget, make: func(t *testing.T, path string) string { return filepath.Dir(path) }},
+		{name: "no directory", reason: ErrTarget, make: func(t *testing.T, path string) string { return filepath.Join(filepath.Dir(path), "none", "app.db") }},
+		{name: "file on the way", reason: ErrTarget, make: func(t *testing.T, path string) string { return filepath.Join(path, "app.db") }},
+		{name: "symlink to itself", reason: ErrTarget, make: func(t *testing.T, path string) string {
+			if err := os.Symlink("loop", filepath.Join(filepath.Dir(path), "loop")); err != nil {
+				t.Fatal(err)
+			}
+			return filepath.Join(filepath.Dir(path), "loop")
+		}},
+		{name: "FIFO", reason: ErrTarget, make: func(t *testing.T, path string) string {
+			sh(t, "mkfifo", path+".fifo")
+			return path + ".fifo"
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			// t.TempDir is not for another user's eyes.
+			dir, err := os.MkdirTemp("", "lifeboat-refused-")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.RemoveAll(dir) })
+			if err := os.Chmod(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, "app.db")
+			run(t, path, fillSQL(genOld))
+			o := basicOrder(path, source)
+			if test.make != nil {
+				o.Target = test.make(t, path)
+			}
+			if test.change != nil {
+				test.change(&o)
+			}
+			before := names(t, path)
+			o.Steps = filepath.Join(t.TempDir(), "steps")
+			if test.user {
+				self := copySelf(t, dir)
+				before = names(t, path)
+				cmd := command(t, o)
+				cmd.Path, cmd.Args = "/usr/bin/setpriv", []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", self}
+				o.Steps = ""
+				refusedCommand(t, withOrder(t, cmd, o), test.reason)
+			} else {
+				refusedWith(t, o, test.reason)
+				if steps, err := os.ReadFile(o.Steps); err != nil || len(steps) > 0 {
+					t.Errorf("steps were taken: %s (%v)", steps, err)
+				}
+			}
+			if after := names(t, path); !slices.Equal(before, after) {
+				t.Errorf("%v became %v", before, after)
+			}
+			mustLook(t, path, genOld)
+		})
+	}
+}
+
+// copySelf puts the test binary where another user can run it.
+func copySelf(t *testing.T, dir string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := os.Open(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(filepath.Join(dir, "child"), os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Name()
+}
+
+func withOrder(t *testing.T, cmd *exec.Cmd, o childOrder) *exec.Cmd {
+	t.Helper()
+	cmd.Env = command(t, o).Env
+	return cmd
+}
+
+// What a killed run with another snapshot left is cleared too, and what looks
+// alike is left alone.
+func TestSweep(t *testing.T) {
+	source := newSource(t, "")
+	path := makeOld(t, "")
+	dir := filepath.Dir(path)
+	other := snapshot.ID("20250101T000000Z-abcdef")
+	left := filepath.Join(dir, ".app.db.lifeboat-"+string(other)+"-0123456789abcdef.tmp")
+	alike := []string{
+		filepath.Join(dir, ".app.db.lifeboat-mine.tmp"),
+		filepath.Join(dir, ".other.db.lifeboat-"+string(other)+"-0123456789abcdef.tmp"),
+		path + ".before-" + string(other),
+	}
+	write(t, left, garbage(100))
+	for _, name := range alike {
+		write(t, name, garbage(100))
+	}
+	if err := os.Link(path, path+".before-20250202T000000Z-abcdef"); err != nil {
+		t.Fatal(err)
+	}
+	restored(t, basicOrder(path, source))
+	mustLook(t, path, genNew)
+	mustLook(t, path+".before-"+string(testID), genOld)
+	want := []string{filepath.Base(alike[1]), filepath.Base(alike[0]), "app.db", filepath.Base(alike[2]), "app.db.before-" + string(testID)}
+	slices.Sort(want)
+	if got := names(t, path); !slices.Equal(got, want) {
+		t.Errorf("there is\n%q\ninstead of\n%q", got, want)
+	}
+}
+
+// The name under which the old database is kept is never one that is taken,
+// also not by a stray sidecar that SQLite would replay into it.
+func TestKeptNames(t *testing.T) {
+	source := newSource(t, "")
+	path := makeOld(t, "")
+	before := path + ".before-" + string(testID)
+	write(t, before, garbage(100))
+	write(t, before+"-2-wal", garbage(100))
+	restored(t, basicOrder(path, source))
+	mustLook(t, before+"-3", genOld)
+}
