@@ -1,0 +1,109 @@
+package lifecycle
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+const minimumSize = "x-amz-transition-default-minimum-object-size"
+
+// A forgetful store keeps a lifecycle configuration with AWS's header, which
+// no store at hand has, and may forget what it is told.
+type forgetful struct {
+	document, size string
+	forget         func(document, size string) (string, string)
+	fails          int
+}
+
+func (f *forgetful) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f.fails != 0 {
+		http.Error(w, "<Error><Code>Some</Code><Message>text</Message></Error>", f.fails)
+		return
+	}
+	if r.Method == http.MethodPut {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+		f.document, f.size = string(body), r.Header.Get(minimumSize)
+		if f.forget != nil {
+			f.document, f.size = f.forget(f.document, f.size)
+		}
+		return
+	}
+	w.Header().Set(minimumSize, f.size)
+	io.WriteString(w, f.document)
+}
+
+func (f *forgetful) bucket(t *testing.T) *upload.S3 {
+	t.Helper()
+	rules, _ := Merge(foreign(), "app", Rules("app", DefaultPolicy(), DefaultNoncurrent))
+	document, err := Render(rules, "xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.document, f.size = document, string(types.TransitionDefaultMinimumObjectSizeVariesByStorageClass)
+	server := httptest.NewServer(f)
+	t.Cleanup(server.Close)
+	return open(t, &miniotest.Server{Endpoint: server.URL, AccessKey: "key", SecretKey: "secret"}, "bucket")
+}
+
+func TestWriteCarriesTheMinimumSize(t *testing.T) {
+	var f forgetful
+	b := f.bucket(t)
+	before := f.document
+	if n, err := Freeze(t.Context(), b); n != 6 || err != nil {
+		t.Fatalf("froze %d: %v", n, err)
+	}
+	if f.size != "varies_by_storage_class" {
+		t.Errorf("the minimum size for transitions is %q now", f.size)
+	}
+	if n, err := Thaw(t.Context(), b); n != 6 || err != nil {
+		t.Fatalf("thawed %d: %v", n, err)
+	}
+	if got := read(t, f.document); !sameRules(got, read(t, before)) {
+		t.Errorf("thawed: %s", canonical(got...))
+	}
+}
+
+func TestWriteIsChecked(t *testing.T) {
+	for what, forget := range map[string]func(document, size string) (string, string){
+		"another's rule is dropped": func(document, size string) (string, string) {
+			start := strings.Index(document, "<Rule>")
+			end := strings.Index(document, "</Rule>") + len("</Rule>")
+			return document[:start] + document[end:], size
+		},
+		"another's rule is changed": func(document, size string) (string, string) {
+			return strings.Replace(document, "<Days>7</Days>", "<Days>1</Days>", 1), size
+		},
+		"ours is changed": func(document, size string) (string, string) {
+			return strings.Replace(document, "<Days>14</Days>", "<Days>1</Days>", 1), size
+		},
+		"the size is forgotten": func(document, size string) (string, string) {
+			return document, "all_storage_classes_128K"
+		},
+	} {
+		f := forgetful{forget: forget}
+		if _, err := Freeze(t.Context(), f.bucket(t)); !errors.Is(err, ErrChangedMeanwhile) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func TestReadSaysWhatIsWrong(t *testing.T) {
+	for status, want := range map[int]string{403: "s3:GetLifecycleConfiguration", 501: "lifeboat prune"} {
+		f := forgetful{fails: status}
+		if _, err := Read(t.Context(), f.bucket(t)); !errors.Is(err, upload.ErrRefused) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+}
