@@ -44,7 +44,6 @@ type childOrder struct {
 	Live           bool
 	Wait           time.Duration
 	KillAt         int    // kill this process before its step of that number, from 1
-	KillWrite      int    // kill before the live write of that number, from 1
 	Steps          string // file to write the steps to
 	Mark           bool   // show each step to strace as an access to /step/<name>
 	MaxFile        uint64 // RLIMIT_FSIZE, bytes
@@ -91,16 +90,12 @@ func runChild(text string) int {
 	}
 	options := o.options()
 	var steps []string
-	var writes int
 	SetHook(&options, func(s string) {
 		steps = append(steps, s)
-		if s == string(stepLiveWrite) {
-			writes++
-		}
 		if o.Mark {
 			_ = unix.Access("/step/"+s, unix.F_OK)
 		}
-		if len(steps) == o.KillAt || writes > 0 && writes == o.KillWrite {
+		if len(steps) == o.KillAt {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		}

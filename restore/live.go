@@ -24,7 +24,7 @@ const (
 // live writes the temp file's content into the open target, in one
 // transaction, and keeps a copy of what was there.
 func (p *placement) live(ctx context.Context, t target, temp string) (kept []string, err error) {
-	dst, err := openConn(t.path, busySlice, url.Values{"mode": {"rw"}})
+	dst, err := p.openLive(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +57,22 @@ func (p *placement) live(ctx context.Context, t target, temp string) (kept []str
 	return kept, err
 }
 
+// openLive opens the target, which reads it: that can be locked, or broken.
+func (p *placement) openLive(ctx context.Context, t target) (c conn, err error) {
+	err = p.retry(ctx, t, func() (err error) {
+		c, err = openConn(t.path, busySlice, url.Values{"mode": {"rw"}})
+		return err
+	})
+	return c, broken(t, err)
+}
+
+func broken(t target, err error) error {
+	if code := sqliteCode(err); code == sqlite3.ErrNotADB || code == sqlite3.ErrCorrupt {
+		return &reasonError{fmt.Sprintf("%s is not a database that SQLite can open: %v", t.path, err), ErrCannotLive, err}
+	}
+	return err
+}
+
 // liveMode tells whether the target is in WAL mode, and refuses what cannot be
 // done live.
 func (p *placement) liveMode(ctx context.Context, t target, dst conn) (wal bool, err error) {
@@ -74,11 +90,9 @@ func (p *placement) liveMode(ctx context.Context, t target, dst conn) (wal bool,
 		pageSize, err = dst.integer(ctx, "PRAGMA page_size")
 		return err
 	})
-	switch code := sqliteCode(err); {
-	case code == sqlite3.ErrNotADB, code == sqlite3.ErrCorrupt:
-		return false, &reasonError{fmt.Sprintf("%s is not a database that SQLite can open: %v", t.path, err), ErrCannotLive, err}
+	switch {
 	case err != nil:
-		return false, err
+		return false, broken(t, err)
 	case mode == "wal" && pageSize != int64(p.pageSize):
 		return false, &reasonError{fmt.Sprintf("%s is in WAL mode with pages of %d bytes, the snapshot's have %d: SQLite cannot change that under open connections. Stop the application and restore without --live, or set the database to PRAGMA journal_mode=DELETE first", t.path, pageSize, p.pageSize), ErrCannotLive, nil}
 	}
@@ -264,7 +278,7 @@ var errChanged = errors.New("the database changed while it was copied")
 // way of a temp file. Without a connection to copy from it opens one of its own.
 func (w *liveWrite) copyOld(ctx context.Context, from *conn) (err error) {
 	if from == nil {
-		c, err := openConn(w.target.path, busySlice, url.Values{"mode": {"rw"}})
+		c, err := w.openLive(ctx, w.target)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,361 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// makeBig makes a database of some MiB, so that a live restore of it takes
+// many steps.
+func makeBig(t testing.TB, path string, gen int, pragmas string) {
+	t.Helper()
+	run(t, path, pragmas+fillSQL(gen)+fmt.Sprintf(`
+		CREATE TABLE bulk(id INTEGER PRIMARY KEY, gen INTEGER, b BLOB);
+		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 14000)
+		INSERT INTO bulk SELECT i, %d, randomblob(1000) FROM n;`, gen))
+}
+
+func liveOrder(target, source string, wal bool) childOrder {
+	return childOrder{Target: target, Source: source, PageSize: 4096, WAL: wal, ID: testID, Live: true, Wait: 10 * time.Second}
+}
+
+// An open connection sees the new content, and the new schema, without doing
+// anything; the old content is kept; the target's journal mode stays.
+func TestLive(t *testing.T) {
+	for _, target := range []string{"WAL", "DELETE"} {
+		for _, from := range []string{"WAL", "DELETE"} {
+			t.Run(from+" into "+target, func(t *testing.T) {
+				dir := t.TempDir()
+				path, source := filepath.Join(dir, "app.db"), filepath.Join(t.TempDir(), "new.db")
+				run(t, path, "PRAGMA journal_mode="+target+";"+fillSQL(genOld))
+				run(t, source, "PRAGMA journal_mode="+from+";"+fillSQL(genNew)+"ALTER TABLE account ADD COLUMN added INTEGER DEFAULT 5; CREATE TABLE extra(x);")
+				app := mustOpen(path)
+				defer app.Close()
+				ctx := t.Context()
+				if n, err := app.integer(ctx, "SELECT max(gen) FROM account"); err != nil || n != genOld {
+					t.Fatal(n, err)
+				}
+				o := liveOrder(path, source, from == "WAL")
+				result, err := place(ctx, path, o.content(), o.options())
+				if err != nil || !result.Live {
+					t.Fatal(result, err)
+				}
+				if n, err := app.integer(ctx, "SELECT sum(added) + (SELECT count(*) FROM extra) FROM account"); err != nil || n != 5*rows {
+					t.Fatalf("the open connection sees %d, %v", n, err)
+				}
+				if err := app.exec(ctx, "UPDATE account SET added = 6"); err != nil {
+					t.Fatal(err)
+				}
+				if row, err := app.query(ctx, "PRAGMA journal_mode"); err != nil || row[0] != strings.ToLower(target) {
+					t.Fatalf("the journal mode is %v, %v", row, err)
+				}
+				if len(result.Kept) != 1 {
+					t.Fatalf("kept %v", result.Kept)
+				}
+				mustLook(t, result.Kept[0], genOld)
+				if err := app.Close(); err != nil {
+					t.Fatal(err)
+				}
+				mustLook(t, path, genNew)
+				if got := names(t, path); len(got) != 2 {
+					t.Fatalf("there is %v", got)
+				}
+			})
+		}
+	}
+}
+
+// Without a database there is nothing to write into: the file is placed.
+func TestLiveAbsent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.db")
+	o := liveOrder(path, newSource(t, ""), false)
+	restored(t, o)
+	mustLook(t, path, genNew)
+}
+
+func TestLivePageSize(t *testing.T) {
+	for _, mode := range []string{"WAL", "DELETE"} {
+		path, source := filepath.Join(t.TempDir(), "app.db"), filepath.Join(t.TempDir(), "new.db")
+		run(t, path, "PRAGMA journal_mode="+mode+";"+fillSQL(genOld))
+		run(t, source, "PRAGMA page_size=8192;"+fillSQL(genNew))
+		app := mustOpen(path)
+		if n, err := app.integer(t.Context(), "SELECT max(gen) FROM account"); err != nil || n != genOld {
+			t.Fatal(n, err)
+		}
+		o := liveOrder(path, source, false)
+		o.PageSize = 8192
+		if mode == "DELETE" {
+			restored(t, o)
+			if n, err := app.integer(t.Context(), "SELECT max(gen) FROM account"); err != nil || n != genNew {
+				t.Fatal(n, err)
+			}
+		} else if said := refusedWith(t, o, ErrCannotLive); !strings.Contains(said, "8192") || !strings.Contains(said, "4096") {
+			t.Errorf("it says %s", said)
+		}
+		if err := app.Close(); err != nil {
+			t.Fatal(err)
+		}
+		mustLook(t, path, map[string]int{"WAL": genOld, "DELETE": genNew}[mode])
+	}
+}
+
+// What holds a lock is waited for, and then named.
+func TestLiveLocked(t *testing.T) {
+	source := newSource(t, "")
+	for _, test := range []struct {
+		mode, how string
+		refused   bool
+	}{
+		{"WAL", "in a write", true},
+		{"WAL", "in a read transaction", false},
+		{"WAL", "idle", false},
+		{"WAL", "in exclusive mode", true},
+		{"DELETE", "in a write", true},
+		{"DELETE", "in a read transaction", true},
+		{"DELETE", "idle", false},
+		{"DELETE", "in exclusive mode", true},
+	} {
+		t.Run(test.mode+" "+test.how, func(t *testing.T) {
+			path := makeOld(t, "PRAGMA journal_mode="+test.mode+";")
+			before := names(t, path)
+			h := holdOpen(t, path, test.how)
+			o := liveOrder(path, source, false)
+			o.Wait = 300 * time.Millisecond
+			if !test.refused {
+				restored(t, o)
+				h.end()
+				mustLook(t, path, genNew)
+				return
+			}
+			if said := refusedWith(t, o, ErrLocked); !strings.Contains(said, fmt.Sprintf("(pid %d)", h.cmd.Process.Pid)) {
+				t.Errorf("it does not name process %d: %s", h.cmd.Process.Pid, said)
+			}
+			h.end()
+			mustLook(t, path, genOld)
+			if after := names(t, path); len(after) != len(before) {
+				t.Errorf("%v became %v", before, after)
+			}
+			// A lock that goes away in time does no harm.
+			h = holdOpen(t, path, test.how)
+			o.Wait = 20 * time.Second
+			cmd := command(t, o)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(300 * time.Millisecond) // either order must do
+			h.end()
+			if err := cmd.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			mustLook(t, path, genNew)
+		})
+	}
+}
+
+// A database that SQLite cannot open cannot be written through it either.
+func TestLiveBroken(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.db")
+	write(t, path, garbage(20000))
+	refusedWith(t, liveOrder(path, newSource(t, ""), false), ErrCannotLive)
+	if b, err := os.ReadFile(path); err != nil || string(b) != string(garbage(20000)) {
+		t.Error("the file was changed")
+	}
+}
+
+// Readers that go on all the time see all old or all new, and the second look
+// is never older than the first. Writers move money meanwhile.
+func TestLiveNoMix(t *testing.T) {
+	for _, mode := range []string{"WAL", "DELETE"} {
+		t.Run(mode, func(t *testing.T) {
+			path, source := filepath.Join(t.TempDir(), "app.db"), filepath.Join(t.TempDir(), "new.db")
+			makeBig(t, path, genOld, "PRAGMA journal_mode="+mode+";")
+			makeBig(t, source, genNew, "")
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			var group sync.WaitGroup
+			var looks, moves int
+			group.Go(func() { // a reader
+				c, err := openConn(path, 5*time.Second, url.Values{"mode": {"rw"}})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				sums := map[int64]int64{}
+				for gen := int64(genOld); gen <= genNew; gen++ {
+					sums[gen] = (gen + 7) * rows * (rows + 1) / 2
+				}
+				last := int64(genOld)
+				for ctx.Err() == nil {
+					row, err := c.query(context.Background(), "SELECT min(gen), max(gen), sum(balance), (SELECT min(gen) FROM bulk), (SELECT max(gen) FROM bulk) FROM account")
+					if err != nil {
+						continue // busy
+					}
+					looks++
+					gen := row[0].(int64)
+					if row[1] != gen || row[3] != gen || row[4] != gen || row[2] != sums[gen] || gen < last {
+						t.Errorf("a reader sees %v after %d", row, last)
+					}
+					last = gen
+				}
+			})
+			group.Go(func() { // a writer
+				c, err := openConn(path, 5*time.Second, url.Values{"mode": {"rw"}})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				for i := 1; ctx.Err() == nil; i++ {
+					sql := fmt.Sprintf("BEGIN IMMEDIATE; UPDATE account SET balance = balance - 1 WHERE id = %d; UPDATE account SET balance = balance + 1 WHERE id = %d; COMMIT", i%rows+1, (i+7)%rows+1)
+					if err := c.exec(context.Background(), sql); err != nil {
+						_ = c.exec(context.Background(), "ROLLBACK")
+					} else {
+						moves++
+					}
+					time.Sleep(time.Millisecond) // leave others a chance
+				}
+			})
+			o := liveOrder(path, source, false)
+			o.Wait = time.Minute
+			for range 2 {
+				restored(t, o)
+			}
+			stop()
+			group.Wait()
+			if looks < 2 || moves < 2 {
+				t.Errorf("%d looks, %d moves", looks, moves)
+			}
+			t.Logf("%d looks, %d moves", looks, moves)
+			got, err := look(path)
+			if err != nil || got != contentOf(genNew) {
+				t.Errorf("the target holds %q (%v)", got, err)
+			}
+			// The kept copy is a state that the old database had.
+			if got, err := look(path + ".before-" + string(testID)); err != nil || got != contentOf(genOld) {
+				t.Errorf("the kept copy holds %q (%v)", got, err)
+			}
+		})
+	}
+}
+
+// Killed before any step, or before any write of pages, the target is after
+// recovery whole, for a connection that was open all the time too.
+func TestLiveKill(t *testing.T) {
+	source := filepath.Join(t.TempDir(), "new.db")
+	makeBig(t, source, genNew, "")
+	for _, mode := range []string{"WAL", "DELETE"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			template := filepath.Join(t.TempDir(), "app.db")
+			makeBig(t, template, genOld, "PRAGMA journal_mode="+mode+";")
+			points := 0
+			for at := 1; ; at++ {
+				path := filepath.Join(t.TempDir(), "app.db")
+				sh(t, "cp", template, path)
+				app := holdOpen(t, path, "idle")
+				o := liveOrder(path, source, false)
+				o.KillAt = at
+				out, err := command(t, o).CombinedOutput()
+				if err == nil {
+					app.end()
+					mustLook(t, path, genNew)
+					break // there is no such step any more
+				}
+				if !strings.Contains(err.Error(), "killed") {
+					t.Fatalf("%v\n%s", err, out)
+				}
+				points++
+				got, err := look(path)
+				if err != nil || got != contentOf(genOld) && got != contentOf(genNew) {
+					t.Fatalf("killed at %d: %q (%v)", at, got, err)
+				}
+				checkBulk(t, path)
+				o.KillAt = 0
+				restored(t, o)
+				app.end()
+				mustLook(t, path, genNew)
+				checkBulk(t, path)
+				kept := path + ".before-" + string(testID)
+				mustLook(t, kept, genOld)
+				for _, name := range names(t, path) {
+					if name != "app.db" && !strings.HasPrefix(name, "app.db.before-") {
+						t.Fatalf("killed at %d: %s is left over", at, name)
+					}
+				}
+			}
+			t.Logf("%d kill points survived", points)
+			if points < 12 {
+				t.Errorf("only %d kill points", points)
+			}
+		})
+	}
+}
+
+func checkBulk(t testing.TB, path string) {
+	t.Helper()
+	c := mustOpen(path)
+	defer c.Close()
+	n, err := c.integer(t.Context(), "SELECT (SELECT min(gen) = max(gen) AND count(*) = 14000 FROM bulk) AND (SELECT min(gen) FROM bulk) = (SELECT min(gen) FROM account)")
+	if err != nil || n != 1 {
+		t.Fatalf("the two tables are of different times (%v)", err)
+	}
+}
+
+// The old content that is kept is the last that was there, even if somebody
+// writes between the copy of it and the lock.
+func TestLiveKeepsTheLast(t *testing.T) {
+	for _, mode := range []string{"WAL", "DELETE"} {
+		path := filepath.Join(t.TempDir(), "app.db")
+		run(t, path, "PRAGMA journal_mode="+mode+";"+fillSQL(genStale))
+		o := liveOrder(path, newSource(t, ""), false)
+		options := o.options()
+		written := false
+		SetHook(&options, func(s string) {
+			if s == string(stepLiveLock) && !written {
+				written = true
+				run(t, path, fillSQL(genOld))
+			}
+		})
+		if _, err := place(t.Context(), path, o.content(), options); err != nil {
+			t.Fatal(err)
+		}
+		mustLook(t, path, genNew)
+		mustLook(t, path+".before-"+string(testID), genOld)
+		if got := names(t, path); len(got) != 2 {
+			t.Errorf("%s: there is %v", mode, got)
+		}
+	}
+}
+
+// Cancelled in the middle, a live restore leaves the old content.
+func TestLiveCancel(t *testing.T) {
+	for _, mode := range []string{"WAL", "DELETE"} {
+		path, source := filepath.Join(t.TempDir(), "app.db"), filepath.Join(t.TempDir(), "new.db")
+		makeBig(t, path, genOld, "PRAGMA journal_mode="+mode+";")
+		makeBig(t, source, genNew, "")
+		o := liveOrder(path, source, false)
+		options := o.options()
+		ctx, cancel := context.WithCancel(t.Context())
+		SetHook(&options, func(s string) {
+			if s == string(stepLiveWrite) {
+				cancel()
+			}
+		})
+		if _, err := place(ctx, path, o.content(), options); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		mustLook(t, path, genOld)
+		if got := names(t, path); len(got) != 1 {
+			t.Errorf("%s: there is %v", mode, got)
+		}
+	}
+}
