@@ -297,10 +297,10 @@ func testList(t *testing.T, s store) {
 	for _, name := range []string{"c", "a", "d", "b"} {
 		put(t, b, name, content(3), Tags{"k": "v"})
 	}
-	for _, foreign := range []string{"README.txt", "b+b %41&.txt", "deeper/a", "deeper/deeper/a"} {
+	for _, foreign := range []string{"README.txt", "b+b %41&.txt", "b\x01", "deeper/a", "deeper/deeper/a"} {
 		s.plant(t, b, foreign, content(5))
 	}
-	all := []string{"README.txt", "a", "b", "b+b %41&.txt", "c", "d"}
+	all := []string{"README.txt", "a", "b", "b\x01", "b+b %41&.txt", "c", "d"}
 	for after, want := range map[string][]string{
 		"": all, "A": all, "a": all[2:], "a0": all[2:], "c": {"d"}, "d": nil, "e": nil,
 	} {

@@ -301,6 +301,10 @@ func TestCancelledInFlight(t *testing.T) {
 				if at(r) {
 					cancel(reason)
 				}
+				if r.Method == http.MethodGet && r.URL.Query().Has("uploads") {
+					// Most credentials may not look for uploads.
+					return answers(r, http.StatusForbidden, "AccessDenied", ""), nil
+				}
 				return next.Do(r)
 			}).intercept})
 			_, err := b.Put(ctx, "object", PutOptions{}, inPieces(content(3*testPart+1)))
@@ -311,6 +315,31 @@ func TestCancelledInFlight(t *testing.T) {
 			sameNames(t, keys(t, server.Client(t), b), nil)
 		})
 	}
+}
+
+// A write function that makes light of failed writes changes nothing.
+func TestIgnoredWriteErrors(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+		if isPart(r) && r.URL.Query().Get("partNumber") == "1" || isCreate(r) && strings.HasSuffix(r.URL.Path, "/create") {
+			return answers(r, http.StatusForbidden, "AccessDenied", ""), nil
+		}
+		return next.Do(r)
+	}).intercept})
+	for _, name := range []string{"object", "create"} {
+		_, err := b.Put(t.Context(), name, PutOptions{}, func(w io.Writer) error {
+			for range 10 {
+				w.Write(content(testPart))
+			}
+			return nil
+		})
+		if !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: %v, want ErrRefused", name, err)
+		}
+		noUploads(t, server.Client(t), b, name)
+	}
+	sameNames(t, keys(t, server.Client(t), b), nil)
 }
 
 // A store that does not know the condition is asked once more without it; an

@@ -153,6 +153,8 @@ func TestCustomEndpoint(t *testing.T) {
 			if explicit {
 				t.Setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_supported")
 			}
+			// With an IP address for a host the SDK would do so by itself.
+			t.Setenv("AWS_ENDPOINT_URL_S3", strings.Replace(server.Endpoint, "127.0.0.1", "localhost", 1))
 			bucket := server.Bucket(t)
 			var requests, checksums atomic.Int32
 			b, err := Open(t.Context(), URL{Bucket: bucket, Prefix: "app"}, Options{intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
@@ -176,6 +178,24 @@ func TestCustomEndpoint(t *testing.T) {
 				t.Errorf("%d checksum headers in %d requests", checksums.Load(), requests.Load())
 			}
 		})
+	}
+}
+
+// The store is asked for the end of a long series only.
+func TestListAsksForTheEnd(t *testing.T) {
+	miniotest.Start(t).Setenv(t)
+	var startAfter atomic.Value
+	b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
+		startAfter.Store(r.URL.Query().Get("start-after"))
+		return answers(r, http.StatusForbidden, "AccessDenied", ""), nil
+	}).intercept})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Snapshots(t.Context(), b, time.Date(2026, 11, 23, 20, 15, 0, 0, time.UTC))
+	checkRefusal(t, "list", err)
+	if startAfter.Load() != "app/20261123T201500Z" {
+		t.Errorf("start-after %v", startAfter.Load())
 	}
 }
 

@@ -37,7 +37,7 @@ func newMultipart(ctx context.Context, put *s3Put) *multipart {
 // gets a moment, since without it there is no ID to abort.
 func (m *multipart) create(ctx context.Context) error {
 	counting, attempts := countAttempts(ctx)
-	lingering, cancel := linger(counting, abortTimeout/2)
+	lingering, cancel := linger(counting, createTimeout)
 	defer cancel()
 	b, sse := m.put.bucket, m.put.bucket.options.SSE
 	algorithm, key, sum := sse.customerKey()

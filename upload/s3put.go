@@ -21,6 +21,9 @@ import (
 // abortTimeout is how long taking back may last after ctx is done.
 const abortTimeout = 10 * time.Second
 
+// createTimeout is how long the answer with an upload's ID is awaited then.
+const createTimeout = 2 * time.Second
+
 // Put implements Bucket. Content that fits into one part is uploaded at once
 // after write has returned; more than that in parts of equal size, several at
 // a time, while write goes on.
