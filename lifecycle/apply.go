@@ -231,7 +231,7 @@ func setStatus(ctx context.Context, b *upload.S3, status types.ExpirationStatus)
 	if changed == 0 {
 		return 0, nil
 	}
-	mine := slices.DeleteFunc(slices.Clone(rules), func(r types.LifecycleRule) bool { return ours(r, b.URL().Prefix) == "" })
+	mine, _ := Split(rules, b.URL().Prefix)
 	if _, err := write(ctx, b, before, rules, mine); err != nil {
 		return 0, err
 	}
@@ -267,18 +267,8 @@ func write(ctx context.Context, b *upload.S3, before Configuration, rules, mine 
 
 // check says what is wrong with what a bucket has after a write, or "".
 func check(after, before Configuration, written []types.LifecycleRule, prefix string) string {
-	split := func(rules []types.LifecycleRule) (mine, others []types.LifecycleRule) {
-		for _, r := range rules {
-			if ours(r, prefix) != "" {
-				mine = append(mine, r)
-			} else {
-				others = append(others, r)
-			}
-		}
-		return mine, others
-	}
-	mine, others := split(written)
-	haveMine, haveOthers := split(after.Rules)
+	mine, others := Split(written, prefix)
+	haveMine, haveOthers := Split(after.Rules, prefix)
 	switch {
 	case !sameRules(haveOthers, others):
 		return "the rules of others are not what they were"

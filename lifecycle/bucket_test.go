@@ -20,6 +20,8 @@ import (
 // store does, and lets a test come between any two calls.
 type clockwork struct {
 	now time.Time
+	// offset is how far that is ahead of the machine's clock.
+	offset time.Duration
 	// before is called before every operation, and may fail it.
 	before func(operation, name string) error
 
@@ -172,4 +174,4 @@ func (c *clockwork) Delete(ctx context.Context, o upload.Object) error {
 	return nil
 }
 
-func (c *clockwork) ClockOffset() time.Duration { return 0 }
+func (c *clockwork) ClockOffset() time.Duration { return c.offset }

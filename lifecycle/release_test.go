@@ -216,6 +216,33 @@ func TestReleaseAfterTheNewestWasDeleted(t *testing.T) {
 	}
 }
 
+// A machine's clock that is a week ahead releases, prunes and unpins nothing
+// before its time.
+func TestStoresClockCounts(t *testing.T) {
+	c := hourly(t, at("2026-11-10 12:00"), 80)
+	c.offset = -7 * day
+	wrong := c.now.Add(7 * day)
+	for _, all := range []bool{false, true} {
+		if result, err := Release(t.Context(), c, Options{Now: wrong, All: all}); err != nil || len(result.Released) != 0 {
+			t.Errorf("released %d: %v", len(result.Released), err)
+		}
+	}
+	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: wrong}
+	if _, deleted, err := Prune(t.Context(), c, terms, true, nil); err != nil || deleted != 0 {
+		t.Errorf("pruned %d: %v", deleted, err)
+	}
+	items, err := Load(t.Context(), c, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Pin(t.Context(), c, items[0].ID, terms, nil); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := Unpin(t.Context(), c, items[0].ID, terms, nil); err != nil || d.Action != ActKeep {
+		t.Errorf("unpinned with %s: %v", d.Action, err)
+	}
+}
+
 func TestReleaseShrinkGuard(t *testing.T) {
 	c := hourly(t, at("2026-11-10 12:00"), 120)
 	c.now = c.now.Add(time.Hour)
@@ -292,7 +319,7 @@ func TestReleaseRequests(t *testing.T) {
 		clear(c.calls)
 		result := release(t, c, Options{})
 		t.Logf("%d snapshots: released %d with %v", n, len(result.Released), c.calls)
-		if c.calls["list"] > 2 || c.calls["tags"] > 40 || c.calls["set"] != len(result.Released) || n > 100 && len(result.Released) != 1 {
+		if c.calls["list"] > 1 && n > 100 || c.calls["list"] > 2 || c.calls["tags"] > 40 || c.calls["set"] != len(result.Released) || n > 100 && len(result.Released) != 1 {
 			t.Errorf("%d snapshots: released %d with %v", n, len(result.Released), c.calls)
 		}
 	}

@@ -86,6 +86,19 @@ func ours(rule types.LifecycleRule, prefix string) string {
 	return ""
 }
 
+// Split parts a bucket's rules into those of the series under a prefix and all
+// others.
+func Split(rules []types.LifecycleRule, prefix string) (mine, others []types.LifecycleRule) {
+	for _, r := range rules {
+		if ours(r, prefix) != "" {
+			mine = append(mine, r)
+		} else {
+			others = append(others, r)
+		}
+	}
+	return mine, others
+}
+
 // A Change is one difference between the rules that a bucket has for a series
 // and those that it should have. Old is nil for a rule to add, New for one to
 // remove.
@@ -99,11 +112,11 @@ type Change struct {
 func (c Change) String() string {
 	switch {
 	case c.Old == nil:
-		return fmt.Sprintf("+ %s: %s", c.ID, describe(*c.New))
+		return fmt.Sprintf("+ %s: %s", c.ID, Describe(*c.New))
 	case c.New == nil:
-		return fmt.Sprintf("- %s: %s", c.ID, describe(*c.Old))
+		return fmt.Sprintf("- %s: %s", c.ID, Describe(*c.Old))
 	}
-	return fmt.Sprintf("~ %s: %s -> %s", c.ID, describe(*c.Old), describe(*c.New))
+	return fmt.Sprintf("~ %s: %s -> %s", c.ID, Describe(*c.Old), Describe(*c.New))
 }
 
 // Merge returns the rules that a bucket should have: those that it has, with
@@ -193,8 +206,8 @@ func PolicyOf(rules []types.LifecycleRule, prefix string) Policy {
 	return p
 }
 
-// describe says in a few words what a rule does.
-func describe(r types.LifecycleRule) string {
+// Describe says in a few words what a rule does, such as "14d, noncurrent 30d".
+func Describe(r types.LifecycleRule) string {
 	var parts []string
 	if e := r.Expiration; e != nil {
 		switch {

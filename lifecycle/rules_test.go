@@ -149,6 +149,8 @@ func TestWarnings(t *testing.T) {
 	}
 	noncurrent := rule("noncurrent", "")
 	noncurrent.Expiration, noncurrent.NoncurrentVersionExpiration = nil, &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(3)}
+	uploads := rule("uploads", "")
+	uploads.Expiration, uploads.AbortIncompleteMultipartUpload = nil, &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(1)}
 	disabled := rule("disabled", "")
 	disabled.Status = types.ExpirationStatusDisabled
 	markers := rule("markers", "")
@@ -159,7 +161,7 @@ func TestWarnings(t *testing.T) {
 		rule("whole bucket", ""), rule("same prefix", "team/app/"), rule("begins alike", "team/ap"), rule("deeper", "team/app/2026"),
 		rule("elsewhere", "team/app2/"), rule("sibling", "team/appendix"), rule("their tag", "", "temporary", "yes"),
 		rule("held", "", upload.TagRetention, upload.Held), rule("daily too", "team/app/", upload.TagRetention, "daily"),
-		rule("by name", "", upload.TagDatabase, "app.db"), noncurrent, disabled, markers, old)
+		rule("by name", "", upload.TagDatabase, "app.db"), noncurrent, uploads, disabled, markers, old)
 	rules = append(rules, Rules("team/app/inner", DefaultPolicy(), None)[:2]...)
 	rules = append(rules, Rules("team", DefaultPolicy(), None)[:1]...)
 	rules = append(rules, Rules("other", DefaultPolicy(), None)...)
@@ -169,6 +171,26 @@ func TestWarnings(t *testing.T) {
 	}
 	if tooMany(make([]types.LifecycleRule, 1000)) != nil || tooMany(make([]types.LifecycleRule, 1001)) == nil {
 		t.Error("the limit on rules")
+	}
+}
+
+// The shrink guard keeps a snapshot only until somebody overrides it, so it
+// does not hide what a policy would take.
+func TestSooner(t *testing.T) {
+	items := tagged(series(days("2026-10-01 23:00", 40, day)...), "daily", 0, 1, 2)
+	items[39].Object.Size = 1
+	p := DefaultPolicy()
+	p[Daily], p[Monthly] = 20, 300
+	terms := Terms{Policy: p, Hold: DefaultHold, Now: at("2026-11-10")}
+	if sooner := Sooner(items, DefaultPolicy(), terms); len(sooner) != 1 || sooner[0].Class != Monthly {
+		t.Errorf("longer for daily, shorter for monthly: %s", print(sooner))
+	}
+	terms.Policy = DefaultPolicy()
+	if sooner := Sooner(items, p, terms); len(sooner) != 32 {
+		t.Errorf("shorter for daily: %d\n%s", len(sooner), print(sooner))
+	}
+	if sooner := Sooner(items, PolicyOf(nil, "app"), terms); len(sooner) != 39 {
+		t.Errorf("from no rules: %d", len(sooner))
 	}
 }
 

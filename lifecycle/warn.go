@@ -30,13 +30,13 @@ func Warnings(rules []types.LifecycleRule, prefix string) []string {
 		}
 		switch {
 		case match.catches(upload.Held) && expires(rule):
-			warnings = append(warnings, fmt.Sprintf("rule %s also takes held and pinned snapshots under %q: %s", name, prefix+"/", describe(rule)))
+			warnings = append(warnings, fmt.Sprintf("rule %s also takes held and pinned snapshots under %q: %s", name, prefix+"/", Describe(rule)))
 		case match.tags[upload.TagRetention] != "" && match.prefix != prefix+"/":
 			warnings = append(warnings, fmt.Sprintf("rule %s is for snapshots under %q, and one of the prefixes %q and %q lies inside the other: "+
 				"the rules of one series take the other's snapshots too", name, match.prefix, match.prefix, prefix+"/"))
 		case match.tags[upload.TagRetention] != "" && expires(rule):
 			warnings = append(warnings, fmt.Sprintf("rule %s also takes %s snapshots: %s; the shortest time counts",
-				name, match.tags[upload.TagRetention], describe(rule)))
+				name, match.tags[upload.TagRetention], Describe(rule)))
 		}
 	}
 	return warnings
