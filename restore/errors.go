@@ -67,8 +67,13 @@ func fileError(what string, err error) error {
 }
 
 func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) ||
-		errors.Is(err, snapshot.ErrNoRoom) || sqliteCode(err) == sqlite3.ErrFull
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
+		var e sqlite3.Error
+		if errors.Is(err, full) || errors.As(err, &e) && e.SystemErrno == full {
+			return true
+		}
+	}
+	return errors.Is(err, snapshot.ErrNoRoom) || sqliteCode(err) == sqlite3.ErrFull
 }
 
 func sqliteCode(err error) sqlite3.ErrNo {
