@@ -298,6 +298,16 @@ func TestCancelledInFlight(t *testing.T) {
 			reason := errors.New("enough")
 			ctx, cancel := context.WithCancelCause(t.Context())
 			b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+				if name == "create" && at(r) {
+					// The store has done it when the answer is given up.
+					response, err := next.Do(r.WithContext(context.WithoutCancel(r.Context())))
+					cancel(reason)
+					if err == nil && r.Context().Err() != nil {
+						response.Body.Close()
+						return nil, r.Context().Err()
+					}
+					return response, err
+				}
 				if at(r) {
 					cancel(reason)
 				}
