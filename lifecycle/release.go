@@ -64,7 +64,7 @@ func Release(ctx context.Context, b upload.Bucket, o Options) (Result, error) {
 		if d.Guarded {
 			result.Guarded = append(result.Guarded, d)
 		}
-		if d.Action == ActKeep || d.Tags == nil {
+		if d.Action == ActKeep {
 			continue
 		}
 		done, err := setRetention(ctx, b, d.Item, upload.Held, string(d.Class))

@@ -151,6 +151,20 @@ func TestReleaseLosesRaces(t *testing.T) {
 		}
 	}
 
+	// What goes between the listing and the first look is not missed.
+	gone := hourly(t, at("2026-11-10 12:00"), 120)
+	gone.before = func(operation, name string) error {
+		if operation == "tags" && strings.HasPrefix(name, "20261106T0") {
+			gone.mutex.Lock()
+			defer gone.mutex.Unlock()
+			delete(gone.objects, name)
+		}
+		return nil
+	}
+	if result := release(t, gone, Options{}); len(result.Released) != 13 {
+		t.Errorf("gone meanwhile: released %d, want 13", len(result.Released))
+	}
+
 	// A pin that comes after the first look stays.
 	c := hourly(t, at("2026-11-10 12:00"), 120)
 	var reads atomic.Int32
@@ -226,6 +240,12 @@ func TestStoresClockCounts(t *testing.T) {
 		if result, err := Release(t.Context(), c, Options{Now: wrong, All: all}); err != nil || len(result.Released) != 0 {
 			t.Errorf("released %d: %v", len(result.Released), err)
 		}
+	}
+	steady := hourly(t, at("2026-11-10 12:00"), 200)
+	release(t, steady, Options{})
+	steady.offset = -2 * day
+	if result, err := Release(t.Context(), steady, Options{Now: steady.now.Add(2 * day)}); err != nil || len(result.Released) != 0 {
+		t.Errorf("released %d: %v", len(result.Released), err)
 	}
 	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: wrong}
 	if _, deleted, err := Prune(t.Context(), c, terms, true, nil); err != nil || deleted != 0 {
@@ -308,6 +328,21 @@ func TestDeadJobCostsNothing(t *testing.T) {
 			t.Errorf("after a year without backups: %v", c.retentions())
 		}
 	})
+}
+
+func TestReleaseRequestsAtDailyPace(t *testing.T) {
+	c := newClockwork(at("2024-01-01 03:07"))
+	for range 1000 {
+		c.now = c.now.Add(day)
+		c.backup(t, "0123456789")
+	}
+	release(t, c, Options{})
+	c.now = c.now.Add(day)
+	c.backup(t, "0123456789")
+	clear(c.calls)
+	if result := release(t, c, Options{}); len(result.Released) != 1 || c.calls["list"] != 1 || c.calls["tags"] > 5 {
+		t.Errorf("released %d with %v", len(result.Released), c.calls)
+	}
 }
 
 func TestReleaseRequests(t *testing.T) {

@@ -274,16 +274,31 @@ func testDates(t *testing.T, b *upload.S3) {
 		t.Fatalf("%d items: %v", len(items), err)
 	}
 	for _, d := range Plan(items, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now()}) {
-		out, err := b.Client().HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(b.URL().Bucket), Key: aws.String("app/" + d.Object.Name)})
+		when, rule, err := Expiration(t.Context(), b, d.Object)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := ""
+		wantRule, want := "", time.Time{}
 		if class := d.Released(); class != "" && !d.Expires.IsZero() {
-			want = `expiry-date="` + d.Expires.Format(http.TimeFormat) + `", rule-id="lifeboat/app/` + string(class) + `"`
+			wantRule, want = "lifeboat/app/"+string(class), d.Expires
 		}
-		if got := aws.ToString(out.Expiration); got != want {
-			t.Errorf("%s: the store says %q, we say %q", d.Tags[upload.TagRetention], got, want)
+		if !when.Equal(want) || rule != wantRule {
+			t.Errorf("%s: the store says %v by %q, we say %v by %q", d.Tags[upload.TagRetention], when, rule, want, wantRule)
+		}
+	}
+	if _, _, err := Expiration(t.Context(), b, upload.Object{Name: "nothing"}); !errors.Is(err, upload.ErrNotFound) {
+		t.Errorf("of what is not there: %v", err)
+	}
+}
+
+func TestParseExpiration(t *testing.T) {
+	when, rule, err := ParseExpiration(`expiry-date="Fri, 04 Dec 2026 00:00:00 GMT", rule-id="lifeboat%2Fapp%2Fdaily"`)
+	if err != nil || !when.Equal(at("2026-12-04")) || rule != "lifeboat/app/daily" {
+		t.Errorf("AWS: %v, %q, %v", when, rule, err)
+	}
+	for _, bad := range []string{"x", `expiry-date="tomorrow", rule-id="r"`, `expiry-date="Fri, 04 Dec 2026 00:00:00 GMT"`} {
+		if when, rule, err := ParseExpiration(bad); err == nil {
+			t.Errorf("%s is read as %v, %q", bad, when, rule)
 		}
 	}
 }
