@@ -302,6 +302,7 @@ func TestLiveKill(t *testing.T) {
 
 func checkBulk(t testing.TB, path string) {
 	t.Helper()
+	defer alone()()
 	c := mustOpen(path)
 	defer c.Close()
 	n, err := c.integer(t.Context(), "SELECT (SELECT min(gen) = max(gen) AND count(*) = 14000 FROM bulk) AND (SELECT min(gen) FROM bulk) = (SELECT min(gen) FROM account)")

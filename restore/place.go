@@ -332,7 +332,7 @@ func (p *placement) openable(ctx context.Context, t target) (bool, error) {
 		// No file beside the main one is read, none is created.
 		params.Set("immutable", "1")
 	}
-	return probe(ctx, t.path, params)
+	return p.try(ctx, t.path, params)
 }
 
 // probeCopy is the probe for a database with a hot journal, which cannot be
@@ -353,7 +353,16 @@ func (p *placement) probeCopy(ctx context.Context, t target) (ok bool, err error
 			return false, fmt.Errorf("copy the old database for a probe: %w", err)
 		}
 	}
-	return probe(ctx, name, url.Values{"mode": {"rw"}})
+	return p.try(ctx, name, url.Values{"mode": {"rw"}})
+}
+
+// try is the probe as a step: reading a WAL makes an index for it.
+func (p *placement) try(ctx context.Context, path string, params url.Values) (openable bool, err error) {
+	err = p.disk.do(stepTry, func() (err error) {
+		openable, err = probe(ctx, path, params)
+		return err
+	})
+	return openable, err
 }
 
 func copyFile(to, from string) (err error) {
@@ -391,8 +400,9 @@ func (p *placement) freeStem(t target, prefer string, suffixes []string) string 
 }
 
 // clearSidecars takes all sidecars away from the target, for good or to the
-// names that go with the kept main file, and makes that durable. To truncate
-// them would not do: an empty WAL still makes SQLite use WAL mode.
+// names that go with the kept main file, and makes that durable, and also what
+// SQLite or an operator removed just before: a power cut could bring it back.
+// To truncate would not do: an empty WAL still makes SQLite use WAL mode.
 func (p *placement) clearSidecars(t target, stem string, discard bool) (aside []move, err error) {
 	for _, suffix := range t.sidecars {
 		if discard {
@@ -403,9 +413,6 @@ func (p *placement) clearSidecars(t target, stem string, discard bool) (aside []
 		if err != nil {
 			return aside, err
 		}
-	}
-	if len(t.sidecars) == 0 {
-		return nil, nil
 	}
 	return aside, p.disk.syncDir(stepSyncAside, filepath.Dir(t.path))
 }

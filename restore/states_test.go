@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -48,8 +49,16 @@ func mustOpen(path string) conn {
 	return c
 }
 
+// alone keeps this process from starting another, which would have open what
+// this one has open, until its own program begins. The returned function ends that.
+func alone() (end func()) {
+	syscall.ForkLock.RLock()
+	return syscall.ForkLock.RUnlock
+}
+
 // look opens a database as an application does and says what is in it.
 func look(path string) (string, error) {
+	defer alone()()
 	c, err := openConn(path, 0, url.Values{"mode": {"rw"}})
 	if err != nil {
 		return "", err
@@ -175,6 +184,7 @@ func garbage(n int) []byte {
 
 func write(t testing.TB, path string, b []byte) {
 	t.Helper()
+	defer alone()()
 	if err := os.WriteFile(path, b, 0o640); err != nil {
 		t.Fatal(err)
 	}
@@ -195,10 +205,7 @@ func zeroMain(t testing.TB, path string) {
 // badSchema has a valid header, and nonsense behind it.
 func badSchema(t testing.TB, path string) {
 	unfoldedWAL(t, path)
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := readDir(t, filepath.Dir(path))[filepath.Base(path)]
 	write(t, path, append(b[:100:100], garbage(len(b)-100)...))
 	write(t, path+"-wal", nil)
 	write(t, path+"-journal", garbage(3000))
@@ -229,9 +236,11 @@ var (
 	tempSteps   = []step{stepTemp, stepOwner, stepFill, stepMode, stepSyncTemp}
 	keepSteps   = []step{stepKeep, stepSyncKept, stepSwap, stepSyncPlaced}
 	swapSteps   = []step{stepSwap, stepSyncPlaced}
-	foldSteps   = []step{stepFold, stepSyncMain}
-	probeSteps  = []step{stepProbe, stepProbe, stepRemoveProbe, stepRemoveProbe, stepRemoveProbe, stepRemoveProbe}
-	probeThree  = []step{stepProbe, stepProbe, stepProbe, stepRemoveProbe, stepRemoveProbe, stepRemoveProbe, stepRemoveProbe}
+	foldSteps   = []step{stepTry, stepFold, stepSyncMain}
+	foldHot     = []step{stepFold, stepSyncMain}
+	noneBeside  = []step{stepSyncAside}
+	probeSteps  = []step{stepProbe, stepProbe, stepTry, stepRemoveProbe, stepRemoveProbe, stepRemoveProbe, stepRemoveProbe}
+	probeThree  = []step{stepProbe, stepProbe, stepProbe, stepTry, stepRemoveProbe, stepRemoveProbe, stepRemoveProbe, stepRemoveProbe}
 	dropOne     = []step{stepUnlinkSidecar, stepSyncAside}
 	dropThree   = []step{stepUnlinkSidecar, stepUnlinkSidecar, stepUnlinkSidecar, stepSyncAside}
 	asideTwo    = []step{stepMoveSidecar, stepMoveSidecar, stepSyncAside}
@@ -249,24 +258,24 @@ func all(parts ...[]step) (steps []step) {
 }
 
 var states = []state{
-	{name: "clean rollback", build: func(t testing.TB, p string) { run(t, p, fillSQL(genOld)) }, steps: all(tempSteps, foldSteps, keepSteps)},
-	{name: "clean WAL", build: func(t testing.TB, p string) { run(t, p, "PRAGMA journal_mode=WAL;"+fillSQL(genOld)) }, steps: all(tempSteps, foldSteps, keepSteps)},
-	{name: "clean WAL, discarded", build: func(t testing.TB, p string) { run(t, p, "PRAGMA journal_mode=WAL;"+fillSQL(genOld)) }, steps: all(tempSteps, foldSteps, swapSteps), discard: true},
+	{name: "clean rollback", build: func(t testing.TB, p string) { run(t, p, fillSQL(genOld)) }, steps: all(tempSteps, foldSteps, noneBeside, keepSteps)},
+	{name: "clean WAL", build: func(t testing.TB, p string) { run(t, p, "PRAGMA journal_mode=WAL;"+fillSQL(genOld)) }, steps: all(tempSteps, foldSteps, noneBeside, keepSteps)},
+	{name: "clean WAL, discarded", build: func(t testing.TB, p string) { run(t, p, "PRAGMA journal_mode=WAL;"+fillSQL(genOld)) }, steps: all(tempSteps, foldSteps, noneBeside, swapSteps), discard: true},
 	{name: "persistent journal", build: func(t testing.TB, p string) { run(t, p, "PRAGMA journal_mode=PERSIST;"+fillSQL(genOld)) }, steps: all(tempSteps, foldSteps, dropOne, keepSteps)},
-	{name: "unfolded WAL", build: unfoldedWAL, steps: all(tempSteps, foldSteps, keepSteps)},
-	{name: "unfolded WAL, discarded", build: unfoldedWAL, steps: all(tempSteps, foldSteps, swapSteps), discard: true},
-	{name: "WAL larger than the main file", build: bigWAL, steps: all(tempSteps, foldSteps, keepSteps)},
-	{name: "hot journal", build: hotJournal, steps: all(tempSteps, probeSteps, foldSteps, keepSteps)},
-	{name: "super-journal", build: superJournal, steps: all(tempSteps, probeSteps, foldSteps, keepSteps)},
+	{name: "unfolded WAL", build: unfoldedWAL, steps: all(tempSteps, foldSteps, noneBeside, keepSteps)},
+	{name: "unfolded WAL, discarded", build: unfoldedWAL, steps: all(tempSteps, foldSteps, noneBeside, swapSteps), discard: true},
+	{name: "WAL larger than the main file", build: bigWAL, steps: all(tempSteps, foldSteps, noneBeside, keepSteps)},
+	{name: "hot journal", build: hotJournal, steps: all(tempSteps, probeSteps, foldHot, noneBeside, keepSteps)},
+	{name: "super-journal", build: superJournal, steps: all(tempSteps, probeSteps, foldHot, noneBeside, keepSteps)},
 	{name: "garbage with a WAL", build: garbageMain, steps: all(tempSteps, []step{stepSyncMain}, asideTwo, keepSteps), broken: true},
 	{name: "garbage with a WAL, discarded", build: garbageMain, steps: all(tempSteps, []step{stepSyncMain, stepUnlinkSidecar}, dropOne, swapSteps), broken: true, discard: true},
 	{name: "zero bytes with sidecars", build: zeroMain, steps: all(tempSteps, []step{stepSyncMain}, asideThree, keepSteps), broken: true},
 	{name: "nonsense behind a header", build: badSchema, steps: all(tempSteps, probeThree, []step{stepSyncMain}, asideThree, keepSteps), broken: true},
 	{name: "absent with sidecars", build: staleSidecars, steps: all(newTemp, asideThree, newSteps), absent: true},
 	{name: "absent with sidecars, discarded", build: staleSidecars, steps: all(newTemp, dropThree, newSteps), absent: true, discard: true},
-	{name: "absent", build: func(testing.TB, string) {}, steps: all(newTemp, newSteps), absent: true},
-	{name: "symlink", build: unfoldedWAL, steps: all(tempSteps, foldSteps, keepSteps), link: true},
-	{name: "dangling symlink", build: func(testing.TB, string) {}, steps: all(newTemp, newSteps), absent: true, link: true},
+	{name: "absent", build: func(testing.TB, string) {}, steps: all(newTemp, noneBeside, newSteps), absent: true},
+	{name: "symlink", build: unfoldedWAL, steps: all(tempSteps, foldSteps, noneBeside, keepSteps), link: true},
+	{name: "dangling symlink", build: func(testing.TB, string) {}, steps: all(newTemp, noneBeside, newSteps), absent: true, link: true},
 }
 
 // A site is a directory with one target in one state.
@@ -301,6 +310,7 @@ func (s state) make(t testing.TB) site {
 
 func readDir(t testing.TB, dir string) map[string][]byte {
 	t.Helper()
+	defer alone()()
 	files := map[string][]byte{}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -341,9 +351,8 @@ func (x site) checkWhole(t testing.TB) {
 	case err == nil && got == contentOf(genNew):
 	case err == nil && got == contentOf(genOld) && !x.absent: // garbage with a WAL of all its pages counts too
 	case err != nil && x.broken: // there was no whole old database
-		b, readErr := os.ReadFile(x.db)
-		if readErr != nil || !bytes.Equal(b, x.old["app.db"]) {
-			t.Fatalf("the broken old main file was changed (%v)", readErr)
+		if !bytes.Equal(readDir(t, x.dir)["app.db"], x.old["app.db"]) {
+			t.Fatal("the broken old main file was changed")
 		}
 	default:
 		t.Fatalf("an application finds %q (%v)", got, err)

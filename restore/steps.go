@@ -23,6 +23,7 @@ const (
 	stepMode          step = "set the temp file's mode"
 	stepSyncTemp      step = "sync the temp file"
 	stepRemoveTemp    step = "remove the temp file"
+	stepTry           step = "try to open the target"
 	stepProbe         step = "copy for a probe"
 	stepRemoveProbe   step = "remove the probe"
 	stepFold          step = "fold"

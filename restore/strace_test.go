@@ -1,0 +1,213 @@
+package restore
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+const effects = "unlink,unlinkat,rename,renameat,renameat2,link,linkat,ftruncate,truncate,pwrite64,write,fsync,fdatasync,fchmod,fchown,openat,open,mkdir,mkdirat,copy_file_range"
+
+// What each step does, and nothing else, to names and files at the target.
+// The steps that are not here have SQLite or the snapshot's reader write.
+var stepCalls = map[step]string{
+	stepLock: "create", stepUnlock: "unlinkat", stepTemp: "create", stepOwner: "fchown", stepMode: "fchmod",
+	stepSyncTemp: "fsync", stepSyncMain: "fsync", stepUnlinkSidecar: "unlinkat", stepMoveSidecar: "renameat2",
+	stepSyncAside: "fsync", stepKeep: "linkat", stepSyncKept: "fsync", stepSwap: "renameat",
+	stepPlace: "renameat2", stepSyncPlaced: "fsync",
+}
+
+// A call is one system call that strace saw.
+type call struct {
+	step step
+	name string // "create" for an open that may create
+	text string
+}
+
+var callLine = regexp.MustCompile(`^\d+ +(\w+)\((.*)$`)
+
+// watch runs a restore under strace and returns its system calls in the
+// target's directory, with the step in which they happened.
+func (x site) watch(t testing.TB, o childOrder) []call {
+	t.Helper()
+	trace := filepath.Join(t.TempDir(), "trace")
+	o.Mark = true
+	restored(t, o, "strace", "-f", "-y", "-o", trace, "-e", "trace="+effects+",fcntl,access,faccessat,faccessat2")
+	text, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls []call
+	var now step
+	for line := range strings.Lines(string(text)) {
+		m := callLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+		if m == nil {
+			continue // a signal, an exit, the second half of a call
+		}
+		if _, mark, found := strings.Cut(m[2], `"/step/`); found {
+			name, _, _ := strings.Cut(mark, `"`)
+			now = step(name)
+			continue
+		}
+		if !strings.Contains(m[2], x.dir) {
+			continue
+		}
+		c := call{now, m[1], m[2]}
+		if strings.HasPrefix(c.name, "open") && strings.Contains(c.text, "O_CREAT") {
+			c.name = "create"
+		}
+		calls = append(calls, c)
+	}
+	if now != "end" {
+		t.Fatalf("the trace ends in %q", now)
+	}
+	return calls
+}
+
+// The order on disk: every effect is in a step that says so, and the ones that
+// matter after a power cut are in the order that keeps the target whole.
+func TestOrder(t *testing.T) {
+	source := newSource(t, "")
+	for _, s := range states {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			x := s.make(t)
+			calls := x.watch(t, x.order(source))
+			x.checkDone(t)
+			var changes []string
+			for _, c := range calls {
+				switch c.name {
+				case "fcntl", "open", "openat", "access", "faccessat", "faccessat2":
+				default:
+					if want, ok := stepCalls[c.step]; ok && c.name != want {
+						t.Errorf("%s in step %q: %s", c.name, c.step, c.text)
+					} else if ok {
+						changes = append(changes, string(c.step))
+					} else if !slices.Contains([]step{stepFill, stepFold, stepTry, stepProbe, stepRemoveProbe}, c.step) {
+						t.Errorf("%s in step %q, which says nothing of it: %s", c.name, c.step, c.text)
+					}
+				}
+			}
+			var want []string
+			for _, step := range s.steps {
+				if _, ok := stepCalls[step]; ok {
+					want = append(want, string(step))
+				}
+			}
+			if !slices.Equal(changes, want) {
+				t.Fatalf("the changes were\n%s\ninstead of\n%s", strings.Join(changes, "\n"), strings.Join(want, "\n"))
+			}
+			x.checkOrder(t, calls)
+		})
+	}
+}
+
+// checkOrder looks at the calls themselves, whatever the steps are called.
+func (x site) checkOrder(t testing.TB, calls []call) {
+	t.Helper()
+	find := func(what, name, pattern string) int {
+		re := regexp.MustCompile(strings.NewReplacer("DIR", regexp.QuoteMeta(x.dir), "DB", regexp.QuoteMeta(x.db)).Replace(pattern))
+		for i, c := range slices.Backward(calls) {
+			if c.name == name && re.MatchString(c.text) {
+				return i
+			}
+		}
+		t.Errorf("no call does this: %s", what)
+		return -1
+	}
+	inOrder := func(what ...int) {
+		if !slices.IsSorted(what) {
+			t.Errorf("out of order: %v", what)
+			for _, i := range what {
+				t.Logf("%d: %s(%s", i, calls[max(i, 0)].name, calls[max(i, 0)].text)
+			}
+		}
+	}
+	syncTemp := find("sync the temp file", "fsync", `\.tmp>`)
+	syncDir := find("sync the directory at the end", "fsync", `<DIR>`)
+	var place int
+	if x.absent {
+		place = find("rename without replacing", "renameat2", `\.tmp".*"DB", RENAME_NOREPLACE`)
+	} else {
+		place = find("rename", "renameat", `\.tmp".*"DB"`)
+		lease := find("take the lease", "fcntl", `<DB>, F_SETLEASE, F_WRLCK\) += 0`)
+		syncMain := find("sync the old main file", "fsync", `<DB>`)
+		check := find("look at the lease", "fcntl", `<DB>, F_GETLEASE\) += 0x1 \(F_WRLCK\)|<DB>, F_GETLEASE\) += F_WRLCK|<DB>, F_GETLEASE\) += 1`)
+		inOrder(syncTemp, lease, syncMain, check, place)
+		if check != place-1 {
+			t.Errorf("something is done between the look at the lease and the rename: %v", calls[check:place])
+		}
+		if !x.discard {
+			inOrder(syncMain, find("keep", "linkat", `"DB",.*before-`), check)
+		}
+	}
+	inOrder(syncTemp, place, syncDir)
+	// Before: sidecars gone, and durably. After: not touched.
+	synced := true
+	for i, c := range calls {
+		sidecar := strings.Contains(c.text, `"`+x.db+"-")
+		switch {
+		case i > place && (sidecar || strings.Contains(c.text, "<"+x.db+"-")):
+			t.Errorf("a sidecar is touched after the rename: %s(%s", c.name, c.text)
+		case i < place && sidecar && (c.name == "unlinkat" || c.name == "renameat2" || c.name == "unlink"):
+			synced = false
+		case i < place && c.name == "fsync" && strings.Contains(c.text, "<"+x.dir+">"):
+			synced = true
+		case i == place && !synced:
+			t.Errorf("the directory was not synced between the sidecars' removal and the rename")
+		}
+	}
+}
+
+// Killed before every single system call that changes something, SQLite's own
+// while it folds included.
+func TestKillCalls(t *testing.T) {
+	source := newSource(t, "")
+	for _, s := range states {
+		if !slices.Contains([]string{"unfolded WAL", "unfolded WAL, discarded", "hot journal", "super-journal", "garbage with a WAL", "absent with sidecars"}, s.name) {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			total := 0
+			for _, name := range []string{"pwrite64", "fsync", "fdatasync", "ftruncate", "unlink", "unlinkat", "renameat", "renameat2", "linkat"} {
+				for n := 1; ; n++ {
+					x := s.make(t)
+					o := x.order(source)
+					cmd := command(t, o, "strace", "-f", "-o", "/dev/null", "-e", "trace="+name, "-e", "inject="+name+":signal=KILL:when="+strconv.Itoa(n))
+					out, err := cmd.CombinedOutput()
+					if err == nil {
+						x.checkDone(t)
+						break
+					}
+					if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGKILL {
+						t.Fatalf("%s %d: %v\n%s", name, n, err, out)
+					}
+					total++
+					x.checkWhole(t)
+					restored(t, o)
+					x.checkDone(t)
+				}
+			}
+			t.Logf("%d kill points survived", total)
+			if total < 8 {
+				t.Errorf("only %d kill points", total)
+			}
+		})
+	}
+}
+
+// Without strace these tests must not pass.
+func TestTools(t *testing.T) {
+	for _, tool := range []string{"strace", "sqlite3", "unshare", "setpriv", "zstd"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Error(err)
+		}
+	}
+}
