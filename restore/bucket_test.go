@@ -194,8 +194,8 @@ func TestPrepare(t *testing.T) {
 		"clean WAL":                "a database",
 		"unfolded WAL":             "a database with a WAL that is not folded in",
 		"hot journal":              "a database with a hot journal",
-		"garbage with a WAL":       "a file with a WAL beside it",
-		"zero bytes with sidecars": "a database with a hot journal",
+		"garbage with a WAL":       "a file that SQLite cannot open as a database",
+		"zero bytes with sidecars": "a file that SQLite cannot open as a database",
 		"absent":                   "absent",
 		"absent with sidecars":     "absent, with sidecars left over",
 	}

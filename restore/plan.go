@@ -35,8 +35,8 @@ type Plan struct {
 	Refusal error
 }
 
-// Prepare finds out what Restore would do with the same arguments, and does
-// nothing. An error means that this could not be found out.
+// Prepare finds out what Restore would do with the same arguments, and leaves
+// everything as it is. An error means that this could not be found out.
 func Prepare(ctx context.Context, b upload.Bucket, s upload.Snapshot, path string, o Options, now time.Time) (_ Plan, err error) {
 	archive, closeArchive, err := open(ctx, b, s)
 	if err != nil {
@@ -72,12 +72,26 @@ func (p *Plan) lookAt(ctx context.Context, path string, c content, o Options) er
 		}
 		p.Kept = (&placement{content: c}).freeStem(t, "", wanted)
 	}
-	_, p.Refusal = examine(path, o)
+	p.Refusal = wouldRefuse(path, o)
 	if p.Refusal == nil && p.Free < p.Need {
 		p.Refusal = noRoom(t, p.Need, p.Free)
 	}
 	p.Old, err = t.describe(ctx, p.Refusal)
 	return err
+}
+
+// wouldRefuse says why Restore would leave the target alone.
+func wouldRefuse(path string, o Options) error {
+	t, err := lookAt(path, o)
+	if err != nil {
+		return err
+	}
+	l, err := takeLock(disk{}, t.beside("lock"))
+	if err != nil {
+		return err
+	}
+	_, err = examine(path, o)
+	return errors.Join(err, l.release())
 }
 
 // describe says in what state the target is. The file is opened only if
@@ -92,6 +106,9 @@ func (t target) describe(ctx context.Context, refusal error) (string, error) {
 	if refusal != nil || openHere(t.info) {
 		return "present", nil
 	}
+	if !t.hasHeader() {
+		return "a file that SQLite cannot open as a database", nil
+	}
 	dirty, err := t.dirty()
 	if err != nil {
 		return "", err
@@ -104,9 +121,7 @@ func (t target) describe(ctx context.Context, refusal error) (string, error) {
 		return "a database with a hot journal", nil
 	case dirty && openable:
 		return "a database with a WAL that is not folded in", nil
-	case dirty:
-		return "a file with a WAL beside it", nil
-	case !openable || t.info.Size() == 0:
+	case !openable:
 		return "a file that SQLite cannot open as a database", nil
 	}
 	return "a database", nil

@@ -70,7 +70,7 @@ type Result struct {
 // file gets 0600). Errors wrap this package's, snapshot's or upload's where one
 // of them is the reason.
 func Restore(ctx context.Context, b upload.Bucket, s upload.Snapshot, path string, o Options) (_ Result, err error) {
-	if _, err := examine(path, o); err != nil {
+	if _, err := lookAt(path, o); err != nil {
 		return Result{}, refused(path, err)
 	}
 	archive, closeArchive, err := open(ctx, b, s)

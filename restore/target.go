@@ -205,11 +205,22 @@ func (t target) firstByte(suffix string) (int, error) {
 	return int(first[0]), errors.Join(err, f.Close())
 }
 
-// header reads the header of the guarded file.
-func (g *guard) header() (snapshot.Header, error) {
+// hasHeader tells whether the file begins as a database does. Nobody in this
+// process may have it open.
+func (t target) hasHeader() bool {
+	f, err := os.Open(t.path)
+	if err != nil {
+		return false
+	}
+	defer f.Close() // only read from
+	return hasHeader(f)
+}
+
+func hasHeader(f *os.File) bool {
 	var b [100]byte
-	n, _ := g.file.ReadAt(b[:], 0) // a short file has no header
-	return snapshot.ParseHeader(b[:n])
+	n, _ := f.ReadAt(b[:], 0) // a short file has no header
+	_, err := snapshot.ParseHeader(b[:n])
+	return err == nil
 }
 
 // beside returns the name of a file of this run beside the target.
