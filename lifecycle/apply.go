@@ -44,7 +44,8 @@ type Configuration struct {
 	// MinimumSize is AWS's setting for transitions, which every write must
 	// repeat or else resets.
 	MinimumSize types.TransitionDefaultMinimumObjectSize
-	// Lost is what the store sent and Rules do not hold: see Lost.
+	// Lost is what the store sent and Rules do not hold, so that writing Rules
+	// would lose it.
 	Lost []string
 }
 
@@ -60,7 +61,7 @@ func Read(ctx context.Context, b *upload.S3) (Configuration, error) {
 	if err != nil {
 		return Configuration{}, describeError(ctx, b, "read", "s3:GetLifecycleConfiguration", err)
 	}
-	lost, err := Lost(sent, out.Rules)
+	lost, err := lostIn(sent, out.Rules)
 	if err != nil {
 		return Configuration{}, err
 	}
@@ -123,7 +124,7 @@ func Propose(ctx context.Context, b *upload.S3, t Terms, noncurrent Keep) (*Prop
 	}
 	prefix := b.URL().Prefix
 	p := &Proposal{before: before, Rules: Rules(prefix, t.Policy, noncurrent)}
-	p.merged, p.Changes = Merge(before.Rules, prefix, p.Rules)
+	p.merged, p.Changes = merge(before.Rules, prefix, p.Rules)
 	p.Warnings = Warnings(before.Rules, prefix)
 	if Frozen(before.Rules, prefix) {
 		p.Warnings = append(p.Warnings, "the rules are frozen and stay so: nothing expires until lifecycle thaw")
@@ -138,7 +139,7 @@ func Propose(ctx context.Context, b *upload.S3, t Terms, noncurrent Keep) (*Prop
 		return nil, err
 	}
 	t.Now = t.Now.Add(b.ClockOffset())
-	p.Sooner = Sooner(items, PolicyOf(before.Rules, prefix), t)
+	p.Sooner = sooner(items, PolicyOf(before.Rules, prefix), t)
 	return p, nil
 }
 
@@ -167,9 +168,9 @@ func look(ctx context.Context, b *upload.S3) ([]string, error) {
 	return warnings, nil
 }
 
-// Sooner returns those snapshots that go sooner under t than under the policy
+// sooner returns those snapshots that go sooner under t than under the policy
 // before, as far as their classes can be known now.
-func Sooner(items []Item, before Policy, t Terms) []Decision {
+func sooner(items []Item, before Policy, t Terms) []Decision {
 	t.Yes = true
 	old := t
 	old.Policy = before
@@ -227,7 +228,7 @@ func setStatus(ctx context.Context, b *upload.S3, status types.ExpirationStatus)
 	if err != nil {
 		return 0, err
 	}
-	rules, changed := WithStatus(before.Rules, b.URL().Prefix, status)
+	rules, changed := withStatus(before.Rules, b.URL().Prefix, status)
 	if changed == 0 {
 		return 0, nil
 	}

@@ -32,14 +32,14 @@ func Expiration(ctx context.Context, b *upload.S3, object upload.Object) (when t
 	if err != nil {
 		return time.Time{}, "", describeError(ctx, b, "ask for the expiration of "+object.Name+" by", "s3:GetObject", err)
 	}
-	return ParseExpiration(aws.ToString(out.Expiration))
+	return parseExpiration(aws.ToString(out.Expiration))
 }
 
-// ParseExpiration reads what a store says in x-amz-expiration, such as
+// parseExpiration reads what a store says in x-amz-expiration, such as
 // expiry-date="Fri, 04 Dec 2026 00:00:00 GMT", rule-id="lifeboat%2Fapp%2Fdaily"
 // (https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html). The
 // empty string is the zero time.
-func ParseExpiration(header string) (when time.Time, rule string, err error) {
+func parseExpiration(header string) (when time.Time, rule string, err error) {
 	if header == "" {
 		return time.Time{}, "", nil
 	}

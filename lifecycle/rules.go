@@ -119,11 +119,11 @@ func (c Change) String() string {
 	return fmt.Sprintf("~ %s: %s -> %s", c.ID, Describe(*c.Old), Describe(*c.New))
 }
 
-// Merge returns the rules that a bucket should have: those that it has, with
+// merge returns the rules that a bucket should have: those that it has, with
 // the ones of the series under the prefix replaced by want. It also returns
 // what changes; nothing means that the bucket is as it should be. Rules that
 // were frozen stay disabled, and so are those that come beside them.
-func Merge(have []types.LifecycleRule, prefix string, want []types.LifecycleRule) ([]types.LifecycleRule, []Change) {
+func merge(have []types.LifecycleRule, prefix string, want []types.LifecycleRule) ([]types.LifecycleRule, []Change) {
 	want = slices.Clone(want)
 	if Frozen(have, prefix) {
 		for i := range want {
@@ -175,9 +175,9 @@ func Frozen(rules []types.LifecycleRule, prefix string) bool {
 	})
 }
 
-// WithStatus returns the rules with those of the series enabled or disabled,
+// withStatus returns the rules with those of the series enabled or disabled,
 // and how many of them that changes.
-func WithStatus(rules []types.LifecycleRule, prefix string, status types.ExpirationStatus) ([]types.LifecycleRule, int) {
+func withStatus(rules []types.LifecycleRule, prefix string, status types.ExpirationStatus) ([]types.LifecycleRule, int) {
 	rules = slices.Clone(rules)
 	changed := 0
 	for i := range rules {

@@ -53,21 +53,21 @@ func foreign() []types.LifecycleRule {
 func TestMerge(t *testing.T) {
 	want := Rules("app", DefaultPolicy(), DefaultNoncurrent)
 	have := foreign()
-	merged, changes := Merge(have, "app", want)
+	merged, changes := merge(have, "app", want)
 	if len(changes) != len(want) || canonical(merged...) != canonical(append(foreign(), want...)...) {
 		t.Fatalf("the first apply: %v, %v", merged, changes)
 	}
-	if _, changes := Merge(merged, "app", want); len(changes) != 0 {
+	if _, changes := merge(merged, "app", want); len(changes) != 0 {
 		t.Errorf("the second apply is not a no-op: %v", changes)
 	}
 
 	// A second series does not disturb the first, nor prefixes that begin alike.
 	other := Rules("app2", Policy{Recent: 9, Daily: Forever}, None)
-	both, changes := Merge(merged, "app2", other)
+	both, changes := merge(merged, "app2", other)
 	if len(changes) != len(other) || canonical(both...) != canonical(append(append([]types.LifecycleRule{}, merged...), other...)...) {
 		t.Errorf("a second series: %v", changes)
 	}
-	if _, changes := Merge(both, "app", want); len(changes) != 0 {
+	if _, changes := merge(both, "app", want); len(changes) != 0 {
 		t.Errorf("the first series is disturbed: %v", changes)
 	}
 
@@ -75,7 +75,7 @@ func TestMerge(t *testing.T) {
 	p := DefaultPolicy()
 	p[Daily], p[Monthly], p[Yearly] = 20, Forever, Forever
 	var lines []string
-	after, changes := Merge(both, "app", Rules("app", p, DefaultNoncurrent))
+	after, changes := merge(both, "app", Rules("app", p, DefaultNoncurrent))
 	for _, c := range changes {
 		lines = append(lines, c.String())
 	}
@@ -85,22 +85,22 @@ func TestMerge(t *testing.T) {
 	}
 
 	// What MinIO drops is no change; what a hand has changed is one.
-	dropped, _ := Merge(nil, "app", want)
+	dropped, _ := merge(nil, "app", want)
 	dropped[len(dropped)-1].AbortIncompleteMultipartUpload = nil
-	if _, changes := Merge(dropped, "app", want); len(changes) != 0 {
+	if _, changes := merge(dropped, "app", want); len(changes) != 0 {
 		t.Errorf("a store without that part never comes to rest: %v", changes)
 	}
 	twice := append(Rules("app", DefaultPolicy(), DefaultNoncurrent), want[0])
-	if merged, changes := Merge(twice, "app", want); len(changes) != 1 || len(merged) != len(want) {
+	if merged, changes := merge(twice, "app", want); len(changes) != 1 || len(merged) != len(want) {
 		t.Errorf("a rule that is there twice: %v", changes)
 	}
 }
 
 func TestFreezeAndThaw(t *testing.T) {
-	rules, _ := Merge(foreign(), "app", Rules("app", DefaultPolicy(), DefaultNoncurrent))
-	rules, _ = Merge(rules, "app2", Rules("app2", DefaultPolicy(), DefaultNoncurrent))
+	rules, _ := merge(foreign(), "app", Rules("app", DefaultPolicy(), DefaultNoncurrent))
+	rules, _ = merge(rules, "app2", Rules("app2", DefaultPolicy(), DefaultNoncurrent))
 	before := canonical(rules...)
-	frozen, n := WithStatus(rules, "app", types.ExpirationStatusDisabled)
+	frozen, n := withStatus(rules, "app", types.ExpirationStatusDisabled)
 	if n != 6 || canonical(rules...) != before {
 		t.Errorf("freeze disabled %d rules, or changed its input", n)
 	}
@@ -115,18 +115,18 @@ func TestFreezeAndThaw(t *testing.T) {
 	// Somebody's nightly apply must not thaw it.
 	p := DefaultPolicy()
 	p[Daily] = 21
-	merged, changes := Merge(frozen, "app", Rules("app", p, DefaultNoncurrent))
+	merged, changes := merge(frozen, "app", Rules("app", p, DefaultNoncurrent))
 	if len(changes) != 1 || len(PolicyOf(merged, "app")) == 0 || PolicyOf(merged, "app").Keep(Recent) != Forever {
 		t.Errorf("apply thaws: %v", changes)
 	}
-	if thawed, n := WithStatus(frozen, "app", types.ExpirationStatusEnabled); n != 6 || canonical(thawed...) != before {
+	if thawed, n := withStatus(frozen, "app", types.ExpirationStatusEnabled); n != 6 || canonical(thawed...) != before {
 		t.Errorf("thaw does not undo freeze")
 	}
 }
 
 func TestPolicyOf(t *testing.T) {
 	p := Policy{Recent: 4, Daily: 14, Yearly: Forever}
-	rules, _ := Merge(foreign(), "app", Rules("app", p, None))
+	rules, _ := merge(foreign(), "app", Rules("app", p, None))
 	got := PolicyOf(rules, "app")
 	for _, c := range Classes() {
 		if got.Keep(c) != p.Keep(c) {
@@ -182,14 +182,14 @@ func TestSooner(t *testing.T) {
 	p := DefaultPolicy()
 	p[Daily], p[Monthly] = 20, 300
 	terms := Terms{Policy: p, Hold: DefaultHold, Now: at("2026-11-10")}
-	if sooner := Sooner(items, DefaultPolicy(), terms); len(sooner) != 1 || sooner[0].Class != Monthly {
+	if sooner := sooner(items, DefaultPolicy(), terms); len(sooner) != 1 || sooner[0].Class != Monthly {
 		t.Errorf("longer for daily, shorter for monthly: %s", print(sooner))
 	}
 	terms.Policy = DefaultPolicy()
-	if sooner := Sooner(items, p, terms); len(sooner) != 32 {
+	if sooner := sooner(items, p, terms); len(sooner) != 32 {
 		t.Errorf("shorter for daily: %d\n%s", len(sooner), print(sooner))
 	}
-	if sooner := Sooner(items, PolicyOf(nil, "app"), terms); len(sooner) != 39 {
+	if sooner := sooner(items, PolicyOf(nil, "app"), terms); len(sooner) != 39 {
 		t.Errorf("from no rules: %d", len(sooner))
 	}
 }
@@ -228,12 +228,12 @@ func TestLost(t *testing.T) {
 		"LifecycleConfiguration[1]/Rule[2]/Transition[3]/Class[1]=Z":                   {"", "<Transition><Class>Z</Class></Transition>", ""},
 	} {
 		sent := fmt.Sprintf(document, parts[0], parts[1], parts[2])
-		lost, err := Lost([]byte(sent), read(t, sent))
+		lost, err := lostIn([]byte(sent), read(t, sent))
 		if err != nil || strings.Join(lost, ",") != want {
 			t.Errorf("lost %q, %v; want %q", lost, err, want)
 		}
 	}
-	if _, err := Lost([]byte("<Rule>"), nil); err == nil {
+	if _, err := lostIn([]byte("<Rule>"), nil); err == nil {
 		t.Error("half a document is taken")
 	}
 }

@@ -292,12 +292,12 @@ func testDates(t *testing.T, b *upload.S3) {
 }
 
 func TestParseExpiration(t *testing.T) {
-	when, rule, err := ParseExpiration(`expiry-date="Fri, 04 Dec 2026 00:00:00 GMT", rule-id="lifeboat%2Fapp%2Fdaily"`)
+	when, rule, err := parseExpiration(`expiry-date="Fri, 04 Dec 2026 00:00:00 GMT", rule-id="lifeboat%2Fapp%2Fdaily"`)
 	if err != nil || !when.Equal(at("2026-12-04")) || rule != "lifeboat/app/daily" {
 		t.Errorf("AWS: %v, %q, %v", when, rule, err)
 	}
 	for _, bad := range []string{"x", `expiry-date="tomorrow", rule-id="r"`, `expiry-date="Fri, 04 Dec 2026 00:00:00 GMT"`} {
-		if when, rule, err := ParseExpiration(bad); err == nil {
+		if when, rule, err := parseExpiration(bad); err == nil {
 			t.Errorf("%s is read as %v, %q", bad, when, rule)
 		}
 	}

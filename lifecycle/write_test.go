@@ -46,7 +46,7 @@ func (f *forgetful) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (f *forgetful) bucket(t *testing.T) *upload.S3 {
 	t.Helper()
-	rules, _ := Merge(foreign(), "app", Rules("app", DefaultPolicy(), DefaultNoncurrent))
+	rules, _ := merge(foreign(), "app", Rules("app", DefaultPolicy(), DefaultNoncurrent))
 	document, err := Render(rules, "xml")
 	if err != nil {
 		t.Fatal(err)

@@ -45,10 +45,10 @@ type sendFunc func(*http.Request) (*http.Response, error)
 
 func (f sendFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Lost returns what of a lifecycle configuration, as a store sent it, would be
+// lostIn returns what of a lifecycle configuration, as a store sent it, would be
 // gone if the rules that the SDK read from it were written back: elements that
 // the SDK's types do not have.
-func Lost(sent []byte, read []types.LifecycleRule) ([]string, error) {
+func lostIn(sent []byte, read []types.LifecycleRule) ([]string, error) {
 	before, err := leaves(sent)
 	if err != nil {
 		return nil, fmt.Errorf("read the bucket's lifecycle configuration: %w", err)
