@@ -44,6 +44,7 @@ type childOrder struct {
 	Live           bool
 	Wait           time.Duration
 	KillAt         int    // kill this process before its step of that number, from 1
+	BreakAt        string // have another process open the target before this step
 	Steps          string // file to write the steps to
 	Mark           bool   // show each step to strace as an access to /step/<name>
 	MaxFile        uint64 // RLIMIT_FSIZE, bytes
@@ -94,6 +95,9 @@ func runChild(text string) int {
 		steps = append(steps, s)
 		if o.Mark {
 			_ = unix.Access("/step/"+s, unix.F_OK)
+		}
+		if s == o.BreakAt {
+			_ = exec.Command("dd", "if="+o.Target, "of=/dev/null", "iflag=nonblock", "count=1").Run()
 		}
 		if len(steps) == o.KillAt {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)

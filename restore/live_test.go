@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -263,11 +264,12 @@ func TestLiveKill(t *testing.T) {
 				sh(t, "cp", template, path)
 				app := holdOpen(t, path, "idle")
 				o := liveOrder(path, source, false)
-				o.KillAt = at
+				o.KillAt, o.Steps = at, filepath.Join(t.TempDir(), "steps")
 				out, err := command(t, o).CombinedOutput()
 				if err == nil {
 					app.end()
 					mustLook(t, path, genNew)
+					checkSteps(t, o.Steps, liveSteps[mode])
 					break // there is no such step any more
 				}
 				if !strings.Contains(err.Error(), "killed") {
@@ -299,6 +301,17 @@ func TestLiveKill(t *testing.T) {
 		})
 	}
 }
+
+// liveSteps are those of a live restore of makeBig's database, but for how
+// often pages are written.
+var liveSteps = map[string][]step{
+	"WAL": all(newTempLive, []step{stepLiveLock, stepTemp, stepLiveCopy, stepMode, stepSyncTemp, stepKeep, stepSyncKept},
+		slices.Repeat([]step{stepLiveWrite}, 4), []step{stepRemoveTemp}),
+	"DELETE": all(newTempLive, []step{stepTemp, stepLiveCopy, stepMode, stepSyncTemp, stepKeep, stepSyncKept, stepLiveLock, stepLiveLock},
+		slices.Repeat([]step{stepLiveWrite}, 4), []step{stepRemoveTemp}),
+}
+
+var newTempLive = []step{stepTemp, stepFill, stepMode, stepSyncTemp}
 
 func checkBulk(t testing.TB, path string) {
 	t.Helper()

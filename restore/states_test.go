@@ -173,6 +173,16 @@ func superJournal(t testing.TB, path string) {
 	}
 }
 
+// leftByKilled is an unfolded WAL, with the temp file and the second name that
+// a killed restore of another snapshot has left.
+func leftByKilled(t testing.TB, path string) {
+	unfoldedWAL(t, path)
+	write(t, filepath.Join(filepath.Dir(path), ".app.db.lifeboat-20250101T000000Z-abcdef-0123456789abcdef.tmp"), garbage(100))
+	if err := os.Link(path, path+".before-20250101T000000Z-abcdef"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func garbage(n int) []byte {
 	var b []byte
 	for i := 0; len(b) < n; i++ {
@@ -274,6 +284,7 @@ var states = []state{
 	{name: "absent with sidecars", build: staleSidecars, steps: all(newTemp, asideThree, newSteps), absent: true},
 	{name: "absent with sidecars, discarded", build: staleSidecars, steps: all(newTemp, dropThree, newSteps), absent: true, discard: true},
 	{name: "absent", build: func(testing.TB, string) {}, steps: all(newTemp, noneBeside, newSteps), absent: true},
+	{name: "what a killed run left", build: leftByKilled, steps: all(append([]step{stepSweepTemp, stepSweepBefore}, tempSteps...), foldSteps, noneBeside, keepSteps)},
 	{name: "symlink", build: unfoldedWAL, steps: all(tempSteps, foldSteps, noneBeside, keepSteps), link: true},
 	{name: "dangling symlink", build: func(testing.TB, string) {}, steps: all(newTemp, noneBeside, newSteps), absent: true, link: true},
 }

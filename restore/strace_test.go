@@ -17,6 +17,7 @@ const effects = "unlink,unlinkat,rename,renameat,renameat2,link,linkat,ftruncate
 // What each step does, and nothing else, to names and files at the target.
 // The steps that are not here have SQLite or the snapshot's reader write.
 var stepCalls = map[step]string{
+	stepSweepTemp: "unlinkat", stepSweepBefore: "unlinkat",
 	stepLock: "create", stepUnlock: "unlinkat", stepTemp: "create", stepOwner: "fchown", stepMode: "fchmod",
 	stepSyncTemp: "fsync", stepSyncMain: "fsync", stepUnlinkSidecar: "unlinkat", stepMoveSidecar: "renameat2",
 	stepSyncAside: "fsync", stepKeep: "linkat", stepSyncKept: "fsync", stepSwap: "renameat",
