@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -376,26 +378,51 @@ func TestStoreWithoutConditions(t *testing.T) {
 	}
 }
 
+// A store that answers every tag with a refusal is used like a directory: tags
+// are kept beside the objects, and nobody notices but for one warning.
 func TestStoreWithoutTags(t *testing.T) {
 	server := miniotest.Start(t)
-	server.Setenv(t)
 	for code, status := range map[string]int{"NotImplemented": http.StatusNotImplemented, "InvalidArgument": http.StatusBadRequest} {
-		b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+		var log bytes.Buffer
+		withoutTags := fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 			if r.Header.Get("X-Amz-Tagging") != "" || r.URL.Query().Has("tagging") {
 				return answers(r, status, code, "Header 'x-amz-tagging' with value 'a=b' not implemented"), nil
 			}
 			return next.Do(r)
-		}).intercept})
-		_, small := b.Put(t.Context(), "small", PutOptions{Tags: Tags{"a": "b"}}, inPieces(content(10)))
-		_, large := b.Put(t.Context(), "large", PutOptions{Tags: Tags{"a": "b"}}, inPieces(content(testPart+1)))
-		o := put(t, b, "untagged", nil, nil)
-		_, get := b.Tags(t.Context(), o)
-		for what, err := range map[string]error{"put": small, "put in parts": large, "get": get, "set": b.SetTags(t.Context(), o, nil)} {
-			if !errors.Is(err, ErrNoTags) {
-				t.Errorf("%s, %s: %v, want ErrNoTags", what, code, err)
+		}).intercept
+		s := s3Store(t, server, Options{intercept: withoutTags, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		all := s.clean
+		s.clean = func(t *testing.T, b Bucket, names ...string) {
+			t.Helper()
+			for _, name := range keys(t, server.Client(t), b.(*S3)) {
+				if object, found := strings.CutSuffix(name, tagsSuffix); found && slices.Contains(names, object) {
+					names = append(names, name)
+				}
 			}
+			all(t, b, names...)
 		}
-		sameNames(t, keys(t, server.Client(t), b), []string{"untagged"})
+		for name, test := range map[string]func(*testing.T, store){
+			"tags": testTags, "put and read": testPutAndRead, "put existing": testPutExisting, "put that fails": testPutThatFails,
+			"put cancelled": testPutCancelled, "delete": testDelete, "not found": testNotFound, "snapshots": testSnapshots, "list": testList,
+		} {
+			t.Run(code+"/"+name, func(t *testing.T) { test(t, s) })
+		}
+		log.Reset()
+		b := s.open(t)
+		for i := range 3 {
+			put(t, b, fmt.Sprint("object-", i), content(10), Tags{"a": "b"})
+		}
+		if n := strings.Count(log.String(), "level=WARN"); n != 1 {
+			t.Errorf("%s: warned %d times: %s", code, n, log.String())
+		}
+		// A later process finds the tags again.
+		again, err := Open(t.Context(), b.URL(), Options{intercept: withoutTags})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tags, err := again.Tags(t.Context(), find(t, again, "object-1")); err != nil || tags["a"] != "b" {
+			t.Errorf("%s: read again: %v, %v", code, tags, err)
+		}
 	}
 }
 

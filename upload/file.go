@@ -29,7 +29,7 @@ func (b *File) ClockOffset() time.Duration { return 0 }
 func (b *File) path(name string) string { return filepath.Join(b.url.Dir, name) }
 
 func (b *File) tagsPath(name string) string {
-	return b.path(strings.TrimSuffix(name, Suffix) + tagsSuffix)
+	return b.path(sidecar(name))
 }
 
 // checkName refuses names that List would not yield again.

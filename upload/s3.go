@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,6 +23,7 @@ type S3 struct {
 	options Options
 	client  *s3.Client
 	clock   *clock
+	beside  atomic.Bool // the store knows no tags: they are kept beside the objects
 }
 
 // openS3 finds settings and credentials by the AWS default chain. A custom
@@ -165,7 +167,7 @@ func (b *S3) listed(entry types.Object, encoding types.EncodingType) (Object, bo
 		key = decoded
 	}
 	name, found := strings.CutPrefix(key, b.key(""))
-	if !found || name == "" || strings.Contains(name, "/") {
+	if !found || name == "" || strings.Contains(name, "/") || strings.HasSuffix(name, tagsSuffix) {
 		return Object{}, false
 	}
 	return Object{
@@ -174,41 +176,6 @@ func (b *S3) listed(entry types.Object, encoding types.EncodingType) (Object, bo
 		ETag:     strings.Trim(aws.ToString(entry.ETag), `"`),
 		Modified: aws.ToTime(entry.LastModified),
 	}, true
-}
-
-// Tags implements Bucket.
-func (b *S3) Tags(ctx context.Context, object Object) (Tags, error) {
-	out, err := b.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
-		Bucket:    &b.url.Bucket,
-		Key:       aws.String(b.key(object.Name)),
-		VersionId: version(object),
-	})
-	if err != nil {
-		return nil, describe(ctx, b.failure("get tags of", object, "s3:GetObjectTagging"), err)
-	}
-	tags := make(Tags, len(out.TagSet))
-	for _, tag := range out.TagSet {
-		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
-	}
-	return tags, nil
-}
-
-// SetTags implements Bucket.
-func (b *S3) SetTags(ctx context.Context, object Object, tags Tags) error {
-	set := make([]types.Tag, 0, len(tags))
-	for key, value := range tags {
-		set = append(set, types.Tag{Key: aws.String(key), Value: aws.String(value)})
-	}
-	_, err := b.client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{
-		Bucket:    &b.url.Bucket,
-		Key:       aws.String(b.key(object.Name)),
-		VersionId: version(object),
-		Tagging:   &types.Tagging{TagSet: set},
-	})
-	if err != nil {
-		return describe(ctx, b.failure("set tags of", object, "s3:PutObjectTagging"), err)
-	}
-	return nil
 }
 
 // Delete implements Bucket.
@@ -221,10 +188,13 @@ func (b *S3) Delete(ctx context.Context, object Object) error {
 	if err != nil {
 		err = describe(ctx, b.failure("delete", object, "s3:DeleteObject"), err)
 	}
-	if errors.Is(err, ErrNotFound) {
-		return nil // some stores answer so
+	if err != nil && !errors.Is(err, ErrNotFound) { // some stores say so of what is gone
+		return err
 	}
-	return err
+	if b.beside.Load() && object.Version == "" {
+		return b.deleteSidecar(ctx, object.Name)
+	}
+	return nil
 }
 
 // find looks for one object by listing exactly its key, which needs no right

@@ -52,6 +52,7 @@ type s3Put struct {
 	total   int64
 	failed  error      // of an earlier write, in case the caller goes on
 	parts   *multipart // nil while everything fits into one part
+	beside  bool       // tags were written beside the object
 }
 
 // run either returns the object or leaves nothing behind, also when write
@@ -64,6 +65,9 @@ func (p *s3Put) run(ctx context.Context, write func(io.Writer) error) (object Ob
 		}
 		if p.parts != nil && !done {
 			err = p.parts.takeBack(ctx, err)
+		}
+		if p.beside && !done && !errors.Is(err, ErrExists) {
+			p.untagBeside(ctx)
 		}
 	}()
 	p.current, err = p.pool.get(ctx, p.hint())
@@ -124,7 +128,7 @@ func (p *s3Put) write(ctx context.Context, data []byte) (written int, err error)
 func (p *s3Put) send(ctx context.Context) error {
 	if p.parts == nil {
 		p.parts = newMultipart(ctx, p)
-		if err := p.parts.create(ctx); err != nil {
+		if err := p.withTags(ctx, func() error { return p.parts.create(ctx) }); err != nil {
 			return err
 		}
 	}
@@ -144,9 +148,11 @@ func (p *s3Put) send(ctx context.Context) error {
 // putWhole uploads everything with one PutObject.
 func (p *s3Put) putWhole(ctx context.Context) (Object, error) {
 	var out *s3.PutObjectOutput
-	err := p.make(ctx, "s3:PutObject", func(ctx context.Context, condition *string) (err error) {
-		out, err = p.bucket.client.PutObject(ctx, p.putInput(condition))
-		return err
+	err := p.withTags(ctx, func() error {
+		return p.make(ctx, "s3:PutObject", func(ctx context.Context, condition *string) (err error) {
+			out, err = p.bucket.client.PutObject(ctx, p.putInput(condition))
+			return err
+		})
 	})
 	var landed *landedError
 	if errors.As(err, &landed) {

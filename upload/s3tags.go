@@ -1,0 +1,205 @@
+package upload
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// maxSidecar bounds what is read of a sidecar: ten tags of full length and then
+// some, in bytes.
+const maxSidecar = 64 << 10
+
+// Tags implements Bucket.
+func (b *S3) Tags(ctx context.Context, object Object) (Tags, error) {
+	if !b.beside.Load() {
+		tags, err := b.storeTags(ctx, object)
+		if !errors.Is(err, ErrNoTags) {
+			return tags, err
+		}
+		b.keepBeside(err)
+	}
+	return b.readSidecar(ctx, object)
+}
+
+// SetTags implements Bucket.
+func (b *S3) SetTags(ctx context.Context, object Object, tags Tags) error {
+	if !b.beside.Load() {
+		err := b.setStoreTags(ctx, object, tags)
+		if !errors.Is(err, ErrNoTags) {
+			return err
+		}
+		b.keepBeside(err)
+	}
+	if err := b.mustExist(ctx, "set tags of", object); err != nil {
+		return err
+	}
+	return b.writeSidecar(ctx, object.Name, tags)
+}
+
+// keepBeside notes that the store knows no tags. From now on they are kept in
+// a small object beside each snapshot, as in a directory.
+func (b *S3) keepBeside(cause error) {
+	if !b.beside.Swap(true) {
+		b.options.Log.Warn("the store has no object tags, so no rule of the bucket can carry out retention: lifeboat prune does", "url", b.url, "cause", cause)
+	}
+}
+
+func (b *S3) storeTags(ctx context.Context, object Object) (Tags, error) {
+	out, err := b.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
+		Bucket:    &b.url.Bucket,
+		Key:       aws.String(b.key(object.Name)),
+		VersionId: version(object),
+	})
+	if err != nil {
+		return nil, describe(ctx, b.failure("get tags of", object, "s3:GetObjectTagging"), err)
+	}
+	tags := make(Tags, len(out.TagSet))
+	for _, tag := range out.TagSet {
+		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	return tags, nil
+}
+
+func (b *S3) setStoreTags(ctx context.Context, object Object, tags Tags) error {
+	set := make([]types.Tag, 0, len(tags))
+	for key, value := range tags {
+		set = append(set, types.Tag{Key: aws.String(key), Value: aws.String(value)})
+	}
+	_, err := b.client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{
+		Bucket:    &b.url.Bucket,
+		Key:       aws.String(b.key(object.Name)),
+		VersionId: version(object),
+		Tagging:   &types.Tagging{TagSet: set},
+	})
+	if err != nil {
+		return describe(ctx, b.failure("set tags of", object, "s3:PutObjectTagging"), err)
+	}
+	return nil
+}
+
+// mustExist: tags can be left over from an upload that was interrupted.
+func (b *S3) mustExist(ctx context.Context, operation string, object Object) error {
+	there, err := b.find(ctx, object.Name)
+	if err == nil && there == nil {
+		err = fmt.Errorf("%s %s/%s: %w", operation, b.url, object.Name, ErrNotFound)
+	}
+	return err
+}
+
+// readSidecar returns the tags beside an object.
+func (b *S3) readSidecar(ctx context.Context, object Object) (Tags, error) {
+	if err := b.mustExist(ctx, "get tags of", object); err != nil {
+		return nil, err
+	}
+	f := b.failure("read", Object{Name: sidecar(object.Name)}, "s3:GetObject")
+	algorithm, key, sum := b.options.SSE.customerKey()
+	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecar(object.Name))),
+		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
+	})
+	if err != nil {
+		err = describe(ctx, f, err)
+		if errors.Is(err, ErrNotFound) {
+			return Tags{}, nil
+		}
+		return nil, err
+	}
+	defer out.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(out.Body, maxSidecar+1))
+	if err != nil {
+		return nil, describe(ctx, f, err)
+	}
+	tags := Tags{}
+	if err := json.Unmarshal(data, &tags); err != nil || tags == nil || len(data) > maxSidecar {
+		return nil, fmt.Errorf("read %s/%s: the tags in it are damaged: %w", b.url, sidecar(object.Name), err)
+	}
+	return tags, nil
+}
+
+func (b *S3) writeSidecar(ctx context.Context, name string, tags Tags) error {
+	if tags == nil {
+		tags = Tags{}
+	}
+	data, err := json.Marshal(tags)
+	if err != nil {
+		return err
+	}
+	sse := b.options.SSE
+	algorithm, key, sum := sse.customerKey()
+	_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecar(name))), Body: bytes.NewReader(data),
+		ServerSideEncryption: types.ServerSideEncryption(sse.Algorithm), SSEKMSKeyId: nonEmpty(sse.KMSKeyID),
+		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
+	})
+	if err != nil {
+		return describe(ctx, b.failure("put", Object{Name: sidecar(name)}, "s3:PutObject"), err)
+	}
+	return nil
+}
+
+func (b *S3) deleteSidecar(ctx context.Context, name string) error {
+	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecar(name)))})
+	if err != nil {
+		err = describe(ctx, b.failure("delete", Object{Name: sidecar(name)}, "s3:DeleteObject"), err)
+	}
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// withTags calls put, which sends the tags along, and once more without them
+// if the store knows none: then they are beside the object before it is there.
+func (p *s3Put) withTags(ctx context.Context, put func() error) error {
+	if p.bucket.beside.Load() {
+		if err := p.tagBeside(ctx); err != nil {
+			return err
+		}
+		return put()
+	}
+	err := put()
+	if !errors.Is(err, ErrNoTags) {
+		return err
+	}
+	p.bucket.keepBeside(err)
+	if err := p.tagBeside(ctx); err != nil {
+		return err
+	}
+	return put()
+}
+
+// tagBeside writes the tags beside where the object will be. An object that is
+// there already keeps its own.
+func (p *s3Put) tagBeside(ctx context.Context) error {
+	tags := p.options.Tags
+	if len(tags) == 0 {
+		return nil
+	}
+	there, err := p.bucket.find(ctx, p.name)
+	if err != nil {
+		return err
+	}
+	if there != nil {
+		return p.exists(nil)
+	}
+	p.options.Tags, p.beside = nil, true
+	return p.bucket.writeSidecar(ctx, p.name, tags)
+}
+
+// untagBeside removes the tags of an object that has not come about. Where the
+// credentials may not delete, they stay, and nobody looks at them.
+func (p *s3Put) untagBeside(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	if err := p.bucket.deleteSidecar(ctx, p.name); err != nil {
+		p.bucket.options.Log.Debug("tags of a failed upload remain", "err", err)
+	}
+}
