@@ -32,6 +32,9 @@ type Options struct {
 	// SSE asks the store to encrypt new objects.
 	SSE ServerSideEncryption
 
+	// Lock protects new objects by the store's Object Lock.
+	Lock ObjectLock
+
 	// For tests: stands between the SDK and the network.
 	intercept func(next aws.HTTPClient) aws.HTTPClient
 	// For tests: a connection without progress is given up after this.
@@ -50,18 +53,28 @@ type ServerSideEncryption struct {
 	CustomerKey []byte
 }
 
+// ObjectLock keeps every version of a new object from being deleted for a
+// while. The bucket must have been made with Object Lock. The zero value asks
+// for none.
+type ObjectLock struct {
+	// Mode is "", "GOVERNANCE" or "COMPLIANCE".
+	Mode string
+	// For is how long, from the upload on.
+	For time.Duration
+}
+
 // Open returns the bucket of a bucket URL. It does not ask the store anything,
 // except that finding credentials may need the network. A directory is not
 // created before the first Put.
 func Open(ctx context.Context, u URL, o Options) (Bucket, error) {
 	o = o.withDefaults()
 	if u.Dir != "" {
-		if o.StorageClass != "" || o.SSE.isSet() {
-			return nil, fmt.Errorf("%s: a directory has no storage classes and no server-side encryption", u)
+		if o.StorageClass != "" || o.SSE.isSet() || o.Lock != (ObjectLock{}) {
+			return nil, fmt.Errorf("%s: a directory has no storage classes, no server-side encryption and no object lock", u)
 		}
 		return &File{url: u}, nil
 	}
-	if err := o.SSE.check(); err != nil {
+	if err := errors.Join(o.SSE.check(), o.Lock.check()); err != nil {
 		return nil, err
 	}
 	b, err := openS3(ctx, u, o)
@@ -104,6 +117,18 @@ func (e ServerSideEncryption) check() error {
 		return fmt.Errorf("server-side encryption: unknown algorithm %q: AES256 or aws:kms", e.Algorithm)
 	case e.KMSKeyID != "" && e.Algorithm != "aws:kms":
 		return errors.New("server-side encryption: a KMS key needs the algorithm aws:kms")
+	}
+	return nil
+}
+
+func (l ObjectLock) check() error {
+	switch {
+	case l == ObjectLock{}:
+		return nil
+	case l.Mode != "GOVERNANCE" && l.Mode != "COMPLIANCE":
+		return fmt.Errorf("object lock: unknown mode %q: GOVERNANCE or COMPLIANCE", l.Mode)
+	case l.For <= 0:
+		return errors.New("object lock: it needs a time to lock for")
 	}
 	return nil
 }

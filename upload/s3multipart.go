@@ -43,7 +43,9 @@ func (m *multipart) create(ctx context.Context) error {
 	algorithm, key, sum := sse.customerKey()
 	out, err := b.client.CreateMultipartUpload(lingering, &s3.CreateMultipartUploadInput{
 		Bucket: &b.url.Bucket, Key: m.put.key(),
-		Tagging:              tagging(m.put.options.Tags),
+		Tagging:        tagging(m.put.options.Tags),
+		ObjectLockMode: types.ObjectLockMode(b.options.Lock.Mode), ObjectLockRetainUntilDate: m.put.lockedUntil(),
+		ChecksumAlgorithm:    m.put.checksum(),
 		StorageClass:         types.StorageClass(b.options.StorageClass),
 		ServerSideEncryption: types.ServerSideEncryption(sse.Algorithm), SSEKMSKeyId: nonEmpty(sse.KMSKeyID),
 		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
@@ -68,31 +70,31 @@ func (m *multipart) upload(p *part) error {
 	}
 	m.group.Go(func() error {
 		defer m.put.pool.put(p)
-		etag, err := m.uploadPart(int32(number), p)
+		done, err := m.uploadPart(int32(number), p)
 		if err != nil {
 			f := failure{fmt.Sprintf("put part %d of", number), m.put.where(), "s3:PutObject"}
 			return describe(m.ctx, f, err)
 		}
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.completed[number-1] = types.CompletedPart{PartNumber: aws.Int32(int32(number)), ETag: etag}
+		m.completed[number-1] = done
 		return nil
 	})
 	return nil
 }
 
-func (m *multipart) uploadPart(number int32, p *part) (etag *string, err error) {
+func (m *multipart) uploadPart(number int32, p *part) (types.CompletedPart, error) {
 	b := m.put.bucket
 	algorithm, key, sum := b.options.SSE.customerKey()
 	out, err := b.client.UploadPart(m.ctx, &s3.UploadPartInput{
 		Bucket: &b.url.Bucket, Key: m.put.key(), UploadId: m.id, PartNumber: &number,
-		Body: p.reader(), ContentLength: &p.n,
+		Body: p.reader(), ContentLength: &p.n, ChecksumAlgorithm: m.put.checksum(),
 		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
 	})
 	if err != nil {
-		return nil, err
+		return types.CompletedPart{}, err
 	}
-	return out.ETag, nil
+	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32}, nil
 }
 
 // wait returns the parts when all are uploaded, or the first error.

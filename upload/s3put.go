@@ -170,11 +170,30 @@ func (p *s3Put) putInput(condition *string) *s3.PutObjectInput {
 	return &s3.PutObjectInput{
 		Bucket: &p.bucket.url.Bucket, Key: p.key(), IfNoneMatch: condition,
 		Body: p.current.reader(), ContentLength: &p.current.n,
-		Tagging:              tagging(p.options.Tags),
+		Tagging:        tagging(p.options.Tags),
+		ObjectLockMode: types.ObjectLockMode(p.bucket.options.Lock.Mode), ObjectLockRetainUntilDate: p.lockedUntil(),
+		ChecksumAlgorithm:    p.checksum(),
 		StorageClass:         types.StorageClass(p.bucket.options.StorageClass),
 		ServerSideEncryption: types.ServerSideEncryption(sse.Algorithm), SSEKMSKeyId: nonEmpty(sse.KMSKeyID),
 		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
 	}
+}
+
+// lockedUntil returns the end of the object's lock, nil if it gets none.
+func (p *s3Put) lockedUntil() *time.Time {
+	if p.bucket.options.Lock.For == 0 {
+		return nil
+	}
+	return aws.Time(p.bucket.clock.now().Add(p.bucket.options.Lock.For))
+}
+
+// checksum returns the algorithm of the checksums that S3 demands of what is
+// to be locked; otherwise it is left to the SDK's settings.
+func (p *s3Put) checksum() types.ChecksumAlgorithm {
+	if p.bucket.options.Lock.For == 0 {
+		return ""
+	}
+	return types.ChecksumAlgorithmCrc32
 }
 
 // putParts sends the last part and completes the upload.

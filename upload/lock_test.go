@@ -1,0 +1,70 @@
+package upload
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+// A locked version cannot be deleted, not even by the store's root, for as
+// long as was asked.
+func TestObjectLock(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	raw := server.Client(t)
+	bucket := "locked"
+	if _, err := raw.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []string{"GOVERNANCE", "COMPLIANCE"} {
+		b, err := Open(t.Context(), URL{Bucket: bucket, Prefix: strings.ToLower(mode)},
+			Options{PartSize: testPart, Lock: ObjectLock{Mode: mode, For: 7 * 24 * time.Hour}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, size := range map[string]int{"single": 100, "parts": 2*testPart + 1} {
+			o := put(t, b, name, content(size), Tags{TagRetention: Held})
+			key := aws.String(b.(*S3).key(name))
+			head, err := raw.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ends := aws.ToTime(head.ObjectLockRetainUntilDate)
+			if string(head.ObjectLockMode) != mode || (time.Until(ends)-7*24*time.Hour).Abs() > time.Minute {
+				t.Errorf("%s, %s: locked in mode %q until %s", mode, name, head.ObjectLockMode, ends)
+			}
+			_, err = raw.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: key, VersionId: head.VersionId})
+			if err == nil {
+				t.Errorf("%s, %s: the locked version was deleted", mode, name)
+			}
+			if err := b.SetTags(t.Context(), o, Tags{TagRetention: "daily"}); err != nil {
+				t.Errorf("%s, %s: release: %v", mode, name, err)
+			}
+			if mode == string(types.ObjectLockModeGovernance) {
+				if _, err := raw.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: key, VersionId: head.VersionId, BypassGovernanceRetention: aws.Bool(true)}); err != nil {
+					t.Errorf("%s, %s: with the right to bypass: %v", mode, name, err)
+				}
+			}
+		}
+	}
+	b := openBucket(t, server, Options{Lock: ObjectLock{Mode: "GOVERNANCE", For: time.Hour}})
+	if _, err := b.Put(t.Context(), "object", PutOptions{}, inPieces(content(10))); err == nil {
+		t.Error("a lock in a bucket without Object Lock was accepted")
+	} else {
+		t.Log(err)
+	}
+}
+
+func TestObjectLockOptions(t *testing.T) {
+	for _, l := range []ObjectLock{{Mode: "GOVERNANCE"}, {For: time.Hour}, {Mode: "governance", For: time.Hour}, {Mode: "COMPLIANCE", For: -1}} {
+		if _, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "p"}, Options{Lock: l}); err == nil {
+			t.Errorf("%+v was accepted", l)
+		}
+	}
+}
