@@ -1,0 +1,84 @@
+package upload
+
+import (
+	"context"
+	"iter"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// A SnapshotVersion is one version of a snapshot in a versioned bucket: the
+// snapshot itself, what was overwritten or deleted, or the mark of a deletion.
+type SnapshotVersion struct {
+	Snapshot
+	// Latest: this is what a reader gets who names no version.
+	Latest bool
+	// Deleted: no content, but the mark that a deletion has put on the key.
+	Deleted bool
+}
+
+// Versions yields all versions of the series' snapshots, by ID and for each
+// the newest version first. Where the bucket was never versioned there is one
+// of each, with the version "null".
+func (b *S3) Versions(ctx context.Context) iter.Seq2[SnapshotVersion, error] {
+	return func(yield func(SnapshotVersion, error) bool) {
+		pages := s3.NewListObjectVersionsPaginator(b.client, &s3.ListObjectVersionsInput{
+			Bucket: &b.url.Bucket, Prefix: aws.String(b.key("")), Delimiter: aws.String("/"),
+		})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(SnapshotVersion{}, describe(ctx, failure{"list versions in", b.url.String() + "/", "s3:ListBucketVersions"}, err))
+				return
+			}
+			for _, v := range b.versionsOf(page) {
+				if !yield(v, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// versionsOf merges a page's versions and delete markers, both of which are
+// sorted by key and age.
+func (b *S3) versionsOf(page *s3.ListObjectVersionsOutput) []SnapshotVersion {
+	var merged []SnapshotVersion
+	versions, markers := page.Versions, page.DeleteMarkers
+	for len(versions) > 0 || len(markers) > 0 {
+		var v SnapshotVersion
+		if len(versions) == 0 || len(markers) > 0 && before(markers[0], versions[0]) {
+			m := markers[0]
+			markers = markers[1:]
+			v.Latest, v.Deleted = aws.ToBool(m.IsLatest), true
+			v.Object = Object{Name: aws.ToString(m.Key), Modified: aws.ToTime(m.LastModified), Version: aws.ToString(m.VersionId)}
+		} else {
+			o := versions[0]
+			versions = versions[1:]
+			v.Latest = aws.ToBool(o.IsLatest)
+			v.Object = Object{
+				Name: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), ETag: strings.Trim(aws.ToString(o.ETag), `"`),
+				Modified: aws.ToTime(o.LastModified), Version: aws.ToString(o.VersionId),
+			}
+		}
+		name, found := strings.CutPrefix(v.Object.Name, b.key(""))
+		if v.Object.Name = name; !found {
+			continue
+		}
+		if s, ok := asSnapshot(v.Object); ok {
+			v.Snapshot = s
+			merged = append(merged, v)
+		}
+	}
+	return merged
+}
+
+func before(m types.DeleteMarkerEntry, o types.ObjectVersion) bool {
+	if *m.Key != *o.Key {
+		return *m.Key < *o.Key
+	}
+	return aws.ToBool(m.IsLatest) || !aws.ToBool(o.IsLatest) && aws.ToTime(m.LastModified).After(aws.ToTime(o.LastModified))
+}

@@ -1,0 +1,70 @@
+package upload
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+// What was overwritten or deleted on a versioned bucket can be found and read.
+func TestVersions(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	raw := server.Client(t)
+	b := openBucket(t, server, Options{PartSize: testPart})
+	_, err := raw.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+		Bucket: &b.url.Bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := snapshot.NewID(time.Now().Add(-time.Hour)), snapshot.NewID(time.Now())
+	original := content(100)
+	deleted := put(t, b, ObjectName(first), content(50), nil)
+	put(t, b, ObjectName(second), original, Tags{TagRetention: Held})
+	put(t, b, "foreign", content(1), nil)
+	if err := b.Delete(t.Context(), deleted); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := raw.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(ObjectName(second))), Body: bytes.NewReader([]byte("rubbish"))}); err != nil {
+		t.Fatal(err)
+	}
+
+	var all []SnapshotVersion
+	for v, err := range b.Versions(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, v)
+	}
+	type shape struct {
+		id              snapshot.ID
+		size            int64
+		latest, deleted bool
+	}
+	want := []shape{{first, 0, true, true}, {first, 50, false, false}, {second, 7, true, false}, {second, 100, false, false}}
+	if len(all) != len(want) {
+		t.Fatalf("%d versions: %+v", len(all), all)
+	}
+	for i, v := range all {
+		if got := (shape{v.ID, v.Object.Size, v.Latest, v.Deleted}); got != want[i] {
+			t.Errorf("version %d is %+v, want %+v", i, got, want[i])
+		}
+	}
+	if !bytes.Equal(readAll(t, b, all[3].Object), original) {
+		t.Error("the overwritten content is read as something else")
+	}
+	if tags, err := b.Tags(t.Context(), all[3].Object); err != nil || tags[TagRetention] != Held {
+		t.Errorf("tags of the overwritten version: %v, %v", tags, err)
+	}
+	if n := len(list(t, b, "")); n != 2 {
+		t.Errorf("%d objects are listed", n)
+	}
+}
