@@ -1,0 +1,74 @@
+# make demo shows Lifeboat at work, make test tests it. Both fetch what is
+# missing: see make tools and make tools-test.
+
+TAGS     = sqlite_fts5,sqlite_math_functions,sqlite_omit_load_extension,netgo,osusergo
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+GO       = CGO_ENABLED=1 go
+GOBIN   := $(shell go env GOBIN)
+ifeq ($(GOBIN),)
+GOBIN   := $(firstword $(subst :, ,$(shell go env GOPATH)))/bin
+endif
+
+# Programs that are not ours, in the versions that the checks were made with.
+MINIO       := $(shell sed -n 's/^const module = "\(.*\)"/\1/p' upload/miniotest/process.go)
+STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@2026.2.2
+GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+.PHONY: build static demo test lint vuln bench tools tools-test tools-lint clean
+
+build: tools
+	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o dist/lifeboat ./cmd/lifeboat
+
+# One file that runs on any Linux of this architecture.
+static: tools
+	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS) -linkmode external -extldflags -static' -o dist/lifeboat-static ./cmd/lifeboat
+	@if ldd dist/lifeboat-static >/dev/null 2>&1; then echo 'dist/lifeboat-static still needs shared libraries' >&2; exit 1; fi
+	dist/lifeboat-static version
+
+demo: build
+	@PATH="$(CURDIR)/dist:$$PATH" sh cmd/lifeboat/demo.sh
+
+test: tools-test
+	$(GO) vet -tags $(TAGS) ./...
+	PATH="$(GOBIN):$$PATH" $(GO) test -race -tags $(TAGS) ./...
+
+lint: tools-lint
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt -w is due for: $$unformatted" >&2; exit 1; fi
+	PATH="$$PATH:$(GOBIN)" staticcheck -tags $(TAGS) ./...
+
+# Asks the Go vulnerability database.
+vuln: tools-lint
+	PATH="$$PATH:$(GOBIN)" govulncheck -tags $(TAGS) ./...
+
+bench: tools
+	$(GO) test -run '^$$' -bench . -tags $(TAGS) ./...
+
+# What the build and the demo need, from apt if it is missing.
+tools:
+	@$(call from_apt,gcc:gcc sqlite3:sqlite3 zstd:zstd)
+
+# What the tests need beside that. MinIO is a test server only, built from
+# source; it takes some minutes, once.
+tools-test: tools
+	@$(call from_apt,strace:strace)
+	@PATH="$(GOBIN):$$PATH"; command -v minio >/dev/null || { echo 'building MinIO, the test server, with go install'; GOFLAGS= go install $(MINIO); }
+
+tools-lint:
+	@PATH="$$PATH:$(GOBIN)"; command -v staticcheck >/dev/null || go install $(STATICCHECK)
+	@PATH="$$PATH:$(GOBIN)"; command -v govulncheck >/dev/null || go install $(GOVULNCHECK)
+
+clean:
+	rm -rf dist
+
+# from_apt installs the packages of those PROGRAM:PACKAGE pairs whose program
+# is not there.
+define from_apt
+missing=; for pair in $(1); do command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair#*:}"; done; \
+if [ -n "$$missing" ]; then \
+	echo "installing with apt-get:$$missing"; \
+	command -v apt-get >/dev/null || { echo "please install:$$missing" >&2; exit 1; }; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing libc6-dev; \
+fi
+endef

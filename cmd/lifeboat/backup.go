@@ -1,0 +1,119 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+type backupCmd struct {
+	DB string `arg:"" name:"db" help:"The live database file."`
+	series
+
+	Name    string   `placeholder:"NAME" help:"The database's name in the series, if not its file name."`
+	Adopt   bool     `help:"Go on with a series that was another name's."`
+	Always  bool     `help:"Upload an unchanged database, too."`
+	Refresh duration `default:"7d" placeholder:"7d" help:"Upload an unchanged database after this time."`
+
+	Check   snapshot.CheckLevel `enum:"quick,full,none" default:"quick" placeholder:"quick|full|none" help:"How to check the copy before it counts."`
+	Level   snapshot.Level      `enum:"fastest,default,better,best" default:"default" placeholder:"LEVEL" help:"Compression: fastest, default, better or best."`
+	Method  snapshot.Method     `enum:"backup,vacuum" default:"backup" placeholder:"backup|vacuum" help:"Copy page by page, or compact (VACUUM INTO)."`
+	MaxRate byteSize            `placeholder:"20MiB" help:"Copy at most so many bytes a second."`
+	Wait    duration            `default:"30s" placeholder:"30s" help:"How long to wait for other connections' locks."`
+	TempDir string              `type:"existingdir" placeholder:"DIR" help:"Where the copy is kept meanwhile; the size of the database is needed."`
+
+	StorageClass string   `placeholder:"CLASS" help:"Storage class of the object, as the store calls it."`
+	SSE          string   `name:"sse" enum:",AES256,aws:kms" default:"" placeholder:"AES256|aws:kms" help:"Server-side encryption. A customer key goes in LIFEBOAT_SSE_CUSTOMER_KEY."`
+	SSEKMSKeyID  string   `name:"sse-kms-key-id" placeholder:"ID" help:"The KMS key, with --sse aws:kms."`
+	PartSize     byteSize `placeholder:"8MiB" help:"Smallest part of a multipart upload."`
+	Concurrency  int      `default:"4" placeholder:"4" help:"How many parts to upload at once."`
+
+	JSON bool `name:"json" help:"Print one JSON document."`
+}
+
+// backupDocument is what backup --json prints. Sizes are in bytes.
+type backupDocument struct {
+	URL       string             `json:"url"`
+	Snapshot  string             `json:"snapshot"`  // ID of the new snapshot, or of the one that has this content already
+	Unchanged bool               `json:"unchanged"` // nothing was uploaded
+	Database  string             `json:"database"`  // its name in the series
+	Digest    string             `json:"digest"`    // of the content
+	Size      int64              `json:"size"`      // of the database
+	PageCount int                `json:"page_count"`
+	Stored    int64              `json:"stored"`   // size of the snapshot's object
+	Restarts  int                `json:"restarts"` // how often the copy began anew because of writers
+	Seconds   map[string]float64 `json:"seconds"`  // copy, digest, upload, total
+}
+
+// Validate implements kong's check of flags that depend on each other.
+func (b *backupCmd) Validate() error {
+	if _, err := upload.EncodeTag(b.name()); err != nil {
+		return fmt.Errorf("--name: %w", err)
+	}
+	switch {
+	case b.Method == snapshot.MethodVacuum && b.MaxRate != 0:
+		return errors.New("--method vacuum cannot keep to a --max-rate")
+	case b.PartSize != 0 && (b.PartSize < 5<<20 || b.PartSize > 5<<30):
+		return errors.New("--part-size must be from 5MiB to 5GiB")
+	case b.Concurrency < 1 || b.Concurrency > 64:
+		return errors.New("--concurrency must be from 1 to 64")
+	}
+	return nil
+}
+
+// name returns the database's name in the series.
+func (b *backupCmd) name() string { return cmp.Or(b.Name, filepath.Base(b.DB)) }
+
+// Run implements the command.
+func (b *backupCmd) Run(ctx context.Context, c *console) error {
+	began := time.Now()
+	bucket, err := b.open(ctx, c, upload.Options{
+		PartSize: int64(b.PartSize), Concurrency: b.Concurrency, TempDir: b.TempDir, StorageClass: b.StorageClass,
+		SSE: upload.ServerSideEncryption{Algorithm: b.SSE, KMSKeyID: b.SSEKMSKeyID},
+	})
+	if err != nil {
+		return err
+	}
+	result, err := upload.Backup(ctx, bucket, b.DB, upload.BackupOptions{
+		Name: b.name(), Adopt: b.Adopt, Always: b.Always || b.Refresh == 0, Refresh: time.Duration(b.Refresh),
+		Check: b.Check, Level: b.Level,
+		Copy: snapshot.CopyOptions{
+			TempDir: b.TempDir, Method: b.Method, MaxRate: int64(b.MaxRate), Wait: max(time.Duration(b.Wait), time.Millisecond),
+		},
+		Tool:     "lifeboat " + programVersion(),
+		Progress: func(s upload.Stage, done, total int64) { c.progress(string(s))(done, total) },
+		Log:      c.log,
+	})
+	c.endProgress()
+	if err != nil && !errors.Is(err, upload.ErrIncomplete) {
+		return err
+	}
+	return errors.Join(err, b.print(c, result, time.Since(began)))
+}
+
+func (b *backupCmd) print(c *console, r upload.BackupResult, took time.Duration) error {
+	d := backupDocument{
+		URL: b.URL.String(), Snapshot: string(r.Snapshot.ID), Unchanged: r.Unchanged, Database: b.name(), Digest: r.Digest,
+		Size: r.Size, PageCount: r.PageCount, Stored: r.Snapshot.Object.Size, Restarts: r.Restarts,
+		Seconds: map[string]float64{"total": took.Seconds()},
+	}
+	for stage, time := range r.Took {
+		d.Seconds[string(stage)] = time.Seconds()
+	}
+	size := humanize.IBytes(uint64(r.Size))
+	took = took.Round(100 * time.Millisecond)
+	text := fmt.Sprintf("unchanged: %s of %s, the same as snapshot %s (%s)\n", size, b.name(), r.Snapshot.ID, took)
+	if !r.Unchanged {
+		text = fmt.Sprintf("uploaded: snapshot %s of %s, %s as %s (ratio %.2f) in %s\n", r.Snapshot.ID, b.name(),
+			size, humanize.IBytes(uint64(d.Stored)), float64(r.Size)/float64(max(d.Stored, 1)), took)
+	}
+	return c.result(b.JSON, d, c.unlessQuiet(text))
+}

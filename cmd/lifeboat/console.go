@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// globals are the flags that every command has.
+type globals struct {
+	LogFormat string `enum:"text,json" default:"text" placeholder:"text|json" help:"How to log to stderr."`
+	Debug     bool   `help:"Log every step." xor:"loudness"`
+	Quiet     bool   `short:"q" help:"Print nothing but errors." xor:"loudness"`
+}
+
+// A console is where a command prints: results on stdout, all else on stderr.
+type console struct {
+	*globals
+	stdout, stderr *os.File
+	log            *slog.Logger
+	bars           *bars // nil unless stderr is a terminal
+}
+
+// start is called when the flags are known.
+func (c *console) start() {
+	var w io.Writer = c.stderr
+	if term.IsTerminal(int(c.stderr.Fd())) && !c.Quiet && c.LogFormat == "text" {
+		c.bars = &bars{w: c.stderr}
+		w = c.bars
+	}
+	options := &slog.HandlerOptions{Level: slog.LevelWarn}
+	switch {
+	case c.Debug:
+		options.Level = slog.LevelDebug
+	case c.Quiet:
+		options.Level = slog.LevelError
+	}
+	if c.LogFormat == "json" {
+		c.log = slog.New(slog.NewJSONHandler(w, options))
+	} else {
+		c.log = slog.New(slog.NewTextHandler(w, options))
+	}
+}
+
+// progress returns a function that shows the progress of one part of the
+// work, in bytes.
+func (c *console) progress(part string) func(done, total int64) {
+	if c.bars == nil {
+		return func(int64, int64) {}
+	}
+	return func(done, total int64) { c.bars.set(part, done, total) }
+}
+
+// endProgress takes the bars from the terminal.
+func (c *console) endProgress() {
+	if c.bars != nil {
+		c.bars.end()
+	}
+}
+
+// result prints a command's result: the document, or the text for people.
+func (c *console) result(asJSON bool, document any, text string) error {
+	if asJSON {
+		encoder := json.NewEncoder(c.stdout)
+		encoder.SetIndent("", "  ")
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(document)
+	}
+	_, err := io.WriteString(c.stdout, text)
+	return err
+}
+
+// unlessQuiet returns text that only says that all is well.
+func (c *console) unlessQuiet(text string) string {
+	if c.Quiet {
+		return ""
+	}
+	return text
+}
+
+// fail prints an error, and the hint that helps on.
+func (c *console) fail(err error) {
+	c.endProgress()
+	if err == nil {
+		return
+	}
+	text, hint := strings.ReplaceAll(err.Error(), "\n", "; "), hintFor(err)
+	if c.log != nil && c.LogFormat == "json" {
+		attributes := []any{"exit", exitCode(err)}
+		if hint != "" {
+			attributes = append(attributes, "hint", hint)
+		}
+		c.log.Error(text, attributes...)
+		return
+	}
+	fmt.Fprintf(c.stderr, "error: %s\n", text)
+	if hint != "" {
+		fmt.Fprintf(c.stderr, "hint: %s\n", hint)
+	}
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/lifeboat-sqlite/lifeboat/restore"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// The exit codes. They are an interface: jobs decide by them whether to retry.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitIncomplete  = 3
+	exitSource      = 4
+	exitUnreachable = 5
+	exitNoSnapshot  = 6
+	exitDamaged     = 7
+	exitTarget      = 8
+	exitLocked      = 10
+	exitRefused     = 11
+	exitUsage       = 64
+	exitSignal      = 128 // and the signal's number
+)
+
+// exitCodes maps the reasons that the packages tell apart, most telling first.
+var exitCodes = []struct {
+	reason error
+	code   int
+}{
+	{upload.ErrIncomplete, exitIncomplete}, // wraps what failed, but the snapshot is safe
+
+	{snapshot.ErrDamaged, exitDamaged},
+	{snapshot.ErrNewerFormat, exitDamaged},
+
+	{snapshot.ErrSource, exitSource},
+	{snapshot.ErrLocked, exitLocked},
+	{restore.ErrLocked, exitLocked},
+
+	{snapshot.ErrNoRoom, exitTarget},
+	{upload.ErrNoRoom, exitTarget},
+	{restore.ErrNoRoom, exitTarget},
+	{restore.ErrTargetExists, exitTarget},
+	{restore.ErrTargetOpen, exitTarget},
+	{restore.ErrUncertain, exitTarget},
+	{restore.ErrRestoring, exitTarget},
+	{restore.ErrCannotSwap, exitTarget},
+	{restore.ErrCannotLive, exitTarget},
+	{restore.ErrTarget, exitTarget},
+
+	{restore.ErrNoSnapshot, exitNoSnapshot},
+	{restore.ErrAmbiguous, exitNoSnapshot},
+	{upload.ErrNotFound, exitNoSnapshot},
+
+	{upload.ErrOtherDatabase, exitUsage},
+	{upload.ErrClock, exitRefused},
+	{upload.ErrRefused, exitRefused},
+	{upload.ErrNoTags, exitRefused},
+	{upload.ErrUnreachable, exitUnreachable},
+}
+
+// exitCode returns the exit code for an error of a command.
+func exitCode(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	var caught interrupted
+	if errors.As(err, &caught) {
+		return exitSignal + int(caught.signal)
+	}
+	var wrong *usageError
+	if errors.As(err, &wrong) {
+		return exitUsage
+	}
+	for _, e := range exitCodes {
+		if errors.Is(err, e.reason) {
+			return e.code
+		}
+	}
+	return exitFailed
+}
+
+// A usageError is about the command line or the environment.
+type usageError struct{ cause error }
+
+func (e *usageError) Error() string { return e.cause.Error() }
+func (e *usageError) Unwrap() error { return e.cause }
+
+func usage(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/restore"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+func TestExitCode(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		code int
+	}{
+		{nil, 0},
+		{errors.New("anything"), 1},
+		{fs.ErrNotExist, 1},
+		{context.Canceled, 1}, // not by a signal
+		{upload.ErrExists, 1},
+		{upload.ErrChanged, 1},
+		{upload.ErrIncomplete, 3},
+		{fmt.Errorf("%w: %w", upload.ErrIncomplete, upload.ErrRefused), 3},
+		{snapshot.ErrSource, 4},
+		{upload.ErrUnreachable, 5},
+		{restore.ErrNoSnapshot, 6},
+		{restore.ErrAmbiguous, 6},
+		{upload.ErrNotFound, 6},
+		{snapshot.ErrDamaged, 7},
+		{snapshot.ErrNewerFormat, 7},
+		{snapshot.ErrNoRoom, 8},
+		{upload.ErrNoRoom, 8},
+		{restore.ErrNoRoom, 8},
+		{restore.ErrTargetExists, 8},
+		{restore.ErrTargetOpen, 8},
+		{restore.ErrUncertain, 8},
+		{restore.ErrRestoring, 8},
+		{restore.ErrCannotSwap, 8},
+		{restore.ErrCannotLive, 8},
+		{restore.ErrTarget, 8},
+		{snapshot.ErrLocked, 10},
+		{restore.ErrLocked, 10},
+		{upload.ErrRefused, 11},
+		{upload.ErrClock, 11},
+		{upload.ErrNoTags, 11},
+		{usage("wrong"), 64},
+		{upload.ErrOtherDatabase, 64},
+		{interrupted{syscall.SIGINT}, 130},
+		{interrupted{syscall.SIGTERM}, 143},
+	} {
+		if got := exitCode(c.err); got != c.code {
+			t.Errorf("%v: exit %d, want %d", c.err, got, c.code)
+		}
+		if c.err == nil {
+			continue
+		}
+		wrapped := &hinted{errors.Join(fmt.Errorf("outer: %w", c.err), errors.New("close")), "a hint"}
+		if got := exitCode(wrapped); got != c.code {
+			t.Errorf("%v, wrapped: exit %d, want %d", c.err, got, c.code)
+		}
+	}
+}

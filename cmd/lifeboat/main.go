@@ -1,0 +1,141 @@
+// Lifeboat ships a live SQLite database to an S3-compatible bucket and brings
+// it back.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// envPrefix begins the variable of every flag.
+const envPrefix = "LIFEBOAT"
+
+// program is the command line. Each verb has a file of its own, with a struct
+// of its flags and a Run method.
+type program struct {
+	globals
+
+	Backup  backupCmd  `cmd:"" help:"Take a snapshot of a live database and ship it."`
+	List    listCmd    `cmd:"" help:"List the snapshots, newest last."`
+	Show    showCmd    `cmd:"" help:"Show what a snapshot says of itself."`
+	Restore restoreCmd `cmd:"" help:"Bring a snapshot back."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is the whole program. It returns the exit code.
+func run(args []string, stdout, stderr *os.File) int {
+	ctx, stop := untilSignal(context.Background())
+	defer stop()
+	var p program
+	c := &console{stdout: stdout, stderr: stderr, globals: &p.globals}
+	err := p.do(ctx, args, c)
+	if caught, ok := context.Cause(ctx).(interrupted); ok && err != nil {
+		err = fmt.Errorf("%w%s", caught, withoutNoise(err))
+	}
+	c.fail(err)
+	return exitCode(err)
+}
+
+// do parses and runs. A panic becomes an error, because Go's own exit code for
+// it would mean nothing to a job.
+func (p *program) do(ctx context.Context, args []string, c *console) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("this is a bug in lifeboat: %v", r)
+		}
+	}()
+	if err := unsetEmpty(); err != nil {
+		return err
+	}
+	parser, err := kong.New(p,
+		kong.Name("lifeboat"),
+		kong.DefaultEnvars(envPrefix),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // the environment is named once, at the end
+		kong.Help(printHelp),
+		kong.Writers(c.stdout, c.stderr),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(c),
+	)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		io.WriteString(c.stderr, topHelp)
+		return usage("a command is missing")
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return usage("%v", err)
+	}
+	c.start()
+	return parsed.Run()
+}
+
+// unsetEmpty has empty variables count as unset: that is how optional settings
+// look in many a deployment.
+func unsetEmpty() error {
+	for _, setting := range os.Environ() {
+		if name, value, _ := strings.Cut(setting, "="); strings.HasPrefix(name, envPrefix+"_") && value == "" {
+			if err := os.Unsetenv(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// interrupted is the cause of a context that a signal ended.
+type interrupted struct{ signal syscall.Signal }
+
+func (i interrupted) Error() string {
+	if i.signal == syscall.SIGINT {
+		return "interrupted"
+	}
+	return "terminated"
+}
+
+func (i interrupted) Is(target error) bool { return target == context.Canceled }
+
+// untilSignal returns a context that ends at SIGINT or SIGTERM. A second
+// signal ends the process at once.
+func untilSignal(parent context.Context) (context.Context, func()) {
+	// A file that reaches ulimit -f is an error to report, not a reason to die.
+	signal.Ignore(syscall.SIGXFSZ)
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		select {
+		case s := <-signals:
+			signal.Reset(syscall.SIGINT, syscall.SIGTERM)
+			cancel(interrupted{s.(syscall.Signal)})
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		cancel(nil)
+	}
+}
+
+// withoutNoise returns what err adds to the fact of the interruption.
+func withoutNoise(err error) string {
+	text := err.Error()
+	for _, noise := range []string{context.Canceled.Error(), "interrupted", "terminated"} {
+		text = strings.TrimSuffix(strings.TrimSuffix(text, noise), ": ")
+	}
+	if text == "" {
+		return ""
+	}
+	return " during: " + text
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	_ "github.com/mattn/go-sqlite3"
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+// TestMain puts the program itself, built with the tests, on the PATH, and
+// beside it a stand-in for what the README uses of the AWS tool.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"lifeboat": main, "aws": aws})
+}
+
+// TestProgram runs the scripts in testdata and the README's commands against a
+// real MinIO.
+func TestProgram(t *testing.T) {
+	server := miniotest.Start(t)
+	endpoints := map[string]string{
+		"REFUSING": refusingEndpoint(t),
+		"SILENT":   silentEndpoint(t),
+		// The server still takes signatures that are 10 minutes off.
+		"AHEAD10": proxy(t, server.Endpoint, clockAhead(10*time.Minute)),
+		"AHEAD20": proxy(t, server.Endpoint, clockAhead(20*time.Minute)),
+	}
+	t.Run("scripts", func(t *testing.T) {
+		testscript.Run(t, testscript.Params{
+			Dir:                 "testdata",
+			RequireExplicitExec: true,
+			RequireUniqueNames:  true,
+			Setup: func(env *testscript.Env) error {
+				for name, value := range server.Environment() {
+					env.Setenv(name, value)
+				}
+				for name, value := range endpoints {
+					env.Setenv(name, value)
+				}
+				env.Setenv("S3", "s3://"+server.Bucket(env.T().(testing.TB))+"/app")
+				env.Setenv("DIR", "file://"+env.WorkDir+"/bucket")
+				env.Values[clientKey{}] = server.Client(env.T().(testing.TB))
+				return nil
+			},
+			Cmds: map[string]func(*testscript.TestScript, bool, []string){
+				"exits": exits, "unprivileged": unprivileged, "objects": objects, "clean": clean,
+				"overwrite": overwrite, "cut": cut, "lock": lock,
+			},
+		})
+	})
+	t.Run("terminated", func(t *testing.T) { testTerminated(t, server) })
+	t.Run("readme", func(t *testing.T) { testReadme(t, server) })
+	t.Run("demo", testDemo)
+}
+
+type clientKey struct{}
+
+// exits CODE PROGRAM ARG... runs a program that must exit with this code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARG...")
+	}
+	checkExit(ts, args[0], ts.Exec(args[1], args[2:]...))
+}
+
+// unprivileged is exits without root's right to read every file.
+func unprivileged(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: unprivileged CODE PROGRAM ARG...")
+	}
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlock: the thread ends with its lost rights
+		for _, right := range []uintptr{unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH} {
+			// Fails for a user who never had them.
+			_ = unix.Prctl(unix.PR_CAPBSET_DROP, right, 0, 0, 0)
+		}
+		result <- ts.Exec(args[1], args[2:]...)
+	}()
+	checkExit(ts, args[0], <-result)
+}
+
+func checkExit(ts *testscript.TestScript, want string, err error) {
+	got := 0
+	var ended *exec.ExitError
+	if errors.As(err, &ended) {
+		got = ended.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(got) != want {
+		ts.Fatalf("exit %d, want %s", got, want)
+	}
+}
+
+// objects N counts all objects of the script's bucket, and looks for uploads
+// that were begun and never ended.
+func objects(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: objects N")
+	}
+	u, err := upload.ParseURL(ts.Getenv("S3"))
+	ts.Check(err)
+	client := ts.Value(clientKey{}).(*s3.Client)
+	found, err := client.ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &u.Bucket})
+	ts.Check(err)
+	if got := strconv.Itoa(len(found.Contents)); got != args[0] {
+		ts.Fatalf("%s objects, want %s", got, args[0])
+	}
+}
+
+// clean fails if anything is left in the temp directory.
+func clean(ts *testscript.TestScript, neg bool, args []string) {
+	left, err := os.ReadDir(ts.Getenv("TMPDIR"))
+	ts.Check(err)
+	if neg || len(args) != 0 || len(left) != 0 {
+		ts.Fatalf("left in the temp directory: %v", left)
+	}
+}
+
+// overwrite FILE OFFSET LENGTH writes rubbish over a part of a file.
+func overwrite(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: overwrite FILE OFFSET LENGTH")
+	}
+	offset, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	length, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	names, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(names) != 1 {
+		ts.Fatalf("%s: %d files", args[0], len(names))
+	}
+	f, err := os.OpenFile(names[0], os.O_WRONLY, 0)
+	ts.Check(err)
+	_, err = f.WriteAt([]byte(strings.Repeat("\xa5", length)), offset)
+	ts.Check(errors.Join(err, f.Close()))
+}
+
+// cut FILE SIZE truncates a file, or makes it longer with a hole.
+func cut(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: cut FILE SIZE")
+	}
+	size, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), size))
+}
+
+// lock DB holds an exclusive lock until the script ends.
+func lock(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: lock DB")
+	}
+	db, err := sql.Open("sqlite3", fmt.Sprintf("file:%s?_txlock=exclusive", ts.MkAbs(args[0])))
+	ts.Check(err)
+	tx, err := db.Begin()
+	ts.Check(err)
+	ts.Defer(func() {
+		if err := errors.Join(tx.Rollback(), db.Close()); err != nil {
+			ts.Logf("unlock: %v", err)
+		}
+	})
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"golang.org/x/term"
+
+	"github.com/lifeboat-sqlite/lifeboat/restore"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+type restoreCmd struct {
+	series
+	DB string `arg:"" name:"db" help:"The file to restore to, or - for stdout."`
+
+	Snapshot string `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or the beginning of one."`
+	At       moment `placeholder:"TIME" xor:"which" help:"The newest not after \"2026-11-20 17:00\" (UTC) or 2026-11-20T17:00:00+01:00."`
+	Before   string `placeholder:"ID" xor:"which" help:"The newest that is older than this one."`
+
+	Replace      bool     `help:"Replace an existing database, which is kept as DB.before-ID."`
+	DiscardOld   bool     `help:"Do not keep the replaced database."`
+	Live         bool     `help:"Write into an existing database that applications have open."`
+	IfMissing    bool     `help:"Do nothing if the database is there."`
+	DryRun       bool     `help:"Say what would happen, and do nothing."`
+	AssumeClosed bool     `help:"Say that nobody has the database open, where that cannot be seen."`
+	Wait         duration `default:"30s" placeholder:"30s" help:"How long --live waits for other connections' locks."`
+
+	JSON bool `name:"json" help:"Print one JSON document."`
+}
+
+// restoreDocument is what restore --json prints. Sizes are in bytes.
+type restoreDocument struct {
+	URL      string   `json:"url"`
+	Restored bool     `json:"restored"` // false: the database was there, with --if-missing
+	Snapshot string   `json:"snapshot,omitempty"`
+	Target   string   `json:"target"` // the file, behind symlinks
+	Size     int64    `json:"size,omitempty"`
+	Kept     []string `json:"kept,omitempty"` // files that hold what was there before
+	Live     bool     `json:"live"`           // written into the open database
+	Seconds  float64  `json:"seconds"`
+}
+
+// planDocument is what restore --dry-run --json prints. Sizes are in bytes.
+type planDocument struct {
+	URL      string            `json:"url"`
+	Snapshot snapshotDocument  `json:"snapshot"`
+	Manifest snapshot.Manifest `json:"manifest"`
+	Target   string            `json:"target"`            // the file, behind symlinks
+	Old      string            `json:"old"`               // the state of what is there
+	OldSize  int64             `json:"old_size"`          // of what is there
+	Sidecars []string          `json:"sidecars"`          // files that belong to it
+	Kept     string            `json:"kept,omitempty"`    // the name under which it would be kept
+	Holders  []restore.Holder  `json:"holders"`           // processes that have it open
+	Need     int64             `json:"need"`              // room on the target's disk
+	Free     int64             `json:"free"`              // what is there of it
+	Refused  string            `json:"refused,omitempty"` // why it would not be done
+}
+
+// stdoutTarget as the target means standard output.
+const stdoutTarget = "-"
+
+// Validate implements kong's check of flags that depend on each other.
+func (r *restoreCmd) Validate() error {
+	switch {
+	case r.DB == "":
+		return errors.New("the file to restore to is empty")
+	case r.DB == stdoutTarget && (r.Replace || r.Live || r.IfMissing || r.DryRun || r.JSON):
+		return errors.New("to stdout goes the database and nothing else: --replace, --live, --if-missing, --dry-run and --json do not fit")
+	case r.Replace && r.Live:
+		return errors.New("--replace puts a new file in place, --live writes into the old one: choose")
+	case r.DiscardOld && !r.Replace && !r.Live:
+		return errors.New("--discard-old needs --replace or --live")
+	}
+	if r.Before != "" {
+		if _, err := snapshot.ParseID(r.Before); err != nil {
+			return fmt.Errorf("--before: %w", err)
+		}
+	}
+	return nil
+}
+
+// Run implements the command.
+func (r *restoreCmd) Run(ctx context.Context, c *console) error {
+	if r.DB == stdoutTarget && term.IsTerminal(int(c.stdout.Fd())) {
+		return usage("stdout is a terminal: a database does not belong there")
+	}
+	if r.IfMissing {
+		missing, err := restore.Missing(r.DB)
+		if err != nil {
+			return err
+		}
+		if !missing {
+			return c.result(r.JSON, restoreDocument{URL: r.URL.String(), Target: r.DB}, c.unlessQuiet("nothing to do: "+r.DB+" is there\n"))
+		}
+	}
+	bucket, err := r.open(ctx, c, upload.Options{})
+	if err != nil {
+		return err
+	}
+	found, err := restore.Select(ctx, bucket, restore.Selector{Which: r.Snapshot, At: r.At.Time, Before: snapshot.ID(r.Before)})
+	if err != nil {
+		return r.lookedUp(err)
+	}
+	o := restore.Options{
+		Replace: r.Replace, DiscardOld: r.DiscardOld, AssumeClosed: r.AssumeClosed, Live: r.Live,
+		Wait: time.Duration(r.Wait), Progress: c.progress("restore"), Log: c.log,
+	}
+	switch {
+	case r.DB == stdoutTarget:
+		err = restore.Stream(ctx, bucket, found, c.stdout, o)
+	case r.DryRun:
+		err = r.dryRun(ctx, c, bucket, found, o)
+	default:
+		err = r.restore(ctx, c, bucket, found, o)
+	}
+	return withOlder(ctx, bucket, found.ID, r.command(), err)
+}
+
+func (r *restoreCmd) restore(ctx context.Context, c *console, b upload.Bucket, s upload.Snapshot, o restore.Options) error {
+	began := time.Now()
+	result, err := restore.Restore(ctx, b, s, r.DB, o)
+	c.endProgress()
+	if err != nil {
+		return err
+	}
+	took := time.Since(began)
+	text := fmt.Sprintf("restored: snapshot %s to %s, %s in %s\n", result.ID, result.Target, humanize.IBytes(uint64(result.Size)), took.Round(100*time.Millisecond))
+	if len(result.Kept) > 0 {
+		text += "kept: what was there is now " + strings.Join(result.Kept, ", ") + "\n"
+	}
+	return c.result(r.JSON, restoreDocument{
+		URL: r.URL.String(), Restored: true, Snapshot: string(result.ID), Target: result.Target, Size: result.Size,
+		Kept: result.Kept, Live: result.Live, Seconds: took.Seconds(),
+	}, c.unlessQuiet(text))
+}
+
+// dryRun fails as the restore itself would.
+func (r *restoreCmd) dryRun(ctx context.Context, c *console, b upload.Bucket, s upload.Snapshot, o restore.Options) error {
+	plan, err := restore.Prepare(ctx, b, s, r.DB, o, time.Now())
+	if err != nil {
+		return err
+	}
+	d := planDocument{
+		URL: r.URL.String(), Snapshot: describeSnapshot(s), Manifest: plan.Manifest, Target: plan.Target,
+		Old: plan.Old, OldSize: plan.OldSize, Sidecars: append([]string{}, plan.Sidecars...), Kept: plan.Kept,
+		Holders: append([]restore.Holder{}, plan.Holders...), Need: plan.Need, Free: plan.Free,
+	}
+	if plan.Refusal != nil {
+		d.Refused = plan.Refusal.Error()
+	}
+	return errors.Join(c.result(r.JSON, d, d.text(time.Now())), plan.Refusal)
+}
+
+func (d planDocument) text(now time.Time) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "would restore snapshot %s of %s, taken %s\n", d.Snapshot.ID, d.Manifest.Database, age(d.Snapshot.Taken, now))
+	fmt.Fprintf(&b, "to %s: %s, needs %s of %s free\n", d.Target, humanize.IBytes(uint64(d.Manifest.Size)), humanize.IBytes(uint64(d.Need)), humanize.IBytes(uint64(d.Free)))
+	fmt.Fprintf(&b, "there now: %s", d.Old)
+	if d.OldSize > 0 {
+		fmt.Fprintf(&b, ", %s", humanize.IBytes(uint64(d.OldSize)))
+	}
+	b.WriteString("\n")
+	for _, h := range d.Holders {
+		fmt.Fprintf(&b, "open in: %s\n", h)
+	}
+	if d.Kept != "" {
+		fmt.Fprintf(&b, "would be kept as %s\n", d.Kept)
+	}
+	return b.String()
+}
+
+// command returns this command without the choice of the snapshot.
+func (r *restoreCmd) command() string {
+	words := []string{"lifeboat restore", quote(r.URL.String()), quote(r.DB)}
+	for _, flag := range []struct {
+		given bool
+		name  string
+	}{
+		{r.Replace, "--replace"}, {r.DiscardOld, "--discard-old"}, {r.Live, "--live"}, {r.IfMissing, "--if-missing"},
+		{r.DryRun, "--dry-run"}, {r.AssumeClosed, "--assume-closed"}, {r.JSON, "--json"},
+	} {
+		if flag.given {
+			words = append(words, flag.name)
+		}
+	}
+	return strings.Join(words, " ")
+}

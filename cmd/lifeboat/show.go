@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/lifeboat-sqlite/lifeboat/restore"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+type showCmd struct {
+	series
+	Snapshot string `default:"latest" placeholder:"latest" help:"latest, an ID, or the beginning of one."`
+	JSON     bool   `name:"json" help:"Print one JSON document."`
+}
+
+// showDocument is what show --json prints.
+type showDocument struct {
+	URL string `json:"url"`
+	snapshotDocument
+	Manifest snapshot.Manifest `json:"manifest"`
+}
+
+// Run implements the command.
+func (s showCmd) Run(ctx context.Context, c *console) error {
+	bucket, err := s.open(ctx, c, upload.Options{})
+	if err != nil {
+		return err
+	}
+	found, err := restore.Select(ctx, bucket, restore.Selector{Which: s.Snapshot})
+	if err != nil {
+		return s.lookedUp(err)
+	}
+	manifest, err := readManifest(ctx, bucket, found)
+	if err != nil {
+		return withOlder(ctx, bucket, found.ID, "lifeboat show "+quote(s.URL.String()), err)
+	}
+	d := showDocument{s.URL.String(), describeSnapshot(found), manifest}
+	return c.result(s.JSON, d, d.text(time.Now()))
+}
+
+func readManifest(ctx context.Context, b upload.Bucket, s upload.Snapshot) (m snapshot.Manifest, err error) {
+	blob, err := b.Open(ctx, s.Object)
+	if err != nil {
+		return m, fmt.Errorf("open snapshot %s: %w", s.ID, err)
+	}
+	defer func() { err = errors.Join(err, blob.Close()) }()
+	archive, err := snapshot.OpenArchive(ctx, blob, s.Object.Size, s.ID)
+	if err != nil {
+		return m, fmt.Errorf("open snapshot %s: %w", s.ID, err)
+	}
+	return archive.Manifest(), nil
+}
+
+func (d showDocument) text(now time.Time) string {
+	m := d.Manifest
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, line := range [][2]string{
+		{"snapshot", d.ID},
+		{"taken", fmt.Sprintf("%s (%s)", m.Created.UTC().Format(time.RFC3339), age(d.Taken, now))},
+		{"uploaded", d.Uploaded.Format(time.RFC3339)},
+		{"database", m.Database},
+		{"size", fmt.Sprintf("%s in %s pages of %s", humanize.IBytes(uint64(m.Size)), humanize.Comma(int64(m.PageCount)), humanize.IBytes(uint64(m.PageSize)))},
+		{"stored", fmt.Sprintf("%s (ratio %.2f)", humanize.IBytes(uint64(d.Stored)), float64(m.Size)/float64(max(d.Stored, 1)))},
+		{"checked", m.Check},
+		{"copied by", string(m.Method)},
+		{"journal mode", m.JournalMode},
+		{"user_version", fmt.Sprint(m.UserVersion)},
+		{"application_id", fmt.Sprint(m.ApplicationID)},
+		{"written by", fmt.Sprintf("%s, SQLite %s, archive format %d", m.Tool, m.SQLite, m.Format)},
+		{"digest", m.Digest},
+	} {
+		fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
+	}
+	w.Flush() // a strings.Builder does not fail
+	if d.Implausible {
+		b.WriteString("implausible: taken after its upload, so never the latest\n")
+	}
+	return b.String()
+}
+
+// lookedUp tells how to see what there is when a snapshot was not found.
+func (s series) lookedUp(err error) error {
+	if errors.Is(err, restore.ErrNoSnapshot) {
+		return &hinted{err, "lifeboat list " + quote(s.URL.String()) + " shows what there is"}
+	}
+	return err
+}
+
+// withOlder adds to the error of a damaged snapshot the next older one and the
+// command that uses it.
+func withOlder(ctx context.Context, b upload.Bucket, id snapshot.ID, command string, err error) error {
+	if !errors.Is(err, snapshot.ErrDamaged) {
+		return err
+	}
+	older, noOlder := restore.Select(ctx, b, restore.Selector{Before: id})
+	switch {
+	case errors.Is(noOlder, restore.ErrNoSnapshot):
+		return &hinted{err, "there is no older snapshot"}
+	case noOlder != nil:
+		return err
+	}
+	return &hinted{err, fmt.Sprintf("the next older snapshot is %s: %s --snapshot %s", older.ID, command, older.ID)}
+}
+
+// quote returns an argument as a shell takes it.
+func quote(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+=,", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
