@@ -59,7 +59,7 @@ func checkSteps(t testing.TB, file string, steps []step) {
 // the target at the last moment.
 var undone = []state{
 	{name: "unfolded WAL", build: unfoldedWAL, steps: all(tempSteps, foldSteps, noneBeside, []step{stepKeep, stepSyncKept, stepSwap, stepUndo, stepRemoveTemp})},
-	{name: "garbage with a WAL", build: garbageMain, broken: true, steps: all(tempSteps, []step{stepSyncMain}, asideTwo, []step{stepKeep, stepSyncKept, stepSwap, stepUndo, stepUndo, stepUndo, stepRemoveTemp})},
+	{name: "garbage with a WAL", build: garbageMain, broken: true, steps: all(tempSteps, []step{stepHold, stepSyncMain}, asideTwo, []step{stepKeep, stepSyncKept, stepSwap, stepUndo, stepUndo, stepUndo, stepRemoveTemp})},
 }
 
 // Killed while it takes back what it had done.
@@ -96,7 +96,7 @@ func TestKillThenAnother(t *testing.T) {
 	source := newSource(t, "")
 	x := state{name: "garbage", build: garbageMain, broken: true}.make(t)
 	o := x.order(source)
-	o.KillAt = slices.Index(all(tempSteps, []step{stepSyncMain}, asideTwo, keepSteps), stepSwap) + 1
+	o.KillAt = slices.Index(all(tempSteps, []step{stepHold, stepSyncMain}, asideTwo, keepSteps), stepSwap) + 1
 	killed(t, o)
 	x.checkWhole(t)
 	o.KillAt, o.ID = 0, "20261124T000000Z-ffffff"

@@ -157,6 +157,60 @@ func TestOpenMeanwhile(t *testing.T) {
 	}
 }
 
+// A process that comes between the fold and the lease, writes, and dies: what
+// it has written belongs to the old content.
+func TestWrittenMeanwhile(t *testing.T) {
+	source := newSource(t, "")
+	for name, pragmas := range map[string]string{"WAL": "PRAGMA journal_mode=WAL;", "journal": "PRAGMA journal_mode=DELETE;"} {
+		t.Run(name, func(t *testing.T) {
+			path := makeOld(t, pragmas)
+			o := basicOrder(path, source)
+			options := o.options()
+			holds := 0
+			SetHook(&options, func(s string) {
+				if s != string(stepHold) {
+					return
+				}
+				if holds++; holds > 2 {
+					return
+				}
+				// A hot journal, or a WAL, of a process that is gone.
+				if name == "WAL" {
+					crash(t, path, walPragmas+fillSQL(genStale))
+				} else {
+					crash(t, path, "PRAGMA cache_size=4; BEGIN;"+fillSQL(genStale))
+				}
+			})
+			if _, err := place(t.Context(), path, o.content(), options); err != nil {
+				t.Fatal(err)
+			}
+			if holds != 3 {
+				t.Errorf("the lease was taken %d times", holds)
+			}
+			mustLook(t, path, genNew)
+			want := genOld // the journal is rolled back
+			if name == "WAL" {
+				want = genStale
+			}
+			mustLook(t, path+".before-"+string(testID), want)
+		})
+	}
+	t.Run("for ever", func(t *testing.T) {
+		path := makeOld(t, "PRAGMA journal_mode=WAL;")
+		o := basicOrder(path, source)
+		options := o.options()
+		SetHook(&options, func(s string) {
+			if s == string(stepHold) {
+				crash(t, path, walPragmas+fillSQL(genStale))
+			}
+		})
+		if _, err := place(t.Context(), path, o.content(), options); !errors.Is(err, ErrTargetOpen) {
+			t.Fatal(err)
+		}
+		mustLook(t, path, genStale)
+	})
+}
+
 // Without the right to take a lease, detection is partial: it is said, and
 // what SQLite's locks can tell is still looked at.
 func TestNoLease(t *testing.T) {

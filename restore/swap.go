@@ -92,7 +92,11 @@ func (p *placement) settle(ctx context.Context, t target) (g *guard, openable bo
 				return nil, false, fmt.Errorf("fold the old database's journal into it: %w", err)
 			}
 		}
-		if g, err = t.guard(p.Options); err != nil {
+		err = p.disk.do(stepHold, func() (err error) {
+			g, err = t.guard(p.Options)
+			return err
+		})
+		if err != nil {
 			return nil, false, err
 		}
 		dirty, err := t.dirty()
