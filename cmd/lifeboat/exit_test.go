@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -63,5 +64,17 @@ func TestExitCode(t *testing.T) {
 		if got := exitCode(wrapped); got != c.code {
 			t.Errorf("%v, wrapped: exit %d, want %d", c.err, got, c.code)
 		}
+	}
+}
+
+// A panic must not end in Go's own exit code and a stack trace.
+func TestPanic(t *testing.T) {
+	var p program
+	err := p.do(t.Context(), []string{"version"}, &console{}) // without globals: a nil pointer
+	if err == nil || !strings.Contains(err.Error(), "bug in lifeboat") || strings.Contains(err.Error(), "goroutine") {
+		t.Errorf("got %v", err)
+	}
+	if code := exitCode(err); code != 1 {
+		t.Errorf("exit %d", code)
 	}
 }

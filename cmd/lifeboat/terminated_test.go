@@ -51,7 +51,7 @@ func testTerminated(t *testing.T, server *miniotest.Server) {
 		terminate(t, syscall.SIGTERM, 143, temp, func() bool {
 			files, _ := os.ReadDir(bucket)
 			return len(files) > 0
-		}, "backup", db, "file://"+bucket, "--level", "better")
+		}, "backup", db, "file://"+bucket)
 		checkEmpty(t, bucket)
 	})
 	t.Run("upload", func(t *testing.T) {
@@ -80,6 +80,39 @@ func testTerminated(t *testing.T, server *miniotest.Server) {
 			}
 		}, "backup", db, "s3://"+bucket+"/app", "--part-size", "5MiB")
 		checkBucket(t, server, bucket, key)
+	})
+	t.Run("twice", func(t *testing.T) {
+		aborting, ended := make(chan struct{}, 100), make(chan struct{})
+		uploading := make(chan struct{}, 100)
+		t.Setenv("AWS_ENDPOINT_URL_S3", proxy(t, server.Endpoint, func(p *httputil.ReverseProxy) {
+			rewrite := p.Rewrite
+			p.Rewrite = func(r *httputil.ProxyRequest) {
+				rewrite(r)
+				switch {
+				case r.In.Method == http.MethodPut && r.In.URL.Query().Has("partNumber"):
+					uploading <- struct{}{}
+					<-ended
+				case r.In.Method == http.MethodDelete:
+					aborting <- struct{}{}
+					<-ended
+				}
+			}
+		}))
+		t.Cleanup(func() { close(ended) })
+		t.Setenv("TMPDIR", t.TempDir())
+		command := exec.Command("lifeboat", "backup", db, "s3://"+server.Bucket(t)+"/app", "--part-size", "5MiB")
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		<-uploading
+		send(t, command, syscall.SIGTERM)
+		<-aborting // the clean-up is under way, and hangs
+		send(t, command, syscall.SIGTERM)
+		second := time.Now()
+		err := command.Wait()
+		if status, ok := command.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGTERM || time.Since(second) > time.Second {
+			t.Fatalf("ended with %v after %v", err, time.Since(second))
+		}
 	})
 	t.Run("restore", func(t *testing.T) {
 		temp, dir := t.TempDir(), t.TempDir()
@@ -131,9 +164,7 @@ func terminate(t *testing.T, s syscall.Signal, code int, temp string, ready func
 		case <-tick.C:
 		}
 	}
-	if err := command.Process.Signal(s); err != nil {
-		t.Fatal(err)
-	}
+	send(t, command, s)
 	sent := time.Now()
 	select {
 	case err := <-ended:
@@ -146,6 +177,13 @@ func terminate(t *testing.T, s syscall.Signal, code int, temp string, ready func
 		t.Fatalf("still there after %v", endsWithin)
 	}
 	checkEmpty(t, temp)
+}
+
+func send(t *testing.T, command *exec.Cmd, s syscall.Signal) {
+	t.Helper()
+	if err := command.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // checkBucket fails if the bucket has any object, or an upload of key that was
