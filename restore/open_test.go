@@ -87,12 +87,20 @@ func TestOpenElsewhere(t *testing.T) {
 		mustLook(t, path, genOld)
 	})
 	t.Run("this process", func(t *testing.T) {
-		path := makeOld(t, "PRAGMA journal_mode=WAL;")
+		path := makeOld(t, "")
 		c := mustOpen(path)
+		if err := c.exec(t.Context(), "BEGIN IMMEDIATE; UPDATE account SET balance = 0"); err != nil {
+			t.Fatal(err)
+		}
 		o := basicOrder(path, source)
 		_, err := place(t.Context(), path, o.content(), o.options())
 		if !errors.Is(err, ErrTargetOpen) {
 			t.Fatalf("got %v", err)
+		}
+		// Had the target been opened and closed, the connection's locks were gone.
+		out, err := exec.Command("sqlite3", path, "DELETE FROM account").CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "locked") {
+			t.Fatalf("another process could write: %v %s", err, out)
 		}
 		if err := c.Close(); err != nil {
 			t.Fatal(err)
