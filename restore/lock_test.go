@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,6 +30,9 @@ func TestLock(t *testing.T) {
 				taken.Add(1)
 				if holders.Add(1) != 1 {
 					t.Error("two hold the lock")
+				}
+				for range 20 { // long enough for another to come
+					runtime.Gosched()
 				}
 				holders.Add(-1)
 				if err := l.release(); err != nil {
