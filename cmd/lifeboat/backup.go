@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
@@ -24,11 +26,17 @@ type backupCmd struct {
 	Refresh duration `default:"7d" placeholder:"7d" help:"Upload an unchanged database after this time."`
 
 	Check   snapshot.CheckLevel `enum:"quick,full,none" default:"quick" placeholder:"quick|full|none" help:"How to check the copy before it counts."`
-	Level   snapshot.Level      `enum:"fastest,default,better,best" default:"default" placeholder:"LEVEL" help:"Compression: fastest, default, better or best."`
+	Level   snapshot.Level      `enum:"fastest,default,better,best" default:"fastest" placeholder:"LEVEL" help:"Compression: fastest, default, better or best."`
 	Method  snapshot.Method     `enum:"backup,vacuum" default:"backup" placeholder:"backup|vacuum" help:"Copy page by page, or compact (VACUUM INTO)."`
 	MaxRate byteSize            `placeholder:"20MiB" help:"Copy at most so many bytes a second."`
 	Wait    duration            `default:"30s" placeholder:"30s" help:"How long to wait for other connections' locks."`
 	TempDir string              `type:"existingdir" placeholder:"DIR" help:"Where the copy is kept meanwhile; the size of the database is needed."`
+
+	Release string `enum:"auto,never" default:"auto" placeholder:"auto|never" help:"Release the snapshots that are due, or leave that to lifecycle release."`
+	holdFlag
+
+	ObjectLock string   `enum:",governance,compliance" default:"" placeholder:"governance|compliance" help:"Lock the snapshot by the store's Object Lock."`
+	LockFor    duration `placeholder:"7d" help:"For how long, with --object-lock."`
 
 	StorageClass string   `placeholder:"CLASS" help:"Storage class of the object, as the store calls it."`
 	SSE          string   `name:"sse" enum:",AES256,aws:kms" default:"" placeholder:"AES256|aws:kms" help:"Server-side encryption. A customer key goes in LIFEBOAT_SSE_CUSTOMER_KEY."`
@@ -50,6 +58,8 @@ type backupDocument struct {
 	PageCount int                `json:"page_count"`
 	Stored    int64              `json:"stored"`   // size of the snapshot's object
 	Restarts  int                `json:"restarts"` // how often the copy began anew because of writers
+	Released  []retainedDocument `json:"released"` // older snapshots that got their class
+	Guarded   []retainedDocument `json:"guarded"`  // older snapshots that did not, because this one is suspiciously small
 	Seconds   map[string]float64 `json:"seconds"`  // copy, digest, upload, total
 }
 
@@ -61,6 +71,8 @@ func (b *backupCmd) Validate() error {
 	switch {
 	case b.Method == snapshot.MethodVacuum && b.MaxRate != 0:
 		return errors.New("--method vacuum cannot keep to a --max-rate")
+	case (b.ObjectLock == "") != (b.LockFor == 0):
+		return errors.New("--object-lock and --lock-for go together")
 	case b.PartSize != 0 && (b.PartSize < 5<<20 || b.PartSize > 5<<30):
 		return errors.New("--part-size must be from 5MiB to 5GiB")
 	case b.Concurrency < 1 || b.Concurrency > 64:
@@ -77,7 +89,8 @@ func (b *backupCmd) Run(ctx context.Context, c *console) error {
 	began := time.Now()
 	bucket, err := b.open(ctx, c, upload.Options{
 		PartSize: int64(b.PartSize), Concurrency: b.Concurrency, TempDir: b.TempDir, StorageClass: b.StorageClass,
-		SSE: upload.ServerSideEncryption{Algorithm: b.SSE, KMSKeyID: b.SSEKMSKeyID},
+		SSE:  upload.ServerSideEncryption{Algorithm: b.SSE, KMSKeyID: b.SSEKMSKeyID},
+		Lock: upload.ObjectLock{Mode: strings.ToUpper(b.ObjectLock), For: time.Duration(b.LockFor)},
 	})
 	if err != nil {
 		return err
@@ -96,13 +109,27 @@ func (b *backupCmd) Run(ctx context.Context, c *console) error {
 	if err != nil && !errors.Is(err, upload.ErrIncomplete) {
 		return err
 	}
-	return errors.Join(err, b.print(c, result, time.Since(began)))
+	done, releaseErr := b.release(ctx, c, bucket)
+	return errors.Join(err, releaseErr, b.print(c, result, done, time.Since(began)))
 }
 
-func (b *backupCmd) print(c *console, r upload.BackupResult, took time.Duration) error {
+// release gives the older snapshots that are due their class.
+func (b *backupCmd) release(ctx context.Context, c *console, bucket upload.Bucket) (lifecycle.Result, error) {
+	if b.Release == "never" {
+		return lifecycle.Result{}, nil
+	}
+	done, err := lifecycle.Release(ctx, bucket, lifecycle.Options{Hold: b.holdOf(), Log: c.log})
+	if err != nil {
+		err = fmt.Errorf("%w: %w", upload.ErrIncomplete, err)
+	}
+	return done, err
+}
+
+func (b *backupCmd) print(c *console, r upload.BackupResult, done lifecycle.Result, took time.Duration) error {
 	d := backupDocument{
 		URL: b.URL.String(), Snapshot: string(r.Snapshot.ID), Unchanged: r.Unchanged, Database: b.name(), Digest: r.Digest,
 		Size: r.Size, PageCount: r.PageCount, Stored: r.Snapshot.Object.Size, Restarts: r.Restarts,
+		Released: describeDecisions(done.Released), Guarded: describeDecisions(done.Guarded),
 		Seconds: map[string]float64{"total": took.Seconds()},
 	}
 	for stage, time := range r.Took {
@@ -115,5 +142,5 @@ func (b *backupCmd) print(c *console, r upload.BackupResult, took time.Duration)
 		text = fmt.Sprintf("uploaded: snapshot %s of %s, %s as %s (ratio %.2f) in %s\n", r.Snapshot.ID, b.name(),
 			size, humanize.IBytes(uint64(d.Stored)), float64(r.Size)/float64(max(d.Stored, 1)), took)
 	}
-	return c.result(b.JSON, d, c.unlessQuiet(text))
+	return c.result(b.JSON, d, c.unlessQuiet(text+released(done.Released)))
 }

@@ -22,6 +22,10 @@ Commands:
   list       list the snapshots, newest last
   show       show what a snapshot says of itself
   restore    bring a snapshot back
+  lifecycle  retention by the bucket's own rules: plan, apply, show, release,
+             freeze, thaw
+  prune      delete snapshots whose time is over, where no rules do it
+  pin        keep a snapshot until unpin
   version    print the version
 
 Each has --help. Every flag is also an environment variable: --max-rate is
@@ -45,6 +49,19 @@ var examples = map[string]string{
   lifeboat restore s3://bucket/app app.db --replace --at "2026-11-20 17:00"
   lifeboat restore s3://bucket/app - >copy.db                  to stdout
 `,
+	"lifecycle plan": `  lifeboat lifecycle plan s3://bucket/app --keep-daily 30d
+  lifeboat lifecycle plan s3://bucket/app --format terraform
+`,
+	"lifecycle apply":   "  lifeboat lifecycle apply s3://bucket/app --keep-daily 30d\n",
+	"lifecycle show":    "  lifeboat lifecycle show s3://bucket/app\n",
+	"lifecycle release": "  lifeboat lifecycle release s3://bucket/app\n",
+	"lifecycle freeze":  "  lifeboat lifecycle freeze s3://bucket/app     first thing on the worst day\n",
+	"lifecycle thaw":    "  lifeboat lifecycle thaw s3://bucket/app\n",
+	"prune": `  lifeboat prune file:///mnt/nas/app                only say what would go
+  lifeboat prune s3://bucket/app --keep-daily 30d --confirm
+`,
+	"pin":     "  lifeboat pin s3://bucket/app --snapshot 20261120T17\n",
+	"unpin":   "  lifeboat unpin s3://bucket/app --snapshot 20261120T17\n",
 	"version": "  lifeboat version --json\n",
 }
 
@@ -55,9 +72,17 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 		_, err := io.WriteString(ctx.Stdout, topHelp)
 		return err
 	}
-	if _, err := fmt.Fprintf(ctx.Stdout, "%s\n\n%s\n", selected.Help, examples[selected.Name]); err != nil {
+	if _, err := fmt.Fprintf(ctx.Stdout, "%s\n\n%s\n", selected.Help, examples[commandOf(selected)]); err != nil {
 		return err
 	}
 	selected.Help = ""
 	return kong.DefaultHelpPrinter(options, ctx)
+}
+
+// commandOf returns a command with those above it, such as "lifecycle plan".
+func commandOf(n *kong.Node) string {
+	if n.Parent != nil && n.Parent.Type == kong.CommandNode {
+		return n.Parent.Name + " " + n.Name
+	}
+	return n.Name
 }

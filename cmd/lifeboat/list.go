@@ -1,26 +1,46 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
 type listCmd struct {
 	series
-	JSON bool `name:"json" help:"Print one JSON document."`
+	holdFlag
+	Versions bool `help:"List what was overwritten or deleted, too, on a versioned bucket."`
+	JSON     bool `name:"json" help:"Print one JSON document."`
 }
 
 // listDocument is what list --json prints.
 type listDocument struct {
 	URL       string             `json:"url"`
-	Snapshots []snapshotDocument `json:"snapshots"` // sorted by ID: the newest is the last
+	Snapshots []retainedDocument `json:"snapshots"` // sorted by ID: the newest is the last
+}
+
+// versionsDocument is what list --versions --json prints.
+type versionsDocument struct {
+	URL      string          `json:"url"`
+	Versions []listedVersion `json:"versions"` // sorted by ID, of each the newest version first
+}
+
+// listedVersion is one version of a snapshot.
+type listedVersion struct {
+	snapshotDocument
+	Version string `json:"version"`
+	Latest  bool   `json:"latest"`
+	Deleted bool   `json:"deleted"` // no content, but the mark of a deletion
 }
 
 // snapshotDocument is one snapshot as the bucket lists it.
@@ -45,37 +65,151 @@ func (l listCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	snapshots, err := upload.Snapshots(ctx, bucket, time.Time{})
+	if l.Versions {
+		return l.printVersions(ctx, c, bucket)
+	}
+	snapshots, err := l.retained(ctx, c, bucket)
 	if err != nil {
 		return err
 	}
-	d := listDocument{URL: l.URL.String(), Snapshots: []snapshotDocument{}}
-	for _, s := range snapshots {
-		d.Snapshots = append(d.Snapshots, describeSnapshot(s))
-	}
+	d := listDocument{URL: l.URL.String(), Snapshots: snapshots}
 	if len(snapshots) == 0 {
 		c.log.Warn("there is no snapshot in " + d.URL)
 	}
 	return c.result(l.JSON, d, table(d.Snapshots, time.Now()))
 }
 
+// retained returns all snapshots with what becomes of them, as far as these
+// credentials may know it.
+func (l listCmd) retained(ctx context.Context, c *console, b upload.Bucket) ([]retainedDocument, error) {
+	items, err := lifecycle.Load(ctx, b, time.Time{})
+	if errors.Is(err, upload.ErrRefused) {
+		c.log.Warn("retention is not shown", "cause", err)
+		return withoutRetention(ctx, b)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := lifecycle.Terms{Hold: time.Duration(l.Hold), Now: time.Now().Add(b.ClockOffset())}
+	t.Policy, err = bucketPolicy(ctx, b)
+	if errors.Is(err, upload.ErrRefused) {
+		c.log.Debug("when snapshots go is not shown", "cause", err)
+	} else if err != nil {
+		return nil, err
+	}
+	snapshots := describeDecisions(lifecycle.Plan(items, t))
+	if s3, ok := b.(*upload.S3); ok && err == nil {
+		err = askStore(ctx, s3, items, snapshots)
+	}
+	return snapshots, err
+}
+
+func withoutRetention(ctx context.Context, b upload.Bucket) ([]retainedDocument, error) {
+	all, err := upload.Snapshots(ctx, b, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	snapshots := []retainedDocument{}
+	for _, s := range all {
+		snapshots = append(snapshots, retainedDocument{snapshotDocument: describeSnapshot(s)})
+	}
+	return snapshots, nil
+}
+
+// askStore adds what the bucket itself says about when released snapshots go.
+// Nothing matches the others, or so it should be: backup warns if not.
+func askStore(ctx context.Context, b *upload.S3, items []lifecycle.Item, snapshots []retainedDocument) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for i, item := range items {
+		if item.Released() == "" {
+			continue
+		}
+		group.Go(func() error {
+			when, rule, err := lifecycle.Expiration(ctx, b, item.Object)
+			if errors.Is(err, upload.ErrRefused) || errors.Is(err, upload.ErrNotFound) {
+				return nil // not for these credentials, or gone meanwhile
+			}
+			snapshots[i].StoreExpires, snapshots[i].StoreRule = unlessZero(when), rule
+			return err
+		})
+	}
+	return group.Wait()
+}
+
 // table returns the list for people, "" for none.
-func table(snapshots []snapshotDocument, now time.Time) string {
+func table(snapshots []retainedDocument, now time.Time) string {
 	if len(snapshots) == 0 {
 		return ""
 	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SNAPSHOT\tTAKEN (UTC)\tAGE\tSTORED")
+	fmt.Fprintln(w, "SNAPSHOT\tAGE\tSTORED\tRETENTION\tGOES\tWHY")
 	for _, s := range snapshots {
-		note := ""
+		why := s.Reason
 		if s.Implausible {
-			note = "\timplausible: taken after its upload, so never the latest"
+			why = "implausible: taken after its upload, so never the latest"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s%s\n", s.ID, s.Taken.Format("2006-01-02 15:04:05"), age(s.Taken, now), humanize.IBytes(uint64(s.Stored)), note)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, age(s.Taken, now), humanize.IBytes(uint64(s.Stored)), cmp.Or(s.Retention, "-"), s.goes(), why)
 	}
 	w.Flush() // a strings.Builder does not fail
 	return b.String()
+}
+
+// goes says when a snapshot goes: by the bucket's own word if it gave one.
+func (s retainedDocument) goes() string {
+	switch {
+	case s.StoreExpires != nil:
+		return day(s.StoreExpires)
+	case s.Expires != nil && s.Retention == upload.Held:
+		return day(s.Expires) + "?" // if it is released and the rules stay as they are
+	case s.Expires != nil:
+		return day(s.Expires)
+	}
+	return "-"
+}
+
+// versions returns all versions of the snapshots of a series.
+func versions(ctx context.Context, b upload.Bucket) ([]upload.SnapshotVersion, error) {
+	s3, ok := b.(*upload.S3)
+	if !ok {
+		return nil, usage("%s is a directory, which has no versions", b.URL())
+	}
+	var all []upload.SnapshotVersion
+	for v, err := range s3.Versions(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+func (l listCmd) printVersions(ctx context.Context, c *console, b upload.Bucket) error {
+	all, err := versions(ctx, b)
+	if err != nil {
+		return err
+	}
+	d := versionsDocument{URL: l.URL.String(), Versions: []listedVersion{}}
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SNAPSHOT\tVERSION\tUPLOADED (UTC)\tSTORED\tSTATE")
+	for _, v := range all {
+		d.Versions = append(d.Versions, listedVersion{describeSnapshot(v.Snapshot), v.Object.Version, v.Latest, v.Deleted})
+		state := "overwritten or deleted"
+		switch {
+		case v.Deleted:
+			state = "mark of a deletion"
+		case v.Latest:
+			state = "current"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", v.ID, v.Object.Version, v.Object.Modified.UTC().Format("2006-01-02 15:04:05"), humanize.IBytes(uint64(v.Object.Size)), state)
+	}
+	w.Flush() // a strings.Builder does not fail
+	if len(all) == 0 {
+		text.Reset()
+	}
+	return c.result(l.JSON, d, text.String())
 }
 
 func age(t, now time.Time) string {

@@ -22,11 +22,15 @@ const envPrefix = "LIFEBOAT"
 type program struct {
 	globals
 
-	Backup  backupCmd  `cmd:"" help:"Take a snapshot of a live database and ship it."`
-	List    listCmd    `cmd:"" help:"List the snapshots, newest last."`
-	Show    showCmd    `cmd:"" help:"Show what a snapshot says of itself."`
-	Restore restoreCmd `cmd:"" help:"Bring a snapshot back."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Backup    backupCmd    `cmd:"" help:"Take a snapshot of a live database and ship it."`
+	List      listCmd      `cmd:"" help:"List the snapshots, newest last."`
+	Show      showCmd      `cmd:"" help:"Show what a snapshot says of itself."`
+	Restore   restoreCmd   `cmd:"" help:"Bring a snapshot back."`
+	Lifecycle lifecycleCmd `cmd:"" help:"Retention by the bucket's own rules."`
+	Prune     pruneCmd     `cmd:"" help:"Delete snapshots whose time is over, where no rules do it."`
+	Pin       pinCmd       `cmd:"" help:"Keep a snapshot until it is unpinned."`
+	Unpin     unpinCmd     `cmd:"" help:"Give a pinned snapshot back to retention."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -56,16 +60,7 @@ func (p *program) do(ctx context.Context, args []string, c *console) (err error)
 	if err := unsetEmpty(); err != nil {
 		return err
 	}
-	parser, err := kong.New(p,
-		kong.Name("lifeboat"),
-		kong.DefaultEnvars(envPrefix),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // the environment is named once, at the end
-		kong.Help(printHelp),
-		kong.Writers(c.stdout, c.stderr),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(c),
-	)
+	parser, err := p.parser(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -92,6 +87,19 @@ func unsetEmpty() error {
 		}
 	}
 	return nil
+}
+
+func (p *program) parser(ctx context.Context, c *console) (*kong.Kong, error) {
+	return kong.New(p,
+		kong.Name("lifeboat"),
+		kong.DefaultEnvars(envPrefix),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // the environment is named once, at the end
+		kong.Help(printHelp),
+		kong.Writers(c.stdout, c.stderr),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(c),
+	)
 }
 
 // interrupted is the cause of a context that a signal ended.

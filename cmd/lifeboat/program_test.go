@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,6 +41,11 @@ func TestProgram(t *testing.T) {
 		"AHEAD10": proxy(t, server.Endpoint, clockAhead(10*time.Minute)),
 		"AHEAD20": proxy(t, server.Endpoint, clockAhead(20*time.Minute)),
 	}
+	commands := map[string]func(*testscript.TestScript, bool, []string){
+		"exits": exits, "unprivileged": unprivileged, "objects": objects, "clean": clean,
+		"overwrite": overwrite, "cut": cut, "lock": lock,
+	}
+	maps.Copy(commands, retentionCommands)
 	t.Run("scripts", func(t *testing.T) {
 		testscript.Run(t, testscript.Params{
 			Dir:                 "testdata",
@@ -57,10 +63,7 @@ func TestProgram(t *testing.T) {
 				env.Values[clientKey{}] = server.Client(env.T().(testing.TB))
 				return nil
 			},
-			Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"exits": exits, "unprivileged": unprivileged, "objects": objects, "clean": clean,
-				"overwrite": overwrite, "cut": cut, "lock": lock,
-			},
+			Cmds: commands,
 		})
 	})
 	t.Run("terminated", func(t *testing.T) { testTerminated(t, server) })

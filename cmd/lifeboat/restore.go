@@ -19,9 +19,10 @@ type restoreCmd struct {
 	series
 	DB string `arg:"" name:"db" help:"The file to restore to, or - for stdout."`
 
-	Snapshot string `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or the beginning of one."`
-	At       moment `placeholder:"TIME" xor:"which" help:"The newest not after \"2026-11-20 17:00\" (UTC) or 2026-11-20T17:00:00+01:00."`
-	Before   string `placeholder:"ID" xor:"which" help:"The newest that is older than this one."`
+	Snapshot  string `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or the beginning of one."`
+	At        moment `placeholder:"TIME" xor:"which" help:"The newest not after \"2026-11-20 17:00\" (UTC) or 2026-11-20T17:00:00+01:00."`
+	Before    string `placeholder:"ID" xor:"which" help:"The newest that is older than this one."`
+	VersionID string `placeholder:"VERSION" help:"An overwritten or deleted version of --snapshot ID, as list --versions shows it."`
 
 	Replace      bool     `help:"Replace an existing database, which is kept as DB.before-ID."`
 	DiscardOld   bool     `help:"Do not keep the replaced database."`
@@ -74,6 +75,8 @@ func (r *restoreCmd) Validate() error {
 		return errors.New("to stdout goes the database and nothing else: --replace, --live, --if-missing, --dry-run and --json do not fit")
 	case r.Replace && r.Live:
 		return errors.New("--replace puts a new file in place, --live writes into the old one: choose")
+	case r.VersionID != "" && r.Snapshot == "":
+		return errors.New("--version-id needs the --snapshot that it is a version of")
 	case r.DiscardOld && !r.Replace && !r.Live:
 		return errors.New("--discard-old needs --replace or --live")
 	}
@@ -103,7 +106,7 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	found, err := restore.Select(ctx, bucket, restore.Selector{Which: r.Snapshot, At: r.At.Time, Before: snapshot.ID(r.Before)})
+	found, err := r.choose(ctx, bucket)
 	if err != nil {
 		return r.lookedUp(err)
 	}
@@ -120,6 +123,23 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 		err = r.restore(ctx, c, bucket, found, o)
 	}
 	return withOlder(ctx, bucket, found.ID, r.command(), err)
+}
+
+// choose returns the snapshot that the flags mean.
+func (r *restoreCmd) choose(ctx context.Context, b upload.Bucket) (upload.Snapshot, error) {
+	if r.VersionID == "" {
+		return restore.Select(ctx, b, restore.Selector{Which: r.Snapshot, At: r.At.Time, Before: snapshot.ID(r.Before)})
+	}
+	all, err := versions(ctx, b)
+	if err != nil {
+		return upload.Snapshot{}, err
+	}
+	for _, v := range all {
+		if string(v.ID) == r.Snapshot && v.Object.Version == r.VersionID && !v.Deleted {
+			return v.Snapshot, nil
+		}
+	}
+	return upload.Snapshot{}, fmt.Errorf("%w: %s has no version %s with content in %s", restore.ErrNoSnapshot, r.Snapshot, r.VersionID, b.URL())
 }
 
 func (r *restoreCmd) restore(ctx context.Context, c *console, b upload.Bucket, s upload.Snapshot, o restore.Options) error {

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// lifecycleCmd has the verbs about the bucket's own rules, and release.
+type lifecycleCmd struct {
+	Plan    lifecyclePlanCmd   `cmd:"" help:"Show what apply would change in the bucket's lifecycle rules."`
+	Apply   lifecycleApplyCmd  `cmd:"" help:"Write the bucket's lifecycle rules for this series."`
+	Show    lifecycleShowCmd   `cmd:"" help:"Show the bucket's lifecycle rules, and what is dangerous in them."`
+	Release releaseCmd         `cmd:"" help:"Give every snapshot that is due its class."`
+	Freeze  lifecycleFreezeCmd `cmd:"" help:"Disable the rules of this series: nothing expires until thaw."`
+	Thaw    lifecycleThawCmd   `cmd:"" help:"Enable the rules of this series again."`
+}
+
+// rulesFlags say which rules a series should have.
+type rulesFlags struct {
+	series
+	policyFlags
+	Noncurrent keep `default:"30d" placeholder:"30d" help:"Keep overwritten and deleted versions, on a versioned bucket."`
+	JSON       bool `name:"json" help:"Print one JSON document."`
+}
+
+type lifecyclePlanCmd struct {
+	rulesFlags
+	Format string `enum:",xml,json,terraform" default:"" placeholder:"xml|json|terraform" help:"Print the rules themselves, for an operator to put in."`
+}
+
+type lifecycleApplyCmd struct {
+	rulesFlags
+	Yes bool `help:"Go on although existing snapshots would expire sooner."`
+}
+
+type lifecycleShowCmd struct {
+	series
+	JSON bool `name:"json" help:"Print one JSON document."`
+}
+
+type lifecycleFreezeCmd struct{ series }
+
+type lifecycleThawCmd struct{ series }
+
+// rulesDocument is what lifecycle plan, apply and show print with --json.
+type rulesDocument struct {
+	URL      string             `json:"url"`
+	Rules    []ruleDocument     `json:"rules"`             // of the series: plan and apply: as they should be; show: as they are
+	Foreign  []ruleDocument     `json:"foreign,omitempty"` // show: all others in the bucket
+	Frozen   bool               `json:"frozen"`            // show: the rules of the series are disabled
+	Changes  []string           `json:"changes"`           // plan and apply: what is to be changed, or was
+	Sooner   []retainedDocument `json:"sooner"`            // plan and apply: snapshots that expire sooner by the changes
+	Warnings []string           `json:"warnings"`
+	Applied  bool               `json:"applied"` // apply: the changes were written
+}
+
+// ruleDocument is one lifecycle rule.
+type ruleDocument struct {
+	ID      string `json:"id"`
+	Does    string `json:"does"`
+	Enabled bool   `json:"enabled"`
+}
+
+func describeRules(rules []types.LifecycleRule) []ruleDocument {
+	described := []ruleDocument{}
+	for _, r := range rules {
+		d := ruleDocument{Does: lifecycle.Describe(r), Enabled: r.Status == types.ExpirationStatusEnabled}
+		if r.ID != nil {
+			d.ID = *r.ID
+		}
+		described = append(described, d)
+	}
+	return described
+}
+
+// openS3 returns the bucket of a series that has lifecycle rules.
+func (s series) openS3(ctx context.Context, c *console) (*upload.S3, error) {
+	b, err := s.open(ctx, c, upload.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if s3, ok := b.(*upload.S3); ok {
+		return s3, nil
+	}
+	return nil, &hinted{usage("%s is a directory, which has no lifecycle rules", s.URL), "lifeboat prune " + quote(s.URL.String()) + " carries out retention there"}
+}
+
+// propose returns what the flags would change.
+func (r *rulesFlags) propose(ctx context.Context, b *upload.S3) (*lifecycle.Proposal, rulesDocument, error) {
+	p, err := lifecycle.Propose(ctx, b, r.terms(false), r.Noncurrent.Keep)
+	if err != nil {
+		return nil, rulesDocument{}, err
+	}
+	d := rulesDocument{
+		URL: r.URL.String(), Rules: describeRules(p.Rules), Changes: []string{},
+		Sooner: describeDecisions(p.Sooner), Warnings: append([]string{}, p.Warnings...),
+	}
+	for _, change := range p.Changes {
+		d.Changes = append(d.Changes, change.String())
+	}
+	return p, d, nil
+}
+
+// Run implements the command.
+func (l *lifecyclePlanCmd) Run(ctx context.Context, c *console) error {
+	if l.Format != "" {
+		// The rules themselves depend on nothing that the bucket holds.
+		text, err := lifecycle.Render(lifecycle.Rules(l.URL.Prefix, l.policy(), l.Noncurrent.Keep), l.Format)
+		if err != nil {
+			return err
+		}
+		return c.result(false, nil, strings.TrimRight(text, "\n")+"\n")
+	}
+	b, err := l.openS3(ctx, c)
+	if err != nil {
+		return err
+	}
+	_, d, err := l.propose(ctx, b)
+	if err != nil {
+		return err
+	}
+	return c.result(l.JSON, d, d.text("would change"))
+}
+
+// Run implements the command.
+func (l *lifecycleApplyCmd) Run(ctx context.Context, c *console) error {
+	b, err := l.openS3(ctx, c)
+	if err != nil {
+		return err
+	}
+	p, d, err := l.propose(ctx, b)
+	if err != nil {
+		return err
+	}
+	if len(d.Changes) > 0 && len(d.Sooner) > 0 && !l.Yes {
+		return &hinted{
+			errors.Join(c.result(l.JSON, d, d.text("would change")), usage("%d existing snapshots would expire sooner; nothing was written", len(d.Sooner))),
+			"look at the list above, then add --yes",
+		}
+	}
+	notes, err := p.Apply(ctx, b)
+	var lost *lifecycle.LostError
+	if errors.As(err, &lost) {
+		return l.refused(lost)
+	}
+	if err != nil {
+		return err
+	}
+	d.Applied, d.Warnings = len(d.Changes) > 0, append(d.Warnings, notes...)
+	return c.result(l.JSON, d, d.text("changed"))
+}
+
+// refused tells an operator how to put in the rules by hand.
+func (l *lifecycleApplyCmd) refused(lost *lifecycle.LostError) error {
+	text, err := lifecycle.Render(lost.Rules, "xml")
+	if err != nil {
+		return errors.Join(lost, err)
+	}
+	return &hinted{lost, "add these rules by hand, or see lifeboat lifecycle plan --format json|terraform:\n" + text}
+}
+
+// Run implements the command.
+func (l *lifecycleShowCmd) Run(ctx context.Context, c *console) error {
+	b, err := l.openS3(ctx, c)
+	if err != nil {
+		return err
+	}
+	has, err := lifecycle.Read(ctx, b)
+	if err != nil {
+		return err
+	}
+	mine, others := lifecycle.Split(has.Rules, l.URL.Prefix)
+	d := rulesDocument{
+		URL: l.URL.String(), Rules: describeRules(mine), Foreign: describeRules(others),
+		Frozen: lifecycle.Frozen(has.Rules, l.URL.Prefix), Changes: []string{}, Sooner: []retainedDocument{},
+		Warnings: append([]string{}, lifecycle.Warnings(has.Rules, l.URL.Prefix)...),
+	}
+	if len(mine) == 0 {
+		d.Warnings = append(d.Warnings, "the bucket has no rules for this series, so nothing expires: see lifeboat lifecycle apply")
+	}
+	return c.result(l.JSON, d, d.text(""))
+}
+
+// Run implements the command.
+func (l *lifecycleFreezeCmd) Run(ctx context.Context, c *console) error {
+	return l.setAll(ctx, c, lifecycle.Freeze, "frozen: %d rules disabled, nothing of this series expires until lifeboat lifecycle thaw\n")
+}
+
+// Run implements the command.
+func (l *lifecycleThawCmd) Run(ctx context.Context, c *console) error {
+	return l.setAll(ctx, c, lifecycle.Thaw, "thawed: %d rules enabled\n")
+}
+
+func (s series) setAll(ctx context.Context, c *console, set func(context.Context, *upload.S3) (int, error), text string) error {
+	b, err := s.openS3(ctx, c)
+	if err != nil {
+		return err
+	}
+	n, err := set(ctx, b)
+	if err != nil {
+		return err
+	}
+	return c.result(false, nil, c.unlessQuiet(fmt.Sprintf(text, n)))
+}
+
+// text is the document for people. verb says what became of the changes.
+func (d rulesDocument) text(verb string) string {
+	var b strings.Builder
+	if verb == "" {
+		writeRules(&b, "rules of this series", d.Rules)
+		writeRules(&b, "other rules in the bucket", d.Foreign)
+	} else if len(d.Changes) == 0 {
+		b.WriteString("nothing to change: the bucket has these rules\n")
+	} else {
+		fmt.Fprintf(&b, "%s:\n", verb)
+		for _, change := range d.Changes {
+			fmt.Fprintf(&b, "  %s\n", change)
+		}
+	}
+	if len(d.Sooner) > 0 {
+		fmt.Fprintf(&b, "%d existing snapshots expire sooner by this:\n", len(d.Sooner))
+		for _, s := range d.Sooner {
+			fmt.Fprintf(&b, "  %s  %s, goes %s\n", s.ID, s.Class, day(s.Expires))
+		}
+	}
+	for _, warning := range d.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", warning)
+	}
+	return b.String()
+}
+
+func writeRules(b *strings.Builder, title string, rules []ruleDocument) {
+	if len(rules) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "%s:\n", title)
+	for _, r := range rules {
+		state := ""
+		if !r.Enabled {
+			state = " (disabled)"
+		}
+		fmt.Fprintf(b, "  %s: %s%s\n", r.ID, r.Does, state)
+	}
+}
+
+// day is when something happens for which stores work once a day, after
+// midnight UTC.
+func day(t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return t.UTC().Format("2006-01-02")
+}

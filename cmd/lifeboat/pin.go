@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/restore"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// pinFlags are those of pin and unpin.
+type pinFlags struct {
+	series
+	holdFlag
+	Snapshot string `required:"" placeholder:"ID" help:"latest, an ID, or the beginning of one."`
+	JSON     bool   `name:"json" help:"Print one JSON document."`
+}
+
+type pinCmd struct{ pinFlags }
+
+type unpinCmd struct{ pinFlags }
+
+// pinDocument is what pin and unpin print with --json.
+type pinDocument struct {
+	URL       string `json:"url"`
+	Snapshot  string `json:"snapshot"`
+	Retention string `json:"retention"` // the tag that it has now
+}
+
+// Run implements the command.
+func (p *pinCmd) Run(ctx context.Context, c *console) error {
+	b, s, t, err := p.find(ctx, c)
+	if err != nil {
+		return err
+	}
+	if _, err := lifecycle.Pin(ctx, b, s.ID, t, c.log); err != nil {
+		return err
+	}
+	return p.print(c, s, upload.Pinned, "pinned: %s stays until it is unpinned\n")
+}
+
+// Run implements the command.
+func (p *unpinCmd) Run(ctx context.Context, c *console) error {
+	b, s, t, err := p.find(ctx, c)
+	if err != nil {
+		return err
+	}
+	d, err := lifecycle.Unpin(ctx, b, s.ID, t, c.log)
+	if err != nil {
+		return err
+	}
+	retention := upload.Held
+	if d.Action != lifecycle.ActKeep {
+		retention = string(d.Class)
+	}
+	return p.print(c, s, retention, "unpinned: %s is "+retention+"\n")
+}
+
+// find returns the snapshot, and the terms under which the bucket's own rules
+// would take it.
+func (p *pinFlags) find(ctx context.Context, c *console) (b upload.Bucket, s upload.Snapshot, t lifecycle.Terms, err error) {
+	if b, err = p.open(ctx, c, upload.Options{}); err != nil {
+		return b, s, t, err
+	}
+	if s, err = restore.Select(ctx, b, restore.Selector{Which: p.Snapshot}); err != nil {
+		return b, s, t, p.lookedUp(err)
+	}
+	t = lifecycle.Terms{Hold: time.Duration(p.Hold), Now: time.Now()}
+	t.Policy, err = bucketPolicy(ctx, b)
+	if errors.Is(err, upload.ErrRefused) { // the warning of a near end is all that is lost
+		err = nil
+	}
+	return b, s, t, err
+}
+
+func (p *pinFlags) print(c *console, s upload.Snapshot, retention, text string) error {
+	return c.result(p.JSON, pinDocument{p.URL.String(), string(s.ID), retention}, c.unlessQuiet(fmt.Sprintf(text, s.ID)))
+}
+
+// bucketPolicy returns the policy that the bucket's own rules carry out, nil
+// where there are no rules.
+func bucketPolicy(ctx context.Context, b upload.Bucket) (lifecycle.Policy, error) {
+	s3, ok := b.(*upload.S3)
+	if !ok {
+		return nil, nil
+	}
+	has, err := lifecycle.Read(ctx, s3)
+	if err != nil {
+		return nil, err
+	}
+	if mine, _ := lifecycle.Split(has.Rules, s3.URL().Prefix); len(mine) == 0 {
+		return nil, nil
+	}
+	return lifecycle.PolicyOf(has.Rules, s3.URL().Prefix), nil
+}

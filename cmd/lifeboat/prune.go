@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+type pruneCmd struct {
+	series
+	policyFlags
+	Confirm bool `help:"Delete, and not only say what would be deleted."`
+	Yes     bool `help:"Go on while the newest snapshot is less than half the size of one that would go."`
+	JSON    bool `name:"json" help:"Print one JSON document."`
+}
+
+// pruneDocument is what prune --json prints.
+type pruneDocument struct {
+	URL       string             `json:"url"`
+	Snapshots []retainedDocument `json:"snapshots"` // all; those with the action expire go, or went
+	Deleted   int                `json:"deleted"`   // 0 without --confirm
+}
+
+// Run implements the command.
+func (p *pruneCmd) Run(ctx context.Context, c *console) error {
+	b, err := p.open(ctx, c, upload.Options{})
+	if err != nil {
+		return err
+	}
+	decisions, deleted, err := lifecycle.Prune(ctx, b, p.terms(p.Yes), p.Confirm, c.log)
+	if err != nil {
+		return err
+	}
+	d := pruneDocument{p.URL.String(), describeDecisions(decisions), deleted}
+	return c.result(p.JSON, d, c.unlessQuiet(p.text(d)))
+}
+
+func (p *pruneCmd) text(d pruneDocument) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	goes, would := 0, "would delete"
+	if p.Confirm {
+		would = "deleted"
+	}
+	for _, s := range d.Snapshots {
+		verb := "keep"
+		if s.Action == string(lifecycle.ActExpire) {
+			verb = would
+			goes++
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", verb, s.ID, s.Reason)
+	}
+	w.Flush() // a strings.Builder does not fail
+	fmt.Fprintf(&b, "%s %d of %d snapshots\n", would, goes, len(d.Snapshots))
+	if !p.Confirm && goes > 0 {
+		b.WriteString("nothing was deleted: add --confirm\n")
+	}
+	return b.String()
+}

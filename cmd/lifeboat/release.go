@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+type releaseCmd struct {
+	series
+	holdFlag
+	All  bool `help:"Look at every snapshot of the series, not only back to where the last run ended."`
+	Yes  bool `help:"Release also while the newest snapshot is less than half the size of the one that would go."`
+	JSON bool `name:"json" help:"Print one JSON document."`
+}
+
+// releaseDocument is what lifecycle release --json prints.
+type releaseDocument struct {
+	URL      string             `json:"url"`
+	Released []retainedDocument `json:"released"`
+	Guarded  []retainedDocument `json:"guarded"` // due, but the newest is suspiciously small
+}
+
+// Run implements the command.
+func (r *releaseCmd) Run(ctx context.Context, c *console) error {
+	b, err := r.open(ctx, c, upload.Options{})
+	if err != nil {
+		return err
+	}
+	result, err := lifecycle.Release(ctx, b, lifecycle.Options{Hold: r.holdOf(), All: r.All, Yes: r.Yes, Log: c.log})
+	if err != nil {
+		return err
+	}
+	d := releaseDocument{r.URL.String(), describeDecisions(result.Released), describeDecisions(result.Guarded)}
+	text := released(result.Released)
+	if text == "" {
+		text = "nothing to release\n"
+	}
+	return c.result(r.JSON, d, c.unlessQuiet(text))
+}
+
+// holdOf returns the hold as lifecycle.Options take it, where 0 means the
+// default and not none.
+func (h holdFlag) holdOf() time.Duration { return max(time.Duration(h.Hold), 1) }
+
+// released says in a line what was released, "" for nothing.
+func released(decisions []lifecycle.Decision) string {
+	if len(decisions) == 0 {
+		return ""
+	}
+	count := map[lifecycle.Class]int{}
+	for _, d := range decisions {
+		count[d.Class]++
+	}
+	var parts []string
+	for _, class := range lifecycle.Classes() {
+		if n := count[class]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, class))
+		}
+	}
+	return "released: " + strings.Join(parts, ", ") + "\n"
+}

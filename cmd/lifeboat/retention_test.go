@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// retentionCommands do to the script's bucket what others do to buckets.
+var retentionCommands = map[string]func(*testscript.TestScript, bool, []string){
+	"versioned": versioned, "foreign-rule": foreignRule, "spoil": spoil, "age": ageSnapshots, "files": files,
+	"eventually": eventually,
+}
+
+func scriptBucket(ts *testscript.TestScript) (*s3.Client, upload.URL) {
+	u, err := upload.ParseURL(ts.Getenv("S3"))
+	ts.Check(err)
+	return ts.Value(clientKey{}).(*s3.Client), u
+}
+
+// versioned turns versioning on.
+func versioned(ts *testscript.TestScript, neg bool, args []string) {
+	client, u := scriptBucket(ts)
+	_, err := client.PutBucketVersioning(context.Background(), &s3.PutBucketVersioningInput{
+		Bucket: &u.Bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
+	ts.Check(err)
+}
+
+// foreign-rule PREFIX DAYS adds a rule without a tag to those of the bucket.
+func foreignRule(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.ParseInt(args[1], 10, 32)
+	ts.Check(err)
+	id, days := "foreign", int32(n)
+	client, u := scriptBucket(ts)
+	has, err := client.GetBucketLifecycleConfiguration(context.Background(), &s3.GetBucketLifecycleConfigurationInput{Bucket: &u.Bucket})
+	ts.Check(err)
+	_, err = client.PutBucketLifecycleConfiguration(context.Background(), &s3.PutBucketLifecycleConfigurationInput{
+		Bucket: &u.Bucket,
+		LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: append(has.Rules, types.LifecycleRule{
+			ID: &id, Status: types.ExpirationStatusEnabled,
+			Filter:     &types.LifecycleRuleFilter{Prefix: &args[0]},
+			Expiration: &types.LifecycleExpiration{Days: &days},
+		})},
+	})
+	ts.Check(err)
+}
+
+// spoil overwrites the only snapshot with rubbish.
+func spoil(ts *testscript.TestScript, neg bool, args []string) {
+	client, u := scriptBucket(ts)
+	found, err := client.ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &u.Bucket})
+	ts.Check(err)
+	_, err = client.PutObject(context.Background(), &s3.PutObjectInput{Bucket: &u.Bucket, Key: found.Contents[0].Key, Body: bytes.NewReader([]byte("rubbish"))})
+	ts.Check(err)
+}
+
+// age DAYS makes the snapshots in the script's directory older, in their names
+// and by the directory's clock.
+func ageSnapshots(ts *testscript.TestScript, neg bool, args []string) {
+	days, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	names, err := filepath.Glob(ts.MkAbs("bucket/*Z-*"))
+	ts.Check(err)
+	for _, name := range names {
+		stamp, rest, _ := strings.Cut(filepath.Base(name), "-")
+		taken, err := time.Parse("20060102T150405Z", stamp)
+		ts.Check(err)
+		old := filepath.Join(filepath.Dir(name), taken.AddDate(0, 0, -days).Format("20060102T150405Z")+"-"+rest)
+		ts.Check(os.Rename(name, old))
+		then := time.Now().AddDate(0, 0, -days)
+		ts.Check(os.Chtimes(old, then, then))
+	}
+}
+
+// files N PATTERN counts files.
+func files(ts *testscript.TestScript, neg bool, args []string) {
+	names, err := filepath.Glob(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if strconv.Itoa(len(names)) != args[0] {
+		ts.Fatalf("%d files, want %s: %v", len(names), args[0], names)
+	}
+}
+
+// eventually REGEXP PROGRAM ARG... runs a program until it prints what is
+// wanted: a store's clock is known to about a second.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	want := regexp.MustCompile("(?m)" + args[0])
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s never printed %s", args[1], args[0])
+		}
+	}
+}
+
+// The defaults of the flags are those of the library.
+func TestPolicyDefaults(t *testing.T) {
+	var p program
+	parser, err := p.parser(t.Context(), &console{globals: &p.globals})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"prune", "lifecycle plan"} {
+		args := append(strings.Fields(command), "s3://bucket/app")
+		if _, err := parser.Parse(args); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, got := range []policyFlags{p.Prune.policyFlags, p.Lifecycle.Plan.policyFlags} {
+		policy := got.policy()
+		for _, class := range lifecycle.Classes() {
+			if policy[class] != lifecycle.DefaultPolicy()[class] {
+				t.Errorf("%s is kept for %v by default, not for %v", class, policy[class], lifecycle.DefaultPolicy()[class])
+			}
+		}
+		if time.Duration(got.Hold) != lifecycle.DefaultHold {
+			t.Errorf("default hold: %v", time.Duration(got.Hold))
+		}
+	}
+}
