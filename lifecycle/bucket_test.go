@@ -174,4 +174,6 @@ func (c *clockwork) Delete(ctx context.Context, o upload.Object) error {
 	return nil
 }
 
+func (c *clockwork) NeverUsed(context.Context) (bool, error) { return false, nil }
+
 func (c *clockwork) ClockOffset() time.Duration { return c.offset }

@@ -94,6 +94,11 @@ type Bucket interface {
 	// it: puts a delete marker on it). Deleting what is not there is no error.
 	Delete(ctx context.Context, object Object) error
 
+	// NeverUsed reports whether there has never been anything under the prefix:
+	// no object of whatever name or depth, no old version, no mark of a
+	// deletion. A bucket or directory that does not exist is an error.
+	NeverUsed(ctx context.Context) (bool, error)
+
 	// ClockOffset returns how far the store's clock, as last seen in an
 	// answer, is ahead of this machine's. Zero if nothing has been seen yet.
 	ClockOffset() time.Duration

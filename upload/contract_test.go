@@ -51,6 +51,7 @@ func testContract(t *testing.T, s store) {
 		"not found":           testNotFound,
 		"snapshots":           testSnapshots,
 		"newest":              testNewest,
+		"never used":          testNeverUsed,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}
@@ -539,6 +540,19 @@ func testNotFound(t *testing.T, s store) {
 	} {
 		if !errors.Is(err, ErrNotFound) || !strings.Contains(fmt.Sprint(err), b.URL().String()+"/missing: ") {
 			t.Errorf("%s of a missing object: %v, want ErrNotFound with the place", what, err)
+		}
+	}
+}
+
+func testNeverUsed(t *testing.T, s store) {
+	for what, name := range map[string]string{"nothing": "", "a foreign object": "foreign", "something deeper": "deeper/object"} {
+		b := s.open(t)
+		if name != "" {
+			s.plant(t, b, name, content(1))
+		}
+		never, err := b.NeverUsed(t.Context())
+		if err != nil || never != (name == "") {
+			t.Errorf("with %s: never used: %v, %v", what, never, err)
 		}
 	}
 }

@@ -75,6 +75,16 @@ func (b *File) List(ctx context.Context, after string) iter.Seq2[Object, error] 
 	}
 }
 
+// NeverUsed implements Bucket. A directory that does not exist may be one that
+// is not mounted, so that is an error.
+func (b *File) NeverUsed(context.Context) (bool, error) {
+	entries, err := os.ReadDir(b.url.Dir)
+	if err != nil {
+		return false, fileError("list "+b.url.String(), err, "no such directory")
+	}
+	return len(entries) == 0, nil
+}
+
 func fileObject(info fs.FileInfo) Object {
 	return Object{Name: info.Name(), Size: info.Size(), ETag: fileETag(info), Modified: info.ModTime().UTC()}
 }

@@ -43,6 +43,17 @@ func (b *S3) Versions(ctx context.Context) iter.Seq2[SnapshotVersion, error] {
 	}
 }
 
+// NeverUsed implements Bucket. It needs the right to list versions.
+func (b *S3) NeverUsed(ctx context.Context) (bool, error) {
+	page, err := b.client.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{
+		Bucket: &b.url.Bucket, Prefix: aws.String(b.key("")), MaxKeys: aws.Int32(1),
+	})
+	if err != nil {
+		return false, describe(ctx, failure{"list versions in", b.url.String() + "/", "s3:ListBucketVersions"}, err)
+	}
+	return len(page.Versions) == 0 && len(page.DeleteMarkers) == 0, nil
+}
+
 // versionsOf merges a page's versions and delete markers, both of which are
 // sorted by key and age.
 func (b *S3) versionsOf(page *s3.ListObjectVersionsOutput) []SnapshotVersion {

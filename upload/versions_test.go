@@ -68,3 +68,26 @@ func TestVersions(t *testing.T) {
 		t.Errorf("%d objects are listed", n)
 	}
 }
+
+// A series of which only a deletion's mark is left was used.
+func TestNeverUsedKnowsDeletions(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	b := openBucket(t, server, Options{})
+	_, err := server.Client(t).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+		Bucket: &b.url.Bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if never, err := b.NeverUsed(t.Context()); err != nil || !never {
+		t.Errorf("fresh: %v, %v", never, err)
+	}
+	o := put(t, b, "object", content(1), nil)
+	if err := b.Delete(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if never, err := b.NeverUsed(t.Context()); err != nil || never {
+		t.Errorf("after a deletion: never used: %v, %v", never, err)
+	}
+}

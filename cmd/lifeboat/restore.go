@@ -28,6 +28,7 @@ type restoreCmd struct {
 	DiscardOld   bool     `help:"Do not keep the replaced database."`
 	Live         bool     `help:"Write into an existing database that applications have open."`
 	IfMissing    bool     `help:"Do nothing if the database is there."`
+	AllowEmpty   bool     `help:"Exit 0 without a database if nothing was ever in the bucket under this prefix: an application's first start."`
 	DryRun       bool     `help:"Say what would happen, and do nothing."`
 	AssumeClosed bool     `help:"Say that nobody has the database open, where that cannot be seen."`
 	Wait         duration `default:"30s" placeholder:"30s" help:"How long --live waits for other connections' locks."`
@@ -71,8 +72,8 @@ func (r *restoreCmd) Validate() error {
 	switch {
 	case r.DB == "":
 		return errors.New("the file to restore to is empty")
-	case r.DB == stdoutTarget && (r.Replace || r.Live || r.IfMissing || r.DryRun || r.JSON):
-		return errors.New("to stdout goes the database and nothing else: --replace, --live, --if-missing, --dry-run and --json do not fit")
+	case r.DB == stdoutTarget && (r.Replace || r.Live || r.IfMissing || r.AllowEmpty || r.DryRun || r.JSON):
+		return errors.New("to stdout goes the database and nothing else: --replace, --live, --if-missing, --allow-empty, --dry-run and --json do not fit")
 	case r.Replace && r.Live:
 		return errors.New("--replace puts a new file in place, --live writes into the old one: choose")
 	case r.VersionID != "" && r.Snapshot == "":
@@ -107,6 +108,9 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	found, err := r.choose(ctx, bucket)
+	if err != nil && r.AllowEmpty && errors.Is(err, restore.ErrNoSnapshot) {
+		return r.firstStart(ctx, c, bucket, err)
+	}
 	if err != nil {
 		return r.lookedUp(err)
 	}
@@ -123,6 +127,20 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 		err = r.restore(ctx, c, bucket, found, o)
 	}
 	return withOlder(ctx, bucket, found.ID, r.command(), err)
+}
+
+// firstStart lets an application begin without a database, unless the prefix
+// was ever used: then a wrong URL, or a series that was deleted, would show as
+// an empty database.
+func (r *restoreCmd) firstStart(ctx context.Context, c *console, b upload.Bucket, none error) error {
+	never, err := b.NeverUsed(ctx)
+	if err != nil {
+		return fmt.Errorf("find out whether this is a first start: %w", err)
+	}
+	if !never {
+		return &hinted{none, "--allow-empty is for a prefix that was never used, and there is or was something under this one"}
+	}
+	return c.result(r.JSON, restoreDocument{URL: r.URL.String(), Target: r.DB}, c.unlessQuiet("nothing to restore: nothing was ever in "+r.URL.String()+"\n"))
 }
 
 // choose returns the snapshot that the flags mean.
