@@ -31,7 +31,7 @@ var (
 	// ErrRestoring: another restore is at work on the same target.
 	ErrRestoring = errors.New("another restore is at work on this target")
 	// ErrNoRoom: the target's disk is full, or would have become so.
-	ErrNoRoom = errors.New("no room")
+	ErrNoRoom = snapshot.ErrNoRoom
 	// ErrCannotSwap: the target cannot be replaced by a rename: a mount point,
 	// a file with other hard links, one whose owner cannot be kept. Live may
 	// still be possible.

@@ -31,7 +31,7 @@ type S3 struct {
 // them: several compatible stores reject the trailing ones that the SDK sends
 // by default.
 func openS3(ctx context.Context, u URL, o Options) (*S3, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(newHTTPClient(o.stall)))
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(newHTTPClient(o.stall, o.RetryFor)))
 	if err != nil {
 		return nil, &storeError{text: fmt.Sprintf("open %s: AWS settings: %v", u, err), kind: ErrRefused, cause: err}
 	}

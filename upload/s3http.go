@@ -15,12 +15,15 @@ const (
 	dialTimeout   = 10 * time.Second
 	answerTimeout = 60 * time.Second
 	socketBuffer  = 128 << 10
+
+	minAnswerTimeout = 5 * time.Second
 )
 
 // newHTTPClient returns the SDK's own kind of client, without which
 // AWS_CA_BUNDLE does not work. No request can hang: not while connecting, not
 // for want of an answer, and not with a body that stopped for the time stall.
-func newHTTPClient(stall time.Duration) *awshttp.BuildableClient {
+// Who retries for a short time does not wait for an answer much longer either.
+func newHTTPClient(stall, retryFor time.Duration) *awshttp.BuildableClient {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -30,7 +33,7 @@ func newHTTPClient(stall time.Duration) *awshttp.BuildableClient {
 			}
 			return &watchedConn{Conn: conn, stall: stall}, nil
 		}
-		t.ResponseHeaderTimeout = min(answerTimeout, stall)
+		t.ResponseHeaderTimeout = min(answerTimeout, stall, max(retryFor, minAnswerTimeout))
 		t.MaxIdleConnsPerHost = 32
 		// An idle connection is closed before its deadline would break it.
 		t.IdleConnTimeout = stall / 2

@@ -131,7 +131,7 @@ func (m *multipart) completeInput(parts []types.CompletedPart, condition *string
 func (m *multipart) takeBack(ctx context.Context, err error) error {
 	m.cancel(errors.New("the upload is taken back"))
 	_ = m.group.Wait() // err has the reason already
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	ctx, cancel := afterwards(ctx)
 	defer cancel()
 	var aborting error
 	if m.id != nil {

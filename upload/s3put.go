@@ -18,8 +18,21 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// abortTimeout is how long taking back may last after ctx is done.
-const abortTimeout = 10 * time.Second
+// How long taking back may last: short where somebody waits for the end of
+// the process.
+const (
+	abortTimeout          = 10 * time.Second
+	abortTimeoutCancelled = 3 * time.Second
+)
+
+// afterwards returns a context for taking back, also when ctx is done.
+func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+	timeout := abortTimeout
+	if ctx.Err() != nil {
+		timeout = abortTimeoutCancelled
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), timeout)
+}
 
 // createTimeout is how long the answer with an upload's ID is awaited then.
 const createTimeout = 2 * time.Second
@@ -259,7 +272,7 @@ func (p *s3Put) judge(ctx context.Context, action string, err error, repeated bo
 	exists := code == "PreconditionFailed" || statusOf(err) == http.StatusPreconditionFailed
 	unanswered := ctx.Err() != nil || statusOf(err) == 0
 	if unanswered || repeated && (exists || code == "NoSuchUpload" || retryable(err)) {
-		lookup, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+		lookup, cancel := afterwards(ctx)
 		defer cancel()
 		there, findErr := p.bucket.find(lookup, p.name)
 		if findErr == nil && there != nil && p.isOurs(there) {

@@ -79,9 +79,10 @@ func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error
 	if count, ok := ctx.Value(attemptsKey{}).(*atomic.Int32); ok {
 		count.Add(1)
 	}
+	began := time.Now()
 	return func(err error) error {
 		if ctx.Err() == nil {
-			r.outage.observe(err != nil && r.Standard.IsErrorRetryable(err), time.Now())
+			r.outage.observe(err != nil && r.Standard.IsErrorRetryable(err), began, time.Now())
 		}
 		return nil
 	}, nil
@@ -107,15 +108,16 @@ type outage struct {
 }
 
 // observe takes the outcome of one attempt. A refusal is a good answer here:
-// the store is there.
-func (o *outage) observe(failed bool, now time.Time) {
+// the store is there. An outage began with its first attempt, not when that
+// was given up.
+func (o *outage) observe(failed bool, began, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case !failed:
 		o.since = time.Time{}
 	case o.since.IsZero():
-		o.since = now
+		o.since = began
 		fallthrough
 	default:
 		o.last = now

@@ -197,7 +197,7 @@ func (p *s3Put) tagBeside(ctx context.Context) error {
 // untagBeside removes the tags of an object that has not come about. Where the
 // credentials may not delete, they stay, and nobody looks at them.
 func (p *s3Put) untagBeside(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	ctx, cancel := afterwards(ctx)
 	defer cancel()
 	if err := p.bucket.deleteSidecar(ctx, p.name); err != nil {
 		p.bucket.options.Log.Debug("tags of a failed upload remain", "err", err)

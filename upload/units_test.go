@@ -159,25 +159,25 @@ func TestOutage(t *testing.T) {
 	at := func(seconds int) time.Time { return begin.Add(time.Duration(seconds) * time.Second) }
 	o := &outage{limit: time.Minute}
 	o.begin(at(0))
-	o.observe(true, at(0))
-	o.observe(true, at(59))
+	o.observe(true, at(0), at(0))
+	o.observe(true, at(59), at(59))
 	if o.tooLong(at(59)) || !o.tooLong(at(60)) {
 		t.Error("an outage must end after the limit, not before")
 	}
-	o.observe(false, at(60))
+	o.observe(false, at(60), at(60))
 	if o.tooLong(at(1000)) {
 		t.Error("a good answer must end the outage")
 	}
-	o.observe(true, at(1000))
+	o.observe(true, at(1000), at(1000))
 	o.end()
 	o.begin(at(1059)) // soon after: the same outage
-	o.observe(true, at(1060))
+	o.observe(true, at(1060), at(1060))
 	if !o.tooLong(at(1060)) {
 		t.Error("the next operation must not wait as long again")
 	}
 	o.end()
 	o.begin(at(5000)) // much later
-	o.observe(true, at(5000))
+	o.observe(true, at(5000), at(5000))
 	if o.tooLong(at(5001)) {
 		t.Error("an old outage must not count against a new operation")
 	}

@@ -40,8 +40,6 @@ var exitCodes = []struct {
 	{restore.ErrLocked, exitLocked},
 
 	{snapshot.ErrNoRoom, exitTarget},
-	{upload.ErrNoRoom, exitTarget},
-	{restore.ErrNoRoom, exitTarget},
 	{restore.ErrTargetExists, exitTarget},
 	{restore.ErrTargetOpen, exitTarget},
 	{restore.ErrUncertain, exitTarget},
