@@ -25,13 +25,13 @@ import (
 )
 
 // TestMain puts the program itself, built with the tests, on the PATH, and
-// beside it a stand-in for what the README uses of the AWS tool.
+// beside it a stand-in for what the documents use of the AWS tool.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"lifeboat": main, "aws": aws})
 }
 
-// TestProgram runs the scripts in testdata and the README's commands against a
-// real MinIO.
+// TestProgram runs the scripts in testdata and the documents' commands against
+// a real MinIO.
 func TestProgram(t *testing.T) {
 	server := miniotest.Start(t)
 	endpoints := map[string]string{
@@ -67,7 +67,12 @@ func TestProgram(t *testing.T) {
 		})
 	})
 	t.Run("terminated", func(t *testing.T) { testTerminated(t, server) })
-	t.Run("readme", func(t *testing.T) { testReadme(t, server) })
+	t.Run("readme", func(t *testing.T) {
+		testDocument(t, server, filepath.Join("..", "..", "README.md"), func(*testing.T, string) {})
+	})
+	t.Run("runbook", func(t *testing.T) {
+		testDocument(t, server, filepath.Join("..", "..", "deploy", "RUNBOOK.md"), ruin)
+	})
 	t.Run("demo", testDemo)
 }
 

@@ -14,40 +14,27 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
 )
 
-// testReadme runs all sh blocks of the README, in order, in one shell, with
-// its example names replaced by real ones.
-func testReadme(t *testing.T, server *miniotest.Server) {
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var commands []string
-	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(readme), -1) {
-		commands = append(commands, block[1])
-	}
-	if len(commands) < 3 {
-		t.Fatalf("only %d blocks of commands found", len(commands))
-	}
+// testDocument runs all sh blocks of a document, in order, in one shell, with
+// its example names replaced by real ones: those of a database that has two
+// snapshots in a versioned bucket, has changed since, and then has this happen
+// to it. In the end every database in its directory must be whole.
+func testDocument(t *testing.T, server *miniotest.Server, path string, happens func(t *testing.T, db string)) {
+	commands := commandsIn(t, path)
 	work := t.TempDir()
-	script := strings.NewReplacer(
-		"my-bucket", server.Bucket(t),
-		"my-access-key", server.AccessKey,
-		"my-secret-key", server.SecretKey,
-		"https://s3.example.com", server.Endpoint,
-		"/var/lib/app", work,
-	).Replace(strings.Join(commands, "\n"))
-
-	server.Setenv(t)
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3"} {
-		t.Setenv(name, "") // the README sets them
-	}
 	db := filepath.Join(work, "app.db")
-	sqlite(t, db, "PRAGMA journal_mode=WAL; CREATE TABLE account (id INTEGER PRIMARY KEY, balance); INSERT INTO account (balance) VALUES (70), (30);")
-	shell := exec.Command("sh", "-eux", "-c", script)
+	names := seed(t, server, db)
+	happens(t, db)
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3"} {
+		t.Setenv(name, "") // the document sets them
+	}
+	names = append(names, "/var/lib/app", work, "/mnt/nas", t.TempDir())
+	shell := exec.Command("sh", "-eux", "-c", strings.NewReplacer(names...).Replace(commands))
 	shell.Dir = work
 	if out, err := shell.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -63,8 +50,75 @@ func testReadme(t *testing.T, server *miniotest.Server) {
 	}
 }
 
-// aws is a stand-in for what the README uses of the AWS tool:
-// aws s3 ls s3://BUCKET/PREFIX/ and aws s3 cp s3://BUCKET/KEY -.
+// commandsIn returns what is in the sh blocks of a document.
+func commandsIn(t *testing.T, path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var commands []string
+	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		commands = append(commands, block[1])
+	}
+	if len(commands) < 3 {
+		t.Fatalf("only %d blocks of commands found", len(commands))
+	}
+	return strings.Join(commands, "\n")
+}
+
+// seed makes the database and its snapshots, and returns the names that
+// documents have for them, each with its real one.
+func seed(t *testing.T, server *miniotest.Server, db string) []string {
+	server.Setenv(t)
+	bucket := server.Bucket(t)
+	client := server.Client(t)
+	_, err := client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+		Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := upload.Open(t.Context(), upload.URL{Bucket: bucket, Prefix: "app"}, upload.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sqlite(t, db, "PRAGMA journal_mode=WAL; CREATE TABLE account (id INTEGER PRIMARY KEY, balance); INSERT INTO account (balance) VALUES (70), (30);")
+	var newest upload.Snapshot
+	for range 2 {
+		r, err := upload.Backup(t.Context(), b, db, upload.BackupOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		newest = r.Snapshot
+		sqlite(t, db, "INSERT INTO account (balance) VALUES (0);")
+	}
+	key := "app/" + newest.Object.Name
+	head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{
+		"my-bucket", bucket,
+		"my-access-key", server.AccessKey,
+		"my-secret-key", server.SecretKey,
+		"https://s3.example.com", server.Endpoint,
+		"20261120T170000Z-3f9c2a", string(newest.ID),
+		"2026-11-20 17:00", newest.ID.Time().Format(time.DateTime),
+		"--version-id VERSION", "--version-id " + *head.VersionId,
+	}
+}
+
+// ruin makes a database what nobody can open, with a log beside it.
+func ruin(t *testing.T, db string) {
+	for name, content := range map[string]string{db: "no database any more", db + "-wal": "no log either"} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// aws is a stand-in for what the documents use of the AWS tool:
+// aws s3 ls s3://BUCKET/PREFIX/ and aws s3 cp s3://BUCKET/KEY - or FILE.
 func aws() {
 	if err := runAWS(os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -93,14 +147,21 @@ func runAWS(args []string, w io.Writer) error {
 			fmt.Fprintf(w, "%s %10d %s\n", o.LastModified.Format(time.DateTime), *o.Size, strings.TrimPrefix(*o.Key, key))
 		}
 		return nil
-	case args[1] == "cp" && len(args) == 4 && args[3] == "-":
+	case args[1] == "cp" && len(args) == 4:
 		object, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 		if err != nil {
 			return err
 		}
 		defer object.Body.Close()
-		_, err = io.Copy(w, object.Body)
-		return err
+		if args[3] == "-" {
+			_, err = io.Copy(w, object.Body)
+			return err
+		}
+		content, err := io.ReadAll(object.Body)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(args[3], content, 0o644)
 	}
 	return fmt.Errorf("not known here: aws %v", args)
 }
