@@ -37,26 +37,36 @@ as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL_S3.
 var examples = map[string]string{
 	"backup": `  lifeboat backup /data/app.db s3://bucket/app
   lifeboat backup /data/app.db file:///mnt/nas/app --max-rate 20MiB
+  lifeboat backup /data/app.db s3://bucket/app --release never   see lifecycle
 `,
 	"list": `  lifeboat list s3://bucket/app
   lifeboat list s3://bucket/app --json | jq -r '.snapshots[-1].id'
+  lifeboat list s3://bucket/app --versions      overwritten and deleted ones too
 `,
 	"show": `  lifeboat show s3://bucket/app
   lifeboat show s3://bucket/app --snapshot 20261120T17
 `,
-	"restore": `  lifeboat restore s3://bucket/app app.db                      the newest
-  lifeboat restore s3://bucket/app app.db --dry-run            only say what would happen
+	"restore": `  lifeboat restore s3://bucket/app app.db              the newest, to a new file
+  lifeboat restore s3://bucket/app app.db --replace --dry-run       only say what
   lifeboat restore s3://bucket/app app.db --replace --at "2026-11-20 17:00"
-  lifeboat restore s3://bucket/app - >copy.db                  to stdout
+  lifeboat restore s3://bucket/app app.db --live       applications have it open
+  lifeboat restore s3://bucket/app app.db --if-missing --allow-empty   at a start
+  lifeboat restore s3://bucket/app - >copy.db          to stdout
+`,
+	"lifecycle": `  lifeboat lifecycle plan s3://bucket/app       what apply would change
+  lifeboat lifecycle apply s3://bucket/app      once, with an admin's keys
+  lifeboat lifecycle freeze s3://bucket/app     first thing on the worst day
 `,
 	"lifecycle plan": `  lifeboat lifecycle plan s3://bucket/app --keep-daily 30d
   lifeboat lifecycle plan s3://bucket/app --format terraform
 `,
-	"lifecycle apply":   "  lifeboat lifecycle apply s3://bucket/app --keep-daily 30d\n",
-	"lifecycle show":    "  lifeboat lifecycle show s3://bucket/app\n",
-	"lifecycle release": "  lifeboat lifecycle release s3://bucket/app\n",
-	"lifecycle freeze":  "  lifeboat lifecycle freeze s3://bucket/app     first thing on the worst day\n",
-	"lifecycle thaw":    "  lifeboat lifecycle thaw s3://bucket/app\n",
+	"lifecycle apply": "  lifeboat lifecycle apply s3://bucket/app --keep-daily 30d\n",
+	"lifecycle show":  "  lifeboat lifecycle show s3://bucket/app\n",
+	"lifecycle release": `  lifeboat lifecycle release s3://bucket/app
+  lifeboat lifecycle release s3://bucket/app --yes    the small newest is right
+`,
+	"lifecycle freeze": "  lifeboat lifecycle freeze s3://bucket/app     first thing on the worst day\n",
+	"lifecycle thaw":   "  lifeboat lifecycle thaw s3://bucket/app\n",
 	"prune": `  lifeboat prune file:///mnt/nas/app                only say what would go
   lifeboat prune s3://bucket/app --keep-daily 30d --confirm
 `,

@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
 )
@@ -105,6 +107,36 @@ func seed(t *testing.T, server *miniotest.Server, db string) []string {
 		"20261120T170000Z-3f9c2a", string(newest.ID),
 		"2026-11-20 17:00", newest.ID.Time().Format(time.DateTime),
 		"--version-id VERSION", "--version-id " + *head.VersionId,
+	}
+}
+
+// TestPicture checks the numbers in the README's picture of two weeks against
+// the plan that retention goes by.
+func TestPicture(t *testing.T) {
+	now := time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC)
+	var items []lifecycle.Item
+	for taken := time.Date(2026, 11, 10, 13, 7, 0, 0, time.UTC); taken.Before(now); taken = taken.Add(time.Hour) {
+		items = append(items, lifecycle.Item{Snapshot: upload.Snapshot{ID: snapshot.NewID(taken), Object: upload.Object{Size: 1, Modified: taken}}})
+	}
+	count := map[string]int{}
+	for _, d := range lifecycle.Plan(items, lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: now}) {
+		count[string(d.Action)+" "+string(d.Class)]++
+	}
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		fmt.Sprintf(" %d snapshots taken", len(items)),
+		fmt.Sprintf(" %d, every hour", len(items)-count["release hourly"]-count["release daily"]-count["release weekly"]-count["expire hourly"]),
+		fmt.Sprintf(" %d hourly,", count["release hourly"]),
+		fmt.Sprintf(" %d daily,", count["release daily"]),
+		fmt.Sprintf(" %d weekly,", count["release weekly"]),
+		fmt.Sprintf(" %d other hours", count["expire hourly"]),
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the picture does not say%s: %v", want, count)
+		}
 	}
 }
 
