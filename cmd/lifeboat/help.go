@@ -46,12 +46,12 @@ var examples = map[string]string{
 	"show": `  lifeboat show s3://bucket/app
   lifeboat show s3://bucket/app --snapshot 20261120T17
 `,
-	"restore": `  lifeboat restore s3://bucket/app app.db              the newest, to a new file
-  lifeboat restore s3://bucket/app app.db --replace --dry-run       only say what
+	"restore": `  lifeboat restore s3://bucket/app app.db             the newest, to a new file
+  lifeboat restore s3://bucket/app app.db --dry-run   only say what would happen
   lifeboat restore s3://bucket/app app.db --replace --at "2026-11-20 17:00"
-  lifeboat restore s3://bucket/app app.db --live       applications have it open
-  lifeboat restore s3://bucket/app app.db --if-missing --allow-empty   at a start
-  lifeboat restore s3://bucket/app - >copy.db          to stdout
+  lifeboat restore s3://bucket/app app.db --live      applications have it open
+  lifeboat restore s3://bucket/app app.db --if-missing --allow-empty  at start
+  lifeboat restore s3://bucket/app - >copy.db         to stdout
 `,
 	"lifecycle": `  lifeboat lifecycle plan s3://bucket/app       what apply would change
   lifeboat lifecycle apply s3://bucket/app      once, with an admin's keys
