@@ -11,7 +11,8 @@ GOBIN   := $(firstword $(subst :, ,$(shell go env GOPATH)))/bin
 endif
 
 # Programs that are not ours, in the versions that the checks were made with.
-MINIO       := $(shell sed -n 's/^const module = "\(.*\)"/\1/p' upload/miniotest/process.go)
+MINIO       := $(shell sed -n 's/^const module = "\(.*\)"/\1/p' upload/miniotest/miniotest.go)
+MC          := $(shell sed -n 's/^const mcModule = "\(.*\)"/\1/p' upload/miniotest/mc.go)
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@2026.2.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
@@ -53,6 +54,7 @@ tools:
 tools-test: tools
 	@$(call from_apt,strace:strace)
 	@PATH="$(GOBIN):$$PATH"; command -v minio >/dev/null || { echo 'building MinIO, the test server, with go install'; GOFLAGS= go install $(MINIO); }
+	@PATH="$(GOBIN):$$PATH"; mc --version 2>/dev/null | grep -q '^mc version' || { echo 'building mc, its client, with go install'; GOFLAGS= go install $(MC); }
 
 tools-lint:
 	@PATH="$$PATH:$(GOBIN)"; command -v staticcheck >/dev/null || go install $(STATICCHECK)

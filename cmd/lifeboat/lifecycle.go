@@ -46,9 +46,22 @@ type lifecycleShowCmd struct {
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
-type lifecycleFreezeCmd struct{ series }
+type lifecycleFreezeCmd struct{ statusFlags }
 
-type lifecycleThawCmd struct{ series }
+type lifecycleThawCmd struct{ statusFlags }
+
+// statusFlags are those of freeze and thaw.
+type statusFlags struct {
+	series
+	JSON bool `name:"json" help:"Print one JSON document."`
+}
+
+// statusDocument is what lifecycle freeze and thaw print with --json.
+type statusDocument struct {
+	URL     string `json:"url"`
+	Frozen  bool   `json:"frozen"`
+	Changed int    `json:"changed"` // rules that were disabled or enabled
+}
 
 // rulesDocument is what lifecycle plan, apply and show print with --json.
 type rulesDocument struct {
@@ -90,7 +103,11 @@ func (s series) openS3(ctx context.Context, c *console) (*upload.S3, error) {
 	if s3, ok := b.(*upload.S3); ok {
 		return s3, nil
 	}
-	return nil, &hinted{usage("%s is a directory, which has no lifecycle rules", s.URL), "lifeboat prune " + quote(s.URL.String()) + " carries out retention there"}
+	return nil, s.noRules()
+}
+
+func (s series) noRules() error {
+	return &hinted{usage("%s is a directory, which has no lifecycle rules", s.URL), "lifeboat prune " + quote(s.URL.String()) + " carries out retention there"}
 }
 
 // propose returns what the flags would change.
@@ -112,6 +129,12 @@ func (r *rulesFlags) propose(ctx context.Context, b *upload.S3) (*lifecycle.Prop
 // Run implements the command.
 func (l *lifecyclePlanCmd) Run(ctx context.Context, c *console) error {
 	if l.Format != "" {
+		if l.JSON {
+			return usage("--json and --format exclude each other: --format json prints the rules")
+		}
+		if l.URL.Dir != "" {
+			return l.noRules()
+		}
 		// The rules themselves depend on nothing that the bucket holds.
 		text, err := lifecycle.Render(lifecycle.Rules(l.URL.Prefix, l.policy(), l.Noncurrent.Keep), l.Format)
 		if err != nil {
@@ -191,15 +214,15 @@ func (l *lifecycleShowCmd) Run(ctx context.Context, c *console) error {
 
 // Run implements the command.
 func (l *lifecycleFreezeCmd) Run(ctx context.Context, c *console) error {
-	return l.setAll(ctx, c, lifecycle.Freeze, "frozen: %d rules disabled, nothing of this series expires until lifeboat lifecycle thaw\n")
+	return l.setAll(ctx, c, true, lifecycle.Freeze, "frozen: %d rules disabled, nothing of this series expires until lifeboat lifecycle thaw\n")
 }
 
 // Run implements the command.
 func (l *lifecycleThawCmd) Run(ctx context.Context, c *console) error {
-	return l.setAll(ctx, c, lifecycle.Thaw, "thawed: %d rules enabled\n")
+	return l.setAll(ctx, c, false, lifecycle.Thaw, "thawed: %d rules enabled\n")
 }
 
-func (s series) setAll(ctx context.Context, c *console, set func(context.Context, *upload.S3) (int, error), text string) error {
+func (s statusFlags) setAll(ctx context.Context, c *console, frozen bool, set func(context.Context, *upload.S3) (int, error), text string) error {
 	b, err := s.openS3(ctx, c)
 	if err != nil {
 		return err
@@ -208,7 +231,7 @@ func (s series) setAll(ctx context.Context, c *console, set func(context.Context
 	if err != nil {
 		return err
 	}
-	return c.result(false, nil, c.unlessQuiet(fmt.Sprintf(text, n)))
+	return c.result(s.JSON, statusDocument{s.URL.String(), frozen, n}, c.unlessQuiet(fmt.Sprintf(text, n)))
 }
 
 // text is the document for people. verb says what became of the changes.

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 // TestProgram runs the scripts in testdata and the documents' commands against
 // a real MinIO.
 func TestProgram(t *testing.T) {
-	server := miniotest.Start(t)
+	server, secure := miniotest.Start(t), miniotest.StartTLS(t)
 	endpoints := map[string]string{
 		"REFUSING": refusingEndpoint(t),
 		"SILENT":   silentEndpoint(t),
@@ -59,6 +59,10 @@ func TestProgram(t *testing.T) {
 					env.Setenv(name, value)
 				}
 				env.Setenv("S3", "s3://"+server.Bucket(env.T().(testing.TB))+"/app")
+				for name, value := range secure.Environment() {
+					env.Setenv("TLS_"+name, value)
+				}
+				env.Setenv("TLS_S3", "s3://"+secure.Bucket(env.T().(testing.TB))+"/app")
 				env.Setenv("DIR", "file://"+env.WorkDir+"/bucket")
 				env.Values[clientKey{}] = server.Client(env.T().(testing.TB))
 				return nil

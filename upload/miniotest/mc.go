@@ -39,39 +39,11 @@ func (s *Server) mc(t testing.TB, arguments ...string) {
 	endpoint.User = url.UserPassword(s.AccessKey, s.SecretKey)
 	home := t.TempDir()
 	arguments = append([]string{"--config-dir", home, "--insecure", "--quiet"}, arguments...)
-	command := exec.Command(findMC(t), arguments...)
+	command := exec.Command(find(t, "mc", mcModule, isMinioClient), arguments...)
 	command.Env = append(withoutMinio(os.Environ()), "MC_HOST_test="+endpoint.String(), "HOME="+home)
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("mc %s: %v: %s", strings.Join(arguments, " "), err, output)
 	}
-}
-
-// findMC returns the path of mc, as find does for minio.
-func findMC(t testing.TB) string {
-	t.Helper()
-	if program, err := exec.LookPath("mc"); err == nil && isMinioClient(program) {
-		return program
-	}
-	dir := goBin(t)
-	program := filepath.Join(dir, "mc")
-	if _, err := os.Stat(program); err == nil {
-		return program
-	}
-	t.Logf("no mc of MinIO on PATH or in %s: building %s (a minute, once)", dir, mcModule)
-	build := t.TempDir()
-	install := exec.Command("go", "install", mcModule)
-	install.Dir = build // outside any module, so that no go.mod is looked at
-	install.Env = append(os.Environ(), "GOFLAGS=", "GOBIN="+build)
-	if output, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("go install %s: %v: %s", mcModule, err, output)
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := moveFile(filepath.Join(build, "mc"), program); err != nil {
-		t.Fatal(err)
-	}
-	return program
 }
 
 // isMinioClient tells MinIO's client from Midnight Commander, whose program

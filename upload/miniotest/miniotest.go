@@ -55,7 +55,7 @@ func StartTLS(t testing.TB) *Server {
 
 func start(t testing.TB, secure bool) *Server {
 	t.Helper()
-	program := find(t)
+	program := find(t, "minio", module, func(string) bool { return true })
 	// A free port can be taken by another test binary between the question
 	// and the server's bind: then the server ends at once, and is started
 	// again on other ports.

@@ -15,19 +15,19 @@ import (
 	"time"
 )
 
-// find returns the server's program: from PATH, else from where go install
-// puts programs, else built there now.
-func find(t testing.TB) string {
+// find returns a program of a module: from PATH, if it is the right one, else
+// from where go install puts programs, else built there now.
+func find(t testing.TB, name, module string, isRight func(path string) bool) string {
 	t.Helper()
-	if program, err := exec.LookPath("minio"); err == nil {
+	if program, err := exec.LookPath(name); err == nil && isRight(program) {
 		return program
 	}
 	dir := goBin(t)
-	program := filepath.Join(dir, "minio")
+	program := filepath.Join(dir, name)
 	if _, err := os.Stat(program); err == nil {
 		return program
 	}
-	t.Logf("no minio on PATH or in %s: building %s (a few minutes, once)", dir, module)
+	t.Logf("no %s on PATH or in %s: building %s (some minutes, once)", name, dir, module)
 	// Another test binary may be building it too: both build into a directory
 	// of their own and the rename lets the last one win.
 	build := t.TempDir()
@@ -40,7 +40,7 @@ func find(t testing.TB) string {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := moveFile(filepath.Join(build, "minio"), program); err != nil {
+	if err := moveFile(filepath.Join(build, name), program); err != nil {
 		t.Fatal(err)
 	}
 	return program
