@@ -39,7 +39,8 @@ func hold(path string) (_ *guard, err error) {
 		g.leased = true
 		return g, nil
 	case errors.Is(err, unix.EAGAIN):
-		return nil, errors.Join(openError(path), f.Close())
+		closed := f.Close() // before the look at who has it open
+		return nil, errors.Join(openError(path), closed)
 	}
 	// A write lock needs a descriptor that can write.
 	if err := f.Close(); err != nil {
@@ -51,7 +52,8 @@ func hold(path string) (_ *guard, err error) {
 	all := unix.Flock_t{Type: unix.F_WRLCK, Start: lockStart, Len: lockLength}
 	err = unix.FcntlFlock(g.file.Fd(), unix.F_OFD_SETLK, &all)
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-		return nil, errors.Join(openError(path), g.file.Close())
+		closed := g.file.Close()
+		return nil, errors.Join(openError(path), closed)
 	}
 	return g, nil // a file system without locks: detection is partial anyway
 }

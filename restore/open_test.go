@@ -70,6 +70,9 @@ func TestOpenElsewhere(t *testing.T) {
 					if holds == nil && restores == nil && !strings.Contains(said, fmt.Sprintf("(pid %d)", h.cmd.Process.Pid)) {
 						t.Errorf("it does not name process %d: %s", h.cmd.Process.Pid, said)
 					}
+					if holds == nil && restores == nil && strings.Count(said, "(pid ") != 1 {
+						t.Errorf("it names more than the one that has it open: %s", said)
+					}
 					if !maps.EqualFunc(before, readDir(t, filepath.Dir(path)), func(a, b []byte) bool { return string(a) == string(b) }) {
 						t.Error("a file was changed")
 					}

@@ -139,10 +139,9 @@ func Take(ctx context.Context, path string, o CopyOptions) (_ *Copy, err error) 
 // Close removes the copy.
 func (c *Copy) Close() error { return c.dir.remove() }
 
-// openSource opens a live database without changing it. A read-only open of a
-// clean WAL database would leave -wal and -shm files behind; a read-write open
-// of one with an unfolded WAL would fold it when it is the last to close.
-func openSource(path string) (*conn, error) {
+// Locate returns the file behind path and its symlinks, without opening it. It
+// is an error that wraps ErrSource if that is not a file that can be read.
+func Locate(path string) (string, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if err == nil {
 		var info os.FileInfo
@@ -159,7 +158,18 @@ func openSource(path string) (*conn, error) {
 		if errors.As(err, &p) {
 			text = fmt.Sprintf("open database %s: %v", path, p.Err)
 		}
-		return nil, &reasonError{text, ErrSource, err}
+		return "", &reasonError{text, ErrSource, err}
+	}
+	return real, nil
+}
+
+// openSource opens a live database without changing it. A read-only open of a
+// clean WAL database would leave -wal and -shm files behind; a read-write open
+// of one with an unfolded WAL would fold it when it is the last to close.
+func openSource(path string) (*conn, error) {
+	real, err := Locate(path)
+	if err != nil {
+		return nil, err
 	}
 	mode := "rw"
 	if _, err := os.Stat(real + "-wal"); err == nil {

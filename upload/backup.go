@@ -93,6 +93,9 @@ func Backup(ctx context.Context, b Bucket, path string, o BackupOptions) (Backup
 	if err != nil {
 		return r, fmt.Errorf("database name %q: %w", o.Name, err)
 	}
+	if _, err := snapshot.Locate(path); err != nil {
+		return r, err // a mistyped path is told before anything about the bucket
+	}
 	newest, tags, err := newestWithTags(ctx, b)
 	if err != nil {
 		return r, err

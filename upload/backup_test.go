@@ -151,6 +151,10 @@ func TestBackupGuardsTheName(t *testing.T) {
 	if !errors.Is(err, ErrOtherDatabase) || !strings.Contains(err.Error(), "orders (old)") {
 		t.Errorf("another name: %v", err)
 	}
+	// A mistyped path is told as that, and not as another database.
+	if _, err := Backup(t.Context(), b, db+"x", BackupOptions{}); !errors.Is(err, snapshot.ErrSource) {
+		t.Errorf("a missing database on the series of another: %v", err)
+	}
 	if r := backup(t, b, db, BackupOptions{Adopt: true}); tagsOf(t, b, r.Snapshot)[TagDatabase] != "app.db" {
 		t.Error("adopted, but the old name stays")
 	}
