@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/mattn/go-sqlite3"
@@ -89,7 +88,7 @@ func (a *archiveWriter) write(parts ...[]byte) error {
 // writeFrames compresses frame after frame. Each is independent of the
 // others, which is what lets writer and reader work on many at a time.
 func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o ArchiveOptions) error {
-	workers := runtime.GOMAXPROCS(0)
+	workers := workers()
 	level, ok := levels[o.Level]
 	if !ok {
 		return fmt.Errorf("unknown level %q", o.Level)

@@ -49,6 +49,9 @@ func (c *Copy) Check(ctx context.Context, level CheckLevel) (err error) {
 		if errors.Is(err, ErrSource) {
 			return &reasonError{fmt.Sprintf("%s failed its check: %v", c.source, err), ErrSource, err}
 		}
+		if unknownToUs(err) {
+			return &reasonError{fmt.Sprintf("%s cannot be checked: it needs a function or collation of its application, which is not known here (%v); without a check it can be backed up", c.source, err), ErrSource, err}
+		}
 		return err
 	}
 	if len(rows) == 1 && rows[0] == "ok" {
@@ -59,4 +62,10 @@ func (c *Copy) Check(ctx context.Context, level CheckLevel) (err error) {
 		findings = append(findings, fmt.Sprint(row))
 	}
 	return &reasonError{fmt.Sprintf("%s failed its check: %s", c.source, strings.Join(findings, "; ")), ErrSource, nil}
+}
+
+// unknownToUs tells that the schema uses what only the application registers.
+func unknownToUs(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "no such collation sequence") || strings.Contains(text, "unknown function") || strings.Contains(text, "no such function")
 }

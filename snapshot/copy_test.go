@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/mattn/go-sqlite3"
+	"github.com/mattn/go-sqlite3"
 )
 
 const (
@@ -519,5 +519,51 @@ func TestSweep(t *testing.T) {
 	}
 	if info, err = os.Stat(living.path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("copy: %v, %v", info.Mode(), err)
+	}
+}
+
+// A growing WAL must not fill the application's disk, whether or not the copy
+// is on the same one.
+func TestRoomWatch(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		free := uint64(900 << 20)
+		w := &roomWatch{dir: "/data", shared: shared, free: func(string) (uint64, error) { return free, nil }}
+		w.start = w.left(100 << 20)
+		if err := w.check(50 << 20); err != nil {
+			t.Errorf("shared %v: with all the room of the beginning: %v", shared, err)
+		}
+		free, w.last = 220<<20, time.Time{}
+		if shared { // what is free is still to be taken by the copy
+			free = 220<<20 + 50<<20 - 100<<20
+		}
+		if err := w.check(50 << 20); !errors.Is(err, ErrNoRoom) {
+			t.Errorf("shared %v: with little left: %v", shared, err)
+		}
+	}
+}
+
+// An application's own collation is unknown here; that is said, and without a
+// check the database can be backed up.
+func TestUnknownCollation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.db")
+	sql.Register("sqlite3-with-collation", &sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
+		return c.RegisterCollation("mine", strings.Compare)
+	}})
+	db, err := sql.Open("sqlite3-with-collation", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("CREATE TABLE t (a TEXT COLLATE mine); CREATE INDEX i ON t (a); INSERT INTO t VALUES ('x'), ('y')"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := take(t, path, CopyOptions{})
+	if err := c.Check(t.Context(), CheckQuick); !errors.Is(err, ErrSource) || !strings.Contains(err.Error(), "without a check it can") {
+		t.Errorf("got %v", err)
+	}
+	if err := c.Check(t.Context(), CheckNone); err != nil {
+		t.Error(err)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 )
 
@@ -98,7 +97,7 @@ func (c *Copy) Digest(ctx context.Context, progress func(done, total int64)) (*D
 	defer leaves.Close()
 
 	d := &Digest{leaves: c.leaves()}
-	size, pageSize, workers := c.Header.Size(), c.Header.PageSize, runtime.GOMAXPROCS(0)
+	size, pageSize, workers := c.Header.Size(), c.Header.PageSize, workers()
 	frames := newBufferPool(workers, FrameSize)
 	work := func(_ context.Context, i int) (sum, error) {
 		frame := frames.get()[:frameLength(size, i)]

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"io"
-	"runtime"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -16,7 +15,8 @@ const rangeSize = 8 << 20
 // ExtractOptions says how Extract and Stream work.
 type ExtractOptions struct {
 	// Workers is how many ranges are fetched and decoded at a time; 0 is one
-	// more than there are cores, because fetching waits for the network.
+	// more than there are cores, because fetching waits for the network, and at
+	// most five.
 	Workers int
 	// Digests has the content digests computed anew and compared too. Each
 	// frame's bytes are compared with their SHA-256 in any case.
@@ -48,7 +48,7 @@ func (a *Archive) Stream(ctx context.Context, w io.Writer, o ExtractOptions) err
 // they have to be kept, so it reads shorter ranges.
 func (a *Archive) extract(ctx context.Context, o ExtractOptions, place func(i int, content []byte) error, inTurn func(content []byte) error) error {
 	if o.Workers == 0 {
-		o.Workers = runtime.GOMAXPROCS(0) + 1
+		o.Workers = workers() + 1
 	}
 	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(o.Workers), zstd.WithDecoderMaxMemory(FrameSize), zstd.WithDecoderMaxWindow(FrameSize))
 	if err != nil {

@@ -2,9 +2,17 @@ package snapshot
 
 import (
 	"context"
+	"runtime"
 
 	"golang.org/x/sync/errgroup"
 )
+
+// maxWorkers bounds how many frames are worked on at a time: each worker has
+// buffers of several MiB, and memory must not grow with the machine.
+const maxWorkers = 4
+
+// workers returns how many frames to work on at a time.
+func workers() int { return min(runtime.GOMAXPROCS(0), maxWorkers) }
 
 // inOrder calls work(0) to work(n-1) on several goroutines and hands the
 // results to emit, one at a time and in order. At most 2*workers results are

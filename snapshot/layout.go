@@ -1,9 +1,6 @@
 package snapshot
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "encoding/binary"
 
 const (
 	skippableMagic = 0x184D2A5B // of Lifeboat's own frames
@@ -19,6 +16,10 @@ const (
 	tagPages    = "LBpd"
 	tagTable    = "LBft"
 	tagManifest = "LBmf"
+
+	// maxTable bounds what is read of an object before anything in it is
+	// verified: a seek table for 32 TiB of database, or a frame table for 4 TiB.
+	maxTable = 64 << 20
 
 	// maxPagesInFrame bounds one frame of page digests to 32 MiB. Every frame
 	// of every page size has a whole number of pages that divides it.
@@ -74,8 +75,8 @@ func seekTableSize(tail []byte, size int64) (int64, error) {
 		return 0, damaged("seek table has an unknown descriptor %#x", foot[4])
 	}
 	n := int64(binary.LittleEndian.Uint32(foot))*seekEntrySize + skippableHead + seekFootSize
-	if n > size || n > math.MaxUint32 {
-		return 0, damaged("seek table is longer than the archive")
+	if n > size || n > maxTable {
+		return 0, damaged("seek table is longer than the archive, or than any database needs")
 	}
 	return n, nil
 }

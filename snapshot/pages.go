@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -95,7 +96,7 @@ func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, f *
 		pages = int(min(int64(pages), max(o.MaxRate/10/int64(pageSize), 2))) // ten looks a second
 		limit = rate.NewLimiter(rate.Limit(o.MaxRate), (pages+1)*pageSize)
 	}
-	room := newRoomWatch(src.path, c.dir.path)
+	var room *roomWatch
 	copied, locked := 0, time.Time{}
 	for odd := 0; ; odd ^= 1 {
 		if err := limit.WaitN(ctx, min(limit.Burst(), (pages+odd)*pageSize)); err != nil {
@@ -142,8 +143,13 @@ func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, f *
 		locked = time.Time{}
 		f.copied(int64(copied)*int64(pageSize), restarted)
 		o.Progress(int64(copied)*int64(pageSize), int64(total)*int64(pageSize))
-		if err := room.check(c.Held); err != nil {
-			return err
+		if room == nil {
+			room = newRoomWatch(src.path, c.dir.path, int64(b.Remaining())*int64(pageSize))
+		}
+		if c.Held {
+			if err := room.check(int64(b.Remaining()) * int64(pageSize)); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -205,31 +211,43 @@ func everySecond(f func()) (stop func()) {
 // A roomWatch looks after the source's volume: while a read transaction is
 // held, the WAL cannot be reset and grows with every write.
 type roomWatch struct {
-	dir   string
-	start uint64 // bytes free at first
-	last  time.Time
+	dir    string
+	shared bool   // the copy is written to the same volume
+	start  uint64 // bytes free at first, less what the copy takes
+	last   time.Time
+	free   func(dir string) (uint64, error)
 }
 
 const roomFloor = 256 << 20
 
-func newRoomWatch(source, temp string) *roomWatch {
-	w := &roomWatch{dir: filepath.Dir(source), last: time.Now()}
-	if sameDevice(w.dir, temp) {
-		return w // the copy itself takes the room there, and was checked before
-	}
-	w.start, _ = freeSpace(w.dir)
+func newRoomWatch(source, temp string, size int64) *roomWatch {
+	w := &roomWatch{dir: filepath.Dir(source), last: time.Now(), free: freeSpace}
+	w.shared = sameDevice(w.dir, temp)
+	w.start = w.left(size)
 	return w
 }
 
+// left returns what will be free when the rest of the copy is written. Where
+// that cannot be told, it is taken for plenty.
+func (w *roomWatch) left(rest int64) uint64 {
+	free, err := w.free(w.dir)
+	if err != nil {
+		return math.MaxUint64
+	}
+	if w.shared {
+		free -= min(free, uint64(rest))
+	}
+	return free
+}
+
 // check fails when little is left of what was free at first.
-func (w *roomWatch) check(held bool) error {
-	if !held || w.start == 0 || time.Since(w.last) < time.Second {
+func (w *roomWatch) check(rest int64) error {
+	if time.Since(w.last) < time.Second {
 		return nil
 	}
 	w.last = time.Now()
-	free, err := freeSpace(w.dir)
-	if err == nil && free < w.start/4 && free < roomFloor {
-		return &reasonError{fmt.Sprintf("stop copying: the database's volume %s has only %d MiB left while its WAL grows", w.dir, free>>20), ErrNoRoom, nil}
+	if left := w.left(rest); left < w.start/4 && left < roomFloor {
+		return &reasonError{fmt.Sprintf("stop copying: the database's volume %s would have only %d MiB left, because its WAL grows meanwhile", w.dir, left>>20), ErrNoRoom, nil}
 	}
 	return nil
 }

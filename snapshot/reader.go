@@ -156,7 +156,7 @@ func (a *Archive) arrange(frames []frame, size int64, tail []byte, start int64) 
 		}
 	}
 	table := rest[len(rest)-1]
-	if table.length != skippableHead+tagSize+n*tableEntry {
+	if table.length != skippableHead+tagSize+n*tableEntry || table.length > maxTable {
 		return damaged("frame table has a wrong length")
 	}
 	if tail, start, err = extendTail(a.r, size, tail, start, table.offset); err != nil {
