@@ -186,13 +186,9 @@ func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, ne
 	r.took(StageDigest, began)
 	r.Digest = digest.String()
 	if !o.Always && o.confirms(newest, tags, r.Digest, c.TakenAt) {
-		r.Snapshot, r.Unchanged = newest, true
-		tags[TagConfirmed] = c.TakenAt.Format(time.RFC3339)
-		tags[TagDatabase] = name
-		if err := b.SetTags(ctx, newest.Object, tags); err != nil {
-			return fmt.Errorf("%w: confirm %s: %w", ErrIncomplete, newest.ID, err)
+		if done, err := o.confirm(ctx, b, newest, name, c.TakenAt, r); done || err != nil {
+			return err
 		}
-		return nil
 	}
 
 	began = time.Now()
@@ -211,6 +207,29 @@ func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, ne
 	}
 	r.Snapshot.Object, err = listed(ctx, b, object)
 	return err
+}
+
+// confirm notes that the newest snapshot still is what the database holds. The
+// copy took its time: if somebody has released, pinned or deleted the snapshot
+// meanwhile, it reports false, and what they did stays.
+func (o *BackupOptions) confirm(ctx context.Context, b Bucket, newest Snapshot, name string, now time.Time, r *BackupResult) (bool, error) {
+	tags, err := b.Tags(ctx, newest.Object)
+	if err == nil && !o.confirms(newest, tags, r.Digest, now) || errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err == nil {
+		tags[TagConfirmed] = now.Format(time.RFC3339)
+		tags[TagDatabase] = name
+		err = b.SetTags(ctx, newest.Object, tags)
+	}
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	r.Snapshot, r.Unchanged = newest, true
+	if err != nil {
+		return false, fmt.Errorf("%w: confirm %s: %w", ErrIncomplete, newest.ID, err)
+	}
+	return true, nil
 }
 
 // confirms tells whether the newest snapshot makes another upload needless:

@@ -166,6 +166,7 @@ type bucket struct {
 	Bucket
 	offset  time.Duration
 	setTags error
+	tags    func() // called before tags are read
 	list    func(Object) (Object, bool)
 	expires string
 }
@@ -174,6 +175,13 @@ func (b bucket) ClockOffset() time.Duration { return b.offset }
 
 func (b bucket) SetTags(ctx context.Context, o Object, tags Tags) error {
 	return errors.Join(b.setTags, b.Bucket.SetTags(ctx, o, tags))
+}
+
+func (b bucket) Tags(ctx context.Context, o Object) (Tags, error) {
+	if b.tags != nil {
+		b.tags()
+	}
+	return b.Bucket.Tags(ctx, o)
 }
 
 func (b bucket) Put(ctx context.Context, name string, o PutOptions, write func(io.Writer) error) (Object, error) {
@@ -282,5 +290,49 @@ func TestBackupWarnsOfARuleThatTakesHeldSnapshots(t *testing.T) {
 	backup(t, bucket{Bucket: b, expires: `expiry-date="..."`}, db, BackupOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if !strings.Contains(log.String(), "level=WARN") {
 		t.Errorf("no warning: %s", log.String())
+	}
+}
+
+// Whatever somebody did to the newest snapshot while the copy was made stays
+// done, and the content is uploaded again.
+func TestBackupDoesNotUndoWhatHappensMeanwhile(t *testing.T) {
+	for name, meanwhile := range map[string]func(*testing.T, Bucket, Object){
+		"pinned":   func(t *testing.T, b Bucket, o Object) { retag(t, b, o, Pinned) },
+		"released": func(t *testing.T, b Bucket, o Object) { retag(t, b, o, "daily") },
+		"deleted": func(t *testing.T, b Bucket, o Object) {
+			if err := b.Delete(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		b, db := series(t)
+		first := backup(t, b, db, BackupOptions{})
+		reads := 0
+		r := backup(t, bucket{Bucket: b, tags: func() {
+			if reads++; reads == 2 { // the first read is before the copy
+				meanwhile(t, b, first.Snapshot.Object)
+			}
+		}}, db, BackupOptions{})
+		if r.Unchanged || r.Snapshot.ID == first.Snapshot.ID {
+			t.Errorf("%s: %+v", name, r)
+		}
+		if name == "deleted" {
+			continue
+		}
+		if got := tagsOf(t, b, first.Snapshot); got[TagRetention] == Held || got[TagConfirmed] != "" {
+			t.Errorf("%s: undone: %v", name, got)
+		}
+	}
+}
+
+func retag(t *testing.T, b Bucket, o Object, retention string) {
+	t.Helper()
+	tags, err := b.Tags(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags[TagRetention] = retention
+	if err := b.SetTags(t.Context(), o, tags); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -31,12 +31,12 @@ type S3 struct {
 // them: several compatible stores reject the trailing ones that the SDK sends
 // by default.
 func openS3(ctx context.Context, u URL, o Options) (*S3, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(newHTTPClient(o.stall, o.RetryFor)))
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(newHTTPClient(o.stall, o.patience())))
 	if err != nil {
 		return nil, &storeError{text: fmt.Sprintf("open %s: AWS settings: %v", u, err), kind: ErrRefused, cause: err}
 	}
 	b := &S3{url: u, options: o, clock: &clock{}}
-	outage := &outage{limit: o.RetryFor}
+	outage := &outage{limit: o.RetryFor, patience: o.patience()}
 	b.client = s3.NewFromConfig(cfg, func(s *s3.Options) {
 		s.HTTPClient = b.clock.watch(s.HTTPClient)
 		if o.intercept != nil {

@@ -22,8 +22,7 @@ const (
 // newHTTPClient returns the SDK's own kind of client, without which
 // AWS_CA_BUNDLE does not work. No request can hang: not while connecting, not
 // for want of an answer, and not with a body that stopped for the time stall.
-// Who retries for a short time does not wait for an answer much longer either.
-func newHTTPClient(stall, retryFor time.Duration) *awshttp.BuildableClient {
+func newHTTPClient(stall, patience time.Duration) *awshttp.BuildableClient {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -33,7 +32,7 @@ func newHTTPClient(stall, retryFor time.Duration) *awshttp.BuildableClient {
 			}
 			return &watchedConn{Conn: conn, stall: stall}, nil
 		}
-		t.ResponseHeaderTimeout = min(answerTimeout, stall, max(retryFor, minAnswerTimeout))
+		t.ResponseHeaderTimeout = patience
 		t.MaxIdleConnsPerHost = 32
 		// An idle connection is closed before its deadline would break it.
 		t.IdleConnTimeout = stall / 2
@@ -42,6 +41,12 @@ func newHTTPClient(stall, retryFor time.Duration) *awshttp.BuildableClient {
 		// One connection for each transfer: parts do not queue behind another.
 		t.ForceAttemptHTTP2 = false
 	})
+}
+
+// patience returns how long an answer is waited for. Who retries for a short
+// time does not wait much longer either.
+func (o Options) patience() time.Duration {
+	return min(answerTimeout, o.stall, max(o.RetryFor, minAnswerTimeout))
 }
 
 // A watchedConn fails when it has made no progress for the time stall. Writing

@@ -99,29 +99,36 @@ func (r *retryer) RetryDelay(attempt int, err error) (time.Duration, error) {
 // An outage is the time in which the store has failed without one good answer
 // to any request of this bucket.
 type outage struct {
-	limit time.Duration
+	limit    time.Duration
+	patience time.Duration // how long a silent store is waited for
 
 	mu         sync.Mutex
-	since      time.Time // the first failure, zero if the last answer was good
+	since      time.Time // begin of the first failure, zero if the last answer was good
+	good       time.Time // the last good answer
 	last       time.Time // the last failure
 	operations int       // in progress
 }
 
 // observe takes the outcome of one attempt. A refusal is a good answer here:
-// the store is there. An outage began with its first attempt, not when that
-// was given up.
+// the store is there. An outage begins with the attempt that waited for
+// nothing; but one that was at work for longer than a silent store is waited
+// for was broken off in the middle, and begins with that.
 func (o *outage) observe(failed bool, began, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case !failed:
-		o.since = time.Time{}
+		o.since, o.good = time.Time{}, now
+		return
+	case o.since.IsZero() && now.Sub(began) > o.patience+time.Second:
+		o.since = now
 	case o.since.IsZero():
 		o.since = began
-		fallthrough
-	default:
-		o.last = now
+		if o.good.After(began) {
+			o.since = o.good
+		}
 	}
+	o.last = now
 }
 
 func (o *outage) tooLong(now time.Time) bool {

@@ -3,6 +3,7 @@ package upload
 import (
 	"context"
 	"iter"
+	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,6 +28,7 @@ func (b *S3) Versions(ctx context.Context) iter.Seq2[SnapshotVersion, error] {
 	return func(yield func(SnapshotVersion, error) bool) {
 		pages := s3.NewListObjectVersionsPaginator(b.client, &s3.ListObjectVersionsInput{
 			Bucket: &b.url.Bucket, Prefix: aws.String(b.key("")), Delimiter: aws.String("/"),
+			EncodingType: types.EncodingTypeUrl, // keys of others may hold what XML cannot
 		})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
@@ -74,6 +76,13 @@ func (b *S3) versionsOf(page *s3.ListObjectVersionsOutput) []SnapshotVersion {
 				Name: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), ETag: strings.Trim(aws.ToString(o.ETag), `"`),
 				Modified: aws.ToTime(o.LastModified), Version: aws.ToString(o.VersionId),
 			}
+		}
+		if page.EncodingType == types.EncodingTypeUrl {
+			decoded, err := url.QueryUnescape(v.Object.Name)
+			if err != nil {
+				continue
+			}
+			v.Object.Name = decoded
 		}
 		name, found := strings.CutPrefix(v.Object.Name, b.key(""))
 		if v.Object.Name = name; !found {

@@ -157,7 +157,7 @@ func TestPartsHeldBoundsMemory(t *testing.T) {
 func TestOutage(t *testing.T) {
 	begin := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC)
 	at := func(seconds int) time.Time { return begin.Add(time.Duration(seconds) * time.Second) }
-	o := &outage{limit: time.Minute}
+	o := &outage{limit: time.Minute, patience: 30 * time.Second}
 	o.begin(at(0))
 	o.observe(true, at(0), at(0))
 	o.observe(true, at(59), at(59))
@@ -180,6 +180,31 @@ func TestOutage(t *testing.T) {
 	o.observe(true, at(5000), at(5000))
 	if o.tooLong(at(5001)) {
 		t.Error("an old outage must not count against a new operation")
+	}
+}
+
+// A long upload that is broken off was at work, and is tried again; one that
+// waited for a silent store all the time was not.
+func TestOutageAndLongAttempts(t *testing.T) {
+	begin := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC)
+	at := func(seconds int) time.Time { return begin.Add(time.Duration(seconds) * time.Second) }
+	for _, test := range []struct {
+		began, ended, good int
+		tooLongAt          int
+	}{
+		{began: 0, ended: 300, tooLongAt: 360},            // broken off after five minutes of work
+		{began: 0, ended: 30, tooLongAt: 60},              // silence
+		{began: 0, ended: 25, good: 20, tooLongAt: 80},    // another part was answered meanwhile
+		{began: 0, ended: 300, good: 299, tooLongAt: 360}, // both
+	} {
+		o := &outage{limit: time.Minute, patience: 30 * time.Second}
+		if test.good > 0 {
+			o.observe(false, at(test.good-1), at(test.good))
+		}
+		o.observe(true, at(test.began), at(test.ended))
+		if o.tooLong(at(test.tooLongAt-1)) || !o.tooLong(at(test.tooLongAt)) {
+			t.Errorf("%+v: outage since %v", test, o.since.Sub(begin))
+		}
 	}
 }
 
