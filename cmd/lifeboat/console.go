@@ -15,7 +15,7 @@ import (
 type globals struct {
 	LogFormat string `enum:"text,json" default:"text" placeholder:"text|json" help:"How to log to stderr."`
 	Debug     bool   `help:"Log every step." xor:"loudness"`
-	Quiet     bool   `short:"q" help:"Print nothing but errors." xor:"loudness"`
+	Quiet     bool   `short:"q" help:"Print nothing but warnings and errors." xor:"loudness"`
 }
 
 // A console is where a command prints: results on stdout, all else on stderr.
@@ -34,11 +34,8 @@ func (c *console) start() {
 		w = c.bars
 	}
 	options := &slog.HandlerOptions{Level: slog.LevelWarn}
-	switch {
-	case c.Debug:
+	if c.Debug {
 		options.Level = slog.LevelDebug
-	case c.Quiet:
-		options.Level = slog.LevelError
 	}
 	if c.LogFormat == "json" {
 		c.log = slog.New(slog.NewJSONHandler(w, options))

@@ -116,3 +116,16 @@ func (m *moment) UnmarshalText(text []byte) error {
 	}
 	return errors.New(strconv.Quote(string(text)) + ` is not a time such as "2026-11-20 17:00" (UTC) or 2026-11-20T17:00:00+01:00`)
 }
+
+// A choice names a snapshot. Given, it is never empty: a script whose variable
+// is unset must not get the newest one instead.
+type choice string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *choice) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return errors.New("it is empty: latest, an ID, or the beginning of one")
+	}
+	*c = choice(text)
+	return nil
+}

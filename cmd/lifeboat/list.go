@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -90,18 +91,35 @@ func (l listCmd) retained(ctx context.Context, c *console, b upload.Bucket) ([]r
 	if err != nil {
 		return nil, err
 	}
-	t := lifecycle.Terms{Hold: time.Duration(l.Hold), Now: time.Now().Add(b.ClockOffset())}
+	return explain(ctx, c, b, items, items, time.Duration(l.Hold))
+}
+
+// explain says what becomes of some of the items, which the others decide.
+func explain(ctx context.Context, c *console, b upload.Bucket, items, which []lifecycle.Item, hold time.Duration) ([]retainedDocument, error) {
+	t := lifecycle.Terms{Hold: hold, Now: time.Now().Add(b.ClockOffset())}
+	var err error
 	t.Policy, err = bucketPolicy(ctx, b)
-	if errors.Is(err, upload.ErrRefused) {
+	unknown := errors.Is(err, upload.ErrRefused)
+	if unknown {
 		c.log.Debug("when snapshots go is not shown", "cause", err)
 	} else if err != nil {
 		return nil, err
 	}
-	snapshots := describeDecisions(lifecycle.Plan(items, t))
-	if s3, ok := b.(*upload.S3); ok && err == nil {
-		err = askStore(ctx, s3, items, snapshots)
+	snapshots := []retainedDocument{}
+	for _, d := range lifecycle.Plan(items, t) {
+		if slices.ContainsFunc(which, func(i lifecycle.Item) bool { return i.ID == d.ID }) {
+			snapshots = append(snapshots, describeDecision(d))
+		}
 	}
-	return snapshots, err
+	s3, ok := b.(*upload.S3)
+	if !ok || unknown {
+		return snapshots, nil
+	}
+	for i, item := range which {
+		class := item.Released()
+		snapshots[i].Unmatched = class != "" && (t.Policy == nil || t.Policy.Keep(class) == lifecycle.Forever)
+	}
+	return snapshots, askStore(ctx, s3, which, snapshots)
 }
 
 func withoutRetention(ctx context.Context, b upload.Bucket) ([]retainedDocument, error) {
@@ -161,6 +179,8 @@ func (s retainedDocument) goes() string {
 	switch {
 	case s.StoreExpires != nil:
 		return day(s.StoreExpires)
+	case s.Unmatched:
+		return "no rule"
 	case s.Expires != nil && s.Retention == upload.Held:
 		return day(s.Expires) + "?" // if it is released and the rules stay as they are
 	case s.Expires != nil:

@@ -15,7 +15,7 @@ import (
 type pinFlags struct {
 	series
 	holdFlag
-	Snapshot string `required:"" placeholder:"ID" help:"latest, an ID, or the beginning of one."`
+	Snapshot choice `required:"" placeholder:"ID" help:"latest, an ID, or the beginning of one."`
 	JSON     bool   `name:"json" help:"Print one JSON document."`
 }
 
@@ -65,7 +65,7 @@ func (p *pinFlags) find(ctx context.Context, c *console) (b upload.Bucket, s upl
 	if b, err = p.open(ctx, c, upload.Options{}); err != nil {
 		return b, s, t, err
 	}
-	if s, err = restore.Select(ctx, b, restore.Selector{Which: p.Snapshot}); err != nil {
+	if s, err = restore.Select(ctx, b, restore.Selector{Which: string(p.Snapshot)}); err != nil {
 		return b, s, t, p.lookedUp(err)
 	}
 	t = lifecycle.Terms{Hold: time.Duration(p.Hold), Now: time.Now()}

@@ -19,9 +19,9 @@ type restoreCmd struct {
 	series
 	DB string `arg:"" name:"db" help:"The file to restore to, or - for stdout."`
 
-	Snapshot  string `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or the beginning of one."`
+	Snapshot  choice `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or the beginning of one."`
 	At        moment `placeholder:"TIME" xor:"which" help:"The newest not after \"2026-11-20 17:00\" (UTC) or 2026-11-20T17:00:00+01:00."`
-	Before    string `placeholder:"ID" xor:"which" help:"The newest that is older than this one."`
+	Before    choice `placeholder:"ID" xor:"which" help:"The newest that is older than this one."`
 	VersionID string `placeholder:"VERSION" help:"An overwritten or deleted version of --snapshot ID, as list --versions shows it."`
 
 	Replace      bool     `help:"Replace an existing database, which is kept as DB.before-ID."`
@@ -82,7 +82,7 @@ func (r *restoreCmd) Validate() error {
 		return errors.New("--discard-old needs --replace or --live")
 	}
 	if r.Before != "" {
-		if _, err := snapshot.ParseID(r.Before); err != nil {
+		if _, err := snapshot.ParseID(string(r.Before)); err != nil {
 			return fmt.Errorf("--before: %w", err)
 		}
 	}
@@ -146,14 +146,14 @@ func (r *restoreCmd) firstStart(ctx context.Context, c *console, b upload.Bucket
 // choose returns the snapshot that the flags mean.
 func (r *restoreCmd) choose(ctx context.Context, b upload.Bucket) (upload.Snapshot, error) {
 	if r.VersionID == "" {
-		return restore.Select(ctx, b, restore.Selector{Which: r.Snapshot, At: r.At.Time, Before: snapshot.ID(r.Before)})
+		return restore.Select(ctx, b, restore.Selector{Which: string(r.Snapshot), At: r.At.Time, Before: snapshot.ID(r.Before)})
 	}
 	all, err := versions(ctx, b)
 	if err != nil {
 		return upload.Snapshot{}, err
 	}
 	for _, v := range all {
-		if string(v.ID) == r.Snapshot && v.Object.Version == r.VersionID && !v.Deleted {
+		if string(v.ID) == string(r.Snapshot) && v.Object.Version == r.VersionID && !v.Deleted {
 			return v.Snapshot, nil
 		}
 	}

@@ -16,6 +16,7 @@ type retainedDocument struct {
 	Reason    string     `json:"reason"`            // why
 	Due       *time.Time `json:"due,omitempty"`     // when it has been superseded for the hold
 	Expires   *time.Time `json:"expires,omitempty"` // when it goes as things stand; none: never
+	Unmatched bool       `json:"unmatched"`         // it has a class that no rule of the bucket takes, so it stays
 	// What the bucket itself says about when it goes, and by which rule.
 	StoreExpires *time.Time `json:"store_expires,omitempty"`
 	StoreRule    string     `json:"store_rule,omitempty"`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -17,14 +19,15 @@ import (
 
 type showCmd struct {
 	series
-	Snapshot string `default:"latest" placeholder:"latest" help:"latest, an ID, or the beginning of one."`
+	holdFlag
+	Snapshot choice `default:"latest" placeholder:"latest" help:"latest, an ID, or the beginning of one."`
 	JSON     bool   `name:"json" help:"Print one JSON document."`
 }
 
 // showDocument is what show --json prints.
 type showDocument struct {
 	URL string `json:"url"`
-	snapshotDocument
+	retainedDocument
 	Manifest snapshot.Manifest `json:"manifest"`
 }
 
@@ -34,7 +37,7 @@ func (s showCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	found, err := restore.Select(ctx, bucket, restore.Selector{Which: s.Snapshot})
+	found, err := restore.Select(ctx, bucket, restore.Selector{Which: string(s.Snapshot)})
 	if err != nil {
 		return s.lookedUp(err)
 	}
@@ -42,8 +45,46 @@ func (s showCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return withOlder(ctx, bucket, found.ID, "lifeboat show "+quote(s.URL.String()), err)
 	}
-	d := showDocument{s.URL.String(), describeSnapshot(found), manifest}
+	retained, err := s.retained(ctx, c, bucket, found)
+	if err != nil {
+		return err
+	}
+	d := showDocument{s.URL.String(), retained, manifest}
 	return c.result(s.JSON, d, d.text(time.Now()))
+}
+
+// retained returns the snapshot with what becomes of it, as far as these
+// credentials may know it.
+func (s showCmd) retained(ctx context.Context, c *console, b upload.Bucket, found upload.Snapshot) (retainedDocument, error) {
+	// Only what came later decides, and only by being there.
+	later, err := upload.Snapshots(ctx, b, found.ID.Time())
+	if err != nil {
+		return retainedDocument{}, err
+	}
+	items := make([]lifecycle.Item, len(later))
+	this := -1
+	for i := range later {
+		items[i].Snapshot = later[i]
+		if later[i].ID == found.ID {
+			this = i
+		}
+	}
+	if this < 0 {
+		return retainedDocument{snapshotDocument: describeSnapshot(found)}, nil // gone meanwhile
+	}
+	items[this].Tags, err = b.Tags(ctx, found.Object)
+	if errors.Is(err, upload.ErrRefused) {
+		c.log.Warn("retention is not shown", "cause", err)
+		return retainedDocument{snapshotDocument: describeSnapshot(found)}, nil
+	}
+	if err != nil {
+		return retainedDocument{}, err
+	}
+	all, err := explain(ctx, c, b, items, items[this:this+1], time.Duration(s.Hold))
+	if err != nil {
+		return retainedDocument{}, err
+	}
+	return all[0], nil
 }
 
 func readManifest(ctx context.Context, b upload.Bucket, s upload.Snapshot) (m snapshot.Manifest, err error) {
@@ -67,6 +108,9 @@ func (d showDocument) text(now time.Time) string {
 		{"snapshot", d.ID},
 		{"taken", fmt.Sprintf("%s (%s)", m.Created.UTC().Format(time.RFC3339), age(d.Taken, now))},
 		{"uploaded", d.Uploaded.Format(time.RFC3339)},
+		{"retention", cmp.Or(d.Retention, "-")},
+		{"why", cmp.Or(d.Reason, "-")},
+		{"goes", d.goes()},
 		{"database", m.Database},
 		{"size", fmt.Sprintf("%s in %s pages of %s", humanize.IBytes(uint64(m.Size)), humanize.Comma(int64(m.PageCount)), humanize.IBytes(uint64(m.PageSize)))},
 		{"stored", fmt.Sprintf("%s (ratio %.2f)", humanize.IBytes(uint64(d.Stored)), float64(m.Size)/float64(max(d.Stored, 1)))},
