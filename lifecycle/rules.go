@@ -76,7 +76,8 @@ func ruleID(prefix, class string) string {
 }
 
 // ours tells which of the series' rules a rule is: a class or tidy, or "" for
-// another's.
+// another's. It goes by the ID: what a hand has made of the rule beside that is
+// for merge to put right, and for astray to tell.
 func ours(rule types.LifecycleRule, prefix string) string {
 	for _, class := range append(Classes(), tidy) {
 		if aws.ToString(rule.ID) == ruleID(prefix, string(class)) {
@@ -84,6 +85,16 @@ func ours(rule types.LifecycleRule, prefix string) string {
 		}
 	}
 	return ""
+}
+
+// astray reports whether a rule with an ID of ours takes other snapshots than
+// that rule does: its filter was changed by hand, or tidy expires something.
+func astray(rule types.LifecycleRule, prefix string) bool {
+	class, m := ours(rule, prefix), matchOf(rule)
+	if class == tidy {
+		return expires(rule)
+	}
+	return m.prefix != prefix+"/" || len(m.tags) != 1 || m.tags[upload.TagRetention] != class
 }
 
 // Split parts a bucket's rules into those of the series under a prefix and all
@@ -108,7 +119,8 @@ type Change struct {
 }
 
 // String describes the change in a line such as
-// "~ lifeboat/app/daily: 14d, noncurrent 30d -> 20d, noncurrent 30d".
+// "~ lifeboat/app/daily: 14d, noncurrent 30d -> 20d, noncurrent 30d". Where
+// the rule is to take other objects than it does, it says which.
 func (c Change) String() string {
 	switch {
 	case c.Old == nil:
@@ -116,7 +128,11 @@ func (c Change) String() string {
 	case c.New == nil:
 		return fmt.Sprintf("- %s: %s", c.ID, Describe(*c.Old))
 	}
-	return fmt.Sprintf("~ %s: %s -> %s", c.ID, Describe(*c.Old), Describe(*c.New))
+	old, want := Describe(*c.Old), Describe(*c.New)
+	if a, b := matchOf(*c.Old).String(), matchOf(*c.New).String(); a != b {
+		old, want = old+" for "+a, want+" for "+b
+	}
+	return fmt.Sprintf("~ %s: %s -> %s", c.ID, old, want)
 }
 
 // merge returns the rules that a bucket should have: those that it has, with
@@ -190,17 +206,23 @@ func withStatus(rules []types.LifecycleRule, prefix string, status types.Expirat
 }
 
 // PolicyOf returns the policy that a bucket's rules carry out for a series. A
-// class that no enabled rule of ours matches is kept forever.
+// class that no enabled rule of ours matches is kept forever; of several that
+// match, as one does that has lost its tag, the shortest time counts.
 func PolicyOf(rules []types.LifecycleRule, prefix string) Policy {
 	p := Policy{}
 	for _, class := range Classes() {
 		p[class] = Forever
 	}
 	for _, rule := range rules {
-		class := Class(ours(rule, prefix))
-		if _, known := p[class]; known && rule.Status == types.ExpirationStatusEnabled &&
-			rule.Expiration != nil && rule.Expiration.Days != nil {
-			p[class] = Keep(*rule.Expiration.Days)
+		m := matchOf(rule)
+		if ours(rule, prefix) == "" || rule.Status != types.ExpirationStatusEnabled ||
+			rule.Expiration == nil || rule.Expiration.Days == nil || !strings.HasPrefix(prefix+"/", m.prefix) {
+			continue
+		}
+		for class, keep := range p {
+			if days := Keep(*rule.Expiration.Days); m.catches(string(class)) && (keep == Forever || days < keep) {
+				p[class] = days
+			}
 		}
 	}
 	return p

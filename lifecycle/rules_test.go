@@ -174,6 +174,43 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// A rule whose filter was changed by hand still has our ID, and is not trusted
+// for it.
+func TestRuleAstray(t *testing.T) {
+	want := Rules("app", DefaultPolicy(), None)
+	for what, test := range map[string]struct {
+		spoil         func(rules []types.LifecycleRule)
+		warns, change string
+		monthly       Keep
+	}{
+		"no tag": {func(rules []types.LifecycleRule) {
+			rules[2].Filter = &types.LifecycleRuleFilter{Prefix: aws.String("app/")}
+		}, "rule lifeboat/app/daily also takes held", `14d for "app/" -> 14d for "app/" with lifeboat-retention=daily`, 14},
+		"another class's tag": {func(rules []types.LifecycleRule) {
+			rules[2].Filter.And.Tags[0].Value = aws.String("monthly")
+		}, "rule lifeboat/app/daily also takes monthly", `14d for "app/" with lifeboat-retention=monthly -> 14d for "app/" with lifeboat-retention=daily`, 14},
+		"another prefix": {func(rules []types.LifecycleRule) {
+			rules[2].Filter.And.Prefix = aws.String("app/2")
+		}, "lies inside the other", `14d for "app/2" with`, DefaultPolicy()[Monthly]},
+		"tidy expires": {func(rules []types.LifecycleRule) {
+			rules[len(rules)-1].Expiration = &types.LifecycleExpiration{Days: aws.Int32(3)}
+		}, "rule lifeboat/app/tidy also takes held", "3d, unfinished uploads 7d -> lone delete markers", 3},
+	} {
+		have := Rules("app", DefaultPolicy(), None)
+		test.spoil(have)
+		if w := Warnings(have, "app"); len(w) != 1 || !strings.Contains(w[0], test.warns) {
+			t.Errorf("%s: warnings %q", what, w)
+		}
+		merged, changes := merge(have, "app", want)
+		if len(changes) != 1 || !strings.Contains(changes[0].String(), test.change) || canonical(merged...) != canonical(want...) {
+			t.Errorf("%s: %v", what, changes)
+		}
+		if keep := PolicyOf(have, "app").Keep(Monthly); keep != test.monthly {
+			t.Errorf("%s: monthly ones are kept for %v", what, keep)
+		}
+	}
+}
+
 // The shrink guard keeps a snapshot only until somebody overrides it, so it
 // does not hide what a policy would take.
 func TestSooner(t *testing.T) {

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,12 +13,12 @@ import (
 )
 
 // Warnings returns what in a bucket's rules endangers the series under a
-// prefix: rules of others that would take snapshots which ours keep, and
-// series whose prefixes lie inside one another.
+// prefix: rules of others, and ours with a filter that is not theirs, that would
+// take snapshots which ours keep, and series whose prefixes lie inside one another.
 func Warnings(rules []types.LifecycleRule, prefix string) []string {
 	var warnings []string
 	for _, rule := range rules {
-		if ours(rule, prefix) != "" || rule.Status != types.ExpirationStatusEnabled {
+		if ours(rule, prefix) != "" && !astray(rule, prefix) || rule.Status != types.ExpirationStatusEnabled {
 			continue
 		}
 		name := aws.ToString(rule.ID)
@@ -83,6 +84,20 @@ func matchOf(r types.LifecycleRule) match {
 		m.tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
 	}
 	return m
+}
+
+// String says what the rule is for, such as
+// `"app/" with lifeboat-retention=daily`.
+func (m match) String() string {
+	text := fmt.Sprintf("%q", m.prefix)
+	for i, key := range slices.Sorted(maps.Keys(m.tags)) {
+		word := " and "
+		if i == 0 {
+			word = " with "
+		}
+		text += word + key + "=" + m.tags[key]
+	}
+	return text
 }
 
 // meets reports whether any key can have both prefixes.
