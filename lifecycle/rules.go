@@ -137,8 +137,9 @@ func (c Change) String() string {
 
 // merge returns the rules that a bucket should have: those that it has, with
 // the ones of the series under the prefix replaced by want. It also returns
-// what changes; nothing means that the bucket is as it should be. Rules that
-// were frozen stay disabled, and so are those that come beside them.
+// what changes; nothing means that the bucket is as it should be. The rules of
+// a frozen series stay disabled, and so are those that come beside them; one
+// that was disabled alone is enabled again.
 func merge(have []types.LifecycleRule, prefix string, want []types.LifecycleRule) ([]types.LifecycleRule, []Change) {
 	want = slices.Clone(want)
 	if Frozen(have, prefix) {
@@ -184,10 +185,11 @@ func sameOurs(have, want types.LifecycleRule) bool {
 	return canonical(have) == canonical(want)
 }
 
-// Frozen reports whether any rule of the series is disabled.
+// Frozen reports whether the series has rules and all of them are disabled.
 func Frozen(rules []types.LifecycleRule, prefix string) bool {
-	return slices.ContainsFunc(rules, func(r types.LifecycleRule) bool {
-		return ours(r, prefix) != "" && r.Status == types.ExpirationStatusDisabled
+	mine, _ := Split(rules, prefix)
+	return len(mine) > 0 && !slices.ContainsFunc(mine, func(r types.LifecycleRule) bool {
+		return r.Status != types.ExpirationStatusDisabled
 	})
 }
 

@@ -122,6 +122,13 @@ func TestFreezeAndThaw(t *testing.T) {
 	if thawed, n := withStatus(frozen, "app", types.ExpirationStatusEnabled); n != 6 || canonical(thawed...) != before {
 		t.Errorf("thaw does not undo freeze")
 	}
+	// One that a hand has disabled freezes no other, and comes back.
+	one, _ := merge(nil, "app", Rules("app", DefaultPolicy(), DefaultNoncurrent))
+	one[2].Status = types.ExpirationStatusDisabled
+	merged, changes = merge(one, "app", Rules("app", p, DefaultNoncurrent))
+	if Frozen(one, "app") || len(changes) != 1 || canonical(merged...) != canonical(Rules("app", p, DefaultNoncurrent)...) {
+		t.Errorf("one rule disabled: %v", changes)
+	}
 }
 
 func TestPolicyOf(t *testing.T) {
