@@ -100,7 +100,7 @@ type Proposal struct {
 	// and after the changes, and what the store cannot do.
 	Warnings []string
 	// Sooner are the existing snapshots that would expire sooner than under
-	// the bucket's present rules.
+	// the bucket's present rules; under frozen ones, than after a thaw.
 	Sooner []Decision
 
 	before Configuration
@@ -126,7 +126,9 @@ func Propose(ctx context.Context, b *upload.S3, t Terms, noncurrent Keep) (*Prop
 	p := &Proposal{before: before, Rules: Rules(prefix, t.Policy, noncurrent)}
 	p.merged, p.Changes = merge(before.Rules, prefix, p.Rules)
 	p.Warnings = Warnings(before.Rules, prefix)
+	present := before.Rules
 	if Frozen(before.Rules, prefix) {
+		present, _ = withStatus(before.Rules, prefix, types.ExpirationStatusEnabled)
 		p.Warnings = append(p.Warnings, "the rules are frozen and stay so: nothing expires until lifecycle thaw")
 	}
 	more, err := look(ctx, b)
@@ -139,7 +141,7 @@ func Propose(ctx context.Context, b *upload.S3, t Terms, noncurrent Keep) (*Prop
 		return nil, err
 	}
 	t.Now = t.Now.Add(b.ClockOffset())
-	p.Sooner = sooner(items, PolicyOf(before.Rules, prefix), t)
+	p.Sooner = sooner(items, PolicyOf(present, prefix), t)
 	return p, nil
 }
 

@@ -166,8 +166,11 @@ func testApply(t *testing.T, b *upload.S3) {
 	if _, err := stale.Apply(t.Context(), b); !errors.Is(err, ErrChangedMeanwhile) {
 		t.Errorf("a stale proposal: %v", err)
 	}
-	if proposal, _ := apply(t, b, p); !strings.Contains(strings.Join(proposal.Warnings, "\n"), "frozen") {
-		t.Errorf("no word about the freeze: %v", proposal.Warnings)
+	if proposal, _ := apply(t, b, DefaultPolicy()); len(proposal.Changes) != 0 || len(proposal.Sooner) != 0 {
+		t.Errorf("frozen, the same policy: %v, sooner %s", proposal.Changes, print(proposal.Sooner))
+	}
+	if proposal, _ := apply(t, b, p); len(proposal.Sooner) != 1 || !strings.Contains(strings.Join(proposal.Warnings, "\n"), "frozen") {
+		t.Errorf("frozen, a shorter time: sooner %s, and warnings %q", print(proposal.Sooner), proposal.Warnings)
 	}
 	if c, err := Read(t.Context(), b); err != nil || !Frozen(c.Rules, "app") || PolicyOf(c.Rules, "app").Keep(Recent) != Forever {
 		t.Errorf("apply has thawed: %v", err)
