@@ -25,12 +25,16 @@ import (
 // Propose and Apply, or they are not what was written.
 var ErrChangedMeanwhile = errors.New("the bucket's lifecycle rules changed meanwhile")
 
+// ErrNoRules: Freeze and Thaw found nothing to switch.
+var ErrNoRules = errors.New("the bucket has no rules for this series")
+
 // A LostError refuses to write rules, because the bucket's lifecycle
 // configuration holds what would be lost on the way. Nothing was written.
 type LostError struct {
 	// Lost are the elements that cannot be carried over.
 	Lost []string
-	// Rules are those of the series, for an operator to put in: see Render.
+	// Rules are those of the series as they were to be written, enabled or
+	// disabled, for an operator to put in: see Render.
 	Rules []types.LifecycleRule
 }
 
@@ -202,7 +206,7 @@ func (p *Proposal) Apply(ctx context.Context, b *upload.S3) ([]string, error) {
 	if !sameRules(now.Rules, p.before.Rules) {
 		return nil, fmt.Errorf("apply to %s: %w; nothing was written", b.URL(), ErrChangedMeanwhile)
 	}
-	after, err := write(ctx, b, now, p.merged, p.Rules)
+	after, err := write(ctx, b, now, p.merged)
 	if err != nil {
 		return nil, err
 	}
@@ -215,12 +219,14 @@ func (p *Proposal) Apply(ctx context.Context, b *upload.S3) ([]string, error) {
 }
 
 // Freeze disables the rules of the series, so that nothing expires until Thaw.
-// It returns how many it disabled.
+// It returns how many it disabled: 0 if all were. A series without rules is
+// ErrNoRules, and a bucket that holds what would be lost a *LostError.
 func Freeze(ctx context.Context, b *upload.S3) (int, error) {
 	return setStatus(ctx, b, types.ExpirationStatusDisabled)
 }
 
-// Thaw enables the rules of the series, and returns how many it enabled.
+// Thaw enables the rules of the series, and returns how many it enabled. Its
+// errors are those of Freeze.
 func Thaw(ctx context.Context, b *upload.S3) (int, error) {
 	return setStatus(ctx, b, types.ExpirationStatusEnabled)
 }
@@ -230,21 +236,23 @@ func setStatus(ctx context.Context, b *upload.S3, status types.ExpirationStatus)
 	if err != nil {
 		return 0, err
 	}
+	if mine, _ := Split(before.Rules, b.URL().Prefix); len(mine) == 0 {
+		return 0, fmt.Errorf("%s: %w", b.URL(), ErrNoRules)
+	}
 	rules, changed := withStatus(before.Rules, b.URL().Prefix, status)
 	if changed == 0 {
 		return 0, nil
 	}
-	mine, _ := Split(rules, b.URL().Prefix)
-	if _, err := write(ctx, b, before, rules, mine); err != nil {
+	if _, err := write(ctx, b, before, rules); err != nil {
 		return 0, err
 	}
 	return changed, nil
 }
 
-// write replaces the bucket's rules and returns what it has afterwards. The
-// rules of the series itself are given again, for the refusal.
-func write(ctx context.Context, b *upload.S3, before Configuration, rules, mine []types.LifecycleRule) (Configuration, error) {
+// write replaces the bucket's rules and returns what it has afterwards.
+func write(ctx context.Context, b *upload.S3, before Configuration, rules []types.LifecycleRule) (Configuration, error) {
 	if len(before.Lost) > 0 {
+		mine, _ := Split(rules, b.URL().Prefix)
 		return Configuration{}, &LostError{Lost: before.Lost, Rules: mine}
 	}
 	if err := tooMany(rules); err != nil {

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -72,6 +73,46 @@ func TestWriteCarriesTheMinimumSize(t *testing.T) {
 	}
 	if got := read(t, f.document); !sameRules(got, read(t, before)) {
 		t.Errorf("thawed: %s", canonical(got...))
+	}
+}
+
+func TestFreezeRefuses(t *testing.T) {
+	// What would be lost: the refusal carries the rules as they should become.
+	var f forgetful
+	b := f.bucket(t)
+	f.document = strings.Replace(f.document, "</Rule>", "<DelMarkerExpiration><Days>3</Days></DelMarkerExpiration></Rule>", 1)
+	enabled := f.document
+	for _, set := range []struct {
+		to     func(context.Context, *upload.S3) (int, error)
+		want   types.ExpirationStatus
+		before string
+	}{
+		{Freeze, types.ExpirationStatusDisabled, enabled},
+		{Thaw, types.ExpirationStatusEnabled, strings.ReplaceAll(enabled, "Enabled", "Disabled")},
+	} {
+		f.document = set.before
+		var lost *LostError
+		if n, err := set.to(t.Context(), b); n != 0 || !errors.As(err, &lost) || len(lost.Rules) != 6 || f.document != set.before {
+			t.Fatalf("to %s: %d, %v", set.want, n, err)
+		}
+		for _, r := range lost.Rules {
+			if r.Status != set.want {
+				t.Errorf("%s is %s, want %s", *r.ID, r.Status, set.want)
+			}
+		}
+	}
+
+	// No rules of the series, but others: that is not "all are already".
+	text, err := Render(foreign(), "xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.document = text
+	if n, err := Freeze(t.Context(), b); n != 0 || !errors.Is(err, ErrNoRules) {
+		t.Errorf("froze %d: %v", n, err)
+	}
+	if n, err := Thaw(t.Context(), b); n != 0 || !errors.Is(err, ErrNoRules) || f.document != text {
+		t.Errorf("thawed %d: %v", n, err)
 	}
 }
 
