@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -14,6 +15,9 @@ import (
 // soon is how long before its end a snapshot may be lost although it is
 // pinned: rules are carried out by work that a store plans ahead.
 const soon = 48 * time.Hour
+
+// ErrNotPinned: there is nothing for Unpin to give back.
+var ErrNotPinned = errors.New("it is not pinned")
 
 // Pin keeps a snapshot until Unpin: no rule takes it and Prune does not. It
 // reads the tag back, and warns in log when the snapshot was due within 48
@@ -41,7 +45,7 @@ func Pin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *slo
 
 // Unpin gives a pinned snapshot back to succession: the class that it would
 // have by now, or held if it is the newest or not yet due. The decision says
-// which. A snapshot that is not pinned is an error.
+// which. A snapshot that is not pinned is ErrNotPinned.
 func Unpin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *slog.Logger) (Decision, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -55,7 +59,7 @@ func Unpin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *s
 		return d, err
 	}
 	if was != upload.Pinned {
-		return d, fmt.Errorf("unpin %s: it is not pinned but %q", id, was)
+		return d, fmt.Errorf("unpin %s: %w but %q", id, ErrNotPinned, was)
 	}
 	to := upload.Held
 	if d.Action != ActKeep {

@@ -357,7 +357,7 @@ func testRuleLimit(t *testing.T, b *upload.S3) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := proposal.Apply(t.Context(), b); err == nil || !strings.Contains(err.Error(), "1001 rules") {
+	if _, err := proposal.Apply(t.Context(), b); !errors.Is(err, ErrTooManyRules) || !strings.Contains(err.Error(), "1001 rules") {
 		t.Errorf("applied beyond the limit: %v", err)
 	}
 }

@@ -43,10 +43,13 @@ func Warnings(rules []types.LifecycleRule, prefix string) []string {
 	return warnings
 }
 
-// tooMany returns an error if a bucket cannot hold the rules.
+// ErrTooManyRules: no rules are written beyond what a bucket takes.
+var ErrTooManyRules = fmt.Errorf("a bucket takes at most %d rules", maxRules)
+
+// tooMany returns ErrTooManyRules if a bucket cannot hold the rules.
 func tooMany(rules []types.LifecycleRule) error {
 	if len(rules) > maxRules {
-		return fmt.Errorf("%d rules would be in the bucket's lifecycle configuration, of at most %d", len(rules), maxRules)
+		return fmt.Errorf("%d rules would be in the bucket's lifecycle configuration: %w", len(rules), ErrTooManyRules)
 	}
 	return nil
 }
