@@ -45,14 +45,18 @@ type Result struct {
 	Released []Decision
 	// Guarded are those that the shrink guard alone keeps.
 	Guarded []Decision
+	// Held is the newest snapshot if it had a class, because what superseded
+	// it is gone, and is held again.
+	Held []Decision
 }
 
-// Release gives every held snapshot that is due its class, oldest first. It
-// needs the rights to list, to read tags and to set them, and may run any
-// number of times, and beside itself: a snapshot that somebody else released,
-// pinned or deleted meanwhile is left to them. On any other failure it stops,
-// so that all snapshots before a released one are done; the result is valid
-// then too. Its errors are those of the bucket.
+// Release gives every held snapshot that is due its class, oldest first. Before
+// that it sets the newest back to held if it has a class: no rule may take the
+// last one. It needs the rights to list, to read tags and to set them, and may
+// run any number of times, and beside itself: a snapshot that somebody else
+// released, pinned or deleted meanwhile is left to them. On any other failure
+// it stops, so that all snapshots before a released one are done; the result
+// is valid then too. Its errors are those of the bucket.
 func Release(ctx context.Context, b upload.Bucket, o Options) (Result, error) {
 	o.setDefaults()
 	var result Result
@@ -60,7 +64,11 @@ func Release(ctx context.Context, b upload.Bucket, o Options) (Result, error) {
 	if err != nil {
 		return result, fmt.Errorf("look for snapshots to release: %w", err)
 	}
-	for _, d := range Plan(items, Terms{Hold: o.Hold, Now: now, Yes: o.Yes}) {
+	terms := Terms{Hold: o.Hold, Now: now, Yes: o.Yes}
+	if result.Held, err = o.holdNewest(ctx, b, items, terms); err != nil {
+		return result, err
+	}
+	for _, d := range Plan(items, terms) {
 		if d.Guarded {
 			result.Guarded = append(result.Guarded, d)
 		}
@@ -82,6 +90,36 @@ func Release(ctx context.Context, b upload.Bucket, o Options) (Result, error) {
 		o.Log.Warn("not released by the shrink guard", "snapshots", len(result.Guarded), "reason", result.Guarded[0].Reason)
 	}
 	return result, nil
+}
+
+// holdNewest sets the newest snapshot back to held if it has a class, and
+// returns the decision about it from before.
+func (o *Options) holdNewest(ctx context.Context, b upload.Bucket, items []Item, t Terms) ([]Decision, error) {
+	i := len(items) - 1
+	for i >= 0 && items[i].Implausible {
+		i--
+	}
+	if i < 0 {
+		return nil, nil
+	}
+	if err := readTags(ctx, b, items, []int{i}); err != nil {
+		return nil, fmt.Errorf("look at the newest snapshot: %w", err)
+	}
+	class := items[i].Released()
+	if class == "" {
+		return nil, nil
+	}
+	d := Plan(items, t)[i]
+	done, err := setRetention(ctx, b, d.Item, string(class), upload.Held)
+	if err != nil {
+		return nil, fmt.Errorf("hold the newest, %s, which was released as %s: %w", d.ID, class, err)
+	}
+	if !done {
+		o.Log.Info("not held again: somebody else was faster", "snapshot", d.ID)
+		return nil, nil
+	}
+	o.Log.Warn("held again: it is the newest, but was released, and a rule would have taken it", "snapshot", d.ID, "class", class)
+	return []Decision{d}, nil
 }
 
 func (o *Options) setDefaults() {

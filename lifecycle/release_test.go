@@ -3,6 +3,8 @@ package lifecycle
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -170,7 +172,7 @@ func TestReleaseLosesRaces(t *testing.T) {
 	var reads atomic.Int32
 	c.before = func(operation, name string) error {
 		if operation == "tags" {
-			if n := reads.Add(1); n > 23 && n < 26 {
+			if n := reads.Add(1); n > 24 && n < 27 { // 23 and the newest are read before
 				c.tag(name, upload.Tags{upload.TagRetention: upload.Pinned})
 			}
 		}
@@ -227,6 +229,62 @@ func TestReleaseAfterTheNewestWasDeleted(t *testing.T) {
 	retentions := c.retentions()
 	if last := retentions[len(retentions)-1]; !strings.HasSuffix(last, " held") {
 		t.Errorf("the newest is %s", last)
+	}
+}
+
+// What superseded a released snapshot is gone: it is the newest, and no rule
+// may take it.
+func TestReleaseHoldsTheNewest(t *testing.T) {
+	start := func() (*clockwork, string) {
+		c := newClockwork(at("2026-11-01 12:00"))
+		for range 3 {
+			c.now = c.now.Add(time.Hour)
+			c.backup(t, "0123456789")
+		}
+		c.now = c.now.Add(time.Hour)
+		last := c.backup(t, "0123456789")
+		c.now = c.now.Add(DefaultHold + time.Hour)
+		release(t, c, Options{})
+		delete(c.objects, name(last))
+		ahead := snapshot.NewID(c.now.Add(day)) // implausible: not the newest
+		c.objects[name(ahead)] = stored{object: upload.Object{Name: name(ahead), Size: 10, Modified: c.now}, tags: upload.Tags{upload.TagRetention: "daily"}}
+		for _, n := range slices.Backward(slices.Sorted(maps.Keys(c.objects))) {
+			if n != name(ahead) {
+				return c, n
+			}
+		}
+		return c, ""
+	}
+	c, newest := start()
+	if tag := c.objects[newest].tags[upload.TagRetention]; tag != "recent" && tag != "hourly" {
+		t.Fatalf("%s is %q before", newest, tag)
+	}
+	var log strings.Builder
+	result := release(t, c, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if len(result.Held) != 1 || name(result.Held[0].ID) != newest || len(result.Released) != 0 || !strings.Contains(log.String(), "level=WARN") {
+		t.Errorf("held %v, released %v, log %s", result.Held, result.Released, log.String())
+	}
+	if tags := c.objects[newest].tags; tags[upload.TagRetention] != upload.Held || tags[upload.TagDatabase] != "app.db" {
+		t.Errorf("the newest has %v", tags)
+	}
+	clear(c.calls)
+	if again := release(t, c, Options{}); len(again.Held)+len(again.Released) != 0 || c.calls["set"] != 0 {
+		t.Errorf("the second run: held %v, released %v", again.Held, again.Released)
+	}
+	c.now = c.now.Add(400 * day)
+	if c.expire(DefaultPolicy()); len(c.objects) != 1 {
+		t.Errorf("after a year: %v", c.retentions())
+	}
+
+	c, newest = start()
+	c.before = func(operation, _ string) error {
+		if operation == "set" {
+			return upload.ErrRefused
+		}
+		return nil
+	}
+	if result, err := Release(t.Context(), c, Options{Now: c.now}); !errors.Is(err, upload.ErrRefused) || len(result.Held) != 0 || !strings.Contains(err.Error(), newest[:16]) {
+		t.Errorf("refused: %v, %v", result.Held, err)
 	}
 }
 

@@ -51,7 +51,8 @@ func (c *counter) start(t *testing.T, server *miniotest.Server) *miniotest.Serve
 }
 
 // The requests of a backup with release stay bounded however many snapshots
-// there are: 24 or 25 reads of tags are the day that release looks back.
+// there are: 24 or 25 reads of tags are the day that release looks back, and
+// one more is the newest's.
 func TestRequestsPerBackup(t *testing.T) {
 	server := miniotest.Start(t)
 	path := filepath.Join(t.TempDir(), "app.db")
