@@ -16,7 +16,7 @@ const rangeSize = 8 << 20
 type ExtractOptions struct {
 	// Workers is how many ranges are fetched and decoded at a time; 0 is one
 	// more than there are cores, because fetching waits for the network, and at
-	// most five.
+	// most four.
 	Workers int
 	// Digests has the content digests computed anew and compared too. Each
 	// frame's bytes are compared with their SHA-256 in any case.

@@ -9,7 +9,7 @@ import (
 
 // maxWorkers bounds how many frames are worked on at a time: each worker has
 // buffers of several MiB, and memory must not grow with the machine.
-const maxWorkers = 4
+const maxWorkers = 3
 
 // workers returns how many frames to work on at a time.
 func workers() int { return min(runtime.GOMAXPROCS(0), maxWorkers) }

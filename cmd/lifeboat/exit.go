@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -53,6 +54,9 @@ var exitCodes = []struct {
 	{upload.ErrNotFound, exitNoSnapshot},
 
 	{upload.ErrOtherDatabase, exitUsage},
+	{lifecycle.ErrNoRules, exitUsage},
+	{lifecycle.ErrNotPinned, exitUsage},
+	{lifecycle.ErrTooManyRules, exitRefused},
 	{upload.ErrClock, exitRefused},
 	{upload.ErrRefused, exitRefused},
 	{upload.ErrNoTags, exitRefused},
@@ -71,6 +75,10 @@ func exitCode(err error) int {
 	var wrong *usageError
 	if errors.As(err, &wrong) {
 		return exitUsage
+	}
+	var lost *lifecycle.LostError
+	if errors.As(err, &lost) {
+		return exitRefused
 	}
 	for _, e := range exitCodes {
 		if errors.Is(err, e.reason) {

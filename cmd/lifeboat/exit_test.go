@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -48,6 +49,10 @@ func TestExitCode(t *testing.T) {
 		{restore.ErrLocked, 10},
 		{upload.ErrRefused, 11},
 		{upload.ErrClock, 11},
+		{lifecycle.ErrNoRules, 64},
+		{lifecycle.ErrNotPinned, 64},
+		{lifecycle.ErrTooManyRules, 11},
+		{&lifecycle.LostError{}, 11},
 		{upload.ErrNoTags, 11},
 		{usage("wrong"), 64},
 		{upload.ErrOtherDatabase, 64},

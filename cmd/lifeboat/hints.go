@@ -5,6 +5,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -34,6 +35,7 @@ var hints = []struct {
 	{snapshot.ErrNoRoom, "--temp-dir names another directory for the copy"},
 	{upload.ErrOtherDatabase, "give each database a prefix of its own; if this is the same database under a new name, add --adopt"},
 	{upload.ErrClock, setClock},
+	{lifecycle.ErrNoRules, "is the bucket URL right? lifeboat lifecycle show says what rules there are"},
 }
 
 const setClock = "set this machine's clock (timedatectl, chronyc): which snapshot is the newest goes by it"

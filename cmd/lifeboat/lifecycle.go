@@ -170,24 +170,25 @@ func (l *lifecycleApplyCmd) Run(ctx context.Context, c *console) error {
 		}
 	}
 	notes, err := p.Apply(ctx, b)
-	var lost *lifecycle.LostError
-	if errors.As(err, &lost) {
-		return l.refused(lost)
-	}
 	if err != nil {
-		return err
+		return refused(err)
 	}
 	d.Applied, d.Warnings = len(d.Changes) > 0, append(d.Warnings, notes...)
 	return c.result(l.JSON, d, d.text("changed"))
 }
 
-// refused tells an operator how to put in the rules by hand.
-func (l *lifecycleApplyCmd) refused(lost *lifecycle.LostError) error {
-	text, err := lifecycle.Render(lost.Rules, "xml")
-	if err != nil {
-		return errors.Join(lost, err)
+// refused tells an operator how to put in by hand the rules that could not be
+// written. Other errors are as they were.
+func refused(err error) error {
+	var lost *lifecycle.LostError
+	if !errors.As(err, &lost) {
+		return err
 	}
-	return &hinted{lost, "add these rules by hand, or see lifeboat lifecycle plan --format json|terraform:\n" + text}
+	text, failed := lifecycle.Render(lost.Rules, "xml")
+	if failed != nil {
+		return errors.Join(err, failed)
+	}
+	return &hinted{err, "put in these rules by hand, or see lifeboat lifecycle plan --format json|terraform:\n" + text}
 }
 
 // Run implements the command.
@@ -229,7 +230,14 @@ func (s statusFlags) setAll(ctx context.Context, c *console, frozen bool, set fu
 	}
 	n, err := set(ctx, b)
 	if err != nil {
+		return refused(err)
+	}
+	has, err := lifecycle.Read(ctx, b)
+	if err != nil {
 		return err
+	}
+	for _, warning := range lifecycle.Warnings(has.Rules, s.URL.Prefix) {
+		c.log.Warn(warning)
 	}
 	return c.result(s.JSON, statusDocument{s.URL.String(), frozen, n}, c.unlessQuiet(fmt.Sprintf(text, n)))
 }

@@ -27,7 +27,7 @@ import (
 // TestMain puts the program itself, built with the tests, on the PATH, and
 // beside it a stand-in for what the documents use of the AWS tool.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"lifeboat": main, "aws": aws})
+	testscript.Main(m, map[string]func(){"lifeboat": main, "aws": aws, "kubectl": kubectl})
 }
 
 // TestProgram runs the scripts in testdata and the documents' commands against
@@ -74,6 +74,7 @@ func TestProgram(t *testing.T) {
 	t.Run("readme", func(t *testing.T) {
 		testDocument(t, server, filepath.Join("..", "..", "README.md"), func(*testing.T, string) {})
 	})
+	t.Run("runbook in kubernetes", func(t *testing.T) { testRunbookKubernetes(t, server) })
 	t.Run("runbook", func(t *testing.T) {
 		testDocument(t, server, filepath.Join("..", "..", "deploy", "RUNBOOK.md"), ruin)
 	})

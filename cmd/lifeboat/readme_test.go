@@ -84,6 +84,14 @@ func seed(t *testing.T, server *miniotest.Server, db string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	proposal, err := lifecycle.Propose(t.Context(), b.(*upload.S3),
+		lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: time.Now()}, lifecycle.DefaultNoncurrent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := proposal.Apply(t.Context(), b.(*upload.S3)); err != nil {
+		t.Fatal(err)
+	}
 	sqlite(t, db, "PRAGMA journal_mode=WAL; CREATE TABLE account (id INTEGER PRIMARY KEY, balance); INSERT INTO account (balance) VALUES (70), (30);")
 	var newest upload.Snapshot
 	for range 2 {
