@@ -218,6 +218,15 @@ func TestRuleAstray(t *testing.T) {
 	}
 }
 
+func TestChangeTellsSizes(t *testing.T) {
+	have := Rules("app", DefaultPolicy(), None)
+	have[2].Filter.And.ObjectSizeGreaterThan, have[2].Filter.And.ObjectSizeLessThan = aws.Int64(5), aws.Int64(9)
+	_, changes := merge(have, "app", Rules("app", DefaultPolicy(), None))
+	if len(changes) != 1 || !strings.Contains(changes[0].String(), "lifeboat-retention=daily over 5 bytes under 9 bytes -> 14d for") {
+		t.Errorf("%v", changes)
+	}
+}
+
 // The shrink guard keeps a snapshot only until somebody overrides it, so it
 // does not hide what a policy would take.
 func TestSooner(t *testing.T) {

@@ -61,10 +61,11 @@ func expires(r types.LifecycleRule) bool {
 }
 
 // A match is what a rule asks of an object, as far as it can be known for a
-// snapshot: sizes cannot.
+// snapshot: sizes cannot, and are only told.
 type match struct {
-	prefix string
-	tags   map[string]string
+	prefix      string
+	tags        map[string]string
+	over, under *int64
 }
 
 func matchOf(r types.LifecycleRule) match {
@@ -75,12 +76,14 @@ func matchOf(r types.LifecycleRule) match {
 		return m
 	}
 	m.prefix += aws.ToString(f.Prefix)
+	m.over, m.under = f.ObjectSizeGreaterThan, f.ObjectSizeLessThan
 	var tags []types.Tag
 	if f.Tag != nil {
 		tags = []types.Tag{*f.Tag}
 	}
 	if f.And != nil {
 		m.prefix += aws.ToString(f.And.Prefix)
+		m.over, m.under = f.And.ObjectSizeGreaterThan, f.And.ObjectSizeLessThan
 		tags = append(tags, f.And.Tags...)
 	}
 	for _, tag := range tags {
@@ -99,6 +102,12 @@ func (m match) String() string {
 			word = " with "
 		}
 		text += word + key + "=" + m.tags[key]
+	}
+	if m.over != nil {
+		text += fmt.Sprintf(" over %d bytes", *m.over)
+	}
+	if m.under != nil {
+		text += fmt.Sprintf(" under %d bytes", *m.under)
 	}
 	return text
 }
