@@ -23,6 +23,7 @@ type releaseDocument struct {
 	URL      string             `json:"url"`
 	Released []retainedDocument `json:"released"`
 	Guarded  []retainedDocument `json:"guarded"` // due, but the newest is suspiciously small
+	Held     []retainedDocument `json:"held"`    // the newest, held again because what superseded it is gone
 }
 
 // Run implements the command.
@@ -35,7 +36,7 @@ func (r *releaseCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	d := releaseDocument{r.URL.String(), describeDecisions(result.Released), describeDecisions(result.Guarded)}
+	d := releaseDocument{r.URL.String(), describeDecisions(result.Released), describeDecisions(result.Guarded), describeDecisions(result.Held)}
 	text := released(result.Released)
 	if text == "" {
 		text = "nothing to release\n"
