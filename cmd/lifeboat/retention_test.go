@@ -22,7 +22,8 @@ import (
 // retentionCommands do to the script's bucket what others do to buckets.
 var retentionCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"versioned": versioned, "foreign-rule": foreignRule, "spoil": spoil, "age": ageSnapshots, "files": files,
-	"eventually": eventually,
+	"eventually": eventually, "locked": locked, "undeletable": undeletable,
+	"more-tags": moreTags, "many-rules": manyRules,
 }
 
 func scriptBucket(ts *testscript.TestScript) (*s3.Client, upload.URL) {
@@ -36,6 +37,70 @@ func versioned(ts *testscript.TestScript, neg bool, args []string) {
 	client, u := scriptBucket(ts)
 	_, err := client.PutBucketVersioning(context.Background(), &s3.PutBucketVersioningInput{
 		Bucket: &u.Bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
+	ts.Check(err)
+}
+
+// locked gives the script a fresh bucket that has Object Lock.
+func locked(ts *testscript.TestScript, neg bool, args []string) {
+	client, u := scriptBucket(ts)
+	name, yes := u.Bucket+"-locked", true
+	_, err := client.CreateBucket(context.Background(), &s3.CreateBucketInput{Bucket: &name, ObjectLockEnabledForBucket: &yes})
+	ts.Check(err)
+	ts.Setenv("S3", "s3://"+name+"/"+u.Prefix)
+}
+
+// undeletable tries to delete every version in the script's bucket, with all
+// rights but the one to bypass a lock, and fails if one goes.
+func undeletable(ts *testscript.TestScript, neg bool, args []string) {
+	client, u := scriptBucket(ts)
+	found, err := client.ListObjectVersions(context.Background(), &s3.ListObjectVersionsInput{Bucket: &u.Bucket})
+	ts.Check(err)
+	if len(found.Versions) == 0 {
+		ts.Fatalf("nothing is there to be deleted")
+	}
+	for _, v := range found.Versions {
+		_, err := client.DeleteObject(context.Background(), &s3.DeleteObjectInput{Bucket: &u.Bucket, Key: v.Key, VersionId: v.VersionId})
+		if err == nil {
+			ts.Fatalf("%s was deleted", *v.Key)
+		}
+	}
+}
+
+// more-tags N puts N tags of somebody else's on the only snapshot.
+func moreTags(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	client, u := scriptBucket(ts)
+	found, err := client.ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &u.Bucket})
+	ts.Check(err)
+	key := found.Contents[0].Key
+	has, err := client.GetObjectTagging(context.Background(), &s3.GetObjectTaggingInput{Bucket: &u.Bucket, Key: key})
+	ts.Check(err)
+	for i := range n {
+		name := "other-" + strconv.Itoa(i)
+		has.TagSet = append(has.TagSet, types.Tag{Key: &name, Value: &name})
+	}
+	_, err = client.PutObjectTagging(context.Background(), &s3.PutObjectTaggingInput{Bucket: &u.Bucket, Key: key, Tagging: &types.Tagging{TagSet: has.TagSet}})
+	ts.Check(err)
+}
+
+// many-rules N gives the bucket N rules of somebody else's.
+func manyRules(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	client, u := scriptBucket(ts)
+	rules := make([]types.LifecycleRule, n)
+	days := int32(1)
+	for i := range rules {
+		name := "other-" + strconv.Itoa(i)
+		rules[i] = types.LifecycleRule{
+			ID: &name, Status: types.ExpirationStatusEnabled,
+			Filter: &types.LifecycleRuleFilter{Prefix: &name}, Expiration: &types.LifecycleExpiration{Days: &days},
+		}
+	}
+	_, err = client.PutBucketLifecycleConfiguration(context.Background(), &s3.PutBucketLifecycleConfigurationInput{
+		Bucket: &u.Bucket, LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: rules},
 	})
 	ts.Check(err)
 }
