@@ -13,7 +13,7 @@ endif
 # Programs that are not ours, in the versions that the checks were made with.
 MINIO       := $(shell sed -n 's/^const module = "\(.*\)"/\1/p' upload/miniotest/miniotest.go)
 MC          := $(shell sed -n 's/^const mcModule = "\(.*\)"/\1/p' upload/miniotest/mc.go)
-STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@2026.2.2
+STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .PHONY: build static demo test lint vuln bench tools tools-test tools-lint clean
