@@ -38,7 +38,7 @@ type Plan struct {
 // Prepare finds out what Restore would do with the same arguments, and leaves
 // everything as it is. An error means that this could not be found out.
 func Prepare(ctx context.Context, b upload.Bucket, s upload.Snapshot, path string, o Options, now time.Time) (_ Plan, err error) {
-	archive, closeArchive, err := open(ctx, b, s)
+	archive, closeArchive, err := Open(ctx, b, s, o.Identities)
 	if err != nil {
 		return Plan{}, err
 	}

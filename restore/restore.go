@@ -17,6 +17,8 @@ import (
 	"os"
 	"time"
 
+	"filippo.io/age"
+
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
@@ -37,6 +39,8 @@ type Options struct {
 	Live bool
 	// Wait is how long Live waits for other connections' locks.
 	Wait time.Duration
+	// Identities decrypt an encrypted snapshot: one of them must fit.
+	Identities []age.Identity
 	// Workers is how many frames are fetched and decoded at once; 0 leaves it
 	// to package snapshot.
 	Workers int
@@ -73,7 +77,7 @@ func Restore(ctx context.Context, b upload.Bucket, s upload.Snapshot, path strin
 	if _, err := lookAt(path, o); err != nil {
 		return Result{}, refused(path, err)
 	}
-	archive, closeArchive, err := open(ctx, b, s)
+	archive, closeArchive, err := Open(ctx, b, s, o.Identities)
 	if err != nil {
 		return Result{}, err
 	}
@@ -98,7 +102,7 @@ func Restore(ctx context.Context, b upload.Bucket, s upload.Snapshot, path strin
 // Stream writes the snapshot's database to w, verified frame by frame: what
 // has been written when an error comes is not a whole database.
 func Stream(ctx context.Context, b upload.Bucket, s upload.Snapshot, w io.Writer, o Options) (err error) {
-	archive, closeArchive, err := open(ctx, b, s)
+	archive, closeArchive, err := Open(ctx, b, s, o.Identities)
 	if err != nil {
 		return err
 	}
@@ -110,18 +114,6 @@ func Stream(ctx context.Context, b upload.Bucket, s upload.Snapshot, w io.Writer
 func Missing(path string) (bool, error) {
 	t, err := inspect(path)
 	return t.info == nil, err
-}
-
-func open(ctx context.Context, b upload.Bucket, s upload.Snapshot) (*snapshot.Archive, func() error, error) {
-	blob, err := b.Open(ctx, s.Object)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open snapshot %s: %w", s.ID, err)
-	}
-	archive, err := snapshot.OpenArchive(ctx, blob, s.Object.Size, s.ID)
-	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("open snapshot %s: %w", s.ID, err), blob.Close())
-	}
-	return archive, blob.Close, nil
 }
 
 func refused(path string, err error) error { return fmt.Errorf("restore to %s: %w", path, err) }

@@ -7,9 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
-	"strings"
 	"time"
 
+	"filippo.io/age"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
@@ -55,7 +55,13 @@ type BackupOptions struct {
 	// "" is snapshot.CheckQuick.
 	Check snapshot.CheckLevel
 	Level snapshot.Level
-	Copy  snapshot.CopyOptions
+	// Recipients are whom the snapshot is encrypted to; without any it is not
+	// encrypted. An encrypted series has no digest tags, so that each backup
+	// uploads.
+	Recipients []age.Recipient
+	// Plaintext allows a snapshot that is not encrypted after one that is.
+	Plaintext bool
+	Copy      snapshot.CopyOptions
 	// Tool is the program's name and version, for the manifest.
 	Tool string
 	// Progress is called with bytes of database done and to do.
@@ -96,9 +102,16 @@ func Backup(ctx context.Context, b Bucket, path string, o BackupOptions) (Backup
 	if _, err := snapshot.Locate(path); err != nil {
 		return r, err // a mistyped path is told before anything about the bucket
 	}
+	sealer, err := newSealer(o.Recipients)
+	if err != nil {
+		return r, err
+	}
 	newest, tags, err := newestWithTags(ctx, b)
 	if err != nil {
 		return r, err
+	}
+	if newest.Encrypted && !sealer.encrypts() && !o.Plaintext {
+		return r, fmt.Errorf("%w: the newest snapshot in %s is %s", ErrPlaintext, b.URL(), newest.ID)
 	}
 	if err := checkClock(b); err != nil {
 		return r, err
@@ -118,7 +131,7 @@ func Backup(ctx context.Context, b Bucket, path string, o BackupOptions) (Backup
 	}
 	r.took(StageCopy, began)
 	r.Size, r.PageCount, r.Restarts = c.Header.Size(), c.Header.PageCount, c.Restarts
-	err = o.ship(ctx, b, c, newest, tags, name, &r)
+	err = o.ship(ctx, b, c, sealer, newest, tags, name, &r)
 	return r, errors.Join(err, c.Close())
 }
 
@@ -177,7 +190,7 @@ func checkClock(b Bucket) error {
 }
 
 // ship stores the copy, unless the newest snapshot has the same content.
-func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, newest Snapshot, tags Tags, name string, r *BackupResult) error {
+func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, sealer sealer, newest Snapshot, tags Tags, name string, r *BackupResult) error {
 	began := time.Now()
 	digest, err := c.Digest(ctx, o.stage(StageDigest))
 	if err != nil {
@@ -185,7 +198,7 @@ func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, ne
 	}
 	r.took(StageDigest, began)
 	r.Digest = digest.String()
-	if !o.Always && o.confirms(newest, tags, r.Digest, c.TakenAt) {
+	if !o.Always && !sealer.encrypts() && o.confirms(newest, tags, r.Digest, c.TakenAt) {
 		if done, err := o.confirm(ctx, b, newest, name, c.TakenAt, r); done || err != nil {
 			return err
 		}
@@ -193,10 +206,10 @@ func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, ne
 
 	began = time.Now()
 	r.Snapshot.ID = snapshot.NewID(later(c.TakenAt, newest.ID.Time().Add(time.Second)))
-	object, err := b.Put(ctx, ObjectName(r.Snapshot.ID), PutOptions{
-		MaxSize: c.MaxArchiveSize(),
-		Tags:    Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: name, TagCheck: string(o.Check)},
-	}, o.archive(ctx, c, digest, r.Snapshot.ID))
+	object, err := b.Put(ctx, string(r.Snapshot.ID)+sealer.suffix(), PutOptions{
+		MaxSize: sealer.size(c.MaxArchiveSize()),
+		Tags:    sealer.tags(Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: name, TagCheck: string(o.Check)}),
+	}, sealer.seal(o.archive(ctx, c, digest, r.Snapshot.ID)))
 	if err != nil {
 		return err
 	}
@@ -206,6 +219,7 @@ func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, ne
 			"snapshot", r.Snapshot.ID, "expiration", object.Expiration)
 	}
 	r.Snapshot.Object, err = listed(ctx, b, object)
+	r.Snapshot.Encrypted = sealer.encrypts()
 	return err
 }
 
@@ -261,7 +275,7 @@ func (o *BackupOptions) archive(ctx context.Context, c *snapshot.Copy, digest *s
 // listed looks the new object up in the bucket's own listing: that, and not
 // the answer to an upload, is what a later restore will see.
 func listed(ctx context.Context, b Bucket, want Object) (Object, error) {
-	for got, err := range b.List(ctx, strings.TrimSuffix(want.Name, Suffix)) {
+	for got, err := range b.List(ctx, stem(want.Name)) {
 		if err != nil {
 			return Object{}, fmt.Errorf("look for the new snapshot: %w", err)
 		}
@@ -278,7 +292,8 @@ func listed(ctx context.Context, b Bucket, want Object) (Object, error) {
 	return Object{}, fmt.Errorf("%w: %s was uploaded, but is not listed", ErrNotFound, want.Name)
 }
 
-// ObjectName returns the name of a snapshot's object under the prefix.
+// ObjectName returns the name of a snapshot's object under the prefix, of one
+// that is not encrypted.
 func ObjectName(id snapshot.ID) string { return string(id) + Suffix }
 
 func later(a, b time.Time) time.Time {

@@ -17,7 +17,7 @@ import (
 const tagsSuffix = ".tags"
 
 // File is a Bucket in a local or mounted directory. Its objects are plain
-// files; the tags of <ID>.db.zst are in <ID>.tags beside it.
+// files; the tags of <ID>.db.zst(.age) are in <ID>.tags beside it.
 type File struct{ url URL }
 
 // URL implements Bucket.

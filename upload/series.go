@@ -11,8 +11,12 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
-// Suffix ends the name of every snapshot object: <ID>.db.zst.
-const Suffix = ".db.zst"
+// Suffix ends the name of a snapshot's object: <ID>.db.zst. If it is
+// encrypted, to .db.zst.age.
+const (
+	Suffix          = ".db.zst"
+	SuffixEncrypted = Suffix + ".age"
+)
 
 const (
 	// maxAhead is how far an ID may be ahead of the store's time of upload.
@@ -26,6 +30,8 @@ const (
 type Snapshot struct {
 	ID     snapshot.ID
 	Object Object
+	// Encrypted: the object is the archive as age encrypts it, see Decrypt.
+	Encrypted bool
 	// Implausible: the ID is more than five minutes ahead of the store's own
 	// time of the upload. Such a snapshot is never the newest one.
 	Implausible bool
@@ -33,8 +39,9 @@ type Snapshot struct {
 
 // Snapshots returns the snapshots that were taken in the second of after or
 // later (the zero time: all), sorted by ID. Other objects under the prefix are
-// ignored. An empty series is no error; a directory that does not exist is
-// ErrNotFound.
+// ignored. Of two with the same ID, encrypted and not, it is the one that was
+// uploaded first: no backup makes the other. An empty series is no error; a
+// directory that does not exist is ErrNotFound.
 func Snapshots(ctx context.Context, b Bucket, after time.Time) ([]Snapshot, error) {
 	var snapshots []Snapshot
 	for object, err := range b.List(ctx, startOf(after)) {
@@ -45,8 +52,10 @@ func Snapshots(ctx context.Context, b Bucket, after time.Time) ([]Snapshot, erro
 			snapshots = append(snapshots, s)
 		}
 	}
-	slices.SortFunc(snapshots, func(a, b Snapshot) int { return cmp.Compare(a.ID, b.ID) })
-	return snapshots, nil
+	slices.SortFunc(snapshots, func(a, b Snapshot) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), a.Object.Modified.Compare(b.Object.Modified))
+	})
+	return slices.CompactFunc(snapshots, func(a, b Snapshot) bool { return a.ID == b.ID }), nil
 }
 
 // Newest returns the newest snapshot that is not implausible, or ErrNotFound
@@ -76,14 +85,22 @@ func startOf(t time.Time) string {
 	return t.UTC().Format("20060102T150405Z")
 }
 
+// stem returns the name of a snapshot's object without what ends it: the ID.
+// Other names stay as they are.
+func stem(name string) string {
+	if stem, found := strings.CutSuffix(name, SuffixEncrypted); found {
+		return stem
+	}
+	return strings.TrimSuffix(name, Suffix)
+}
+
 func asSnapshot(o Object) (Snapshot, bool) {
-	name, found := strings.CutSuffix(o.Name, Suffix)
-	if !found {
+	id, err := snapshot.ParseID(stem(o.Name))
+	if err != nil || stem(o.Name) == o.Name {
 		return Snapshot{}, false
 	}
-	id, err := snapshot.ParseID(name)
-	if err != nil {
-		return Snapshot{}, false
-	}
-	return Snapshot{ID: id, Object: o, Implausible: id.Time().After(o.Modified.Add(maxAhead))}, true
+	return Snapshot{
+		ID: id, Object: o, Encrypted: strings.HasSuffix(o.Name, SuffixEncrypted),
+		Implausible: id.Time().After(o.Modified.Add(maxAhead)),
+	}, true
 }

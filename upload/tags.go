@@ -23,9 +23,9 @@ const (
 )
 
 // sidecar returns the name of the small JSON object that holds an object's
-// tags in a directory, or in a store without tags: those of <ID>.db.zst are in
-// <ID>.tags.
-func sidecar(name string) string { return strings.TrimSuffix(name, Suffix) + tagsSuffix }
+// tags in a directory, or in a store without tags: those of <ID>.db.zst, or of
+// <ID>.db.zst.age, are in <ID>.tags.
+func sidecar(name string) string { return stem(name) + tagsSuffix }
 
 // maxTag is the most characters that S3 takes in a tag's value.
 const maxTag = 256

@@ -35,6 +35,9 @@ type backupCmd struct {
 	Release string `enum:"auto,never" default:"auto" placeholder:"auto|never" help:"Release the snapshots that are due, or leave that to lifecycle release."`
 	holdFlag
 
+	recipientFlags
+	Plaintext bool `help:"Do not encrypt, although the newest snapshot is encrypted."`
+
 	ObjectLock string   `enum:",governance,compliance" default:"" placeholder:"governance|compliance" help:"Lock the snapshot by the store's Object Lock."`
 	LockFor    duration `placeholder:"7d" help:"For how long, with --object-lock."`
 
@@ -56,6 +59,7 @@ type backupDocument struct {
 	Digest    string             `json:"digest"`    // of the content
 	Size      int64              `json:"size"`      // of the database
 	PageCount int                `json:"page_count"`
+	Encrypted bool               `json:"encrypted"`
 	Stored    int64              `json:"stored"`   // size of the snapshot's object
 	Restarts  int                `json:"restarts"` // how often the copy began anew because of writers
 	Released  []retainedDocument `json:"released"` // older snapshots that got their class
@@ -69,6 +73,8 @@ func (b *backupCmd) Validate() error {
 		return fmt.Errorf("--name: %w", err)
 	}
 	switch {
+	case b.Plaintext && len(b.AgeRecipient)+len(b.AgeRecipientFile) > 0:
+		return errors.New("--plaintext does not encrypt, --age-recipient does: choose")
 	case b.Method == snapshot.MethodVacuum && b.MaxRate != 0:
 		return errors.New("--method vacuum cannot keep to a --max-rate")
 	case (b.ObjectLock == "") != (b.LockFor == 0):
@@ -87,6 +93,10 @@ func (b *backupCmd) name() string { return cmp.Or(b.Name, filepath.Base(b.DB)) }
 // Run implements the command.
 func (b *backupCmd) Run(ctx context.Context, c *console) error {
 	began := time.Now()
+	recipients, err := b.recipients()
+	if err != nil {
+		return err
+	}
 	bucket, err := b.open(ctx, c, upload.Options{
 		PartSize: int64(b.PartSize), Concurrency: b.Concurrency, TempDir: b.TempDir, StorageClass: b.StorageClass,
 		SSE:  upload.ServerSideEncryption{Algorithm: b.SSE, KMSKeyID: b.SSEKMSKeyID},
@@ -97,7 +107,7 @@ func (b *backupCmd) Run(ctx context.Context, c *console) error {
 	}
 	result, err := upload.Backup(ctx, bucket, b.DB, upload.BackupOptions{
 		Name: b.name(), Adopt: b.Adopt, Always: b.Always || b.Refresh == 0, Refresh: time.Duration(b.Refresh),
-		Check: b.Check, Level: b.Level,
+		Check: b.Check, Level: b.Level, Recipients: recipients, Plaintext: b.Plaintext,
 		Copy: snapshot.CopyOptions{
 			TempDir: b.TempDir, Method: b.Method, MaxRate: int64(b.MaxRate), Wait: max(time.Duration(b.Wait), time.Millisecond),
 		},
@@ -128,7 +138,7 @@ func (b *backupCmd) release(ctx context.Context, c *console, bucket upload.Bucke
 func (b *backupCmd) print(c *console, r upload.BackupResult, done lifecycle.Result, took time.Duration) error {
 	d := backupDocument{
 		URL: b.URL.String(), Snapshot: string(r.Snapshot.ID), Unchanged: r.Unchanged, Database: b.name(), Digest: r.Digest,
-		Size: r.Size, PageCount: r.PageCount, Stored: r.Snapshot.Object.Size, Restarts: r.Restarts,
+		Size: r.Size, PageCount: r.PageCount, Encrypted: r.Snapshot.Encrypted, Stored: r.Snapshot.Object.Size, Restarts: r.Restarts,
 		Released: describeDecisions(done.Released), Guarded: describeDecisions(done.Guarded),
 		Seconds: map[string]float64{"total": took.Seconds()},
 	}
@@ -139,8 +149,8 @@ func (b *backupCmd) print(c *console, r upload.BackupResult, done lifecycle.Resu
 	took = took.Round(100 * time.Millisecond)
 	text := fmt.Sprintf("unchanged: %s of %s, the same as snapshot %s (%s)\n", size, b.name(), r.Snapshot.ID, took)
 	if !r.Unchanged {
-		text = fmt.Sprintf("uploaded: snapshot %s of %s, %s as %s (ratio %.2f) in %s\n", r.Snapshot.ID, b.name(),
-			size, humanize.IBytes(uint64(d.Stored)), float64(r.Size)/float64(max(d.Stored, 1)), took)
+		text = fmt.Sprintf("uploaded: snapshot %s of %s, %s as %s%s (ratio %.2f) in %s\n", r.Snapshot.ID, b.name(),
+			size, humanize.IBytes(uint64(d.Stored)), encrypted(d.Encrypted), float64(r.Size)/float64(max(d.Stored, 1)), took)
 	}
 	return c.result(b.JSON, d, c.unlessQuiet(text+released(done.Released)))
 }

@@ -54,6 +54,10 @@ var exitCodes = []struct {
 	{upload.ErrNotFound, exitNoSnapshot},
 
 	{upload.ErrOtherDatabase, exitUsage},
+	{upload.ErrPlaintext, exitUsage},
+	{upload.ErrRecipients, exitUsage},
+	{upload.ErrNoIdentity, exitUsage},
+	{upload.ErrWrongIdentity, exitUsage},
 	{lifecycle.ErrNoRules, exitUsage},
 	{lifecycle.ErrNotPinned, exitUsage},
 	{lifecycle.ErrTooManyRules, exitRefused},

@@ -56,6 +56,10 @@ func TestExitCode(t *testing.T) {
 		{upload.ErrNoTags, 11},
 		{usage("wrong"), 64},
 		{upload.ErrOtherDatabase, 64},
+		{upload.ErrPlaintext, 64},
+		{upload.ErrRecipients, 64},
+		{upload.ErrNoIdentity, 64},
+		{upload.ErrWrongIdentity, 64},
 		{interrupted{syscall.SIGINT}, 130},
 		{interrupted{syscall.SIGTERM}, 143},
 	} {

@@ -34,6 +34,10 @@ var hints = []struct {
 	{snapshot.ErrNewerFormat, "a newer lifeboat can read it; so can: aws s3 cp ... - | zstd -d"},
 	{snapshot.ErrNoRoom, "--temp-dir names another directory for the copy"},
 	{upload.ErrOtherDatabase, "give each database a prefix of its own; if this is the same database under a new name, add --adopt"},
+	{upload.ErrPlaintext, "give the --age-recipient that was given before; --plaintext goes on without encryption"},
+	{upload.ErrRecipients, "post-quantum recipients (age1pq1...) go only with each other"},
+	{upload.ErrNoIdentity, "--age-identity FILE names the file with the private key"},
+	{upload.ErrWrongIdentity, "each snapshot needs a key of those it was encrypted to at its time; if it surely has the right one, the snapshot's header is damaged: --before ID takes an older one"},
 	{upload.ErrClock, setClock},
 	{lifecycle.ErrNoRules, "is the bucket URL right? lifeboat lifecycle show says what rules there are"},
 }

@@ -50,13 +50,14 @@ type snapshotDocument struct {
 	Taken       time.Time `json:"taken"`       // the time in the ID, UTC
 	Uploaded    time.Time `json:"uploaded"`    // by the store's clock, UTC
 	Stored      int64     `json:"stored"`      // size of the object, bytes
+	Encrypted   bool      `json:"encrypted"`   // by age, before it left the machine
 	Implausible bool      `json:"implausible"` // taken later than uploaded: never the latest
 }
 
 func describeSnapshot(s upload.Snapshot) snapshotDocument {
 	return snapshotDocument{
 		ID: string(s.ID), Taken: s.ID.Time(), Uploaded: s.Object.Modified.UTC(),
-		Stored: s.Object.Size, Implausible: s.Implausible,
+		Stored: s.Object.Size, Encrypted: s.Encrypted, Implausible: s.Implausible,
 	}
 }
 
@@ -168,7 +169,7 @@ func table(snapshots []retainedDocument, now time.Time) string {
 		if s.Implausible {
 			why = "implausible: taken after its upload, so never the latest"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, age(s.Taken, now), humanize.IBytes(uint64(s.Stored)), cmp.Or(s.Retention, "-"), s.goes(), why)
+		fmt.Fprintf(w, "%s\t%s\t%s%s\t%s\t%s\t%s\n", s.ID, ago(s.Taken, now), humanize.IBytes(uint64(s.Stored)), encrypted(s.Encrypted), cmp.Or(s.Retention, "-"), s.goes(), why)
 	}
 	w.Flush() // a strings.Builder does not fail
 	return b.String()
@@ -232,6 +233,6 @@ func (l listCmd) printVersions(ctx context.Context, c *console, b upload.Bucket)
 	return c.result(l.JSON, d, text.String())
 }
 
-func age(t, now time.Time) string {
+func ago(t, now time.Time) string {
 	return humanize.RelTime(t, now, "ago", "from now")
 }

@@ -19,9 +19,10 @@ type restoreCmd struct {
 	series
 	DB string `arg:"" name:"db" help:"The file to restore to, or - for stdout."`
 
-	Snapshot  choice `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or the beginning of one."`
-	At        moment `placeholder:"TIME" xor:"which" help:"The newest not after \"2026-11-20 17:00\" (UTC) or 2026-11-20T17:00:00+01:00."`
-	Before    choice `placeholder:"ID" xor:"which" help:"The newest that is older than this one."`
+	Snapshot choice `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or the beginning of one."`
+	At       moment `placeholder:"TIME" xor:"which" help:"The newest not after \"2026-11-20 17:00\" (UTC) or 2026-11-20T17:00:00+01:00."`
+	Before   choice `placeholder:"ID" xor:"which" help:"The newest that is older than this one."`
+	identityFlag
 	VersionID string `placeholder:"VERSION" help:"An overwritten or deleted version of --snapshot ID, as list --versions shows it."`
 
 	Replace      bool     `help:"Replace an existing database, which is kept as DB.before-ID."`
@@ -103,6 +104,10 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 			return c.result(r.JSON, restoreDocument{URL: r.URL.String(), Target: r.DB}, c.unlessQuiet("nothing to do: "+r.DB+" is there\n"))
 		}
 	}
+	identities, err := r.identities()
+	if err != nil {
+		return err
+	}
 	bucket, err := r.open(ctx, c, upload.Options{})
 	if err != nil {
 		return err
@@ -116,7 +121,7 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 	}
 	o := restore.Options{
 		Replace: r.Replace, DiscardOld: r.DiscardOld, AssumeClosed: r.AssumeClosed, Live: r.Live,
-		Wait: time.Duration(r.Wait), Progress: c.progress("restore"), Log: c.log,
+		Wait: time.Duration(r.Wait), Identities: identities, Progress: c.progress("restore"), Log: c.log,
 	}
 	switch {
 	case r.DB == stdoutTarget:
@@ -197,7 +202,7 @@ func (r *restoreCmd) dryRun(ctx context.Context, c *console, b upload.Bucket, s 
 
 func (d planDocument) text(now time.Time) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "would restore snapshot %s of %s, taken %s\n", d.Snapshot.ID, d.Manifest.Database, age(d.Snapshot.Taken, now))
+	fmt.Fprintf(&b, "would restore snapshot %s of %s, taken %s\n", d.Snapshot.ID, d.Manifest.Database, ago(d.Snapshot.Taken, now))
 	fmt.Fprintf(&b, "to %s: %s, needs %s of %s free\n", d.Target, humanize.IBytes(uint64(d.Manifest.Size)), humanize.IBytes(uint64(d.Need)), humanize.IBytes(uint64(d.Free)))
 	fmt.Fprintf(&b, "there now: %s", d.Old)
 	if d.OldSize > 0 {
@@ -226,6 +231,9 @@ func (r *restoreCmd) command() string {
 		if flag.given {
 			words = append(words, flag.name)
 		}
+	}
+	for _, path := range r.AgeIdentity {
+		words = append(words, "--age-identity", quote(path))
 	}
 	return strings.Join(words, " ")
 }

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"filippo.io/age"
 	"github.com/dustin/go-humanize"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
@@ -20,6 +21,7 @@ import (
 type showCmd struct {
 	series
 	holdFlag
+	identityFlag
 	Snapshot choice `default:"latest" placeholder:"latest" help:"latest, an ID, or the beginning of one."`
 	JSON     bool   `name:"json" help:"Print one JSON document."`
 }
@@ -33,6 +35,10 @@ type showDocument struct {
 
 // Run implements the command.
 func (s showCmd) Run(ctx context.Context, c *console) error {
+	identities, err := s.identities()
+	if err != nil {
+		return err
+	}
 	bucket, err := s.open(ctx, c, upload.Options{})
 	if err != nil {
 		return err
@@ -41,7 +47,7 @@ func (s showCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return s.lookedUp(err)
 	}
-	manifest, err := readManifest(ctx, bucket, found)
+	manifest, err := readManifest(ctx, bucket, found, identities)
 	if err != nil {
 		return withOlder(ctx, bucket, found.ID, "lifeboat show "+quote(s.URL.String()), err)
 	}
@@ -87,17 +93,12 @@ func (s showCmd) retained(ctx context.Context, c *console, b upload.Bucket, foun
 	return all[0], nil
 }
 
-func readManifest(ctx context.Context, b upload.Bucket, s upload.Snapshot) (m snapshot.Manifest, err error) {
-	blob, err := b.Open(ctx, s.Object)
+func readManifest(ctx context.Context, b upload.Bucket, s upload.Snapshot, identities []age.Identity) (snapshot.Manifest, error) {
+	archive, closeArchive, err := restore.Open(ctx, b, s, identities)
 	if err != nil {
-		return m, fmt.Errorf("open snapshot %s: %w", s.ID, err)
+		return snapshot.Manifest{}, err
 	}
-	defer func() { err = errors.Join(err, blob.Close()) }()
-	archive, err := snapshot.OpenArchive(ctx, blob, s.Object.Size, s.ID)
-	if err != nil {
-		return m, fmt.Errorf("open snapshot %s: %w", s.ID, err)
-	}
-	return archive.Manifest(), nil
+	return archive.Manifest(), closeArchive()
 }
 
 func (d showDocument) text(now time.Time) string {
@@ -106,14 +107,14 @@ func (d showDocument) text(now time.Time) string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, line := range [][2]string{
 		{"snapshot", d.ID},
-		{"taken", fmt.Sprintf("%s (%s)", m.Created.UTC().Format(time.RFC3339), age(d.Taken, now))},
+		{"taken", fmt.Sprintf("%s (%s)", m.Created.UTC().Format(time.RFC3339), ago(d.Taken, now))},
 		{"uploaded", d.Uploaded.Format(time.RFC3339)},
 		{"retention", cmp.Or(d.Retention, "-")},
 		{"why", cmp.Or(d.Reason, "-")},
 		{"goes", d.goes()},
 		{"database", m.Database},
 		{"size", fmt.Sprintf("%s in %s pages of %s", humanize.IBytes(uint64(m.Size)), humanize.Comma(int64(m.PageCount)), humanize.IBytes(uint64(m.PageSize)))},
-		{"stored", fmt.Sprintf("%s (ratio %.2f)", humanize.IBytes(uint64(d.Stored)), float64(m.Size)/float64(max(d.Stored, 1)))},
+		{"stored", fmt.Sprintf("%s%s (ratio %.2f)", humanize.IBytes(uint64(d.Stored)), encrypted(d.Encrypted), float64(m.Size)/float64(max(d.Stored, 1)))},
 		{"checked", m.Check},
 		{"copied by", string(m.Method)},
 		{"journal mode", m.JournalMode},

@@ -1,0 +1,209 @@
+package upload
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"filippo.io/age"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+)
+
+const (
+	// headSize is read of the beginning, where the header is: enough for some
+	// twenty post-quantum recipients. A longer one is read on, up to maxHeader.
+	headSize  = 32 << 10
+	maxHeader = 1 << 20
+	nonceSize = 16
+	// tailSize is read of the end: the last chunk, by which age verifies the
+	// size, and the one before it, which opening an archive reads next.
+	tailSize = 2 * sealedChunkSize
+	// keptBuffers is how many buffers wait for the next read, at most.
+	keptBuffers = 4
+)
+
+// Decrypt returns the plaintext of the encrypted object of that size in blob,
+// and the plaintext's size. It reads both ends of the object and keeps them.
+// From then on each read is one read of blob, however many of age's chunks it
+// covers; any number of goroutines may read at once. Closing the plaintext
+// closes blob; if Decrypt fails, blob stays open.
+//
+// ErrNoIdentity comes before blob is read, ErrWrongIdentity if none of the
+// identities fits. What is not as it was written is snapshot.ErrDamaged; but a
+// header that is damaged where it speaks to this identity cannot be told from
+// one that does not speak to it. Other errors are those of blob.
+func Decrypt(blob Blob, size int64, identities []age.Identity) (Blob, int64, error) {
+	if len(identities) == 0 {
+		return nil, 0, ErrNoIdentity
+	}
+	head, err := readHead(blob, size)
+	if err != nil {
+		return nil, 0, err
+	}
+	header, err := age.ExtractHeader(bytes.NewReader(head.data))
+	if err != nil {
+		return nil, 0, tampered(err)
+	}
+	fileKey, err := age.DecryptHeader(header, identities...)
+	if noMatch := (*age.NoIdentityMatchError)(nil); errors.As(err, &noMatch) {
+		return nil, 0, ErrWrongIdentity
+	}
+	if err != nil {
+		return nil, 0, tampered(err)
+	}
+	p := &plaintext{blob: blob, sealed: size, payload: int64(len(header)) + nonceSize,
+		key: age.NewInjectedFileKeyIdentity(fileKey), buffers: make(chan []byte, keptBuffers)}
+	p.ends = pieces{head, head}
+	if int64(len(head.data)) < size {
+		if p.ends[1], err = fetch(blob, max(0, size-tailSize), size, nil); err != nil {
+			return nil, 0, err
+		}
+	}
+	if _, p.size, err = age.DecryptReaderAt(p.ends, size, p.key); err != nil {
+		return nil, 0, tampered(err)
+	}
+	return p, p.size, nil
+}
+
+// readHead reads the whole header and the nonce behind it, or all of a small
+// object.
+func readHead(blob Blob, size int64) (piece, error) {
+	end := int64(headSize)
+	if size <= headSize+tailSize {
+		end = size
+	}
+	for {
+		head, err := fetch(blob, 0, end, nil)
+		if err != nil {
+			return piece{}, err
+		}
+		header, err := age.ExtractHeader(bytes.NewReader(head.data))
+		complete := err == nil && len(header)+nonceSize <= len(head.data)
+		if complete || end >= min(size, maxHeader) {
+			return head, nil
+		}
+		end = min(size, maxHeader)
+	}
+}
+
+func tampered(err error) error { return fmt.Errorf("%w: decrypt: %w", snapshot.ErrDamaged, err) }
+
+// plaintext is a Blob that decrypts another one.
+type plaintext struct {
+	blob    Blob
+	sealed  int64 // size of blob
+	payload int64 // where in it the first chunk begins
+	size    int64 // of the plaintext
+	key     age.Identity
+	ends    pieces
+	buffers chan []byte
+}
+
+func (p *plaintext) Close() error { return p.blob.Close() }
+
+// ReadAt implements io.ReaderAt. Age itself reads chunk by chunk, which would
+// be a request each: so all of them are fetched first, and age reads from
+// there.
+func (p *plaintext) ReadAt(b []byte, offset int64) (int, error) {
+	if offset < 0 {
+		return 0, fmt.Errorf("read at a negative offset %d", offset)
+	}
+	if offset >= p.size {
+		return 0, io.EOF
+	}
+	want := int(min(int64(len(b)), p.size-offset))
+	from := p.payload + offset/chunkSize*sealedChunkSize
+	to := min(p.sealed, p.payload+sealedChunks(offset+int64(want))*sealedChunkSize)
+	chunks := p.ends
+	if _, held := p.ends.holding(from, to); !held {
+		buffer := p.borrow(int(to - from))
+		defer p.giveBack(buffer)
+		fetched, err := fetch(p.blob, from, to, buffer)
+		if err != nil {
+			return 0, err
+		}
+		chunks = append(pieces{fetched}, p.ends...)
+	}
+	plain, _, err := age.DecryptReaderAt(chunks, p.sealed, p.key)
+	if err != nil {
+		return 0, tampered(err)
+	}
+	n, err := plain.ReadAt(b[:want], offset)
+	if n < want {
+		return n, tampered(err)
+	}
+	if want < len(b) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (p *plaintext) borrow(size int) []byte {
+	select {
+	case b := <-p.buffers:
+		if cap(b) >= size {
+			return b[:size]
+		}
+	default:
+	}
+	return make([]byte, size)
+}
+
+func (p *plaintext) giveBack(b []byte) {
+	select {
+	case p.buffers <- b:
+	default:
+	}
+}
+
+// A piece is a part of an object that has been read.
+type piece struct {
+	from int64
+	data []byte
+}
+
+// fetch reads one piece, into buffer if there is one.
+func fetch(blob Blob, from, to int64, buffer []byte) (piece, error) {
+	if buffer == nil {
+		buffer = make([]byte, to-from)
+	}
+	n, err := blob.ReadAt(buffer, from)
+	if n == len(buffer) {
+		return piece{from, buffer}, nil
+	}
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: the object ends too early", snapshot.ErrDamaged)
+	}
+	return piece{}, err
+}
+
+// pieces are all of an object that age gets to see.
+type pieces []piece
+
+func (p pieces) holding(from, to int64) (piece, bool) {
+	for _, piece := range p {
+		if piece.from <= from && to <= piece.from+int64(len(piece.data)) {
+			return piece, true
+		}
+	}
+	return piece{}, false
+}
+
+// ReadAt implements io.ReaderAt. Age reads ahead in the header, hence the
+// short reads.
+func (p pieces) ReadAt(b []byte, offset int64) (int, error) {
+	piece, found := p.holding(offset, offset+1)
+	if whole, ok := p.holding(offset, offset+int64(len(b))); ok {
+		piece, found = whole, true
+	}
+	if !found {
+		return 0, io.ErrUnexpectedEOF
+	}
+	n := copy(b, piece.data[offset-piece.from:])
+	if n < len(b) {
+		return n, io.ErrUnexpectedEOF
+	}
+	return n, nil
+}
