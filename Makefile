@@ -13,6 +13,7 @@ endif
 # Programs that are not ours, in the versions that the checks were made with.
 MINIO       := $(shell sed -n 's/^const module = "\(.*\)"/\1/p' upload/miniotest/miniotest.go)
 MC          := $(shell sed -n 's/^const mcModule = "\(.*\)"/\1/p' upload/miniotest/mc.go)
+AGE         := filippo.io/age/cmd/...@$(shell sed -n 's|.*filippo.io/age \(v[^ ]*\).*|\1|p' go.mod)
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
@@ -52,9 +53,10 @@ tools:
 # What the tests need beside that. MinIO is a test server only, built from
 # source; it takes some minutes, once.
 tools-test: tools
-	@$(call from_apt,strace:strace)
+	@$(call from_apt,strace:strace ssh-keygen:openssh-client)
 	@PATH="$(GOBIN):$$PATH"; command -v minio >/dev/null || { echo 'building MinIO, the test server, with go install'; GOFLAGS= go install $(MINIO); }
 	@PATH="$(GOBIN):$$PATH"; mc --version 2>/dev/null | grep -q '^mc version' || { echo 'building mc, its client, with go install'; GOFLAGS= go install $(MC); }
+	@PATH="$(GOBIN):$$PATH"; age-keygen -pq >/dev/null 2>&1 || { echo 'building age with go install'; GOFLAGS= go install $(AGE); }
 
 tools-lint:
 	@PATH="$$PATH:$(GOBIN)"; command -v staticcheck >/dev/null || go install $(STATICCHECK)

@@ -82,6 +82,15 @@ func isSecret(s string) bool {
 	return strings.Contains(s, "AGE-SECRET-KEY-") || strings.Contains(s, "PRIVATE KEY-")
 }
 
+// withoutSecret returns the text, which may quote the command line, unless a
+// private key is in it.
+func withoutSecret(text string) string {
+	if isSecret(text) {
+		return "the command line takes names of files and public keys, and was given a private key"
+	}
+	return text
+}
+
 // encrypted says so of a size.
 func encrypted(is bool) string {
 	if is {

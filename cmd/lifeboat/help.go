@@ -38,6 +38,7 @@ var examples = map[string]string{
 	"backup": `  lifeboat backup /data/app.db s3://bucket/app
   lifeboat backup /data/app.db file:///mnt/nas/app --max-rate 20MiB
   lifeboat backup /data/app.db s3://bucket/app --release never   see lifecycle
+  lifeboat backup /data/app.db s3://bucket/app --age-recipient age1...  encrypt
 `,
 	"list": `  lifeboat list s3://bucket/app
   lifeboat list s3://bucket/app --json | jq -r '.snapshots[-1].id'
@@ -52,6 +53,7 @@ var examples = map[string]string{
   lifeboat restore s3://bucket/app app.db --live      applications have it open
   lifeboat restore s3://bucket/app app.db --if-missing --allow-empty  at start
   lifeboat restore s3://bucket/app - >copy.db         to stdout
+  lifeboat restore s3://bucket/app app.db --age-identity key.txt   encrypted
 `,
 	"lifecycle": `  lifeboat lifecycle plan s3://bucket/app       what apply would change
   lifeboat lifecycle apply s3://bucket/app      once, with an admin's keys

@@ -70,7 +70,7 @@ func (p *program) do(ctx context.Context, args []string, c *console) (err error)
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		return usage("%v", err)
+		return usage("%s", withoutSecret(err.Error()))
 	}
 	c.start()
 	return parsed.Run()
