@@ -20,8 +20,6 @@ const (
 	// tailSize is read of the end: the last chunk, by which age verifies the
 	// size, and the one before it, which opening an archive reads next.
 	tailSize = 2 * sealedChunkSize
-	// keptBuffers is how many buffers wait for the next read, at most.
-	keptBuffers = 4
 )
 
 // Decrypt returns the plaintext of the encrypted object of that size in blob,
@@ -53,8 +51,7 @@ func Decrypt(blob Blob, size int64, identities []age.Identity) (Blob, int64, err
 	if err != nil {
 		return nil, 0, tampered(err)
 	}
-	p := &plaintext{blob: blob, sealed: size, payload: int64(len(header)) + nonceSize,
-		key: age.NewInjectedFileKeyIdentity(fileKey), buffers: make(chan []byte, keptBuffers)}
+	p := &plaintext{blob: blob, sealed: size, payload: int64(len(header)) + nonceSize, key: age.NewInjectedFileKeyIdentity(fileKey), buffers: newBuffers()}
 	p.ends = pieces{head, head}
 	if int64(len(head.data)) < size {
 		if p.ends[1], err = fetch(blob, max(0, size-tailSize), size, nil); err != nil {
@@ -98,7 +95,7 @@ type plaintext struct {
 	size    int64 // of the plaintext
 	key     age.Identity
 	ends    pieces
-	buffers chan []byte
+	buffers buffers
 }
 
 func (p *plaintext) Close() error { return p.blob.Close() }
@@ -118,8 +115,8 @@ func (p *plaintext) ReadAt(b []byte, offset int64) (int, error) {
 	to := min(p.sealed, p.payload+sealedChunks(offset+int64(want))*sealedChunkSize)
 	chunks := p.ends
 	if _, held := p.ends.holding(from, to); !held {
-		buffer := p.borrow(int(to - from))
-		defer p.giveBack(buffer)
+		buffer := p.buffers.borrow(int(to - from))
+		defer p.buffers.giveBack(buffer)
 		fetched, err := fetch(p.blob, from, to, buffer)
 		if err != nil {
 			return 0, err
@@ -140,23 +137,28 @@ func (p *plaintext) ReadAt(b []byte, offset int64) (int, error) {
 	return n, nil
 }
 
-func (p *plaintext) borrow(size int) []byte {
-	select {
-	case b := <-p.buffers:
-		if cap(b) >= size {
-			return b[:size]
-		}
-	default:
-	}
-	return make([]byte, size)
+// buffers lends out two byte buffers for ciphertext, so that memory stays
+// bounded: who comes third waits, while the others fetch or decrypt. What has
+// been read is decompressed without a buffer.
+type buffers struct{ free chan []byte }
+
+func newBuffers() buffers {
+	b := buffers{make(chan []byte, 2)}
+	b.free <- nil
+	b.free <- nil
+	return b
 }
 
-func (p *plaintext) giveBack(b []byte) {
-	select {
-	case p.buffers <- b:
-	default:
+func (b buffers) borrow(size int) []byte {
+	buffer := <-b.free
+	if cap(buffer) < size {
+		// Reads differ a little in size: this should do for the next one, too.
+		buffer = make([]byte, size, size+size/8)
 	}
+	return buffer[:size]
 }
+
+func (b buffers) giveBack(buffer []byte) { b.free <- buffer }
 
 // A piece is a part of an object that has been read.
 type piece struct {
