@@ -104,7 +104,7 @@ func TestDecrypt(t *testing.T) {
 }
 
 func readRanges(t *testing.T, p io.ReaderAt, plain []byte, random *rand.Rand) {
-	for range 50 {
+	for range 20 {
 		from := random.IntN(len(plain) + 1)
 		length := random.IntN(len(plain) - from + 1)
 		if random.IntN(2) == 0 {
@@ -163,10 +163,10 @@ func TestDamagedCiphertext(t *testing.T) {
 		}
 	}
 	for at := 0; at < len(whole); at++ {
-		if at > header+200 && at < len(whole)-100 && at%997 != 0 {
+		if at > header+60 && at < len(whole)-40 && at%4999 != 0 {
 			continue
 		}
-		for _, bit := range []byte{1, 0x80} {
+		for _, bit := range []byte{1, 0x80} { // 0x80: no longer ASCII
 			damaged := bytes.Clone(whole)
 			damaged[at] ^= bit
 			try("changed", at, damaged)

@@ -20,6 +20,10 @@ const (
 	// tailSize is read of the end: the last chunk, by which age verifies the
 	// size, and the one before it, which opening an archive reads next.
 	tailSize = 2 * sealedChunkSize
+	// readsAtOnce is how many reads have a buffer for ciphertext at a time, so
+	// that memory stays bounded: a third one waits. What they have read is
+	// decompressed without it.
+	readsAtOnce = 2
 )
 
 // Decrypt returns the plaintext of the encrypted object of that size in blob,
@@ -51,15 +55,21 @@ func Decrypt(blob Blob, size int64, identities []age.Identity) (Blob, int64, err
 	if err != nil {
 		return nil, 0, tampered(err)
 	}
-	p := &plaintext{blob: blob, sealed: size, payload: int64(len(header)) + nonceSize, key: age.NewInjectedFileKeyIdentity(fileKey), buffers: newBuffers()}
-	p.ends = pieces{head, head}
+	ends := pieces{head}
 	if int64(len(head.data)) < size {
-		if p.ends[1], err = fetch(blob, max(0, size-tailSize), size, nil); err != nil {
+		tail, err := fetch(blob, max(0, size-tailSize), size, nil)
+		if err != nil {
 			return nil, 0, err
 		}
+		ends = append(ends, tail)
 	}
-	if _, p.size, err = age.DecryptReaderAt(p.ends, size, p.key); err != nil {
-		return nil, 0, tampered(err)
+	p := &plaintext{blob: blob, sealed: size, payload: int64(len(header)) + nonceSize, windows: make(chan *window, readsAtOnce)}
+	for range readsAtOnce {
+		w := &window{ends: ends}
+		if w.plain, p.size, err = age.DecryptReaderAt(w, size, age.NewInjectedFileKeyIdentity(fileKey)); err != nil {
+			return nil, 0, tampered(err)
+		}
+		p.windows <- w
 	}
 	return p, p.size, nil
 }
@@ -93,9 +103,7 @@ type plaintext struct {
 	sealed  int64 // size of blob
 	payload int64 // where in it the first chunk begins
 	size    int64 // of the plaintext
-	key     age.Identity
-	ends    pieces
-	buffers buffers
+	windows chan *window
 }
 
 func (p *plaintext) Close() error { return p.blob.Close() }
@@ -113,21 +121,12 @@ func (p *plaintext) ReadAt(b []byte, offset int64) (int, error) {
 	want := int(min(int64(len(b)), p.size-offset))
 	from := p.payload + offset/chunkSize*sealedChunkSize
 	to := min(p.sealed, p.payload+sealedChunks(offset+int64(want))*sealedChunkSize)
-	chunks := p.ends
-	if _, held := p.ends.holding(from, to); !held {
-		buffer := p.buffers.borrow(int(to - from))
-		defer p.buffers.giveBack(buffer)
-		fetched, err := fetch(p.blob, from, to, buffer)
-		if err != nil {
-			return 0, err
-		}
-		chunks = append(pieces{fetched}, p.ends...)
+	w := <-p.windows
+	defer func() { p.windows <- w }()
+	if err := w.load(p.blob, from, to); err != nil {
+		return 0, err
 	}
-	plain, _, err := age.DecryptReaderAt(chunks, p.sealed, p.key)
-	if err != nil {
-		return 0, tampered(err)
-	}
-	n, err := plain.ReadAt(b[:want], offset)
+	n, err := w.plain.ReadAt(b[:want], offset)
 	if n < want {
 		return n, tampered(err)
 	}
@@ -137,28 +136,33 @@ func (p *plaintext) ReadAt(b []byte, offset int64) (int, error) {
 	return n, nil
 }
 
-// buffers lends out two byte buffers for ciphertext, so that memory stays
-// bounded: who comes third waits, while the others fetch or decrypt. What has
-// been read is decompressed without a buffer.
-type buffers struct{ free chan []byte }
-
-func newBuffers() buffers {
-	b := buffers{make(chan []byte, 2)}
-	b.free <- nil
-	b.free <- nil
-	return b
+// A window is what age gets to see of an object: both ends, and what was loaded
+// for the read that is under way.
+type window struct {
+	ends   pieces
+	loaded piece
+	buffer []byte
+	plain  io.ReaderAt // age's, which reads from this window
 }
 
-func (b buffers) borrow(size int) []byte {
-	buffer := <-b.free
-	if cap(buffer) < size {
-		// Reads differ a little in size: this should do for the next one, too.
-		buffer = make([]byte, size, size+size/8)
+// load fetches a range, unless it is in one of the ends.
+func (w *window) load(blob Blob, from, to int64) (err error) {
+	if _, held := w.ends.holding(from, to); held {
+		return nil
 	}
-	return buffer[:size]
+	size := int(to - from)
+	if cap(w.buffer) < size {
+		// Reads differ a little in size: this should do for the next one, too.
+		w.buffer = make([]byte, size, size+size/8)
+	}
+	w.loaded, err = fetch(blob, from, to, w.buffer[:size])
+	return err
 }
 
-func (b buffers) giveBack(buffer []byte) { b.free <- buffer }
+// ReadAt implements io.ReaderAt for age.
+func (w *window) ReadAt(b []byte, offset int64) (int, error) {
+	return append(pieces{w.loaded}, w.ends...).ReadAt(b, offset)
+}
 
 // A piece is a part of an object that has been read.
 type piece struct {
@@ -181,7 +185,7 @@ func fetch(blob Blob, from, to int64, buffer []byte) (piece, error) {
 	return piece{}, err
 }
 
-// pieces are all of an object that age gets to see.
+// pieces are some of an object.
 type pieces []piece
 
 func (p pieces) holding(from, to int64) (piece, bool) {
