@@ -19,8 +19,9 @@ import (
 // for errors.Is and errors.As, without the noise of their texts.
 type storeError struct {
 	text  string
-	kind  error // one of the errors of this package, or nil
-	cause error // may be nil
+	brief string // the text without what was tried on what, "" if it is not known apart
+	kind  error  // one of the errors of this package, or nil
+	cause error  // may be nil
 }
 
 func (e *storeError) Error() string { return e.text }
@@ -49,7 +50,7 @@ func describe(ctx context.Context, f failure, err error) error {
 		return err
 	}
 	text, kind := classify(f, err)
-	return &storeError{text: prefix + text, kind: kind, cause: err}
+	return &storeError{text: prefix + text, brief: text, kind: kind, cause: err}
 }
 
 func classify(f failure, err error) (text string, kind error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -45,15 +46,24 @@ func (b *S3) Versions(ctx context.Context) iter.Seq2[SnapshotVersion, error] {
 	}
 }
 
-// NeverUsed implements Bucket. It needs the right to list versions.
+// NeverUsed implements Bucket. It needs the right to list versions. What an
+// examination has left behind does not count.
 func (b *S3) NeverUsed(ctx context.Context) (bool, error) {
-	page, err := b.client.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{
-		Bucket: &b.url.Bucket, Prefix: aws.String(b.key("")), MaxKeys: aws.Int32(1),
+	pages := s3.NewListObjectVersionsPaginator(b.client, &s3.ListObjectVersionsInput{
+		Bucket: &b.url.Bucket, Prefix: aws.String(b.key("")), MaxKeys: aws.Int32(100),
 	})
-	if err != nil {
-		return false, describe(ctx, failure{"list versions in", b.url.String() + "/", "s3:ListBucketVersions"}, err)
+	counts := func(key *string) bool { return !strings.HasPrefix(aws.ToString(key), b.key(doctorPrefix)) }
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return false, describe(ctx, failure{"list versions in", b.url.String() + "/", "s3:ListBucketVersions"}, err)
+		}
+		if slices.ContainsFunc(page.Versions, func(v types.ObjectVersion) bool { return counts(v.Key) }) ||
+			slices.ContainsFunc(page.DeleteMarkers, func(m types.DeleteMarkerEntry) bool { return counts(m.Key) }) {
+			return false, nil
+		}
 	}
-	return len(page.Versions) == 0 && len(page.DeleteMarkers) == 0, nil
+	return true, nil
 }
 
 // versionsOf merges a page's versions and delete markers, both of which are

@@ -32,6 +32,7 @@ var exitCodes = []struct {
 	code   int
 }{
 	{upload.ErrIncomplete, exitIncomplete}, // wraps what failed, but the snapshot is safe
+	{errOneOfTwo, exitIncomplete},
 
 	{snapshot.ErrDamaged, exitDamaged},
 	{snapshot.ErrNewerFormat, exitDamaged},

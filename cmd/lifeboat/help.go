@@ -26,6 +26,7 @@ Commands:
              freeze, thaw
   prune      delete snapshots whose time is over, where no rules do it
   pin        keep a snapshot until unpin
+  doctor     try out what a bucket and its credentials can do
   version    print the version
 
 Each has --help. Every flag is also an environment variable: --max-rate is
@@ -74,6 +75,7 @@ var examples = map[string]string{
 `,
 	"pin":     "  lifeboat pin s3://bucket/app --snapshot 20261120T17\n",
 	"unpin":   "  lifeboat unpin s3://bucket/app --snapshot 20261120T17\n",
+	"doctor":  "  lifeboat doctor s3://bucket/app\n  lifeboat doctor file:///mnt/nas/app --json\n",
 	"version": "  lifeboat version --json\n",
 }
 

@@ -31,6 +31,7 @@ type program struct {
 	Prune     pruneCmd     `cmd:"" help:"Delete snapshots whose time is over, where no rules do it."`
 	Pin       pinCmd       `cmd:"" help:"Keep a snapshot until it is unpinned."`
 	Unpin     unpinCmd     `cmd:"" help:"Give a pinned snapshot back to retention."`
+	Doctor    doctorCmd    `cmd:"" help:"Try out what a bucket and its credentials can do."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 

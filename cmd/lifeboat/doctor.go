@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// doctorCmd asks for no answer of two minutes: somebody sits before it.
+type doctorCmd struct {
+	URL      bucketURL `arg:"" name:"bucket-url" help:"Where the snapshots are or will be: s3://bucket/prefix or file:///dir."`
+	RetryFor duration  `default:"15s" placeholder:"15s" help:"How long a failing store is tried again."`
+	JSON     bool      `name:"json" help:"Print one JSON document."`
+}
+
+// doctorDocument is what doctor prints with --json.
+type doctorDocument struct {
+	URL       string            `json:"url"`
+	Backup    bool              `json:"backup"`    // a backup would work
+	Restore   bool              `json:"restore"`   // a restore would work
+	Retention string            `json:"retention"` // rules or prune
+	Checks    []findingDocument `json:"checks"`
+	Left      []string          `json:"left"` // what could not be cleaned up
+}
+
+type findingDocument struct {
+	Check   string        `json:"check"`
+	Answer  upload.Answer `json:"answer"` // yes, no, refused, not tried
+	Detail  string        `json:"detail,omitempty"`
+	Meaning string        `json:"meaning"`
+}
+
+// Run implements the command. The report is printed also where the
+// examination broke off.
+func (d *doctorCmd) Run(ctx context.Context, c *console) error {
+	b, err := series{d.URL, d.RetryFor}.open(ctx, c, upload.Options{})
+	if err != nil {
+		return err
+	}
+	report, err := upload.Examine(ctx, b)
+	printing := c.result(d.JSON, documentOf(report), findingsTable(report))
+	return errors.Join(err, printing, verdict(report, err))
+}
+
+func documentOf(r upload.Report) doctorDocument {
+	d := doctorDocument{
+		URL: r.URL.String(), Backup: r.CanBackup(), Restore: r.CanRestore(), Retention: "prune",
+		Checks: []findingDocument{}, Left: append([]string{}, r.Left...),
+	}
+	if r.CanUseRules() {
+		d.Retention = "rules"
+	}
+	for _, f := range r.Findings {
+		d.Checks = append(d.Checks, findingDocument(f))
+	}
+	return d
+}
+
+func findingsTable(r upload.Report) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CHECK\tANSWER\tWHAT IT MEANS")
+	for _, f := range r.Findings {
+		meaning := f.Meaning
+		if f.Detail != "" {
+			meaning += " (" + f.Detail + ")"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", f.Check, f.Answer, meaning)
+	}
+	w.Flush() // into memory
+	for _, name := range r.Left {
+		fmt.Fprintf(&b, "left behind, for somebody who may delete: %s\n", name)
+	}
+	return b.String()
+}
+
+// verdict returns the error that the exit code comes from.
+func verdict(r upload.Report, broken error) error {
+	backup, restore := r.CanBackup(), r.CanRestore()
+	switch {
+	case broken != nil, backup && restore:
+		return nil
+	case backup:
+		return fmt.Errorf("a backup would work, a restore not: %w", errOneOfTwo)
+	case restore:
+		return fmt.Errorf("a restore would work, a backup not: %w", errOneOfTwo)
+	}
+	return fmt.Errorf("neither a backup nor a restore would work with %s: %w", r.URL, upload.ErrRefused)
+}
+
+// errOneOfTwo: right for the keys of a job that is allowed only the one.
+var errOneOfTwo = errors.New("as it should be for keys of one role alone")

@@ -1,0 +1,164 @@
+package upload
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// An Answer is what an examination has found out about one ability.
+type Answer string
+
+// The answers. Refused: the store said that these credentials may not, so
+// whether it can is not known.
+const (
+	Yes      Answer = "yes"
+	No       Answer = "no"
+	Refused  Answer = "refused"
+	NotTried Answer = "not tried"
+)
+
+// A Finding is the outcome of one check.
+type Finding struct {
+	// Check names it, for good: programs may look for it.
+	Check  string
+	Answer Answer
+	// Detail is what was seen, "" if the answer says it all.
+	Detail string
+	// Meaning says in plain words what it means for Lifeboat.
+	Meaning string
+}
+
+// A Report is what Examine has found.
+type Report struct {
+	URL      URL
+	Findings []Finding
+	// Left names what could not be cleaned up, relative to the bucket URL.
+	Left []string
+}
+
+// Of returns the answer to a check, NotTried if it is not in the report.
+func (r Report) Of(check string) Answer {
+	for _, f := range r.Findings {
+		if f.Check == check {
+			return f.Answer
+		}
+	}
+	return NotTried
+}
+
+// all reports whether all these checks were answered with yes.
+func (r Report) all(checks ...string) bool {
+	for _, check := range checks {
+		if r.Of(check) != Yes {
+			return false
+		}
+	}
+	return true
+}
+
+// CanBackup reports whether a backup with these settings would succeed.
+func (r Report) CanBackup() bool {
+	if r.URL.Dir != "" {
+		return r.all("write", "fsync")
+	}
+	// Without tags they are in an object beside, which has to be read.
+	tagged := r.Of("tags on put") == Yes && r.Of("tags read") == Yes ||
+		r.Of("tags on put") == No && r.Of("get") == Yes
+	return tagged && r.all("list", "clock", "put", "multipart")
+}
+
+// CanRestore reports whether a restore with these settings would succeed.
+func (r Report) CanRestore() bool {
+	if r.URL.Dir != "" {
+		return r.all("read")
+	}
+	return r.all("list", "get")
+}
+
+// CanUseRules reports whether the bucket's lifecycle rules can carry out
+// retention here; otherwise it takes prune. It goes by what these credentials
+// could see.
+func (r Report) CanUseRules() bool {
+	return r.Of("tags on put") == Yes && r.Of("lifecycle read") != No
+}
+
+// doctorPrefix begins the names of what Examine puts. They are in a folder, so
+// that no listing of a series shows them, and NeverUsed takes no notice.
+const doctorPrefix = "lifeboat-doctor-"
+
+func doctorName() string {
+	id := make([]byte, 4)
+	rand.Read(id) // never fails, see crypto/rand
+	return doctorPrefix + hex.EncodeToString(id)
+}
+
+// Examine tries out what the bucket and the credentials can do, under
+// throw-away names, and cleans up after itself, also when ctx is done. It
+// changes no lifecycle rule and no snapshot. An error means that the
+// examination broke off; the report then says how far it came.
+func Examine(ctx context.Context, b Bucket) (Report, error) {
+	switch b := b.(type) {
+	case *File:
+		return examineFile(ctx, b)
+	case *S3:
+		return examineS3(ctx, b)
+	}
+	return Report{URL: b.URL()}, fmt.Errorf("examine %s: %w", b.URL(), errors.ErrUnsupported)
+}
+
+// A probe is one check with the meanings of its answers.
+type probe[E any] struct {
+	check string
+	// try returns the answer and what was seen. An error ends the examination.
+	try              func(ctx context.Context, x E) (Answer, string, error)
+	yes, no, refused string
+}
+
+// runProbes makes one finding for each probe. After an error the rest is not
+// tried.
+func runProbes[E any](ctx context.Context, x E, probes []probe[E]) ([]Finding, error) {
+	var findings []Finding
+	var broken error
+	for _, p := range probes {
+		f := Finding{Check: p.check, Answer: NotTried}
+		if broken == nil {
+			f.Answer, f.Detail, broken = p.try(ctx, x)
+			if ctx.Err() != nil {
+				broken = fmt.Errorf("try %s: %w", p.check, context.Cause(ctx))
+			}
+			if broken != nil {
+				f.Detail = broken.Error()
+			}
+		}
+		f.Meaning = map[Answer]string{Yes: p.yes, No: p.no, Refused: p.refused, NotTried: "not known"}[f.Answer]
+		findings = append(findings, f)
+	}
+	return findings, broken
+}
+
+// answerTo makes an answer of an error of the store. A store that gives no
+// answer at all ends the examination.
+func answerTo(err error) (Answer, string, error) {
+	var described *storeError
+	code, _ := codeOf(err)
+	switch {
+	case err == nil:
+		return Yes, "", nil
+	case !errors.As(err, &described), errors.Is(err, ErrUnreachable) && statusOf(err) == 0:
+		return NotTried, "", err
+	case isDenied(code, statusOf(err)):
+		return Refused, described.inBrief(), nil
+	}
+	return No, described.inBrief(), nil
+}
+
+// inBrief returns the text without what was tried on what, if it is known.
+func (e *storeError) inBrief() string {
+	if e.brief != "" {
+		return e.brief
+	}
+	return e.text
+}
