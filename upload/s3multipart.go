@@ -173,6 +173,9 @@ func (m *multipart) sweepIfUnsure(ctx context.Context) {
 func (m *multipart) sweep(ctx context.Context) error {
 	b := m.put.bucket
 	out, err := b.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &b.url.Bucket, Prefix: m.put.key()})
+	if code, _ := codeOf(err); code == "NoSuchUpload" { // so rclone says that there is none
+		return nil
+	}
 	if err != nil {
 		return describe(ctx, failure{"list uploads of", m.put.where(), "s3:ListBucketMultipartUploads"}, err)
 	}

@@ -1,6 +1,7 @@
-// Package miniotest runs a real MinIO server for tests: one process on a free
-// port of 127.0.0.1, with its data in a temporary directory, ended with the
-// test. MinIO is a test server only; nothing of it is linked or shipped.
+// Package miniotest runs real S3 servers for tests, MinIO and others: one
+// process on a free port of 127.0.0.1, with its data in a temporary directory,
+// ended with the test. They are test servers only; nothing of them is linked
+// or shipped.
 package miniotest
 
 import (
@@ -30,7 +31,7 @@ const (
 	endWithin   = 10 * time.Second
 )
 
-// A Server is a running MinIO. It accepts the root credentials below.
+// A Server is a running store. It accepts the root credentials below.
 type Server struct {
 	Endpoint  string // such as http://127.0.0.1:9000
 	AccessKey string
@@ -98,7 +99,7 @@ func (s *Server) run(t testing.TB, program string, secure bool) string {
 	if err != nil {
 		return err.Error()
 	}
-	if err := s.waitReady(ended); err != nil {
+	if err := s.waitUntil(ended, s.isReady); err != nil {
 		end(command, ended)
 		return fmt.Sprintf("%v: %s", err, output.String())
 	}

@@ -104,20 +104,16 @@ func end(command *exec.Cmd, ended <-chan struct{}) {
 	}
 }
 
-// waitReady asks the server for its readiness until it says yes.
-func (s *Server) waitReady(ended <-chan struct{}) error {
+// waitUntil asks whether the server is ready until it says yes.
+func (s *Server) waitUntil(ended <-chan struct{}, ready func(*http.Client) bool) error {
 	deadline := time.After(readyWithin)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	client := s.httpClient()
 	defer client.CloseIdleConnections()
 	for {
-		response, err := client.Get(s.Endpoint + "/minio/health/ready")
-		if err == nil {
-			response.Body.Close()
-			if response.StatusCode == http.StatusOK && s.answersAs(client) {
-				return nil
-			}
+		if ready(client) {
+			return nil
 		}
 		select {
 		case <-ended:

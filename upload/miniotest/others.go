@@ -1,0 +1,81 @@
+package miniotest
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// The other stores, pinned, and fetched like MinIO. None shares its code.
+const (
+	versitygwModule = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+	rcloneModule    = "github.com/rclone/rclone@v1.76.0"
+)
+
+// StartVersityGW starts a Versity S3 Gateway over a directory, in the way of
+// Start. Its metadata are in files of their own, so that the directory may be
+// anywhere, also where there are no extended attributes.
+func StartVersityGW(t testing.TB) *Server {
+	t.Helper()
+	return startOther(t, "versitygw", versitygwModule, func(s *Server, program, address, dir string) *exec.Cmd {
+		metadata := filepath.Join(t.TempDir(), "metadata")
+		if err := os.Mkdir(metadata, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		command := exec.Command(program, "--quiet", "--port", address, "posix", "--sidecar", metadata, dir)
+		command.Env = append(withoutMinio(os.Environ()), "ROOT_ACCESS_KEY="+s.AccessKey, "ROOT_SECRET_KEY="+s.SecretKey)
+		return command
+	})
+}
+
+// StartRclone starts rclone serve s3 over a directory, in the way of Start.
+func StartRclone(t testing.TB) *Server {
+	t.Helper()
+	return startOther(t, "rclone", rcloneModule, func(s *Server, program, address, dir string) *exec.Cmd {
+		command := exec.Command(program, "serve", "s3", "--addr", address, "--config", os.DevNull, dir)
+		command.Env = append(withoutMinio(os.Environ()), fmt.Sprintf("RCLONE_AUTH_KEY=%q", s.AccessKey+","+s.SecretKey))
+		return command
+	})
+}
+
+// startOther starts a server as start does.
+func startOther(t testing.TB, name, module string, of func(s *Server, program, address, dir string) *exec.Cmd) *Server {
+	t.Helper()
+	program := find(t, name, module, func(string) bool { return true })
+	var trouble string
+	for range 5 {
+		s := &Server{AccessKey: "lifeboat-" + random(4), SecretKey: random(16)}
+		address := freeAddress(t)
+		s.Endpoint = "http://" + address
+		var output bytes.Buffer
+		command := of(s, program, address, t.TempDir())
+		command.Stdout, command.Stderr = &output, &output
+		ended, err := startBound(command)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.waitUntil(ended, s.answersAs); err != nil {
+			end(command, ended)
+			trouble = fmt.Sprintf("%v: %s", err, output.String())
+			continue
+		}
+		t.Cleanup(func() { end(command, ended) })
+		return s
+	}
+	t.Fatalf("%s did not start: %s", name, trouble)
+	return nil
+}
+
+// isReady asks MinIO for its readiness.
+func (s *Server) isReady(client *http.Client) bool {
+	response, err := client.Get(s.Endpoint + "/minio/health/ready")
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return response.StatusCode == http.StatusOK && s.answersAs(client)
+}
