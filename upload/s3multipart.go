@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,12 +21,18 @@ type multipart struct {
 	ctx    context.Context // done with the first part that fails
 	cancel context.CancelCauseFunc
 
-	id     *string // nil until created
-	unsure bool    // there may be an upload whose ID we never learned
+	id *string // nil until created
+	// A part's request was broken off, so the store may still be at work on it.
+	brokenOff atomic.Bool
+	unsure    bool // there may be an upload whose ID we never learned
 
 	mu        sync.Mutex
 	completed []types.CompletedPart // index is the part number - 1
 }
+
+// abortAgainAfter is how long after an abort it is repeated where a part was
+// broken off. S3's documentation of the call asks for it too.
+const abortAgainAfter = 200 * time.Millisecond
 
 func newMultipart(ctx context.Context, put *s3Put) *multipart {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -72,6 +79,7 @@ func (m *multipart) upload(p *part) error {
 		defer m.put.pool.put(p)
 		done, err := m.uploadPart(int32(number), p)
 		if err != nil {
+			m.brokenOff.CompareAndSwap(false, statusOf(err) == 0)
 			f := failure{fmt.Sprintf("put part %d of", number), m.put.where(), "s3:PutObject"}
 			return describe(m.ctx, f, err)
 		}
@@ -135,6 +143,12 @@ func (m *multipart) takeBack(ctx context.Context, err error) error {
 	defer cancel()
 	var aborting error
 	if m.id != nil {
+		aborting = m.abort(ctx, m.id)
+	}
+	if m.id != nil && m.brokenOff.Load() {
+		// The store may still be at work on a part whose request was broken
+		// off, and keep it although the upload is gone.
+		time.Sleep(abortAgainAfter)
 		aborting = m.abort(ctx, m.id)
 	}
 	if m.unsure {
