@@ -14,6 +14,8 @@ endif
 MINIO       := $(shell sed -n 's/^const module = "\(.*\)"/\1/p' upload/miniotest/miniotest.go)
 MC          := $(shell sed -n 's/^const mcModule = "\(.*\)"/\1/p' upload/miniotest/mc.go)
 AGE         := filippo.io/age/cmd/...@$(shell sed -n 's|.*filippo.io/age \(v[^ ]*\).*|\1|p' go.mod)
+VERSITYGW   := $(shell sed -n 's/^.*versitygwModule = "\(.*\)"/\1/p' upload/miniotest/others.go)
+RCLONE      := $(shell sed -n 's/^.*rcloneModule *= "\(.*\)"/\1/p' upload/miniotest/others.go)
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
@@ -50,13 +52,15 @@ bench: tools
 tools:
 	@$(call from_apt,gcc:gcc sqlite3:sqlite3 zstd:zstd)
 
-# What the tests need beside that. MinIO is a test server only, built from
-# source; it takes some minutes, once.
+# What the tests need beside that. MinIO, versitygw and rclone are test servers
+# only, built from source; it takes some minutes, once.
 tools-test: tools
 	@$(call from_apt,strace:strace ssh-keygen:openssh-client)
 	@PATH="$(GOBIN):$$PATH"; command -v minio >/dev/null || { echo 'building MinIO, the test server, with go install'; GOFLAGS= go install $(MINIO); }
 	@PATH="$(GOBIN):$$PATH"; mc --version 2>/dev/null | grep -q '^mc version' || { echo 'building mc, its client, with go install'; GOFLAGS= go install $(MC); }
 	@PATH="$(GOBIN):$$PATH"; age-keygen -pq >/dev/null 2>&1 || { echo 'building age with go install'; GOFLAGS= go install $(AGE); }
+	@PATH="$(GOBIN):$$PATH"; command -v versitygw >/dev/null || { echo 'building versitygw, another test server, with go install'; GOFLAGS= go install $(VERSITYGW); }
+	@PATH="$(GOBIN):$$PATH"; rclone serve s3 --help >/dev/null 2>&1 || { echo 'building rclone, another test server, with go install'; GOFLAGS= go install $(RCLONE); }
 
 tools-lint:
 	@PATH="$$PATH:$(GOBIN)"; command -v staticcheck >/dev/null || go install $(STATICCHECK)

@@ -10,7 +10,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
-// doctorCmd asks for no answer of two minutes: somebody sits before it.
+// doctorCmd gives up sooner than other commands: somebody sits before it.
 type doctorCmd struct {
 	URL      bucketURL `arg:"" name:"bucket-url" help:"Where the snapshots are or will be: s3://bucket/prefix or file:///dir."`
 	RetryFor duration  `default:"15s" placeholder:"15s" help:"How long a failing store is tried again."`
@@ -78,19 +78,24 @@ func findingsTable(r upload.Report) string {
 	return b.String()
 }
 
-// verdict returns the error that the exit code comes from.
+// verdict returns the error that the exit code comes from. What the keys of
+// one role are refused is as it should be; what the store cannot do is not.
 func verdict(r upload.Report, broken error) error {
 	backup, restore := r.CanBackup(), r.CanRestore()
 	switch {
 	case broken != nil, backup && restore:
 		return nil
+	case !backup && !restore:
+		return fmt.Errorf("neither a backup nor a restore would work with %s: %w", r.URL, upload.ErrRefused)
+	case r.Of("clock") == upload.No:
+		return fmt.Errorf("a backup would not work with %s: %w", r.URL, upload.ErrClock)
+	case !backup && r.Of("put") != upload.Refused && r.URL.Dir == "":
+		return fmt.Errorf("a backup would not work with %s: %w", r.URL, upload.ErrRefused)
 	case backup:
-		return fmt.Errorf("a backup would work, a restore not: %w", errOneOfTwo)
-	case restore:
-		return fmt.Errorf("a restore would work, a backup not: %w", errOneOfTwo)
+		return fmt.Errorf("with these credentials a backup would work, a restore not: %w", errOneOfTwo)
 	}
-	return fmt.Errorf("neither a backup nor a restore would work with %s: %w", r.URL, upload.ErrRefused)
+	return fmt.Errorf("with these credentials a restore would work, a backup not: %w", errOneOfTwo)
 }
 
 // errOneOfTwo: right for the keys of a job that is allowed only the one.
-var errOneOfTwo = errors.New("as it should be for keys of one role alone")
+var errOneOfTwo = errors.New("right for the keys of one role alone")

@@ -22,8 +22,7 @@ Commands:
   list       list the snapshots, newest last
   show       show what a snapshot says of itself
   restore    bring a snapshot back
-  lifecycle  retention by the bucket's own rules: plan, apply, show, release,
-             freeze, thaw
+  lifecycle  retention by the bucket's own rules: plan, apply, freeze and more
   prune      delete snapshots whose time is over, where no rules do it
   pin        keep a snapshot until unpin
   doctor     try out what a bucket and its credentials can do

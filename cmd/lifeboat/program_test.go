@@ -46,6 +46,11 @@ func TestProgram(t *testing.T) {
 		"overwrite": overwrite, "cut": cut, "lock": lock,
 	}
 	maps.Copy(commands, retentionCommands)
+	maps.Copy(commands, doctorCommands)
+	iam, err := filepath.Abs(filepath.Join("..", "..", "deploy", "iam"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Run("scripts", func(t *testing.T) {
 		testscript.Run(t, testscript.Params{
 			Dir:                 "testdata",
@@ -64,6 +69,8 @@ func TestProgram(t *testing.T) {
 				}
 				env.Setenv("TLS_S3", "s3://"+secure.Bucket(env.T().(testing.TB))+"/app")
 				env.Setenv("DIR", "file://"+env.WorkDir+"/bucket")
+				env.Setenv("IAM", iam)
+				env.Values[serverKey{}], env.Values[testKey{}] = server, env.T()
 				env.Values[clientKey{}] = server.Client(env.T().(testing.TB))
 				return nil
 			},
@@ -71,6 +78,7 @@ func TestProgram(t *testing.T) {
 		})
 	})
 	t.Run("terminated", func(t *testing.T) { testTerminated(t, server) })
+	t.Run("doctor terminated", func(t *testing.T) { testDoctorTerminated(t, server) })
 	t.Run("readme", func(t *testing.T) {
 		testDocument(t, server, filepath.Join("..", "..", "README.md"), func(*testing.T, string) {})
 	})
