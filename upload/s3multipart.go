@@ -148,8 +148,11 @@ func (m *multipart) takeBack(ctx context.Context, err error) error {
 	if m.id != nil && m.brokenOff.Load() {
 		// The store may still be at work on a part whose request was broken
 		// off, and keep it although the upload is gone.
-		time.Sleep(abortAgainAfter)
-		aborting = m.abort(ctx, m.id)
+		select {
+		case <-time.After(abortAgainAfter):
+			aborting = m.abort(ctx, m.id)
+		case <-ctx.Done():
+		}
 	}
 	if m.unsure {
 		aborting = errors.Join(aborting, m.sweep(ctx))
