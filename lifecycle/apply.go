@@ -313,24 +313,10 @@ func sameRules(a, b []types.LifecycleRule) bool {
 // describeError puts an error of the SDK into words, with the upload package's
 // reason in it.
 func describeError(ctx context.Context, b *upload.S3, doing, action string, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("%s the lifecycle rules of %s: %w", doing, b.URL(), context.Cause(ctx))
-	}
-	reason, hint := upload.ErrUnreachable, ""
+	described := b.Describe(ctx, doing+" the lifecycle rules of", action, err)
 	var response *smithyhttp.ResponseError
-	if errors.As(err, &response) {
-		switch status := response.HTTPStatusCode(); {
-		case status == http.StatusForbidden:
-			reason, hint = upload.ErrRefused, "; the credentials need "+action
-		case status == http.StatusNotImplemented:
-			reason, hint = upload.ErrRefused, "; this store has no lifecycle rules, use lifeboat prune"
-		case status < 500:
-			reason = upload.ErrRefused
-		}
+	if errors.As(err, &response) && response.Response.Response != nil && response.HTTPStatusCode() == http.StatusNotImplemented {
+		return fmt.Errorf("%w; this store has no lifecycle rules, use lifeboat prune", described)
 	}
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		err = fmt.Errorf("%s: %s", api.ErrorCode(), api.ErrorMessage())
-	}
-	return fmt.Errorf("%s the lifecycle rules of %s: %w: %w%s", doing, b.URL(), reason, err, hint)
+	return described
 }

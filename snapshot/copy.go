@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/mattn/go-sqlite3"
 	"golang.org/x/sys/unix"
 )
 
@@ -131,9 +132,22 @@ func Take(ctx context.Context, path string, o CopyOptions) (_ *Copy, err error) 
 		err = fmt.Errorf("copy %s: unknown method %q", path, o.Method)
 	}
 	if err != nil {
-		return nil, err
+		return nil, c.writeError(err)
 	}
 	return c, c.readHeader()
+}
+
+// writeError tells an error of writing, which can only be the copy's, from one
+// of the source.
+func (c *Copy) writeError(err error) error {
+	var e sqlite3.Error
+	if errors.As(err, &e) {
+		switch extended(e) {
+		case sqlite3.ErrIoErrWrite, sqlite3.ErrIoErrFsync, sqlite3.ErrIoErrTruncate:
+			return &reasonError{fmt.Sprintf("%v (while writing to the temp directory %s)", err, filepath.Dir(c.dir.path)), ErrTempDir, err}
+		}
+	}
+	return err
 }
 
 // Close removes the copy.
@@ -175,7 +189,12 @@ func openSource(path string) (*conn, error) {
 	if _, err := os.Stat(real + "-wal"); err == nil {
 		mode = "ro"
 	}
-	return openConn(real, mode, busySlice, nil)
+	c, err := openConn(real, mode, busySlice, nil)
+	if err != nil && unix.Faccessat(unix.AT_FDCWD, filepath.Dir(real), unix.W_OK, unix.AT_EACCESS) != nil {
+		// It is there and can be read (Locate): what fails is the making of a -shm file.
+		return nil, &reasonError{err.Error() + " (its directory is not writable, and a WAL database needs a -shm file there)", ErrSource, err}
+	}
+	return c, err
 }
 
 // retryLocked calls f until it does something else than fail with ErrLocked,
@@ -202,7 +221,7 @@ func retryLocked(ctx context.Context, wait time.Duration, f func() error) error 
 func (c *Copy) readHeader() error {
 	f, err := os.Open(c.path) // our own file: no connection of this process holds a lock on it
 	if err != nil {
-		return err
+		return tempDirError("read the copy", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()

@@ -19,6 +19,8 @@ var (
 	ErrLocked = errors.New("the database stayed locked")
 	// ErrNoRoom: a disk is full, or would have become so.
 	ErrNoRoom = errors.New("no room")
+	// ErrTempDir: the copy cannot be kept in the temp directory.
+	ErrTempDir = errors.New("the temp directory is not usable")
 	// ErrDamaged: an archive is not what its writer wrote.
 	ErrDamaged = errors.New("snapshot damaged")
 	// ErrNewerFormat: an archive was written by a later version of Lifeboat.
@@ -48,7 +50,11 @@ func sqliteError(what, path string, err error) error {
 		code = e.Code
 	}
 	text := fmt.Sprintf("%s %s: %v", what, path, err)
-	switch code {
+	switch extended(e) {
+	case sqlite3.ErrIoErrRead, sqlite3.ErrIoErrShortRead, errIoErrCorruptFS:
+		return &reasonError{text, ErrSource, err}
+	}
+	switch code & 0xff { // a backup's step gives the extended code as the code
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:
 		return &reasonError{text, ErrLocked, err}
 	case sqlite3.ErrNotADB:
@@ -63,6 +69,18 @@ func sqliteError(what, path string, err error) error {
 		return &reasonError{text, ErrNoRoom, err}
 	}
 	return fileError(what+" "+path, err)
+}
+
+// errIoErrCorruptFS is SQLite's code for EIO and its like while reading
+// (SQLITE_IOERR_CORRUPTFS), which the driver has no name for.
+var errIoErrCorruptFS = sqlite3.ErrIoErr.Extend(33)
+
+// extended returns the extended code, which a backup's step gives as the code.
+func extended(e sqlite3.Error) sqlite3.ErrNoExtended {
+	if e.ExtendedCode == 0 {
+		return sqlite3.ErrNoExtended(e.Code)
+	}
+	return e.ExtendedCode
 }
 
 // fileError says what was done on a file, with the reason if the disk is full.

@@ -28,14 +28,14 @@ func newTempDir(parent string, need int64) (_ *tempDir, err error) {
 	sweep(parent)
 	free, err := freeSpace(parent)
 	if err != nil {
-		return nil, fmt.Errorf("look at the temp directory %s: %w", parent, err)
+		return nil, tempDirError("look at the temp directory "+parent, err)
 	}
 	if need += 1 << 20; free < uint64(need) {
 		return nil, &reasonError{fmt.Sprintf("the copy needs %d MiB in the temp directory %s, which has %d MiB free", need>>20, parent, free>>20), ErrNoRoom, nil}
 	}
 	path, err := os.MkdirTemp(parent, tempPrefix+"*")
 	if err != nil {
-		return nil, fileError("make a temp directory", err)
+		return nil, tempDirError("make a temp directory", err)
 	}
 	d := &tempDir{path: path}
 	// The lock gets its name only once it is held, or a sweeper could take it.
@@ -51,6 +51,15 @@ func newTempDir(parent string, need int64) (_ *tempDir, err error) {
 		return nil, errors.Join(fileError("lock the temp directory", err), d.remove())
 	}
 	return d, nil
+}
+
+// tempDirError says what failed about the temp directory, which may also be
+// full.
+func tempDirError(what string, err error) error {
+	if err = fileError(what, err); errors.Is(err, ErrNoRoom) {
+		return err
+	}
+	return &reasonError{err.Error(), ErrTempDir, err}
 }
 
 func (d *tempDir) remove() error {

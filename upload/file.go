@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -230,7 +231,7 @@ func fileError(where string, err error, missing string) error {
 		return nil
 	case errors.Is(err, fs.ErrNotExist) && missing != "":
 		return &storeError{text: where + ": " + missing, kind: ErrNotFound, cause: err}
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return &storeError{text: where + ": " + err.Error(), kind: ErrRefused, cause: err}
 	}
 	return fmt.Errorf("%s: %w", where, roomError(err))

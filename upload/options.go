@@ -98,7 +98,7 @@ func (o Options) withDefaults() Options {
 		o.TempDir = os.TempDir()
 	}
 	if o.stall <= 0 {
-		o.stall = time.Minute
+		o.stall = min(time.Minute, max(o.RetryFor, minAnswerTimeout))
 	}
 	return o
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/logging"
 )
 
 // S3 is a Bucket in an S3-compatible store.
@@ -31,7 +32,10 @@ type S3 struct {
 // them: several compatible stores reject the trailing ones that the SDK sends
 // by default.
 func openS3(ctx context.Context, u URL, o Options) (*S3, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(newHTTPClient(o.stall, o.patience())))
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(newHTTPClient(o.stall, o.patience())),
+		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+			o.Log.Debug(fmt.Sprintf(format, v...)) // by itself the SDK prints on stderr
+		})))
 	if err != nil {
 		return nil, &storeError{text: fmt.Sprintf("open %s: AWS settings: %v", u, err), kind: ErrRefused, cause: err}
 	}
@@ -114,8 +118,15 @@ func (b *S3) check(ctx context.Context) error {
 }
 
 // Client returns the client behind the bucket, for calls on the bucket as a
-// whole that only S3 has. Errors of its calls are the SDK's own.
+// whole that only S3 has. Errors of its calls are the SDK's own: see Describe.
 func (b *S3) Client() *s3.Client { return b.client }
+
+// Describe puts an error of a call of Client into plain words, and gives it
+// the reason that this package's own errors have: what was being done with the
+// bucket, which IAM action that needs, and what came of it.
+func (b *S3) Describe(ctx context.Context, doing, action string, err error) error {
+	return describe(ctx, failure{doing, b.url.String(), action}, err)
+}
 
 // URL implements Bucket.
 func (b *S3) URL() URL { return b.url }

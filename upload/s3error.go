@@ -56,7 +56,12 @@ func describe(ctx context.Context, f failure, err error) error {
 func classify(f failure, err error) (text string, kind error) {
 	code, message := codeOf(err)
 	status := statusOf(err)
+	_, changed := altered[code]
 	switch {
+	case code == "" && isGarbled(err):
+		return "what came is not an answer of S3's kind: it was altered on the way, or the endpoint is something else (" + innermost(err).Error() + ")", ErrUnreachable
+	case changed:
+		return "what the store gets is altered on the way (" + code + ")", ErrUnreachable
 	case code == "" && status == 0:
 		return classifyLocal(err)
 	case refusals[code] != "":
@@ -133,6 +138,8 @@ func classifyLocal(err error) (text string, kind error) {
 		return "the endpoint speaks HTTP, not HTTPS", ErrRefused
 	case strings.Contains(err.Error(), "get identity"):
 		return "no AWS credentials: " + innermost(err).Error(), ErrRefused
+	case isUnsendable(err):
+		return "a key or token has a line break or another character that cannot be sent: " + network(err), ErrRefused
 	case errors.As(err, &unknownHost):
 		return "the store is unreachable: " + unknownHost.Error(), ErrUnreachable
 	case retryable(err):
@@ -148,6 +155,12 @@ func isUntrusted(err error) bool {
 	var hostname x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid)
+}
+
+// isUnsendable: a credential that HTTP does not allow in a header. The error
+// names the header and not its value.
+func isUnsendable(err error) bool {
+	return strings.Contains(err.Error(), "invalid header field value")
 }
 
 // network returns the text of a network error without the SDK's and without

@@ -57,7 +57,7 @@ func (m *multipart) create(ctx context.Context) error {
 		ServerSideEncryption: types.ServerSideEncryption(sse.Algorithm), SSEKMSKeyId: nonEmpty(sse.KMSKeyID),
 		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
 	})
-	m.unsure = attempts.Load() > 1 || err != nil && statusOf(err) == 0
+	m.unsure = attempts.Load() > 1 || err != nil && (statusOf(err) == 0 || isGarbled(err))
 	if err != nil {
 		return describe(ctx, failure{"put", m.put.where(), m.put.actions("s3:PutObject")}, err)
 	}

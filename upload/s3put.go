@@ -270,7 +270,7 @@ func (p *s3Put) make(ctx context.Context, action string, call func(ctx context.C
 func (p *s3Put) judge(ctx context.Context, action string, err error, repeated bool) error {
 	code, _ := codeOf(err)
 	exists := code == "PreconditionFailed" || statusOf(err) == http.StatusPreconditionFailed
-	unanswered := ctx.Err() != nil || statusOf(err) == 0
+	unanswered := ctx.Err() != nil || statusOf(err) == 0 || isGarbled(err)
 	if unanswered || repeated && (exists || code == "NoSuchUpload" || retryable(err)) {
 		lookup, cancel := afterwards(ctx)
 		defer cancel()

@@ -33,14 +33,21 @@ var standard = retry.NewStandard(func(o *retry.StandardOptions) {
 		retry.IsErrorRetryableFunc(cutAnswer),
 		retry.RetryableErrorCode{Codes: map[string]struct{}{
 			"InternalError": {}, "ServiceUnavailable": {}, "ConditionalRequestConflict": {}, "OperationAborted": {},
-		}})...)
+		}},
+		retry.RetryableErrorCode{Codes: altered})...)
 })
+
+// altered are the error codes for content that does not match its signature or
+// checksum when it arrives.
+var altered = map[string]struct{}{
+	"XAmzContentSHA256Mismatch": {}, "XAmzContentChecksumMismatch": {}, "BadDigest": {},
+}
 
 func retryable(err error) bool { return standard.IsErrorRetryable(err) }
 
 // neverRetried: errors of the connection that the next try would meet too.
 func neverRetried(err error) aws.Ternary {
-	if isUntrusted(err) {
+	if isUntrusted(err) || isUnsendable(err) {
 		return aws.FalseTernary
 	}
 	return aws.UnknownTernary
@@ -53,6 +60,12 @@ func cutAnswer(err error) aws.Ternary {
 		return aws.TrueTernary
 	}
 	return aws.UnknownTernary
+}
+
+// isGarbled: the store has answered, but not in the form that S3's answers have.
+func isGarbled(err error) bool {
+	var deserialization *smithy.DeserializationError
+	return errors.As(err, &deserialization) && statusOf(err)/100 == 2
 }
 
 // A retryer tries again with growing waits until the outage has lasted too

@@ -42,6 +42,7 @@ var exitCodes = []struct {
 	{restore.ErrLocked, exitLocked},
 
 	{snapshot.ErrNoRoom, exitTarget},
+	{snapshot.ErrTempDir, exitTarget},
 	{restore.ErrTargetExists, exitTarget},
 	{restore.ErrTargetOpen, exitTarget},
 	{restore.ErrUncertain, exitTarget},

@@ -36,6 +36,7 @@ func TestExitCode(t *testing.T) {
 		{snapshot.ErrDamaged, 7},
 		{snapshot.ErrNewerFormat, 7},
 		{snapshot.ErrNoRoom, 8},
+		{snapshot.ErrTempDir, 8},
 		{upload.ErrNoRoom, 8},
 		{restore.ErrNoRoom, 8},
 		{restore.ErrTargetExists, 8},

@@ -33,6 +33,7 @@ var hints = []struct {
 	{snapshot.ErrLocked, "--wait says how long to wait for other connections"},
 	{snapshot.ErrNewerFormat, "a newer lifeboat can read it; so can: aws s3 cp ... - | zstd -d"},
 	{snapshot.ErrNoRoom, "--temp-dir names another directory for the copy"},
+	{snapshot.ErrTempDir, "--temp-dir (or TMPDIR) names a directory that can be written, such as an emptyDir volume"},
 	{upload.ErrOtherDatabase, "give each database a prefix of its own; if this is the same database under a new name, add --adopt"},
 	{upload.ErrPlaintext, "give the --age-recipient that was given before; --plaintext goes on without encryption"},
 	{upload.ErrRecipients, "post-quantum recipients (age1pq1...) go only with each other"},

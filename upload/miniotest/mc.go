@@ -29,6 +29,12 @@ func (s *Server) As(t testing.TB, policy string) *Server {
 	return &user
 }
 
+// SetQuota limits what a bucket may hold, in mc's words such as 1MiB.
+func (s *Server) SetQuota(t testing.TB, bucket, size string) {
+	t.Helper()
+	s.mc(t, "quota", "set", "test/"+bucket, "--size", size)
+}
+
 // mc runs MinIO's client, which knows the server as "test".
 func (s *Server) mc(t testing.TB, arguments ...string) {
 	t.Helper()

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// makeDB makes a database of about n thousand bytes.
+func makeDB(t *testing.T, path string, n int, before string) {
+	t.Helper()
+	sqlite(t, path, before+fmt.Sprintf(`CREATE TABLE t (x);
+		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < %d)
+		INSERT INTO t SELECT randomblob(950) FROM n;`, n))
+}
+
+// A limit on the size of files stops a backup wherever it begins to bite: in
+// the copy, its digests, or the snapshot in a directory.
+func TestBackupUnderAFileLimit(t *testing.T) {
+	dir, temp := t.TempDir(), t.TempDir()
+	db := filepath.Join(dir, "app.db")
+	makeDB(t, db, 6000, "")
+	t.Setenv("TMPDIR", temp)
+	refused := 0
+	for blocks := 0; ; blocks = blocks*4/3 + 3 {
+		bucket := filepath.Join(t.TempDir(), "bucket")
+		code, out := ended(t, exec.Command("sh", "-c", fmt.Sprintf("ulimit -f %d; exec lifeboat backup %s file://%s", blocks, db, bucket)))
+		checkEmpty(t, temp)
+		if code == 0 {
+			break
+		}
+		refused++
+		if code != 8 || !strings.Contains(out, "error: ") {
+			t.Errorf("%d blocks: exit %d: %s", blocks, code, out)
+		}
+		if left, err := os.ReadDir(bucket); !os.IsNotExist(err) && len(left) > 0 {
+			t.Errorf("%d blocks: left %v", blocks, left)
+		}
+	}
+	if refused < 10 {
+		t.Errorf("only %d limits were too low", refused)
+	}
+}
+
+// slowly starts a backup that takes a while, and returns when its copy has begun.
+func slowly(t *testing.T, db, bucket, temp string) (finish func() (code int, output string), copied string) {
+	t.Helper()
+	command := exec.Command("lifeboat", "backup", db, bucket, "--temp-dir", temp, "--max-rate", "2MiB")
+	var out bytes.Buffer
+	command.Stdout, command.Stderr = &out, &out
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool {
+		copies, _ := filepath.Glob(filepath.Join(temp, "*", "copy.db"))
+		if len(copies) != 1 || size(copies[0]) < 1<<20 {
+			return false
+		}
+		copied = copies[0]
+		return true
+	})
+	return func() (int, string) {
+		command.Wait()
+		return command.ProcessState.ExitCode(), out.String()
+	}, copied
+}
+
+// A disk that others fill while the copy is made.
+func TestTempDirGetsFull(t *testing.T) {
+	dir, temp := t.TempDir(), t.TempDir()
+	mount(t, temp, "size=12m")
+	db := filepath.Join(dir, "app.db")
+	makeDB(t, db, 8000, "")
+	bucket := filepath.Join(dir, "bucket")
+	finish, _ := slowly(t, db, "file://"+bucket, temp)
+	ballast := filepath.Join(temp, "ballast")
+	f, err := os.Create(ballast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	f.Close()
+	code, out := finish()
+	if code != 8 || !strings.Contains(out, "hint: --temp-dir") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Error(err)
+	}
+	checkEmpty(t, temp)
+	if _, err := os.Stat(bucket); !os.IsNotExist(err) {
+		t.Errorf("a bucket: %v", err)
+	}
+}
+
+// The temp directory is swept by somebody while the copy is in it.
+func TestTempDirVanishes(t *testing.T) {
+	dir, temp := t.TempDir(), t.TempDir()
+	db := filepath.Join(dir, "app.db")
+	makeDB(t, db, 6000, "")
+	bucket := filepath.Join(dir, "bucket")
+	finish, copied := slowly(t, db, "file://"+bucket, temp)
+	if err := os.RemoveAll(filepath.Dir(copied)); err != nil {
+		t.Fatal(err)
+	}
+	code, out := finish()
+	if code != 8 || !strings.Contains(out, "hint: --temp-dir") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	checkEmpty(t, temp)
+	if _, err := os.Stat(bucket); !os.IsNotExist(err) {
+		t.Errorf("a bucket: %v", err)
+	}
+}
+
+// The source ends earlier than it says: cut short while it is copied.
+func TestSourceIsCutUnderWay(t *testing.T) {
+	dir, temp := t.TempDir(), t.TempDir()
+	db := filepath.Join(dir, "app.db")
+	makeDB(t, db, 8000, "")
+	bucket := filepath.Join(dir, "bucket")
+	finish, _ := slowly(t, db, "file://"+bucket, temp)
+	if err := os.Truncate(db, 4<<20); err != nil {
+		t.Fatal(err)
+	}
+	code, out := finish()
+	if code != 4 {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	checkEmpty(t, temp)
+	if left, err := os.ReadDir(bucket); !os.IsNotExist(err) && len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+}
+
+// A read that fails with EIO: /proc has a file that does so at its beginning.
+func TestReadError(t *testing.T) {
+	temp := t.TempDir()
+	code, out := ended(t, exec.Command("lifeboat", "backup", "/proc/self/mem", "file://"+filepath.Join(temp, "bucket"), "--temp-dir", temp))
+	if code != 4 || !strings.Contains(out, "input/output error") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	checkEmpty(t, temp)
+}
+
+// File systems that are mounted read-only, as containers have them.
+func TestReadOnly(t *testing.T) {
+	dir, temp := t.TempDir(), t.TempDir()
+	mount(t, dir, "size=12m")
+	rollback, wal := filepath.Join(dir, "rollback.db"), filepath.Join(dir, "wal.db")
+	makeDB(t, rollback, 10, "")
+	makeDB(t, wal, 10, "PRAGMA journal_mode=WAL;")
+	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", temp)
+	bucket := filepath.Join(temp, "bucket")
+	for _, c := range []struct {
+		args  []string
+		code  int
+		words string
+	}{
+		{[]string{"backup", rollback, "file://" + bucket}, 0, "uploaded: "},
+		{[]string{"backup", wal, "file://" + bucket + "2"}, 4, "its directory is not writable, and a WAL database needs a -shm file there"},
+		{[]string{"backup", rollback, "file://" + bucket, "--always", "--temp-dir", dir}, 8, "hint: --temp-dir"},
+		{[]string{"backup", rollback, "file://" + dir + "/bucket"}, 11, "read-only file system"},
+		{[]string{"restore", "file://" + bucket, filepath.Join(dir, "new.db")}, 8, "read-only file system"},
+		{[]string{"restore", "file://" + bucket, rollback, "--replace"}, 8, "read-only file system"},
+	} {
+		code, out := ended(t, exec.Command("lifeboat", c.args...))
+		if code != c.code || !strings.Contains(out, c.words) {
+			t.Errorf("%s: exit %d, want %d and %q: %s", c.args, code, c.code, c.words, out)
+		}
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) != 1 {
+		t.Errorf("in the temp directory: %v, %v", left, err)
+	}
+}
+
+// mount mounts a tmpfs for the rest of the test. It needs root.
+func mount(t *testing.T, dir, options string) {
+	t.Helper()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+}

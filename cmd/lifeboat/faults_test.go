@@ -1,0 +1,365 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/rs/zerolog"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+// outage is how long a store is away and comes back.
+const outage = 3 * time.Second
+
+// A faulty is a MinIO behind a toxiproxy, with a bucket of its own that
+// holds one snapshot.
+type faulty struct {
+	t      *testing.T
+	server *miniotest.Server
+	proxy  *toxiproxy.Proxy
+	bucket string
+	url    string
+	dir    string // holds app.db
+	temp   string
+	old    string // the key of the snapshot that is there
+}
+
+func newFaulty(t *testing.T, server *miniotest.Server, endpoint string, rows int) *faulty {
+	t.Helper()
+	f := &faulty{t: t, server: server, bucket: server.Bucket(t), dir: t.TempDir(), temp: t.TempDir()}
+	f.url = "s3://" + f.bucket + "/app"
+	api := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	f.proxy = toxiproxy.NewProxy(api, t.Name(), "127.0.0.1:0", strings.TrimPrefix(endpoint, "http://"))
+	if err := f.proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.proxy.Stop)
+	sqlite(t, f.db(), fmt.Sprintf(`CREATE TABLE t (x);
+		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < %d)
+		INSERT INTO t SELECT randomblob(1000) FROM n;`, rows))
+	if code, out := f.run("backup", f.db(), f.url); code != 0 {
+		t.Fatalf("exit %d: %s", code, out)
+	}
+	f.old = f.objects()[0]
+	sqlite(t, f.db(), "INSERT INTO t VALUES ('new')")
+	return f
+}
+
+func (f *faulty) db() string { return filepath.Join(f.dir, "app.db") }
+
+// toxic adds a fault of toxiproxy's for all connections to come.
+func (f *faulty) toxic(kind, direction, attributes string) {
+	f.t.Helper()
+	_, err := f.proxy.Toxics.AddToxicJson(strings.NewReader(
+		fmt.Sprintf(`{"type":%q,"stream":%q,"attributes":{%s}}`, kind, direction, attributes)))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *faulty) command(args ...string) *exec.Cmd {
+	command := exec.Command("lifeboat", args...)
+	f.proxy.Lock()
+	defer f.proxy.Unlock()
+	command.Env = append(os.Environ(), "TMPDIR="+f.temp)
+	for name, value := range f.server.Environment() {
+		command.Env = append(command.Env, name+"="+value)
+	}
+	command.Env = append(command.Env, "AWS_ENDPOINT_URL_S3=http://"+f.proxy.Listen)
+	return command
+}
+
+func (f *faulty) run(args ...string) (code int, output string) {
+	f.t.Helper()
+	return ended(f.t, f.command(args...))
+}
+
+// ended runs a command and returns its exit code.
+func ended(t *testing.T, command *exec.Cmd) (code int, output string) {
+	t.Helper()
+	out, err := command.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Error(err)
+		return -1, err.Error()
+	}
+	return command.ProcessState.ExitCode(), string(out)
+}
+
+// objects lists the bucket behind the proxy's back.
+func (f *faulty) objects() (keys []string) {
+	found, err := f.server.Client(f.t).ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &f.bucket})
+	if err != nil {
+		f.t.Error(err)
+		return nil
+	}
+	for _, o := range found.Contents {
+		keys = append(keys, *o.Key)
+	}
+	return keys
+}
+
+// rules tells whether the bucket has lifecycle rules.
+func (f *faulty) rules() bool {
+	_, err := f.server.Client(f.t).GetBucketLifecycleConfiguration(context.Background(), &s3.GetBucketLifecycleConfigurationInput{Bucket: &f.bucket})
+	return err == nil
+}
+
+// verbs are the commands under each fault. changed tells whether one has done
+// its work; unchanged, all is as it was before.
+var verbs = []struct {
+	name    string
+	args    func(f *faulty) []string
+	changed func(f *faulty) bool
+}{
+	{"backup", func(f *faulty) []string { return []string{"backup", f.db(), f.url} },
+		func(f *faulty) bool { return len(f.objects()) == 2 }},
+	{"list", func(f *faulty) []string { return []string{"list", f.url, "--json"} }, nil},
+	{"restore", func(f *faulty) []string { return []string{"restore", f.url, filepath.Join(f.dir, "new.db")} },
+		func(f *faulty) bool { return size(filepath.Join(f.dir, "new.db")) > 0 }},
+	{"lifecycle apply", func(f *faulty) []string { return []string{"lifecycle", "apply", f.url} },
+		(*faulty).rules},
+	{"lifecycle release", func(f *faulty) []string { return []string{"lifecycle", "release", f.url} }, nil},
+}
+
+// Every verb under every fault that toxiproxy knows: through with it, or exit
+// 5 in time with all as it was, and never anything left behind.
+func TestNetworkFaults(t *testing.T) {
+	server := miniotest.Start(t)
+	for _, fault := range []struct {
+		name    string
+		cause   func(f *faulty)
+		args    []string
+		through bool
+		within  time.Duration
+	}{
+		{"slow", func(f *faulty) { f.toxic("latency", "downstream", `"latency":2000`) }, nil, true, time.Minute},
+		{"answers cut", func(f *faulty) { f.toxic("limit_data", "downstream", `"bytes":150`) }, []string{"--retry-for=1s"}, false, 15 * time.Second},
+		{"requests cut", func(f *faulty) { f.toxic("limit_data", "upstream", `"bytes":300`) }, []string{"--retry-for=1s"}, false, 15 * time.Second},
+		{"reset", func(f *faulty) { f.toxic("reset_peer", "downstream", `"timeout":0`) }, []string{"--retry-for=1s"}, false, 15 * time.Second},
+		{"stalled", func(f *faulty) { f.toxic("timeout", "downstream", `"timeout":0`) }, []string{"--retry-for=1s"}, false, 30 * time.Second},
+		{"away", func(f *faulty) { f.proxy.Stop() }, []string{"--retry-for=1s"}, false, 15 * time.Second},
+		{"away for a while", func(f *faulty) {
+			f.proxy.Stop()
+			back := time.AfterFunc(outage, func() {
+				if err := f.proxy.Start(); err != nil {
+					f.t.Error(err)
+				}
+			})
+			f.t.Cleanup(func() { back.Stop() })
+		}, nil, true, time.Minute},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			t.Parallel()
+			var all sync.WaitGroup
+			for _, verb := range verbs {
+				f := newFaulty(t, server, server.Endpoint, 1000)
+				fault.cause(f)
+				all.Go(func() {
+					began := time.Now()
+					code, out := f.run(append(verb.args(f), fault.args...)...)
+					if took := time.Since(began); took > fault.within {
+						t.Errorf("%s took %v", verb.name, took)
+					}
+					want := 5
+					if fault.through {
+						want = 0
+					}
+					if code != want {
+						t.Errorf("%s: exit %d, want %d: %s", verb.name, code, want, out)
+					}
+					if verb.changed != nil && verb.changed(f) != fault.through {
+						t.Errorf("%s: work done: %v: %s", verb.name, !fault.through, out)
+					}
+					if !slices.Contains(f.objects(), f.old) {
+						t.Errorf("%s: the old snapshot is gone", verb.name)
+					}
+					f.checkLeft(verb.name == "restore" && fault.through)
+				})
+			}
+			all.Wait()
+		})
+	}
+}
+
+// checkLeft fails if anything but the databases is left on the disk.
+func (f *faulty) checkLeft(restored bool) {
+	f.t.Helper()
+	checkEmpty(f.t, f.temp)
+	want := 1
+	if restored {
+		want = 2
+	}
+	if left, err := os.ReadDir(f.dir); err != nil || len(left) != want {
+		f.t.Errorf("left beside the database: %v, %v", left, err)
+	}
+}
+
+// uploading returns an endpoint before the server's, and a channel that gets
+// the key of the first part that comes.
+func uploading(t *testing.T, server *miniotest.Server) (string, <-chan string) {
+	parts := make(chan string, 1000)
+	return proxy(t, server.Endpoint, func(p *httputil.ReverseProxy) {
+		rewrite := p.Rewrite
+		p.Rewrite = func(r *httputil.ProxyRequest) {
+			rewrite(r)
+			if r.In.Method == http.MethodPut && r.In.URL.Query().Has("partNumber") {
+				_, key, _ := strings.Cut(strings.TrimPrefix(r.In.URL.Path, "/"), "/")
+				parts <- key
+			}
+		}
+	}), parts
+}
+
+// The store goes away in the middle of an upload in parts, for a while or for
+// good.
+func TestOutageInMidUpload(t *testing.T) {
+	server := miniotest.Start(t)
+	for name, back := range map[string]bool{"for a while": true, "for good": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			endpoint, parts := uploading(t, server)
+			f := newFaulty(t, server, endpoint, 14_000)
+			for len(parts) > 0 {
+				<-parts
+			}
+			retryFor := "1s"
+			if back {
+				retryFor = (10 * outage).String()
+			}
+			f.toxic("bandwidth", "upstream", `"rate":4000`)
+			command := f.command("backup", f.db(), f.url, "--part-size", "5MiB", "--retry-for", retryFor)
+			var out bytes.Buffer
+			command.Stdout, command.Stderr = &out, &out
+			if err := command.Start(); err != nil {
+				t.Fatal(err)
+			}
+			key := <-parts
+			f.proxy.Stop()
+			if back {
+				time.Sleep(outage)
+				if err := f.proxy.Start(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			command.Wait()
+			code := command.ProcessState.ExitCode()
+			if back && (code != 0 || len(f.objects()) != 2) || !back && (code != 5 || len(f.objects()) != 1) {
+				t.Errorf("exit %d, the bucket has %v: %s", code, f.objects(), &out)
+			}
+			f.checkLeft(false)
+			left, err := server.Client(t).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &f.bucket, Prefix: &key})
+			switch {
+			case err != nil:
+				t.Error(err)
+			case back && len(left.Uploads) > 0:
+				t.Error("an unfinished upload is left")
+			case !back && !strings.Contains(out.String(), "parts of it may remain"):
+				t.Errorf("what could not be taken back is not told: %s", &out)
+			}
+		})
+	}
+}
+
+// The store goes away in the middle of a restore, and comes back.
+func TestOutageInMidRestore(t *testing.T) {
+	server := miniotest.Start(t)
+	for name, back := range map[string]bool{"for a while": true, "for good": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFaulty(t, server, server.Endpoint, 14_000)
+			target := filepath.Join(f.dir, "new.db")
+			retryFor := "1s"
+			if back {
+				retryFor = (10 * outage).String()
+			}
+			f.toxic("bandwidth", "downstream", `"rate":4000`)
+			command := f.command("restore", f.url, target, "--retry-for", retryFor)
+			var out bytes.Buffer
+			command.Stdout, command.Stderr = &out, &out
+			if err := command.Start(); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, func() bool {
+				temps, _ := filepath.Glob(filepath.Join(f.dir, ".new.db.lifeboat-*.tmp"))
+				return len(temps) == 1
+			})
+			f.proxy.Stop()
+			if back {
+				time.Sleep(outage)
+				if err := f.proxy.Start(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			command.Wait()
+			code := command.ProcessState.ExitCode()
+			if back && (code != 0 || size(target) == 0) || !back && (code != 5 || size(target) != 0) {
+				t.Errorf("exit %d: %s", code, &out)
+			}
+			f.checkLeft(back)
+		})
+	}
+}
+
+// waitFor returns when ready says so.
+func waitFor(t *testing.T, ready func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(30 * time.Second); !ready(); {
+		select {
+		case <-deadline:
+			t.Fatal("it never came to the point")
+		case <-tick.C:
+		}
+	}
+}
+
+// What is altered on the way down is never put in place.
+func TestAlteredRestore(t *testing.T) {
+	server := miniotest.Start(t)
+	f := newFaulty(t, server, proxy(t, server.Endpoint, func(p *httputil.ReverseProxy) {
+		p.ModifyResponse = func(r *http.Response) error {
+			if r.StatusCode == http.StatusPartialContent && r.ContentLength > 200_000 {
+				r.Body = &alteredBody{ReadCloser: r.Body}
+			}
+			return nil
+		}
+	}), 1000)
+	code, out := f.run("restore", f.url, filepath.Join(f.dir, "new.db"))
+	if code != 7 || !strings.Contains(out, "does not match its checksum") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	f.checkLeft(false)
+}
+
+// An alteredBody has one bit turned.
+type alteredBody struct {
+	io.ReadCloser
+	read int
+}
+
+func (b *alteredBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if at := 100_000 - b.read; at >= 0 && at < n {
+		p[at] ^= 1
+	}
+	b.read += n
+	return n, err
+}
