@@ -126,8 +126,9 @@ func testApply(t *testing.T, b *upload.S3) {
 	}
 	putRules(t, b, others)
 	put(t, b, time.Now().Add(-50*time.Hour), "daily", "x")
-	put(t, b, time.Now().Add(-2*time.Hour), upload.Held, "x")
-	put(t, b, time.Now().Add(-time.Hour), upload.Held, "x")
+	hour := time.Now().Add(-time.Hour).Truncate(time.Hour) // no boundary of a class between the two, whatever the time of day
+	put(t, b, hour, upload.Held, "x")
+	put(t, b, hour.Add(time.Minute), upload.Held, "x")
 
 	proposal, notes := apply(t, b, DefaultPolicy())
 	if len(proposal.Changes) != 6 || len(notes) != 1 || !strings.Contains(notes[0], "unfinished uploads") {
