@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 
@@ -55,7 +56,7 @@ func (c *Copy) WriteArchive(ctx context.Context, w io.Writer, d *Digest, o Archi
 		Size: c.Header.Size(), PageSize: c.Header.PageSize, PageCount: c.Header.PageCount, JournalMode: c.JournalMode,
 		UserVersion: c.Header.UserVersion, ApplicationID: c.Header.ApplicationID, Digest: d.root, Level: o.Level,
 	}
-	a := &archiveWriter{w: w, table: make([]byte, 0, len(d.contents)*tableEntry)}
+	a := &archiveWriter{w: w, table: make([]byte, 0, len(d.frames)*tableEntry)}
 	err := a.writeFrames(ctx, c, d, o)
 	if err == nil {
 		err = a.writePages(d.leaves, m.PageCount)
@@ -119,13 +120,16 @@ func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o A
 		if _, err := db.ReadAt(content, int64(i)*FrameSize); err != nil {
 			return frame{}, fileError("read the copy", err)
 		}
+		if crc32.Checksum(content, castagnoli) != d.frames[i].checksum {
+			return frame{}, fmt.Errorf("frame %d of the copy is not what was hashed", i)
+		}
 		data := encoder.EncodeAll(content, packed.get())
 		return frame{i, data, sha256.Sum256(data)}, nil
 	}
 	emit := func(f frame) error {
 		defer packed.put(f.data)
 		a.entries = append(a.entries, seekEntry{uint32(len(f.data)), uint32(frameLength(size, f.i))})
-		a.table = append(append(a.table, f.hash[:]...), d.contents[f.i][:]...)
+		a.table = append(append(a.table, f.hash[:]...), d.frames[f.i].content[:]...)
 		if o.Progress != nil {
 			o.Progress(min(size, int64(f.i+1)*FrameSize), size)
 		}

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -248,19 +251,20 @@ func TestFollower(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Neither nothing nor nonsense from the follower makes a difference.
-		for i := range c.early {
-			c.early[i] = hashed{sum{1}, 2}
+		early := c.early
+		c.early = nil
+		if again, err := c.Digest(t.Context(), nil); err != nil || again.String() != d.String() {
+			t.Errorf("page size %d: digest is %s, with a follower %s (%v)", pageSize, again, d, err)
 		}
-		for range 2 {
-			again, err := c.Digest(t.Context(), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if again.String() != d.String() {
-				t.Errorf("page size %d: digest is %s, with a follower %s", pageSize, again, d)
-			}
-			c.early = nil
+		// What was hashed wrongly is not shipped.
+		c.early = slices.Clone(early)
+		c.early[3].checksum++
+		wrong, err := c.Digest(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.WriteArchive(t.Context(), io.Discard, wrong, ArchiveOptions{ID: NewID(c.TakenAt)}); err == nil || !strings.Contains(err.Error(), "frame 3") {
+			t.Errorf("page size %d: a frame that is not what was hashed: %v", pageSize, err)
 		}
 	}
 }

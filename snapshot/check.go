@@ -22,13 +22,14 @@ const (
 // wraps ErrSource and has SQLite's first findings.
 func (c *Copy) Check(ctx context.Context, level CheckLevel) (err error) {
 	var pragma string
+	cache := copyCache
 	switch level {
 	case CheckNone:
 		return nil
 	case CheckQuick:
 		pragma = "PRAGMA quick_check(5)"
 	case CheckFull:
-		pragma = "PRAGMA integrity_check(5)"
+		pragma, cache = "PRAGMA integrity_check(5)", fullCheckCache
 	default:
 		return fmt.Errorf("check %s: unknown check %q", c.source, level)
 	}
@@ -40,7 +41,7 @@ func (c *Copy) Check(ctx context.Context, level CheckLevel) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	var rows []driver.Value
 	if _, err = db.query(ctx, "PRAGMA page_count"); err == nil {
-		err = db.boundCache(ctx)
+		err = db.boundCache(ctx, cache)
 	}
 	if err == nil {
 		rows, err = db.query(ctx, pragma)

@@ -109,7 +109,7 @@ func Take(ctx context.Context, path string, o CopyOptions) (_ *Copy, err error) 
 		return nil, err
 	}
 	size *= pageSize
-	if err := src.boundCache(ctx); err != nil {
+	if err := src.boundCache(ctx, copyCache); err != nil {
 		return nil, err
 	}
 

@@ -190,6 +190,9 @@ func TestRestartsAreCounted(t *testing.T) {
 		if c.Restarts != 1 {
 			t.Errorf("a write after step %d: %d restarts", at, c.Restarts)
 		}
+		if len(c.early) != 0 {
+			t.Errorf("a write after step %d: %d frames were taken for good that an old page may be in", at, len(c.early))
+		}
 	}
 }
 

@@ -56,9 +56,9 @@ func frameLength(size int64, i int) int {
 // A Digest is a copy's digest tree. Its leaves, the page digests, are in a
 // file beside the copy, for they would need 4 MiB of memory a GiB.
 type Digest struct {
-	root     string
-	contents []sum
-	leaves   string
+	root   string
+	frames []hashed
+	leaves string
 }
 
 // String returns the digest of the database's content: "lb1:" and 64 hex digits.
@@ -83,7 +83,8 @@ func hashFrame(leaves io.WriterAt, frame []byte, i, pageSize int) (hashed, error
 }
 
 // Digest computes the copy's digest tree. What was hashed while the copy was
-// being made is only read and compared.
+// being made is not read again: WriteArchive, which reads it anyway, refuses
+// frames that are not those that were hashed.
 func (c *Copy) Digest(ctx context.Context, progress func(done, total int64)) (*Digest, error) {
 	db, err := os.Open(c.path)
 	if err != nil {
@@ -99,29 +100,33 @@ func (c *Copy) Digest(ctx context.Context, progress func(done, total int64)) (*D
 	d := &Digest{leaves: c.leaves()}
 	size, pageSize, workers := c.Header.Size(), c.Header.PageSize, workers()
 	frames := newBufferPool(workers, FrameSize)
-	work := func(_ context.Context, i int) (sum, error) {
+	work := func(_ context.Context, i int) (hashed, error) {
+		// SQLite writes the first page once more when the copy is complete.
+		if i > 0 && i < len(c.early) && frameLength(size, i) == FrameSize {
+			return c.early[i], nil
+		}
 		frame := frames.get()[:frameLength(size, i)]
 		defer frames.put(frame)
 		if _, err := db.ReadAt(frame, int64(i)*FrameSize); err != nil {
-			return sum{}, fileError("read the copy", err)
+			return hashed{}, fileError("read the copy", err)
 		}
-		if i < len(c.early) && len(frame) == FrameSize && c.early[i].checksum == crc32.Checksum(frame, castagnoli) {
-			return c.early[i].content, nil
-		}
-		h, err := hashFrame(leaves, frame, i, pageSize)
-		return h.content, err
+		return hashFrame(leaves, frame, i, pageSize)
 	}
-	emit := func(content sum) error {
-		d.contents = append(d.contents, content)
+	emit := func(h hashed) error {
+		d.frames = append(d.frames, h)
 		if progress != nil {
-			progress(min(size, int64(len(d.contents))*FrameSize), size)
+			progress(min(size, int64(len(d.frames))*FrameSize), size)
 		}
 		return nil
 	}
 	if err := inOrder(ctx, frameCount(size), workers, work, emit); err != nil {
 		return nil, err
 	}
-	d.root = databaseDigest(pageSize, c.Header.PageCount, d.contents)
+	contents := make([]sum, len(d.frames))
+	for i, h := range d.frames {
+		contents[i] = h.content
+	}
+	d.root = databaseDigest(pageSize, c.Header.PageCount, contents)
 	return d, nil
 }
 
@@ -129,11 +134,13 @@ func (c *Copy) leaves() string { return filepath.Join(c.dir.path, "pages") }
 
 // A follower hashes a copy while SQLite writes it, on a core that would be
 // idle. SQLite writes the pages in order and keeps the last few in its cache;
-// a frame is read once the copy is further ahead than that. Digest compares
-// checksums afterwards, so that nothing depends on when exactly SQLite writes.
+// a frame is read once the copy is further ahead than that. A copy that begins
+// anew writes over pages that look right but are old, so the follower gives up
+// then and leaves it all to Digest.
 type follower struct {
 	mu     sync.Mutex
-	ready  int64 // bytes at the start of the copy that should be in the file
+	ready  int64 // bytes at the start of the copy that are in the file
+	lost   bool  // the copy has begun anew
 	frames []hashed
 	wake   chan struct{}
 	stop   func() ([]hashed, error)
@@ -157,6 +164,9 @@ func (c *Copy) follow(pageSize int) (*follower, error) {
 	f.stop = func() ([]hashed, error) {
 		close(f.wake)
 		err := <-gone
+		if f.lost {
+			f.frames = nil
+		}
 		return f.frames, err
 	}
 	return f, nil
@@ -166,9 +176,7 @@ func (c *Copy) follow(pageSize int) (*follower, error) {
 func (f *follower) copied(bytes int64, restarted bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if restarted {
-		f.frames = nil
-	}
+	f.lost = f.lost || restarted
 	f.ready = bytes - followLag
 	select {
 	case f.wake <- struct{}{}:
@@ -182,9 +190,9 @@ func (f *follower) run(db io.ReaderAt, leaves io.WriterAt, pageSize int) error {
 		for {
 			f.mu.Lock()
 			i := len(f.frames)
-			late := f.ready < int64(i+1)*FrameSize
+			wait := f.lost || f.ready < int64(i+1)*FrameSize
 			f.mu.Unlock()
-			if late {
+			if wait {
 				break
 			}
 			if _, err := db.ReadAt(frame, int64(i)*FrameSize); err != nil {
@@ -195,9 +203,7 @@ func (f *follower) run(db io.ReaderAt, leaves io.WriterAt, pageSize int) error {
 				return err
 			}
 			f.mu.Lock()
-			if len(f.frames) == i { // the copy has not begun anew
-				f.frames = append(f.frames, h)
-			}
+			f.frames = append(f.frames, h)
 			f.mu.Unlock()
 		}
 	}

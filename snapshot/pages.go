@@ -49,8 +49,9 @@ func (c *Copy) backup(ctx context.Context, src *conn, pageSize int, o CopyOption
 	return errors.Join(err, followed)
 }
 
-// followLag is how far the follower stays behind: more than SQLite caches.
-const followLag = 2 * cacheSize
+// followLag is how far the follower stays behind, in bytes: several times what
+// SQLite caches.
+const followLag = 2 << 20
 
 // openCopy opens the still empty temp file. The copy is private and gone
 // after a crash, so nothing in it needs a journal or a sync.
@@ -63,7 +64,7 @@ func (c *Copy) openCopy(ctx context.Context, pageSize int) (*conn, error) {
 		return nil, err
 	}
 	if err = dst.exec(ctx, fmt.Sprintf("PRAGMA page_size = %d", pageSize)); err == nil {
-		err = dst.boundCache(ctx)
+		err = dst.boundCache(ctx, copyCache)
 	}
 	if err != nil {
 		return nil, errors.Join(err, dst.Close())

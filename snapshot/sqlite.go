@@ -94,12 +94,17 @@ func (c *conn) queryInt(ctx context.Context, query string) (int64, error) {
 	return 0, fmt.Errorf("%s on %s: not a number: %v", query, c.path, values)
 }
 
-// cacheSize is what one connection keeps in memory, in bytes.
-const cacheSize = 4 << 20
+// What a connection keeps in memory, in bytes. A copy and a quick check read
+// every page about once, so a cache that fits into the processor's is faster
+// than a large one. A full check looks entries up all over the database.
+const (
+	copyCache      = 512 << 10
+	fullCheckCache = 8 << 20
+)
 
 // boundCache limits the page cache of a connection that has read the database
 // at least once. SQLite counts its cache in pages, and does not count again
 // when it learns that pages are larger than it had thought.
-func (c *conn) boundCache(ctx context.Context) error {
-	return c.exec(ctx, fmt.Sprintf("PRAGMA cache_size = %d", -cacheSize>>10))
+func (c *conn) boundCache(ctx context.Context, size int) error {
+	return c.exec(ctx, fmt.Sprintf("PRAGMA cache_size = %d", -size>>10))
 }
