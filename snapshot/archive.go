@@ -56,6 +56,9 @@ func (c *Copy) WriteArchive(ctx context.Context, w io.Writer, d *Digest, o Archi
 		Size: c.Header.Size(), PageSize: c.Header.PageSize, PageCount: c.Header.PageCount, JournalMode: c.JournalMode,
 		UserVersion: c.Header.UserVersion, ApplicationID: c.Header.ApplicationID, Digest: d.root, Level: o.Level,
 	}
+	if skippableHead+tagSize+len(d.frames)*tableEntry > maxTable {
+		return m, fmt.Errorf("write the archive of %s: %w: a database of %d GiB is larger than format %d holds", c.source, ErrSource, m.Size>>30, Format)
+	}
 	a := &archiveWriter{w: w, table: make([]byte, 0, len(d.frames)*tableEntry)}
 	err := a.writeFrames(ctx, c, d, o)
 	if err == nil {

@@ -221,6 +221,16 @@ func TestDamage(t *testing.T) {
 	t.Logf("%d flips and %d cuts refused", 3*len(b), 2*len(b))
 }
 
+// What no reader would take is not written.
+func TestTooLarge(t *testing.T) {
+	c := &Copy{Header: Header{PageSize: 65536, PageCount: 64 << 20}} // 4 TiB
+	var b bytes.Buffer
+	_, err := c.WriteArchive(t.Context(), &b, &Digest{contents: make([]sum, frameCount(c.Header.Size()))}, ArchiveOptions{})
+	if !errors.Is(err, ErrSource) || b.Len() != 0 {
+		t.Errorf("%d bytes written, %v", b.Len(), err)
+	}
+}
+
 func TestWrongID(t *testing.T) {
 	b, m := archive(t, take(t, makeDB(t, 0), CopyOptions{}), ArchiveOptions{})
 	other := NewID(m.ID.Time().Add(time.Hour))

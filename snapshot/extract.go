@@ -58,6 +58,9 @@ func (a *Archive) extract(ctx context.Context, o ExtractOptions, place func(i in
 	if err := a.verifyPages(ctx); err != nil {
 		return err
 	}
+	if err := a.verifyUnknown(ctx); err != nil {
+		return err
+	}
 	spans := splitSpans(a.data, rangeSize)
 	if inTurn != nil {
 		spans = splitSpans(a.data, 1)
@@ -176,6 +179,26 @@ func (a *Archive) verifyPages(ctx context.Context) error {
 				next++
 				chunk = chunk[n:]
 			}
+		}
+	}
+	return nil
+}
+
+// verifyUnknown makes sure that what this version skips is skipped by every
+// other zstd too, so that all make the same database of the archive.
+func (a *Archive) verifyUnknown(ctx context.Context) error {
+	for _, f := range a.unknown {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var head [skippableHead]byte
+		if f.length >= len(head) {
+			if err := readAt(a.r, head[:], f.offset); err != nil {
+				return err
+			}
+		}
+		if !isSkippable(head[:], f.length) {
+			return damaged("a frame behind the page digests is not one to be skipped")
 		}
 	}
 	return nil

@@ -17,9 +17,11 @@ const (
 	tagTable    = "LBft"
 	tagManifest = "LBmf"
 
-	// maxTable bounds what is read of an object before anything in it is
-	// verified: a seek table for 32 TiB of database, or a frame table for 4 TiB.
-	maxTable = 64 << 20
+	// maxTable and maxSeekTable bound what is read of an object before anything
+	// in it is verified: a frame table for 4 TiB of database, and a seek table
+	// that lists as many frames and 1,000 others.
+	maxTable     = 64 << 20
+	maxSeekTable = (maxTable/tableEntry + 1000) * seekEntrySize
 
 	// maxPagesInFrame bounds one frame of page digests to 32 MiB. Every frame
 	// of every page size has a whole number of pages that divides it.
@@ -46,6 +48,13 @@ func skippablePayload(frame []byte, tag string) ([]byte, bool) {
 		return nil, false
 	}
 	return frame[head:], true
+}
+
+// isSkippable reports whether a frame of that length, of which the beginning is
+// given, is a whole skippable one, of whatever kind (RFC 8878, 3.1.2).
+func isSkippable(head []byte, length int) bool {
+	return length >= skippableHead && binary.LittleEndian.Uint32(head)&^0xf == 0x184D2A50 &&
+		int64(binary.LittleEndian.Uint32(head[4:])) == int64(length)-skippableHead
 }
 
 // appendSeekTable appends the seek table's frame to dst.
@@ -75,7 +84,7 @@ func seekTableSize(tail []byte, size int64) (int64, error) {
 		return 0, damaged("seek table has an unknown descriptor %#x", foot[4])
 	}
 	n := int64(binary.LittleEndian.Uint32(foot))*seekEntrySize + skippableHead + seekFootSize
-	if n > size || n > maxTable {
+	if n > size || n > maxSeekTable {
 		return 0, damaged("seek table is longer than the archive, or than any database needs")
 	}
 	return n, nil

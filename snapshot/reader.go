@@ -24,6 +24,7 @@ type Archive struct {
 	manifest Manifest
 	data     []frame // data frames
 	pages    []frame // frames of page digests
+	unknown  []frame // frames behind them that a later version may write
 }
 
 // frame is where a frame lies in the archive, and what it must be.
@@ -155,6 +156,7 @@ func (a *Archive) arrange(frames []frame, size int64, tail []byte, start int64) 
 			return damaged("page digests have a wrong length")
 		}
 	}
+	a.unknown = rest[pages : len(rest)-1]
 	table := rest[len(rest)-1]
 	if table.length != skippableHead+tagSize+n*tableEntry || table.length > maxTable {
 		return damaged("frame table has a wrong length")

@@ -1,0 +1,393 @@
+package snapshot
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// seedArchive makes an archive without SQLite, the same bytes at every run, so
+// that what a fuzzer has learned of one is good for the next.
+func seedArchive(f *testing.F, pages, pageSize int) []byte {
+	f.Helper()
+	content := make([]byte, pages*pageSize)
+	for i := range content {
+		content[i] = byte(i >> 4 * i >> 9)
+	}
+	copy(content, "SQLite format 3\x00")
+	binary.BigEndian.PutUint16(content[16:], uint16(pageSize))
+	binary.BigEndian.PutUint32(content[28:], uint32(pages))
+	dir := f.TempDir()
+	c := &Copy{path: filepath.Join(dir, "copy.db"), dir: &tempDir{path: dir}, Method: MethodBackup, JournalMode: "wal",
+		TakenAt: time.Date(2026, 11, 23, 20, 15, 0, 0, time.UTC)}
+	err := os.WriteFile(c.path, content, 0o600)
+	if err == nil {
+		c.Header, err = ParseHeader(content)
+	}
+	if err != nil {
+		f.Fatal(err)
+	}
+	b, _ := archive(f, c, ArchiveOptions{ID: "20261123T201500Z-3f9c2a", Database: "app.db", Check: CheckQuick})
+	return b
+}
+
+// target is a place of fixed size to extract to.
+type target struct {
+	content []byte
+	written int64
+}
+
+func (t *target) WriteAt(p []byte, off int64) (int, error) {
+	if off < 0 || off+int64(len(p)) > int64(len(t.content)) {
+		return 0, fmt.Errorf("%d bytes at %d are beyond the end of the database", len(p), off)
+	}
+	t.written += int64(len(p))
+	return copy(t.content[off:], p), nil
+}
+
+// opened opens and extracts what may be an archive, and fails the test unless
+// it is refused for a reason, or is in truth what it says of itself.
+func opened(t *testing.T, b []byte) bool {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	a, err := OpenArchive(t.Context(), bytes.NewReader(b), int64(len(b)), "")
+	out := &target{}
+	if err == nil {
+		// A few bytes may stand for very much database. That is no bomb: where
+		// it goes is made as large as the manifest says, and no larger.
+		if a.manifest.Size > 64<<20 {
+			return false
+		}
+		out.content = make([]byte, a.manifest.Size)
+		err = a.Extract(t.Context(), out, ExtractOptions{Workers: 1, Digests: true})
+	}
+	runtime.ReadMemStats(&after)
+	if got, bound := after.TotalAlloc-before.TotalAlloc, uint64(48<<20+2*len(out.content)+64*len(b)); got > bound {
+		t.Errorf("%d bytes were allocated for %d bytes of archive and %d of database", got, len(b), len(out.content))
+	}
+	if err != nil {
+		if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrNewerFormat) {
+			t.Errorf("not said to be damaged: %v", err)
+		}
+		return false
+	}
+	m := a.manifest
+	if out.written != m.Size || digestOf(out.content, m.PageSize) != m.Digest {
+		t.Errorf("%d of %d bytes with digest %s; the manifest says %s", out.written, m.Size, digestOf(out.content, m.PageSize), m.Digest)
+	}
+	if plain, err := stock(b, m.Size); err != nil || !bytes.Equal(plain, out.content) {
+		t.Errorf("any other zstd would make %d bytes of it, or others, not %d: %v", len(plain), m.Size, err)
+	}
+	return true
+}
+
+// digestOf computes a database's digest in another way than the product: from
+// what doc.go says.
+func digestOf(content []byte, pageSize int) string {
+	root := sha256.New()
+	binary.Write(root, binary.BigEndian, []uint32{uint32(pageSize), uint32(len(content) / pageSize)})
+	for ; len(content) > 0; content = content[min(len(content), 4<<20):] {
+		frame := sha256.New()
+		for at := 0; at < min(len(content), 4<<20); at += pageSize {
+			page := sha256.Sum256(content[at:][:pageSize])
+			frame.Write(page[:16])
+		}
+		root.Write(frame.Sum(nil))
+	}
+	return "lb1:" + hex.EncodeToString(root.Sum(nil))
+}
+
+// stock decodes an archive as a user without Lifeboat does.
+func stock(b []byte, size int64) ([]byte, error) {
+	d, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(FrameSize))
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return io.ReadAll(io.LimitReader(d, size+1))
+}
+
+// Any bytes at all: refused, or in truth what they say.
+func FuzzArchive(f *testing.F) {
+	f.Add([]byte{})
+	for _, seed := range [][2]int{{1, 512}, {3, 4096}, {200, 512}} {
+		b := seedArchive(f, seed[0], seed[1])
+		f.Add(b)
+		f.Add(b[len(b)/2:])
+	}
+	f.Fuzz(func(t *testing.T, b []byte) { opened(t, b) })
+}
+
+// A real archive with something changed somewhere is refused: every byte of it
+// is vouched for.
+func FuzzDamage(f *testing.F) {
+	good := seedArchive(f, 300, 512)
+	for how := range byte(6) {
+		f.Add(how, uint16(0), uint16(7), []byte{1})
+		f.Add(how, uint16(len(good)-60), uint16(3), []byte("seek"))
+		f.Add(how, uint16(len(good)/2), uint16(len(good)), []byte{})
+	}
+	f.Fuzz(func(t *testing.T, how byte, at, length uint16, data []byte) {
+		from := int(at) % (len(good) + 1)
+		to := min(from+int(length), len(good))
+		var b []byte
+		switch how % 6 {
+		case 0: // overwritten
+			b = bytes.Clone(good)
+			copy(b[from:], data)
+		case 1: // bits flipped
+			b = bytes.Clone(good)
+			for i := range b[from:] {
+				if i < len(data) {
+					b[from+i] ^= data[i]
+				}
+			}
+		case 2: // replaced by more or less, or by nothing
+			b = append(append(bytes.Clone(good[:from]), data...), good[to:]...)
+		case 3: // inserted
+			b = append(append(bytes.Clone(good[:from]), data...), good[from:]...)
+		case 4: // a piece is there twice
+			b = append(append(bytes.Clone(good[:to]), good[from:to]...), good[to:]...)
+		case 5: // a piece, and something in front and behind
+			b = append(append(bytes.Clone(data), good[from:to]...), data...)
+		}
+		if opened(t, b) != bytes.Equal(b, good) {
+			t.Errorf("an archive that was changed (%v) is taken", !bytes.Equal(b, good))
+		}
+	})
+}
+
+// An archive made by somebody who knows the format, with every checksum right,
+// is refused, or in truth what it says.
+func FuzzCrafted(f *testing.F) {
+	for _, seed := range [][2]int{{1, 512}, {3, 4096}, {200, 512}} {
+		b := seedArchive(f, seed[0], seed[1])
+		size, err := seekTableSize(b, int64(len(b)))
+		if err != nil {
+			f.Fatal(err)
+		}
+		entries, err := parseSeekTable(b[len(b)-int(size):])
+		if err != nil {
+			f.Fatal(err)
+		}
+		frames, err := layOut(entries, int64(len(b))-size)
+		if err != nil {
+			f.Fatal(err)
+		}
+		n := len(frames)
+		body := b[:frames[n-2].offset]
+		manifest := b[frames[n-1].offset:][:frames[n-1].length][skippableHead+tagSize+sha256.Size:]
+		list := appendSeekTable(nil, entries[:n-2])
+		list = list[skippableHead : len(list)-seekFootSize]
+		f.Add(body, list, manifest)
+		// Frames that a later version may have: a skippable one, and one that is none.
+		for _, more := range [][]byte{appendSeekTable(nil, nil), skippableHeader("next", 0), skippableHeader("next", 9), body[:frames[0].length], {1}, {}} {
+			entry := binary.LittleEndian.AppendUint64(nil, uint64(len(more)))
+			f.Add(append(bytes.Clone(body), more...), append(bytes.Clone(list), entry...), manifest)
+		}
+	}
+	f.Fuzz(func(t *testing.T, body, list, manifest []byte) {
+		if len(body) > 1<<20 || len(list) > 1<<12 {
+			return
+		}
+		opened(t, craft(body, list, manifest))
+	})
+}
+
+// craft makes an archive of frames, of the seek table's list of them, and of a
+// manifest whose checksums and digest it puts right.
+func craft(body, list, manifest []byte) []byte {
+	var entries []seekEntry
+	var table []byte
+	var fields map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(manifest))
+	decoder.UseNumber()
+	fine := decoder.Decode(&fields) == nil && fields != nil
+	size, _ := fields["page_size"].(json.Number)
+	pageSize, _ := size.Int64()
+	var plain []sum
+	rest, pages := body, body
+	for _, e := range seekEntries(list) {
+		entries = append(entries, e)
+		frame := rest[:min(int(e.compressed), len(rest))]
+		rest = rest[len(frame):]
+		if e.content == 0 {
+			continue
+		}
+		pages = rest
+		// The content digests are those that the page digests behind the data give.
+		hash := sha256.Sum256(frame)
+		table = append(append(table, hash[:]...), make([]byte, sha256.Size)...)
+	}
+	if validPageSize(int(pageSize)) && len(pages) > skippableHead+tagSize {
+		pages = pages[skippableHead+tagSize:]
+		for at := 0; at < len(table); at += tableEntry {
+			n := min(FrameSize/int(pageSize)*digestSize, len(pages))
+			if count, ok := fields["page_count"].(json.Number); ok && at == len(table)-tableEntry {
+				if pageCount, err := count.Int64(); err == nil && pageCount > 0 {
+					last := (pageCount - 1) % (FrameSize / pageSize)
+					n = min(int(last+1)*digestSize, len(pages))
+				}
+			}
+			content := sha256.Sum256(pages[:n])
+			plain = append(plain, content)
+			copy(table[at+sha256.Size:], content[:])
+			pages = pages[n:]
+		}
+	}
+	b := append(bytes.Clone(body), skippableHeader(tagTable, len(table))...)
+	b = append(b, table...)
+	hash := sha256.Sum256(b[len(body):])
+	entries = append(entries, seekEntry{uint32(len(b) - len(body)), 0})
+	if fine {
+		count, _ := fields["page_count"].(json.Number)
+		n, _ := count.Int64()
+		fields["frame_table"] = hex.EncodeToString(hash[:])
+		fields["digest"] = databaseDigest(int(pageSize), int(n), plain)
+		if text, err := json.Marshal(fields); err == nil {
+			manifest = text
+		}
+	}
+	own := sha256.Sum256(manifest)
+	start := len(b)
+	b = append(append(append(b, skippableHeader(tagManifest, len(own)+len(manifest))...), own[:]...), manifest...)
+	entries = append(entries, seekEntry{uint32(len(b) - start), 0})
+	return appendSeekTable(b, entries)
+}
+
+func seekEntries(list []byte) (entries []seekEntry) {
+	for ; len(list) >= seekEntrySize; list = list[seekEntrySize:] {
+		entries = append(entries, seekEntry{binary.LittleEndian.Uint32(list), binary.LittleEndian.Uint32(list[4:])})
+	}
+	return entries
+}
+
+func FuzzManifest(f *testing.F) {
+	b := seedArchive(f, 1, 512)
+	text := b[bytes.Index(b, []byte(`{"format"`)):]
+	text = text[:bytes.LastIndexByte(text, '}')+1]
+	f.Add(text)
+	for _, change := range [][2]string{{`"format":1`, `"format":2`}, {`"format":1`, `"format":1,"next":[{}]`}, {`"page_count":1`, `"page_count":4294967297`},
+		{`"size":512`, `"size":-512`}, {`"page_count":1`, `"Page_Count":2`}, {`"full"`, `"delta"`}, {`lb1:`, `lb2:`}} {
+		f.Add([]byte(strings.Replace(string(text), change[0], change[1], 1)))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		own := sha256.Sum256(text)
+		m, err := decodeManifest(append(own[:], text...))
+		if err != nil {
+			if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrNewerFormat) {
+				t.Errorf("not said to be damaged: %v", err)
+			}
+			return
+		}
+		_, bad := ParseID(string(m.ID))
+		if m.Format != Format || m.Kind != KindFull || bad != nil || len(text) > maxManifest || !validPageSize(m.PageSize) ||
+			m.PageCount < 1 || m.PageCount > 1<<32-1 || m.Size != int64(m.PageCount)*int64(m.PageSize) {
+			t.Errorf("taken: %+v", m)
+		}
+		payload, err := m.encode()
+		if err != nil {
+			return // longer than what it was read from, by its escapes
+		}
+		again, err := decodeManifest(payload)
+		if err != nil || !again.Created.Equal(m.Created) {
+			t.Fatalf("what was read and written cannot be read: %v", err)
+		}
+		if again.Created = m.Created; again != m {
+			t.Errorf("%+v is read again as %+v", m, again)
+		}
+	})
+}
+
+func FuzzSeekTable(f *testing.F) {
+	for _, entries := range [][]seekEntry{nil, {{1, 0}}, {{FrameSize, FrameSize}, {300, 512}, {44, 0}}, {{maxFrame + 1, 1}}, {{1 << 31, 0}, {1 << 31, 0}}} {
+		f.Add(appendSeekTable(nil, entries), int64(0))
+		f.Add(appendSeekTable(nil, entries), int64(4<<30))
+	}
+	f.Fuzz(func(t *testing.T, tail []byte, before int64) {
+		end := int64(len(tail))
+		if before > 0 && before < 1<<50 {
+			end += before
+		}
+		n, err := seekTableSize(tail, end)
+		if err != nil || n > int64(len(tail)) {
+			return
+		}
+		table := tail[int64(len(tail))-n:]
+		entries, err := parseSeekTable(table)
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(appendSeekTable(nil, entries), table) {
+			t.Errorf("%x is read as %v", table, entries)
+		}
+		frames, err := layOut(entries, end-n)
+		if err != nil {
+			return
+		}
+		var at int64
+		for i, frame := range frames {
+			if frame.offset != at || frame.content > FrameSize || frame.content > 0 && frame.length > maxFrame {
+				t.Errorf("frame %d: %+v", i, frame)
+			}
+			at += int64(frame.length)
+		}
+		if at != end-n {
+			t.Errorf("frames end at %d, not at %d", at, end-n)
+		}
+	})
+}
+
+func FuzzParseID(f *testing.F) {
+	for _, id := range []string{"20261123T201500Z-3f9c2a", "20240229T235959Z-000000", "20230229T000000Z-000000", "99991231T235959Z-ffffff",
+		"00010101T000000Z-000000", "20261123T20150,Z-3f9c2a", "20261123T2015.0Z-3f9c2a", "20261123T201500Z-3F9C2A", "", "-", "20261123T201560Z-3f9c2a"} {
+		f.Add(id, "20261123T201501Z-3f9c2a")
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		first, err := ParseID(a)
+		if err != nil {
+			return
+		}
+		if string(first) != a || len(a) != 23 || first.Time().Format("20060102T150405Z") != a[:16] || strings.Trim(a[17:], "0123456789abcdef") != "" {
+			t.Errorf("%q is taken for %s", a, first.Time())
+		}
+		if second, err := ParseID(b); err == nil && a < b && first.Time().After(second.Time()) {
+			t.Errorf("%s sorts before %s and is later", a, b)
+		}
+	})
+}
+
+func FuzzHeader(f *testing.F) {
+	b := seedArchive(f, 1, 512)
+	plain, err := stock(b, 512)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(plain[:headerSize])
+	f.Add(plain[:headerSize-1])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := ParseHeader(b)
+		if err != nil {
+			if h != (Header{}) {
+				t.Errorf("%+v beside an error", h)
+			}
+			return
+		}
+		if !validPageSize(h.PageSize) || h.PageCount < 0 || h.Size() < 0 || h.WAL != (h.JournalMode() == "wal") {
+			t.Errorf("taken: %+v", h)
+		}
+	})
+}
