@@ -36,24 +36,30 @@ func ParseURL(s string) (URL, error) {
 }
 
 func parseURL(s string) (URL, error) {
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
-		return URL{}, errors.New("it has control characters or is not valid UTF-8")
+	if hasOddCharacters(s) {
+		return URL{}, errOddCharacters
 	}
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found || (scheme != "s3" && scheme != "file") {
 		return URL{}, errors.New("it must begin with s3://bucket/prefix, or file:///dir for a directory")
 	}
+	if userInfo(rest) >= 0 {
+		return URL{}, errors.New("user info does not belong here: credentials come from the AWS settings of the environment")
+	}
 	if i := strings.IndexAny(rest, "?#"); i >= 0 {
 		return URL{}, fmt.Errorf("a query or fragment (%q) means nothing here", rest[i:])
 	}
 	host, pathname, _ := strings.Cut(rest, "/")
-	if strings.Contains(host, "@") {
-		return URL{}, errors.New("user info does not belong here: credentials come from the AWS settings of the environment")
-	}
 	if scheme == "file" {
 		return parseFile(host, pathname)
 	}
 	return parseS3(host, pathname)
+}
+
+var errOddCharacters = errors.New("it has control characters or is not valid UTF-8")
+
+func hasOddCharacters(s string) bool {
+	return !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl)
 }
 
 func parseS3(bucket, pathname string) (URL, error) {
@@ -78,8 +84,11 @@ func parseFile(host, pathname string) (URL, error) {
 		return URL{}, fmt.Errorf("%q stands where a host would: a directory needs three slashes, file:///dir", host)
 	}
 	dir, err := url.PathUnescape(strings.TrimRight(pathname, "/"))
-	if err != nil || strings.ContainsRune(dir, 0) {
+	if err != nil {
 		return URL{}, errors.New("bad percent-encoding (a percent sign itself is written %25)")
+	}
+	if hasOddCharacters(dir) {
+		return URL{}, errOddCharacters
 	}
 	if dir == "" {
 		return URL{}, errors.New("the directory is missing: file:///dir")
@@ -100,6 +109,17 @@ func checkSegments(pathname string) error {
 	return nil
 }
 
+// userInfo returns where in what follows :// the @ behind user info is, or -1.
+// A secret key may have slashes in it, so that one can stand far behind what
+// looks like the host; a bucket's name has no colon.
+func userInfo(rest string) int {
+	host, _, _ := strings.Cut(rest, "/")
+	if !strings.ContainsAny(host, ":@") {
+		return -1
+	}
+	return strings.LastIndex(rest, "@")
+}
+
 // withoutUserInfo keeps a password out of an error's text.
 func withoutUserInfo(s string) string {
 	scheme, rest, found := strings.Cut(s, "://")
@@ -108,8 +128,7 @@ func withoutUserInfo(s string) string {
 	} else {
 		scheme += "://"
 	}
-	host, _, _ := strings.Cut(rest, "/")
-	if i := strings.LastIndex(host, "@"); i >= 0 {
+	if i := userInfo(rest); i >= 0 {
 		rest = "..." + rest[i:]
 	}
 	return scheme + rest
