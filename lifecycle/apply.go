@@ -72,6 +72,9 @@ func Read(ctx context.Context, b *upload.S3) (Configuration, error) {
 	return Configuration{Rules: out.Rules, MinimumSize: out.TransitionDefaultMinimumObjectSize, Lost: lost}, nil
 }
 
+// maxDocument is several times what 1,000 rules can need, in bytes.
+const maxDocument = 16 << 20
+
 // keepBody keeps the body of the answer as the store sent it.
 func keepBody(body *[]byte) func(*s3.Options) {
 	keep := middleware.DeserializeMiddlewareFunc("KeepBody", func(ctx context.Context, in middleware.DeserializeInput,
@@ -81,8 +84,11 @@ func keepBody(body *[]byte) func(*s3.Options) {
 		if err != nil || !ok {
 			return out, metadata, err
 		}
-		read, err := io.ReadAll(response.Body)
+		read, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
 		err = errors.Join(err, response.Body.Close())
+		if len(read) > maxDocument {
+			err = fmt.Errorf("a lifecycle configuration of more than %d MiB", maxDocument>>20)
+		}
 		response.Body = io.NopCloser(bytes.NewReader(read))
 		*body = read
 		return out, metadata, err

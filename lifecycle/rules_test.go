@@ -275,10 +275,12 @@ func TestLost(t *testing.T) {
 </LifecycleConfiguration>`
 	for want, parts := range map[string][3]string{
 		"": {},
-		"LifecycleConfiguration[1]/Rule[2]/DelMarkerExpiration[1]/Days[1]=5":           {"", "<DelMarkerExpiration><Days>5</Days></DelMarkerExpiration>", ""},
-		"LifecycleConfiguration[1]/Rule[3]/Expiration[1]/ExpiredObjectAllVersions[1]=": {"", "", "<ExpiredObjectAllVersions/>"},
-		"LifecycleConfiguration[1]/Owner[1]=me":                                        {"<Owner>me</Owner>", "", ""},
-		"LifecycleConfiguration[1]/Rule[2]/Transition[3]/Class[1]=Z":                   {"", "<Transition><Class>Z</Class></Transition>", ""},
+		"LifecycleConfiguration[1]/Rule[2]/DelMarkerExpiration[1]/Days[1]=5":               {"", "<DelMarkerExpiration><Days>5</Days></DelMarkerExpiration>", ""},
+		"LifecycleConfiguration[1]/Rule[3]/Expiration[1]/ExpiredObjectAllVersions[1]=":     {"", "", "<ExpiredObjectAllVersions/>"},
+		"LifecycleConfiguration[1]/Rule[3]/Expiration[1]=never":                            {"", "", "never"},
+		"LifecycleConfiguration[1]/Owner[1]/@by=you,LifecycleConfiguration[1]/Owner[1]=me": {`<Owner by="you">me</Owner>`, "", ""},
+		"LifecycleConfiguration[1]/Owner[1]=me":                                            {"<Owner>me</Owner>", "", ""},
+		"LifecycleConfiguration[1]/Rule[2]/Transition[3]/Class[1]=Z":                       {"", "<Transition><Class>Z</Class></Transition>", ""},
 	} {
 		sent := fmt.Sprintf(document, parts[0], parts[1], parts[2])
 		lost, err := lostIn([]byte(sent), read(t, sent))
@@ -288,6 +290,9 @@ func TestLost(t *testing.T) {
 	}
 	if _, err := lostIn([]byte("<Rule>"), nil); err == nil {
 		t.Error("half a document is taken")
+	}
+	if _, err := lostIn([]byte(strings.Repeat("<a>", 99)+strings.Repeat("</a>", 99)), nil); err == nil {
+		t.Error("a document without a floor is taken")
 	}
 }
 

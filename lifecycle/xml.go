@@ -61,11 +61,13 @@ func lostIn(sent []byte, read []types.LifecycleRule) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	kept := map[string]int{}
+	for _, leaf := range after {
+		kept[leaf]++
+	}
 	var lost []string
 	for _, leaf := range before {
-		if i := slices.Index(after, leaf); i >= 0 {
-			after = slices.Delete(after, i, i+1)
-		} else {
+		if kept[leaf]--; kept[leaf] < 0 {
 			lost = append(lost, leaf)
 		}
 	}
@@ -86,9 +88,14 @@ func canonical(rules ...types.LifecycleRule) string {
 	return strings.Join(all, "\n")
 }
 
-// leaves returns the elements of a document that have no elements in them, as
-// LifecycleConfiguration/Rule[2]/Expiration[1]/Days[1]=30. Names are without
-// namespaces, and times are all written in one way.
+// maxDepth bounds the nesting of a lifecycle configuration: a tag of a rule is
+// six deep.
+const maxDepth = 20
+
+// leaves returns what a document says: its elements that have no elements in
+// them, as LifecycleConfiguration/Rule[2]/Expiration[1]/Days[1]=30, and, which
+// no store is known to send, text beside elements, and attributes. Names are
+// without namespaces, and times are all written in one way.
 func leaves(document []byte) ([]string, error) {
 	type element struct {
 		path  string
@@ -111,13 +118,21 @@ func leaves(document []byte) ([]string, error) {
 		case xml.StartElement:
 			name := token.Name.Local
 			top.count[name]++
-			path := fmt.Sprintf("%s/%s[%d]", top.path, name, top.count[name])
+			path := strings.TrimPrefix(fmt.Sprintf("%s/%s[%d]", top.path, name, top.count[name]), "/")
+			for _, a := range token.Attr {
+				if a.Name.Local != "xmlns" && a.Name.Space != "xmlns" {
+					found = append(found, path+"/@"+a.Name.Local+"="+a.Value)
+				}
+			}
+			if len(stack) > maxDepth {
+				return nil, fmt.Errorf("elements are nested deeper than %d", maxDepth)
+			}
 			stack = append(stack, &element{path: path, count: map[string]int{}})
 		case xml.CharData:
 			top.text.Write(token)
 		case xml.EndElement:
-			if len(top.count) == 0 {
-				found = append(found, strings.TrimPrefix(top.path, "/")+"="+value(top.text.String()))
+			if text := top.text.String(); len(top.count) == 0 || strings.TrimSpace(text) != "" {
+				found = append(found, top.path+"="+value(text))
 			}
 			stack = stack[:len(stack)-1]
 		}
