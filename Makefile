@@ -19,7 +19,9 @@ RCLONE      := $(shell sed -n 's/^.*rcloneModule *= "\(.*\)"/\1/p' upload/miniot
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: build static demo test lint vuln bench tools tools-test tools-lint clean
+FUZZTIME ?= 10m
+
+.PHONY: build static demo test fuzz lint vuln bench tools tools-test tools-lint clean
 
 build: tools
 	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o dist/lifeboat ./cmd/lifeboat
@@ -36,6 +38,16 @@ demo: build
 test: tools-test
 	$(GO) vet -tags $(TAGS) ./...
 	PATH="$(GOBIN):$$PATH" $(GO) test -race -tags $(TAGS) ./...
+
+# Every fuzz target, one after the other, FUZZTIME each. make test runs their
+# seeds. What one finds is in the package's testdata/fuzz afterwards.
+fuzz: tools
+	@for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' "$$file"); do \
+			echo "$$target in $$(dirname "$$file") for $(FUZZTIME)"; \
+			$(GO) test -tags $(TAGS) -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s "$$(dirname "$$file")" || exit 1; \
+		done; \
+	done
 
 lint: tools-lint
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt -w is due for: $$unformatted" >&2; exit 1; fi

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -219,6 +220,20 @@ func TestDamage(t *testing.T) {
 	check("a byte more at the end", append(bytes.Clone(b), 0))
 	check("a byte more at the start", append([]byte{0}, b...))
 	t.Logf("%d flips and %d cuts refused", 3*len(b), 2*len(b))
+}
+
+// An object may claim a seek table of any length; what is read and kept of it
+// stays bounded.
+func TestSeekTableIsBounded(t *testing.T) {
+	foot := func(entries uint32) []byte {
+		return append(binary.LittleEndian.AppendUint32(nil, entries), 0, 0xb1, 0xea, 0x92, 0x8f)
+	}
+	if _, err := seekTableSize(foot(maxTable/tableEntry), 1<<40); err != nil {
+		t.Error(err)
+	}
+	if n, err := seekTableSize(foot(1<<21), 1<<40); !errors.Is(err, ErrDamaged) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
 }
 
 // What no reader would take is not written.

@@ -186,8 +186,14 @@ func openSource(path string) (*conn, error) {
 		return nil, err
 	}
 	mode := "rw"
-	if _, err := os.Stat(real + "-wal"); err == nil {
-		mode = "ro"
+	for _, suffix := range []string{"-wal", "-shm", "-journal"} {
+		info, err := os.Stat(real + suffix)
+		if err == nil && !info.Mode().IsRegular() { // SQLite would wait for whoever writes to a FIFO
+			return nil, &reasonError{fmt.Sprintf("open database %s: what stands beside it as %s is not a regular file", path, filepath.Base(real)+suffix), ErrSource, nil}
+		}
+		if err == nil && suffix == "-wal" {
+			mode = "ro"
+		}
 	}
 	c, err := openConn(real, mode, busySlice, nil)
 	if err != nil && unix.Faccessat(unix.AT_FDCWD, filepath.Dir(real), unix.W_OK, unix.AT_EACCESS) != nil {

@@ -21,7 +21,8 @@
 // decompressed size of 0.
 //
 // Page digests follow the data directly, the frame table stands directly before
-// the manifest. A reader skips other skippable frames between these two.
+// the manifest. A reader skips other skippable frames between these two,
+// and refuses frames there that other zstd decoders would not skip.
 //
 // An entry of the frame table is the SHA-256 of the frame's compressed bytes
 // and the frame's content digest. The manifest has the SHA-256 of the frame

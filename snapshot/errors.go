@@ -3,6 +3,7 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/mattn/go-sqlite3"
@@ -55,6 +56,11 @@ func sqliteError(what, path string, err error) error {
 		return &reasonError{text, ErrSource, err}
 	}
 	switch code & 0xff { // a backup's step gives the extended code as the code
+	case sqlite3.ErrError:
+		// SQLite has no code of its own for a schema format that it does not know.
+		if strings.Contains(err.Error(), "unsupported file format") {
+			return &reasonError{text, ErrSource, err}
+		}
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:
 		return &reasonError{text, ErrLocked, err}
 	case sqlite3.ErrNotADB:
