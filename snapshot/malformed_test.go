@@ -79,7 +79,7 @@ func TestMalformedSources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stuck := time.AfterFunc(2*time.Minute, func() { child.Process.Kill() })
+	stuck := time.AfterFunc(5*time.Minute, func() { child.Process.Kill() })
 	defer stuck.Stop()
 	outcomes, fine, want := 0, 0, 0
 	for _, s := range sources {
