@@ -149,12 +149,9 @@ func FuzzMerge(f *testing.F) {
 		}
 		Warnings(merged, u.Prefix)
 		PolicyOf(before.Rules, u.Prefix)
-		if _, err := toXML(merged); err != nil {
-			return // refused
-		}
 		written, err := toXML(merged)
 		if err != nil {
-			t.Fatal(err)
+			return // refused
 		}
 		_, othersBefore := rulesIn(t, document, u.Prefix)
 		mine, others := rulesIn(t, string(written), u.Prefix)
