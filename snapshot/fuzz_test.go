@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -145,7 +144,7 @@ func FuzzDamage(f *testing.F) {
 		f.Add(how, uint16(len(good)/2), uint16(len(good)), []byte{})
 	}
 	for at := range len(good) {
-		if at < 16 || at%50 == 0 { // the first frame's header has bits that nothing in zstd checks
+		if at < 16 || at%200 == 0 { // the first frame's header has bits that nothing in zstd checks
 			f.Add(byte(1), uint16(at), uint16(0), []byte{byte(1 << (at % 8))})
 			f.Add(byte(1), uint16(at), uint16(0), []byte{byte(8 << (at % 5))})
 		}
@@ -220,53 +219,36 @@ func FuzzCrafted(f *testing.F) {
 // craft makes an archive of frames, of the seek table's list of them, and of a
 // manifest whose checksums and digest it puts right.
 func craft(body, list, manifest []byte) []byte {
-	var entries []seekEntry
-	var table []byte
 	var fields map[string]any
 	decoder := json.NewDecoder(bytes.NewReader(manifest))
 	decoder.UseNumber()
 	fine := decoder.Decode(&fields) == nil && fields != nil
-	size, _ := fields["page_size"].(json.Number)
-	pageSize, _ := size.Int64()
-	var plain []sum
-	rest, pages := body, body
-	for _, e := range seekEntries(list) {
-		entries = append(entries, e)
+	number := func(name string) int64 {
+		n, _ := fields[name].(json.Number)
+		i, _ := n.Int64()
+		return i
+	}
+	var table []byte
+	entries, rest, pages := seekEntries(list), body, body
+	for _, e := range entries {
 		frame := rest[:min(int(e.compressed), len(rest))]
 		rest = rest[len(frame):]
-		if e.content == 0 {
-			continue
-		}
-		pages = rest
-		// The content digests are those that the page digests behind the data give.
-		hash := sha256.Sum256(frame)
-		table = append(append(table, hash[:]...), make([]byte, sha256.Size)...)
-	}
-	if validPageSize(int(pageSize)) && len(pages) > skippableHead+tagSize {
-		pages = pages[skippableHead+tagSize:]
-		for at := 0; at < len(table); at += tableEntry {
-			n := min(FrameSize/int(pageSize)*digestSize, len(pages))
-			if count, ok := fields["page_count"].(json.Number); ok && at == len(table)-tableEntry {
-				if pageCount, err := count.Int64(); err == nil && pageCount > 0 {
-					last := (pageCount - 1) % (FrameSize / pageSize)
-					n = min(int(last+1)*digestSize, len(pages))
-				}
-			}
-			content := sha256.Sum256(pages[:n])
-			plain = append(plain, content)
-			copy(table[at+sha256.Size:], content[:])
-			pages = pages[n:]
+		if e.content > 0 {
+			pages = rest // what follows the last data frame
+			hash := sha256.Sum256(frame)
+			table = append(append(table, hash[:]...), make([]byte, sha256.Size)...)
 		}
 	}
-	b := append(bytes.Clone(body), skippableHeader(tagTable, len(table))...)
-	b = append(b, table...)
+	contents := contentsOf(pages, len(table)/tableEntry, number("page_size"), number("page_count"))
+	for i, content := range contents {
+		copy(table[i*tableEntry+sha256.Size:], content[:])
+	}
+	b := append(append(bytes.Clone(body), skippableHeader(tagTable, len(table))...), table...)
 	hash := sha256.Sum256(b[len(body):])
 	entries = append(entries, seekEntry{uint32(len(b) - len(body)), 0})
 	if fine {
-		count, _ := fields["page_count"].(json.Number)
-		n, _ := count.Int64()
 		fields["frame_table"] = hex.EncodeToString(hash[:])
-		fields["digest"] = databaseDigest(int(pageSize), int(n), plain)
+		fields["digest"] = databaseDigest(int(number("page_size")), int(number("page_count")), contents)
 		if text, err := json.Marshal(fields); err == nil {
 			manifest = text
 		}
@@ -278,126 +260,29 @@ func craft(body, list, manifest []byte) []byte {
 	return appendSeekTable(b, entries)
 }
 
+// contentsOf returns the content digests of n frames that the frame of page
+// digests at the beginning of b gives.
+func contentsOf(b []byte, n int, pageSize, pageCount int64) []sum {
+	if !validPageSize(int(pageSize)) || len(b) < skippableHead+tagSize {
+		return nil
+	}
+	b = b[skippableHead+tagSize:]
+	var contents []sum
+	for i := range n {
+		pages := FrameSize / pageSize
+		if i == n-1 && pageCount > 0 {
+			pages = (pageCount-1)%pages + 1
+		}
+		length := min(int(pages)*digestSize, len(b))
+		contents = append(contents, sha256.Sum256(b[:length]))
+		b = b[length:]
+	}
+	return contents
+}
+
 func seekEntries(list []byte) (entries []seekEntry) {
 	for ; len(list) >= seekEntrySize; list = list[seekEntrySize:] {
 		entries = append(entries, seekEntry{binary.LittleEndian.Uint32(list), binary.LittleEndian.Uint32(list[4:])})
 	}
 	return entries
-}
-
-func FuzzManifest(f *testing.F) {
-	b := seedArchive(f, 1, 512)
-	text := b[bytes.Index(b, []byte(`{"format"`)):]
-	text = text[:bytes.LastIndexByte(text, '}')+1]
-	f.Add(text)
-	for _, change := range [][2]string{{`"format":1`, `"format":2`}, {`"format":1`, `"format":1,"next":[{}]`}, {`"page_count":1`, `"page_count":4294967297`},
-		{`"size":512`, `"size":-512`}, {`"page_count":1`, `"Page_Count":2`}, {`"full"`, `"delta"`}, {`lb1:`, `lb2:`}} {
-		f.Add([]byte(strings.Replace(string(text), change[0], change[1], 1)))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		own := sha256.Sum256(text)
-		m, err := decodeManifest(append(own[:], text...))
-		if err != nil {
-			if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrNewerFormat) {
-				t.Errorf("not said to be damaged: %v", err)
-			}
-			return
-		}
-		_, bad := ParseID(string(m.ID))
-		if m.Format != Format || m.Kind != KindFull || bad != nil || len(text) > maxManifest || !validPageSize(m.PageSize) ||
-			m.PageCount < 1 || m.PageCount > 1<<32-1 || m.Size != int64(m.PageCount)*int64(m.PageSize) {
-			t.Errorf("taken: %+v", m)
-		}
-		payload, err := m.encode()
-		if err != nil {
-			return // longer than what it was read from, by its escapes
-		}
-		again, err := decodeManifest(payload)
-		if err != nil || !again.Created.Equal(m.Created) {
-			t.Fatalf("what was read and written cannot be read: %v", err)
-		}
-		if again.Created = m.Created; again != m {
-			t.Errorf("%+v is read again as %+v", m, again)
-		}
-	})
-}
-
-func FuzzSeekTable(f *testing.F) {
-	for _, entries := range [][]seekEntry{nil, {{1, 0}}, {{FrameSize, FrameSize}, {300, 512}, {44, 0}}, {{maxFrame + 1, 1}}, {{1 << 31, 0}, {1 << 31, 0}}} {
-		f.Add(appendSeekTable(nil, entries), int64(0))
-		f.Add(appendSeekTable(nil, entries), int64(4<<30))
-	}
-	f.Fuzz(func(t *testing.T, tail []byte, before int64) {
-		end := int64(len(tail))
-		if before > 0 && before < 1<<50 {
-			end += before
-		}
-		n, err := seekTableSize(tail, end)
-		if err != nil || n > int64(len(tail)) {
-			return
-		}
-		table := tail[int64(len(tail))-n:]
-		entries, err := parseSeekTable(table)
-		if err != nil {
-			return
-		}
-		if !bytes.Equal(appendSeekTable(nil, entries), table) {
-			t.Errorf("%x is read as %v", table, entries)
-		}
-		frames, err := layOut(entries, end-n)
-		if err != nil {
-			return
-		}
-		var at int64
-		for i, frame := range frames {
-			if frame.offset != at || frame.content > FrameSize || frame.content > 0 && frame.length > maxFrame {
-				t.Errorf("frame %d: %+v", i, frame)
-			}
-			at += int64(frame.length)
-		}
-		if at != end-n {
-			t.Errorf("frames end at %d, not at %d", at, end-n)
-		}
-	})
-}
-
-func FuzzParseID(f *testing.F) {
-	for _, id := range []string{"20261123T201500Z-3f9c2a", "20240229T235959Z-000000", "20230229T000000Z-000000", "99991231T235959Z-ffffff",
-		"00010101T000000Z-000000", "20261123T20150,Z-3f9c2a", "20261123T2015.0Z-3f9c2a", "20261123T201500Z-3F9C2A", "", "-", "20261123T201560Z-3f9c2a"} {
-		f.Add(id, "20261123T201501Z-3f9c2a")
-	}
-	f.Fuzz(func(t *testing.T, a, b string) {
-		first, err := ParseID(a)
-		if err != nil {
-			return
-		}
-		if string(first) != a || len(a) != 23 || first.Time().Format("20060102T150405Z") != a[:16] || strings.Trim(a[17:], "0123456789abcdef") != "" {
-			t.Errorf("%q is taken for %s", a, first.Time())
-		}
-		if second, err := ParseID(b); err == nil && a < b && first.Time().After(second.Time()) {
-			t.Errorf("%s sorts before %s and is later", a, b)
-		}
-	})
-}
-
-func FuzzHeader(f *testing.F) {
-	b := seedArchive(f, 1, 512)
-	plain, err := stock(b, 512)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(plain[:headerSize])
-	f.Add(plain[:headerSize-1])
-	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := ParseHeader(b)
-		if err != nil {
-			if h != (Header{}) {
-				t.Errorf("%+v beside an error", h)
-			}
-			return
-		}
-		if !validPageSize(h.PageSize) || h.PageCount < 0 || h.Size() < 0 || h.WAL != (h.JournalMode() == "wal") {
-			t.Errorf("taken: %+v", h)
-		}
-	})
 }
