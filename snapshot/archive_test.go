@@ -240,7 +240,7 @@ func TestSeekTableIsBounded(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	c := &Copy{Header: Header{PageSize: 65536, PageCount: 64 << 20}} // 4 TiB
 	var b bytes.Buffer
-	_, err := c.WriteArchive(t.Context(), &b, &Digest{contents: make([]sum, frameCount(c.Header.Size()))}, ArchiveOptions{})
+	_, err := c.WriteArchive(t.Context(), &b, &Digest{frames: make([]hashed, frameCount(c.Header.Size()))}, ArchiveOptions{})
 	if !errors.Is(err, ErrSource) || b.Len() != 0 {
 		t.Errorf("%d bytes written, %v", b.Len(), err)
 	}
