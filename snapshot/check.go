@@ -18,9 +18,22 @@ const (
 	CheckFull  CheckLevel = "full"  // PRAGMA integrity_check
 )
 
+// ErrUncheckable: the schema uses a function or collation that only the
+// application registers, so that SQLite cannot check the database here.
+var ErrUncheckable = errors.New("the database cannot be checked without its application")
+
 // Check lets SQLite check the copy. A copy that is not sound is an error that
 // wraps ErrSource and has SQLite's first findings.
-func (c *Copy) Check(ctx context.Context, level CheckLevel) (err error) {
+func (c *Copy) Check(ctx context.Context, level CheckLevel) error {
+	return CheckFile(ctx, c.path, c.source, level)
+}
+
+// CheckFile lets SQLite check the database file at path, which nobody may
+// write meanwhile and which has no sidecars. name stands for it in messages.
+// One that is not sound, or not a database at all, is an error that wraps
+// ErrSource and has SQLite's first findings; one that cannot be checked here
+// wraps ErrUncheckable too.
+func CheckFile(ctx context.Context, path, name string, level CheckLevel) (err error) {
 	var pragma string
 	cache := copyCache
 	switch level {
@@ -31,10 +44,10 @@ func (c *Copy) Check(ctx context.Context, level CheckLevel) (err error) {
 	case CheckFull:
 		pragma, cache = "PRAGMA integrity_check(5)", fullCheckCache
 	default:
-		return fmt.Errorf("check %s: unknown check %q", c.source, level)
+		return fmt.Errorf("check %s: unknown check %q", name, level)
 	}
 	// immutable: no sidecars appear beside the copy, and no locks are taken.
-	db, err := openConn(c.path, "ro", 0, url.Values{"immutable": {"1"}})
+	db, err := openConn(path, "ro", 0, url.Values{"immutable": {"1"}})
 	if err != nil {
 		return err
 	}
@@ -48,10 +61,10 @@ func (c *Copy) Check(ctx context.Context, level CheckLevel) (err error) {
 	}
 	if err != nil {
 		if errors.Is(err, ErrSource) {
-			return &reasonError{fmt.Sprintf("%s failed its check: %v", c.source, err), ErrSource, err}
+			return &reasonError{fmt.Sprintf("%s failed its check: %v", name, err), ErrSource, err}
 		}
 		if unknownToUs(err) {
-			return &reasonError{fmt.Sprintf("%s cannot be checked: it needs a function or collation of its application, which is not known here (%v); without a check it can be backed up", c.source, err), ErrSource, err}
+			return &reasonError{fmt.Sprintf("%s cannot be checked: it needs a function or collation of its application, which is not known here (%v); without a check it can be backed up", name, err), ErrSource, errors.Join(ErrUncheckable, err)}
 		}
 		return err
 	}
@@ -62,7 +75,7 @@ func (c *Copy) Check(ctx context.Context, level CheckLevel) (err error) {
 	for _, row := range rows {
 		findings = append(findings, fmt.Sprint(row))
 	}
-	return &reasonError{fmt.Sprintf("%s failed its check: %s", c.source, strings.Join(findings, "; ")), ErrSource, nil}
+	return &reasonError{fmt.Sprintf("%s failed its check: %s", name, strings.Join(findings, "; ")), ErrSource, nil}
 }
 
 // unknownToUs tells that the schema uses what only the application registers.

@@ -14,6 +14,7 @@ const (
 	TagDatabase  = "lifeboat-database"  // the database's name, see EncodeTag
 	TagCheck     = "lifeboat-check"     // the check that the snapshot's copy has passed
 	TagConfirmed = "lifeboat-confirmed" // RFC 3339 time of the last unchanged run
+	TagVerified  = "lifeboat-verified"  // RFC 3339 time of the last drill that succeeded and was recorded
 )
 
 // Values of TagRetention that no lifecycle rule may match.

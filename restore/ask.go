@@ -1,0 +1,164 @@
+package restore
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// A QueryResult is what one query said about the database. Its JSON is part
+// of what the program prints.
+type QueryResult struct {
+	SQL  string `json:"sql"`
+	True bool   `json:"true"`
+	// Answer is the number, or why there is none.
+	Answer string `json:"answer"`
+}
+
+// ForeignKeys is what SQLite found about references between tables.
+type ForeignKeys struct {
+	// Violations is the number of rows that refer to what is not there.
+	Violations int64 `json:"violations"`
+	// First names a few of them.
+	First []string `json:"first"`
+	// Unknown is why they could not be looked at, or "".
+	Unknown string `json:"unknown,omitempty"`
+}
+
+const fewViolations = 5
+
+// restrain keeps the connection, to a database that is open for reading only,
+// from everything else that a query could do to the machine.
+func (c conn) restrain(ctx context.Context) error {
+	c.SetLimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+	if err := c.exec(ctx, "PRAGMA query_only = ON"); err != nil {
+		return err
+	}
+	// SQLite counts its cache in pages, and knows their size only after a read.
+	if _, err := c.integer(ctx, "PRAGMA page_count"); err != nil {
+		return err
+	}
+	return c.exec(ctx, "PRAGMA cache_size = -4096")
+}
+
+// foreignKeys counts the rows that refer to nothing. That SQLite cannot tell,
+// for example because a parent table lacks the index, is no error.
+func (c conn) foreignKeys(ctx context.Context) (_ *ForeignKeys, err error) {
+	found := &ForeignKeys{First: []string{}}
+	rows, err := c.QueryContext(ctx, "PRAGMA foreign_key_check", nil)
+	if err == nil {
+		row := make([]driver.Value, len(rows.Columns()))
+		for err = rows.Next(row); err == nil; err = rows.Next(row) {
+			if found.Violations++; found.Violations <= fewViolations {
+				found.First = append(found.First, fmt.Sprintf("row %v of %v refers to no row of %v", orUnknown(row[1]), row[0], row[2]))
+			}
+		}
+		if closed := rows.Close(); err == io.EOF {
+			err = closed
+		}
+	}
+	switch {
+	case err == nil:
+		return found, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case sqliteCode(err) == sqlite3.ErrError:
+		return &ForeignKeys{First: []string{}, Unknown: err.Error()}, nil
+	}
+	return nil, fileError("look at the foreign keys", err)
+}
+
+// orUnknown is for tables without rowid, which have no number for a row.
+func orUnknown(rowid driver.Value) driver.Value {
+	if rowid == nil {
+		return "?"
+	}
+	return rowid
+}
+
+// ask has the database answer one query. An error is not the query's fault.
+func (c conn) ask(ctx context.Context, query string, limit time.Duration) (QueryResult, error) {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	result := QueryResult{SQL: query}
+	value, err := c.single(limited, query)
+	switch {
+	case ctx.Err() != nil:
+		return result, ctx.Err()
+	case limited.Err() != nil:
+		result.Answer = "no answer within " + limit.String()
+	case isCorrupt(err), isFull(err):
+		return result, fileError(query, err)
+	case err != nil:
+		result.Answer = err.Error()
+	default:
+		result.True, result.Answer = truth(value)
+	}
+	return result, nil
+}
+
+// single returns the only value that a query gives. The query is run inside
+// another one: whatever is not one SELECT is a syntax error there.
+func (c conn) single(ctx context.Context, query string) (_ driver.Value, err error) {
+	inside := strings.TrimRight(query, "; \t\r\n")
+	statement, err := c.PrepareContext(ctx, "SELECT * FROM (\n"+inside+"\n)")
+	if err != nil {
+		if sqliteCode(err) == sqlite3.ErrError && strings.Contains(err.Error(), "syntax error") {
+			return nil, fmt.Errorf("%w (it must be one SELECT)", err)
+		}
+		return nil, err
+	}
+	prepared := statement.(*sqlite3.SQLiteStmt)
+	defer func() { err = errors.Join(err, prepared.Close()) }()
+	if !prepared.Readonly() {
+		return nil, errors.New("it would write")
+	}
+	rows, err := prepared.QueryContext(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if n := len(rows.Columns()); n != 1 {
+		return nil, fmt.Errorf("it has %d columns instead of one", n)
+	}
+	row := make([]driver.Value, 1)
+	switch err := rows.Next(row); {
+	case err == io.EOF:
+		return nil, errors.New("it has no row")
+	case err != nil:
+		return nil, err
+	}
+	switch err := rows.Next(make([]driver.Value, 1)); {
+	case err == nil:
+		return nil, errors.New("it has more than one row")
+	case err != io.EOF:
+		return nil, err
+	}
+	return row[0], nil
+}
+
+// truth tells whether a value is a number other than zero. The driver makes a
+// bool of what comes from a column declared so. A text is not repeated: it is
+// the user's data.
+func truth(value driver.Value) (bool, string) {
+	switch v := value.(type) {
+	case int64:
+		return v != 0, fmt.Sprint(v)
+	case float64:
+		return v != 0, fmt.Sprint(v)
+	case bool:
+		if v {
+			return true, "1"
+		}
+		return false, "0"
+	case nil:
+		return false, "NULL"
+	}
+	return false, "not a number"
+}
