@@ -22,6 +22,7 @@ const (
 	exitTarget      = 8
 	exitLocked      = 10
 	exitRefused     = 11
+	exitNotTrue     = 12
 	exitUsage       = 64
 	exitSignal      = 128 // and the signal's number
 )
@@ -36,6 +37,8 @@ var exitCodes = []struct {
 
 	{snapshot.ErrDamaged, exitDamaged},
 	{snapshot.ErrNewerFormat, exitDamaged},
+	{restore.ErrCheck, exitDamaged},
+	{restore.ErrQuery, exitNotTrue},
 
 	{snapshot.ErrSource, exitSource},
 	{snapshot.ErrLocked, exitLocked},
@@ -55,6 +58,7 @@ var exitCodes = []struct {
 	{restore.ErrAmbiguous, exitNoSnapshot},
 	{upload.ErrNotFound, exitNoSnapshot},
 
+	{snapshot.ErrUncheckable, exitUsage}, // of a backup it is ErrSource
 	{upload.ErrOtherDatabase, exitUsage},
 	{upload.ErrPlaintext, exitUsage},
 	{upload.ErrRecipients, exitUsage},
@@ -67,6 +71,7 @@ var exitCodes = []struct {
 	{upload.ErrRefused, exitRefused},
 	{upload.ErrNoTags, exitRefused},
 	{upload.ErrUnreachable, exitUnreachable},
+	{restore.ErrNotRecorded, exitIncomplete},
 }
 
 // exitCode returns the exit code for an error of a command.

@@ -22,15 +22,15 @@ Commands:
   list       list the snapshots, newest last
   show       show what a snapshot says of itself
   restore    bring a snapshot back
+  verify     a restore drill: prove that a snapshot can be restored
   lifecycle  retention by the bucket's own rules: plan, apply, freeze and more
   prune      delete snapshots whose time is over, where no rules do it
   pin        keep a snapshot until unpin
   doctor     try out what a bucket and its credentials can do
   version    print the version
 
-Each has --help. Every flag is also an environment variable: --max-rate is
-LIFEBOAT_MAX_RATE. Keys, region and endpoint come from the AWS settings, such
-as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL_S3.
+Each has --help. Every flag is also a variable, such as LIFEBOAT_MAX_RATE. Keys
+and endpoint are AWS settings: AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_S3 and so on.
 `
 
 // examples stand before the flags in a command's help.
@@ -54,6 +54,11 @@ var examples = map[string]string{
   lifeboat restore s3://bucket/app app.db --if-missing --allow-empty  at start
   lifeboat restore s3://bucket/app - >copy.db         to stdout
   lifeboat restore s3://bucket/app app.db --age-identity key.txt   encrypted
+`,
+	"verify": `  lifeboat verify s3://bucket/app                     the newest; from cron
+  lifeboat verify s3://bucket/app --sql 'SELECT count(*) > 1000 FROM orders'
+  lifeboat verify s3://bucket/app --sample 3 --check full --json
+  lifeboat verify s3://bucket/app --all --fast        no disk needed
 `,
 	"lifecycle": `  lifeboat lifecycle plan s3://bucket/app       what apply would change
   lifeboat lifecycle apply s3://bucket/app      once, with an admin's keys

@@ -32,6 +32,8 @@ var hints = []struct {
 	{restore.ErrLocked, "--wait says how long to wait for other connections"},
 	{snapshot.ErrLocked, "--wait says how long to wait for other connections"},
 	{snapshot.ErrNewerFormat, "a newer lifeboat can read it; so can: aws s3 cp ... - | zstd -d"},
+	{snapshot.ErrUncheckable, "--check none leaves SQLite's check out; every frame is verified in any case"},
+	{restore.ErrNotRecorded, "it takes the right to read and set the snapshot's tags (s3:GetObjectTagging, s3:PutObjectTagging)"},
 	{snapshot.ErrNoRoom, "--temp-dir names another directory for the copy"},
 	{snapshot.ErrTempDir, "--temp-dir (or TMPDIR) names a directory that can be written, such as an emptyDir volume"},
 	{upload.ErrOtherDatabase, "give each database a prefix of its own; if this is the same database under a new name, add --adopt"},

@@ -27,6 +27,7 @@ type program struct {
 	List      listCmd      `cmd:"" help:"List the snapshots, newest last."`
 	Show      showCmd      `cmd:"" help:"Show what a snapshot says of itself."`
 	Restore   restoreCmd   `cmd:"" help:"Bring a snapshot back."`
+	Verify    verifyCmd    `cmd:"" help:"Prove that a snapshot can be restored: a drill in a temp file."`
 	Lifecycle lifecycleCmd `cmd:"" help:"Retention by the bucket's own rules."`
 	Prune     pruneCmd     `cmd:"" help:"Delete snapshots whose time is over, where no rules do it."`
 	Pin       pinCmd       `cmd:"" help:"Keep a snapshot until it is unpinned."`

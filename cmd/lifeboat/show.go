@@ -140,10 +140,10 @@ func (s series) lookedUp(err error) error {
 	return err
 }
 
-// withOlder adds to the error of a damaged snapshot the next older one and the
+// withOlder adds to the error of a damaged snapshot, or one whose database is, the next older one and the
 // command that uses it.
 func withOlder(ctx context.Context, b upload.Bucket, id snapshot.ID, command string, err error) error {
-	if !errors.Is(err, snapshot.ErrDamaged) {
+	if !errors.Is(err, snapshot.ErrDamaged) && !errors.Is(err, restore.ErrCheck) {
 		return err
 	}
 	older, noOlder := restore.Select(ctx, b, restore.Selector{Before: id})

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"github.com/dustin/go-humanize"
+
+	"github.com/lifeboat-sqlite/lifeboat/restore"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+type verifyCmd struct {
+	series
+
+	Snapshot choice `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or the beginning of one."`
+	Sample   int    `placeholder:"N" xor:"which" help:"The newest and N random older ones."`
+	All      bool   `xor:"which" help:"Every snapshot of the series."`
+	identityFlag
+
+	Check    snapshot.CheckLevel `enum:",quick,full,none" default:"" placeholder:"quick|full|none" help:"What SQLite checks: quick (the default), full, or none. With the first two also foreign keys."`
+	SQL      []string            `name:"sql" sep:"none" placeholder:"SELECT" help:"A query that must give one true number; several may be given."`
+	SQLLimit duration            `name:"sql-limit" default:"1m" placeholder:"1m" help:"How long each query may take."`
+	Fast     bool                `help:"Only fetch and decode, and compare with the digests: no disk is needed."`
+	TempDir  string              `type:"existingdir" placeholder:"DIR" help:"Where the database is rebuilt; its size is needed."`
+	Record   bool                `help:"Tag what passed with lifeboat-verified and the time."`
+
+	JSON bool `name:"json" help:"Print one JSON document."`
+}
+
+// verifyDocument is what verify --json prints, also when a drill fails.
+type verifyDocument struct {
+	URL       string          `json:"url"`
+	Verified  bool            `json:"verified"`  // all that was asked for
+	Snapshots []drillDocument `json:"snapshots"` // those that were tried, the newest first
+}
+
+// drillDocument is what became of one snapshot. Sizes are in bytes.
+type drillDocument struct {
+	snapshotDocument
+	Verified    bool                  `json:"verified"`
+	Database    string                `json:"database,omitempty"`
+	Size        int64                 `json:"size,omitempty"` // of the database
+	Digest      string                `json:"digest,omitempty"`
+	Frames      bool                  `json:"frames"`                 // all fetched and decoded, with the right digests
+	Check       snapshot.CheckLevel   `json:"check,omitempty"`        // that the database has passed
+	ForeignKeys *restore.ForeignKeys  `json:"foreign_keys,omitempty"` // absent: not looked at
+	Queries     []restore.QueryResult `json:"queries"`
+	Error       string                `json:"error,omitempty"`
+	Exit        int                   `json:"exit"`     // the exit code that this one alone would give
+	Recorded    bool                  `json:"recorded"` // in the snapshot's tag
+	Seconds     float64               `json:"seconds"`
+}
+
+// Validate implements kong's check of flags that depend on each other.
+func (v *verifyCmd) Validate() error {
+	switch {
+	case v.Sample < 0:
+		return errors.New("--sample takes a number of snapshots")
+	case v.Fast && len(v.SQL) > 0:
+		return errors.New("--fast builds no database that --sql could ask")
+	case v.Fast && v.Check != "" && v.Check != snapshot.CheckNone:
+		return errors.New("--fast builds no database that could be checked")
+	case v.SQLLimit == 0:
+		return errors.New("--sql-limit must be longer than nothing")
+	}
+	return nil
+}
+
+// Run implements the command.
+func (v *verifyCmd) Run(ctx context.Context, c *console) error {
+	identities, err := v.identities()
+	if err != nil {
+		return err
+	}
+	b, err := v.open(ctx, c, upload.Options{})
+	if err != nil {
+		return err
+	}
+	chosen, err := v.choose(ctx, b)
+	if err != nil {
+		return v.lookedUp(err)
+	}
+	d := verifyDocument{URL: v.URL.String(), Snapshots: []drillDocument{}}
+	var failed []error
+	for _, s := range chosen {
+		drill, err := v.drill(ctx, c, b, s, identities)
+		d.Snapshots = append(d.Snapshots, drill)
+		if err != nil {
+			failed = append(failed, err)
+		}
+		if !v.JSON && (!drill.Verified || !c.Quiet) {
+			if err := c.result(false, nil, drill.text()); err != nil {
+				return err
+			}
+		}
+		if ctx.Err() != nil || errors.Is(err, upload.ErrUnreachable) {
+			break // the others would fail as slowly
+		}
+	}
+	d.Verified = len(d.Snapshots) == len(chosen) && !slices.ContainsFunc(d.Snapshots, func(s drillDocument) bool { return !s.Verified })
+	err = v.summary(ctx, b, d, len(chosen), failed)
+	if v.JSON {
+		err = errors.Join(err, c.result(true, d, ""))
+	}
+	return err
+}
+
+// choose returns the snapshots that the flags mean, the newest first.
+func (v *verifyCmd) choose(ctx context.Context, b upload.Bucket) ([]upload.Snapshot, error) {
+	if !v.All && v.Sample == 0 {
+		found, err := restore.Select(ctx, b, restore.Selector{Which: string(v.Snapshot)})
+		return []upload.Snapshot{found}, err
+	}
+	all, err := upload.Snapshots(ctx, b, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	if v.All {
+		slices.Reverse(all)
+	} else {
+		all = restore.Sample(all, v.Sample, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%w: there is none at all in %s", restore.ErrNoSnapshot, b.URL())
+	}
+	return all, nil
+}
+
+// drill verifies one snapshot. That it could not be recorded is an error of a
+// drill that succeeded.
+func (v *verifyCmd) drill(ctx context.Context, c *console, b upload.Bucket, s upload.Snapshot, identities []age.Identity) (drillDocument, error) {
+	began := time.Now()
+	r, err := restore.Verify(ctx, b, s, restore.VerifyOptions{
+		Identities: identities, Fast: v.Fast, Check: v.Check, Queries: v.SQL, QueryTime: time.Duration(v.SQLLimit),
+		TempDir: v.TempDir, Progress: c.progress("verify"),
+	})
+	c.endProgress()
+	d := drillDocument{
+		snapshotDocument: describeSnapshot(s), Verified: err == nil, Database: r.Manifest.Database, Size: r.Manifest.Size,
+		Digest: r.Manifest.Digest, Frames: r.Frames, Check: r.Passed, ForeignKeys: r.ForeignKeys,
+		Queries: append([]restore.QueryResult{}, r.Queries...), Seconds: time.Since(began).Seconds(),
+	}
+	if r.ForeignKeys != nil && r.ForeignKeys.Violations > 0 {
+		c.log.Warn("foreign keys are violated, as they were when the snapshot was taken", "snapshot", s.ID, "rows", r.ForeignKeys.Violations)
+	}
+	if err == nil && v.Record {
+		err = restore.Record(ctx, b, s, time.Now())
+		d.Recorded = err == nil
+	}
+	if err != nil {
+		d.Error, d.Exit = strings.ReplaceAll(err.Error(), "\n", "; "), exitCode(err)
+	}
+	return d, err
+}
+
+// summary returns the command's error, nil if nothing failed.
+func (v *verifyCmd) summary(ctx context.Context, b upload.Bucket, d verifyDocument, chosen int, failed []error) error {
+	switch {
+	case len(failed) == 0:
+		return nil
+	case chosen == 1:
+		return withOlder(ctx, b, snapshot.ID(d.Snapshots[0].ID), v.command(), failed[0])
+	}
+	what := fmt.Sprintf("%d of %d snapshots", len(failed), chosen)
+	if untried := chosen - len(d.Snapshots); untried > 0 {
+		what += fmt.Sprintf(" (%d more were not tried)", untried)
+	}
+	err := fmt.Errorf("%s failed: %w", what, errors.Join(failed...))
+	for _, s := range d.Snapshots {
+		if s.Verified && !s.Implausible && !d.Verified {
+			return &hinted{err, "the newest of those that passed is " + s.ID}
+		}
+	}
+	return err
+}
+
+// text is the report for people.
+func (d drillDocument) text() string {
+	var b strings.Builder
+	line := func(what, result string) {
+		fmt.Fprintf(&b, "  %-13s %s\n", what, strings.Join(strings.Fields(result), " "))
+	}
+	state := "verified"
+	if !d.Verified {
+		state = "FAILED"
+	}
+	fmt.Fprintf(&b, "%s: snapshot %s", state, d.ID)
+	if d.Database != "" {
+		fmt.Fprintf(&b, " of %s, %s in %s", d.Database, humanize.IBytes(uint64(d.Size)), time.Duration(d.Seconds*float64(time.Second)).Round(100*time.Millisecond))
+	}
+	b.WriteString("\n")
+	if d.Frames {
+		line("frames", "right, "+d.Digest)
+	}
+	if d.Check == snapshot.CheckQuick || d.Check == snapshot.CheckFull {
+		line(string(d.Check)+" check", "ok")
+	}
+	if keys := d.ForeignKeys; keys != nil {
+		line("foreign keys", foreignKeys(keys))
+	}
+	for _, q := range d.Queries {
+		state := "true"
+		if !q.True {
+			state = "NOT TRUE"
+		}
+		line(state, q.Answer+": "+q.SQL)
+	}
+	if d.Recorded {
+		line("recorded", "in its tag "+upload.TagVerified)
+	}
+	if d.Error != "" {
+		line("error", d.Error)
+	}
+	return b.String()
+}
+
+func foreignKeys(found *restore.ForeignKeys) string {
+	switch {
+	case found.Unknown != "":
+		return "not known: " + found.Unknown
+	case found.Violations == 0:
+		return "ok"
+	}
+	return fmt.Sprintf("%d violated: %s", found.Violations, strings.Join(found.First, ", "))
+}
+
+// command returns this command without the choice of the snapshot.
+func (v *verifyCmd) command() string {
+	words := []string{"lifeboat verify", quote(v.URL.String())}
+	if v.Check != "" {
+		words = append(words, "--check", string(v.Check))
+	}
+	if v.Fast {
+		words = append(words, "--fast")
+	}
+	for _, query := range v.SQL {
+		words = append(words, "--sql", quote(query))
+	}
+	for _, path := range v.AgeIdentity {
+		words = append(words, "--age-identity", quote(path))
+	}
+	return strings.Join(words, " ")
+}
