@@ -29,8 +29,8 @@ Commands:
   doctor     try out what a bucket and its credentials can do
   version    print the version
 
-Each has --help. Every flag is also a variable, such as LIFEBOAT_MAX_RATE. Keys
-and endpoint are AWS settings: AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_S3 and so on.
+Each has --help. Every flag is also a variable, such as LIFEBOAT_MAX_RATE. The
+keys and endpoint are AWS settings, such as AWS_ENDPOINT_URL_S3 or a profile.
 `
 
 // examples stand before the flags in a command's help.
