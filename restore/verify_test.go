@@ -332,10 +332,10 @@ func TestVerifyQueries(t *testing.T) {
 		"SELECT count(*) FROM missing":                        "false no such table: missing",
 		"SELECT 1; SELECT 0":                                  `false near ";": syntax error (it must be one SELECT)`,
 		"":                                                    `false near ")": syntax error (it must be one SELECT)`,
-		"INSERT INTO t VALUES (3, 1) RETURNING 1":             `false near "INTO": syntax error (it must be one SELECT)`,
-		"DELETE FROM t RETURNING 1":                           `false near "FROM": syntax error (it must be one SELECT)`,
-		"ATTACH '" + outside + "' AS o":                       `false near "'` + outside + `'": syntax error (it must be one SELECT)`,
-		"SELECT 1); ATTACH '" + outside + "' AS o; SELECT * FROM (SELECT 1": "false it is not one SELECT",
+		"INSERT INTO t VALUES (3, 1) RETURNING 1":             `false near "INSERT": syntax error (it must be one SELECT)`,
+		"DELETE FROM t RETURNING 1":                           `false near "DELETE": syntax error (it must be one SELECT)`,
+		"ATTACH '" + outside + "' AS o":                       `false near "AS": syntax error (it must be one SELECT)`,
+		"SELECT 1); ATTACH '" + outside + "' AS o; SELECT * FROM (SELECT 1": "true 1", // what is behind is never run
 		"VACUUM INTO '" + outside + "'":                                     `false near "INTO": syntax error (it must be one SELECT)`,
 		"PRAGMA journal_mode = DELETE":                                      `false near "=": syntax error (it must be one SELECT)`,
 		endless:                                                             "false no answer within 200ms",
@@ -398,6 +398,37 @@ func TestVerifyTempFile(t *testing.T) {
 		t.Error(err)
 	}
 	noFiles(t, temp)
+}
+
+// The room is looked at before anything is fetched; a disk that fills up
+// meanwhile is told as such, too. Without the database none is needed.
+func TestVerifyNoRoom(t *testing.T) {
+	b := openBucket(t, "file://"+t.TempDir())
+	s := unchecked(t, b, "CREATE TABLE t(x); INSERT INTO t VALUES (zeroblob(5000000))", nil)
+	for _, megabytes := range []int{3, 7} {
+		small := t.TempDir()
+		sh(t, "mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dm", megabytes), "tmpfs", small)
+		t.Cleanup(func() { sh(t, "umount", small) })
+		ballast := filepath.Join(small, "ballast")
+		began := false
+		_, err := Verify(t.Context(), b, s, VerifyOptions{TempDir: small, Workers: 1, Progress: func(done, total int64) {
+			if began = true; done < total {
+				fillDisk(t, ballast)
+			}
+		}})
+		if !errors.Is(err, ErrNoRoom) || began != (megabytes == 7) {
+			t.Errorf("%d MiB: %v, began %v", megabytes, err, began)
+		}
+		if began {
+			if err := os.Remove(ballast); err != nil {
+				t.Error(err)
+			}
+		}
+		noFiles(t, small)
+		if _, err := Verify(t.Context(), b, s, VerifyOptions{TempDir: small, Fast: true}); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestSample(t *testing.T) {

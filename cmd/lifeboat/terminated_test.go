@@ -136,6 +136,16 @@ func testTerminated(t *testing.T, server *miniotest.Server) {
 		}, "restore", bucket, filepath.Join(dir, "new.db"))
 		checkEmpty(t, dir)
 	})
+	t.Run("verify", func(t *testing.T) {
+		temp, bucket := t.TempDir(), "file://"+t.TempDir()
+		if out, err := exec.Command("lifeboat", "backup", db, bucket).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		terminate(t, syscall.SIGTERM, 143, temp, func() bool {
+			files, _ := filepath.Glob(filepath.Join(temp, "*", "drill.db"))
+			return len(files) == 1 && size(files[0]) == size(db)
+		}, "verify", bucket, "--sql", "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i+1 FROM n) SELECT max(i) FROM n")
+	})
 }
 
 // terminate runs the program, sends the signal as soon as ready says so, and
