@@ -404,8 +404,8 @@ func TestVerifyTempFile(t *testing.T) {
 // meanwhile is told as such, too. Without the database none is needed.
 func TestVerifyNoRoom(t *testing.T) {
 	b := openBucket(t, "file://"+t.TempDir())
-	s := unchecked(t, b, "CREATE TABLE t(x); INSERT INTO t VALUES (randomblob(10000000))", nil)
-	for _, megabytes := range []int{3, 14} {
+	s := unchecked(t, b, "CREATE TABLE t(x); INSERT INTO t VALUES (randomblob(60000000))", nil)
+	for _, megabytes := range []int{3, 64} {
 		small := t.TempDir()
 		sh(t, "mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dm", megabytes), "tmpfs", small)
 		t.Cleanup(func() { sh(t, "umount", small) })
@@ -416,7 +416,7 @@ func TestVerifyNoRoom(t *testing.T) {
 				fillDisk(t, ballast)
 			}
 		}})
-		if !errors.Is(err, ErrNoRoom) || began != (megabytes == 14) {
+		if !errors.Is(err, ErrNoRoom) || began != (megabytes == 64) {
 			t.Errorf("%d MiB: %v, began %v", megabytes, err, began)
 		}
 		if began {
