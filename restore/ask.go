@@ -103,11 +103,12 @@ func (c conn) ask(ctx context.Context, query string, limit time.Duration) (Query
 	return result, nil
 }
 
-// single returns the only value that a query gives. The query is run inside
-// another one: whatever is not one SELECT is a syntax error there.
+// single returns the only value that a query gives. The query is run as a part
+// of another one: whatever is not one SELECT is a syntax error there. It stands
+// in front, so that nothing that closes it early can leave a whole statement.
 func (c conn) single(ctx context.Context, query string) (_ driver.Value, err error) {
 	inside := strings.TrimRight(query, "; \t\r\n")
-	statement, err := c.PrepareContext(ctx, "SELECT * FROM (\n"+inside+"\n)")
+	statement, err := c.PrepareContext(ctx, "WITH \"the given query\" AS (\n"+inside+"\n) SELECT * FROM \"the given query\"")
 	if err != nil {
 		if sqliteCode(err) == sqlite3.ErrError && strings.Contains(err.Error(), "syntax error") {
 			return nil, fmt.Errorf("%w (it must be one SELECT)", err)

@@ -334,10 +334,10 @@ func TestVerifyQueries(t *testing.T) {
 		"":                                                    `false near ")": syntax error (it must be one SELECT)`,
 		"INSERT INTO t VALUES (3, 1) RETURNING 1":             `false near "INSERT": syntax error (it must be one SELECT)`,
 		"DELETE FROM t RETURNING 1":                           `false near "DELETE": syntax error (it must be one SELECT)`,
-		"ATTACH '" + outside + "' AS o":                       `false near "AS": syntax error (it must be one SELECT)`,
-		"SELECT 1); ATTACH '" + outside + "' AS o; SELECT * FROM (SELECT 1": "true 1", // what is behind is never run
-		"VACUUM INTO '" + outside + "'":                                     `false near "INTO": syntax error (it must be one SELECT)`,
-		"PRAGMA journal_mode = DELETE":                                      `false near "=": syntax error (it must be one SELECT)`,
+		"ATTACH '" + outside + "' AS o":                       `false near "ATTACH": syntax error (it must be one SELECT)`,
+		"SELECT 1); ATTACH '" + outside + "' AS o; SELECT * FROM (SELECT 1": `false near ";": syntax error (it must be one SELECT)`,
+		"VACUUM INTO '" + outside + "'":                                     `false near "VACUUM": syntax error (it must be one SELECT)`,
+		"PRAGMA journal_mode = DELETE":                                      `false near "PRAGMA": syntax error (it must be one SELECT)`,
 		endless:                                                             "false no answer within 200ms",
 	} {
 		began := time.Now()

@@ -169,6 +169,9 @@ func table(snapshots []retainedDocument, now time.Time) string {
 		if s.Implausible {
 			why = "implausible: taken after its upload, so never the latest"
 		}
+		if s.Verified != nil {
+			why += "; verified " + s.verified(now)
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s%s\t%s\t%s\t%s\n", s.ID, ago(s.Taken, now), humanize.IBytes(uint64(s.Stored)), encrypted(s.Encrypted), cmp.Or(s.Retention, "-"), s.goes(), why)
 	}
 	w.Flush() // a strings.Builder does not fail

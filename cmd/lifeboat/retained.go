@@ -20,6 +20,7 @@ type retainedDocument struct {
 	// What the bucket itself says about when it goes, and by which rule.
 	StoreExpires *time.Time `json:"store_expires,omitempty"`
 	StoreRule    string     `json:"store_rule,omitempty"`
+	Verified     *time.Time `json:"verified,omitempty"` // when a drill that was recorded last succeeded
 }
 
 func describeDecisions(decisions []lifecycle.Decision) []retainedDocument {
@@ -31,8 +32,9 @@ func describeDecisions(decisions []lifecycle.Decision) []retainedDocument {
 }
 
 func describeDecision(d lifecycle.Decision) retainedDocument {
+	verified, _ := time.Parse(time.RFC3339, d.Tags[upload.TagVerified]) // zero for none, and for what we did not write
 	return retainedDocument{
-		snapshotDocument: describeSnapshot(d.Snapshot), Retention: d.Tags[upload.TagRetention],
+		snapshotDocument: describeSnapshot(d.Snapshot), Verified: unlessZero(verified), Retention: d.Tags[upload.TagRetention],
 		Class: string(d.Class), Action: string(d.Action), Reason: d.Reason, Due: unlessZero(d.Due), Expires: unlessZero(d.Expires),
 	}
 }

@@ -109,6 +109,7 @@ func (d showDocument) text(now time.Time) string {
 		{"snapshot", d.ID},
 		{"taken", fmt.Sprintf("%s (%s)", m.Created.UTC().Format(time.RFC3339), ago(d.Taken, now))},
 		{"uploaded", d.Uploaded.Format(time.RFC3339)},
+		{"verified", d.verified(now)},
 		{"retention", cmp.Or(d.Retention, "-")},
 		{"why", cmp.Or(d.Reason, "-")},
 		{"goes", d.goes()},
@@ -130,6 +131,14 @@ func (d showDocument) text(now time.Time) string {
 		b.WriteString("implausible: taken after its upload, so never the latest\n")
 	}
 	return b.String()
+}
+
+// verified says when a drill of the snapshot last succeeded.
+func (s retainedDocument) verified(now time.Time) string {
+	if s.Verified == nil {
+		return "-"
+	}
+	return ago(*s.Verified, now)
 }
 
 // lookedUp tells how to see what there is when a snapshot was not found.

@@ -55,6 +55,7 @@ type drillDocument struct {
 	Queries     []restore.QueryResult `json:"queries"`
 	Error       string                `json:"error,omitempty"`
 	Exit        int                   `json:"exit"`     // the exit code that this one alone would give
+	Gone        bool                  `json:"gone"`     // by retention, between listing and drill: no failure among several
 	Recorded    bool                  `json:"recorded"` // in the snapshot's tag
 	Seconds     float64               `json:"seconds"`
 }
@@ -68,6 +69,10 @@ func (v *verifyCmd) Validate() error {
 		return errors.New("--fast builds no database that --sql could ask")
 	case v.Fast && v.Check != "" && v.Check != snapshot.CheckNone:
 		return errors.New("--fast builds no database that could be checked")
+	case slices.ContainsFunc(v.SQL, func(query string) bool { return strings.TrimSpace(query) == "" }):
+		return errors.New("--sql is empty")
+	case v.Record && (v.Fast || v.Check == snapshot.CheckNone):
+		return errors.New("--record is for a drill with a check: --fast and --check none do not fit")
 	case v.SQLLimit == 0:
 		return errors.New("--sql-limit must be longer than nothing")
 	}
@@ -105,7 +110,7 @@ func (v *verifyCmd) Run(ctx context.Context, c *console) error {
 			break // the others would fail as slowly
 		}
 	}
-	d.Verified = len(d.Snapshots) == len(chosen) && !slices.ContainsFunc(d.Snapshots, func(s drillDocument) bool { return !s.Verified })
+	d.Verified = len(d.Snapshots) == len(chosen) && !slices.ContainsFunc(d.Snapshots, func(s drillDocument) bool { return !s.Verified && !s.Gone })
 	err = v.summary(ctx, b, d, len(chosen), failed)
 	if v.JSON {
 		err = errors.Join(err, c.result(true, d, ""))
@@ -151,6 +156,10 @@ func (v *verifyCmd) drill(ctx context.Context, c *console, b upload.Bucket, s up
 	if r.ForeignKeys != nil && r.ForeignKeys.Violations > 0 {
 		c.log.Warn("foreign keys are violated, as they were when the snapshot was taken", "snapshot", s.ID, "rows", r.ForeignKeys.Violations)
 	}
+	if errors.Is(err, upload.ErrNotFound) && (v.All || v.Sample > 0) {
+		d.Gone = true
+		return d, nil
+	}
 	if err == nil && v.Record {
 		err = restore.Record(ctx, b, s, time.Now())
 		d.Recorded = err == nil
@@ -189,7 +198,10 @@ func (d drillDocument) text() string {
 		fmt.Fprintf(&b, "  %-13s %s\n", what, strings.Join(strings.Fields(result), " "))
 	}
 	state := "verified"
-	if !d.Verified {
+	switch {
+	case d.Gone:
+		state = "gone by now"
+	case !d.Verified:
 		state = "FAILED"
 	}
 	fmt.Fprintf(&b, "%s: snapshot %s", state, d.ID)

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// Retention works while many snapshots are verified: one that goes between
+// listing and drill is no failure, unless it alone was asked for.
+func TestVerifyGone(t *testing.T) {
+	url, err := upload.ParseURL("file://" + t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := upload.Open(t.Context(), url, upload.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := snapshot.NewID(time.Now())
+	gone := upload.Snapshot{ID: id, Object: upload.Object{Name: upload.ObjectName(id), Size: 1000, ETag: "x"}}
+	c := &console{globals: &globals{}, stdout: os.Stdout, stderr: os.Stderr, log: slog.New(slog.DiscardHandler)}
+	if d, err := (&verifyCmd{All: true, Record: true}).drill(t.Context(), c, b, gone, nil); err != nil || !d.Gone || d.Verified || d.Recorded || !strings.Contains(d.text(), "gone by now") {
+		t.Errorf("among several: %+v, %v", d, err)
+	}
+	if d, err := (&verifyCmd{}).drill(t.Context(), c, b, gone, nil); exitCode(err) != exitNoSnapshot || d.Gone {
+		t.Errorf("alone: %+v, %v", d, err)
+	}
+}
