@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/dustin/go-humanize"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
@@ -17,8 +19,10 @@ import (
 )
 
 type backupCmd struct {
-	DB string `arg:"" name:"db" help:"The live database file."`
-	series
+	DB       string    `arg:"" optional:"" name:"db" help:"The live database file."`
+	URL      bucketURL `arg:"" optional:"" name:"bucket-url" help:"Where the snapshots are: s3://bucket/prefix or file:///dir."`
+	RetryFor duration  `default:"2m" placeholder:"2m" help:"How long a failing store is tried again."`
+	configFlags
 
 	Name    string   `placeholder:"NAME" help:"The database's name in the series, if not its file name."`
 	Adopt   bool     `help:"Go on with a series that was another name's."`
@@ -73,6 +77,8 @@ func (b *backupCmd) Validate() error {
 		return fmt.Errorf("--name: %w", err)
 	}
 	switch {
+	case b.DB != "" && b.URL == bucketURL{}:
+		return errors.New("<bucket-url> is missing")
 	case b.Plaintext && len(b.AgeRecipient)+len(b.AgeRecipientFile) > 0:
 		return errors.New("--plaintext does not encrypt, --age-recipient does: choose")
 	case b.Method == snapshot.MethodVacuum && b.MaxRate != 0:
@@ -91,19 +97,35 @@ func (b *backupCmd) Validate() error {
 func (b *backupCmd) name() string { return cmp.Or(b.Name, filepath.Base(b.DB)) }
 
 // Run implements the command.
-func (b *backupCmd) Run(ctx context.Context, c *console) error {
+func (b *backupCmd) Run(ctx context.Context, c *console, k *kong.Context) error {
+	if b.DB == "" {
+		return b.all(ctx, c, k.Args)
+	}
+	if b.Config != "" && b.Config != os.Getenv(envPrefix+"_CONFIG") {
+		return usage("--config names databases, and so does the command line: choose")
+	}
+	d, text, err := b.one(ctx, c)
+	if d == nil {
+		return err
+	}
+	return errors.Join(err, c.result(b.JSON, d, c.unlessQuiet(text)))
+}
+
+// one backs up one database. What it returns to be printed is there also with
+// an error, if the snapshot is safe.
+func (b *backupCmd) one(ctx context.Context, c *console) (*backupDocument, string, error) {
 	began := time.Now()
 	recipients, err := b.recipients()
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	bucket, err := b.open(ctx, c, upload.Options{
+	bucket, err := series{b.URL, b.RetryFor}.open(ctx, c, upload.Options{
 		PartSize: int64(b.PartSize), Concurrency: b.Concurrency, TempDir: b.TempDir, StorageClass: b.StorageClass,
 		SSE:  upload.ServerSideEncryption{Algorithm: b.SSE, KMSKeyID: b.SSEKMSKeyID},
 		Lock: upload.ObjectLock{Mode: strings.ToUpper(b.ObjectLock), For: time.Duration(b.LockFor)},
 	})
 	if err != nil {
-		return err
+		return nil, "", err
 	}
 	result, err := upload.Backup(ctx, bucket, b.DB, upload.BackupOptions{
 		Name: b.name(), Adopt: b.Adopt, Always: b.Always || b.Refresh == 0, Refresh: time.Duration(b.Refresh),
@@ -117,10 +139,11 @@ func (b *backupCmd) Run(ctx context.Context, c *console) error {
 	})
 	c.endProgress()
 	if err != nil && !errors.Is(err, upload.ErrIncomplete) {
-		return err
+		return nil, "", err
 	}
 	done, releaseErr := b.release(ctx, c, bucket)
-	return errors.Join(err, releaseErr, b.print(c, result, done, time.Since(began)))
+	d, text := b.describe(result, done, time.Since(began))
+	return d, text, errors.Join(err, releaseErr)
 }
 
 // release gives the older snapshots that are due their class.
@@ -135,8 +158,8 @@ func (b *backupCmd) release(ctx context.Context, c *console, bucket upload.Bucke
 	return done, err
 }
 
-func (b *backupCmd) print(c *console, r upload.BackupResult, done lifecycle.Result, took time.Duration) error {
-	d := backupDocument{
+func (b *backupCmd) describe(r upload.BackupResult, done lifecycle.Result, took time.Duration) (*backupDocument, string) {
+	d := &backupDocument{
 		URL: b.URL.String(), Snapshot: string(r.Snapshot.ID), Unchanged: r.Unchanged, Database: b.name(), Digest: r.Digest,
 		Size: r.Size, PageCount: r.PageCount, Encrypted: r.Snapshot.Encrypted, Stored: r.Snapshot.Object.Size, Restarts: r.Restarts,
 		Released: describeDecisions(done.Released), Guarded: describeDecisions(done.Guarded),
@@ -152,5 +175,5 @@ func (b *backupCmd) print(c *console, r upload.BackupResult, done lifecycle.Resu
 		text = fmt.Sprintf("uploaded: snapshot %s of %s, %s as %s%s (ratio %.2f) in %s\n", r.Snapshot.ID, b.name(),
 			size, humanize.IBytes(uint64(d.Stored)), encrypted(d.Encrypted), float64(r.Size)/float64(max(d.Stored, 1)), took)
 	}
-	return c.result(b.JSON, d, c.unlessQuiet(text+released(done.Released)))
+	return d, text + released(done.Released)
 }

@@ -41,6 +41,7 @@ var exitCodes = []struct {
 	{restore.ErrQuery, exitNotTrue},
 
 	{snapshot.ErrSource, exitSource},
+	{errNoneFound, exitSource},
 	{snapshot.ErrLocked, exitLocked},
 	{restore.ErrLocked, exitLocked},
 
@@ -90,6 +91,10 @@ func exitCode(err error) int {
 	var lost *lifecycle.LostError
 	if errors.As(err, &lost) {
 		return exitRefused
+	}
+	var several *severalError
+	if errors.As(err, &several) {
+		return several.exit
 	}
 	for _, e := range exitCodes {
 		if errors.Is(err, e.reason) {

@@ -26,6 +26,7 @@ Commands:
   lifecycle  retention by the bucket's own rules: plan, apply, freeze and more
   prune      delete snapshots whose time is over, where no rules do it
   pin        keep a snapshot until unpin
+  config     check the file that names many databases: lifeboat.yaml
   doctor     try out what a bucket and its credentials can do
   version    print the version
 
@@ -39,6 +40,7 @@ var examples = map[string]string{
   lifeboat backup /data/app.db file:///mnt/nas/app --max-rate 20MiB
   lifeboat backup /data/app.db s3://bucket/app --release never   see lifecycle
   lifeboat backup /data/app.db s3://bucket/app --age-recipient age1...  encrypt
+  lifeboat backup --config lifeboat.yaml    all databases that the file names
 `,
 	"list": `  lifeboat list s3://bucket/app
   lifeboat list s3://bucket/app --json | jq -r '.snapshots[-1].id'
@@ -76,6 +78,10 @@ var examples = map[string]string{
 	"lifecycle thaw":   "  lifeboat lifecycle thaw s3://bucket/app\n",
 	"prune": `  lifeboat prune file:///mnt/nas/app                only say what would go
   lifeboat prune s3://bucket/app --keep-daily 30d --confirm
+`,
+	"config": "  lifeboat config check      what lifeboat backup would run\n",
+	"config check": `  lifeboat config check
+  lifeboat config check --config /etc/lifeboat.yaml --json
 `,
 	"pin":     "  lifeboat pin s3://bucket/app --snapshot 20261120T17\n",
 	"unpin":   "  lifeboat unpin s3://bucket/app --snapshot 20261120T17\n",

@@ -32,6 +32,7 @@ type program struct {
 	Prune     pruneCmd     `cmd:"" help:"Delete snapshots whose time is over, where no rules do it."`
 	Pin       pinCmd       `cmd:"" help:"Keep a snapshot until it is unpinned."`
 	Unpin     unpinCmd     `cmd:"" help:"Give a pinned snapshot back to retention."`
+	Config    configCmd    `cmd:"" help:"The file that names many databases."`
 	Doctor    doctorCmd    `cmd:"" help:"Try out what a bucket and its credentials can do."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
@@ -52,22 +53,14 @@ func run(args []string, stdout, stderr *os.File) int {
 	defer stop()
 	var p program
 	c := &console{stdout: stdout, stderr: stderr, globals: &p.globals}
-	err := p.do(ctx, args, c)
-	if caught, ok := context.Cause(ctx).(interrupted); ok && err != nil {
-		err = fmt.Errorf("%w%s", caught, withoutNoise(err))
-	}
+	err := broken(ctx, p.do(ctx, args, c))
 	c.fail(err)
 	return exitCode(err)
 }
 
-// do parses and runs. A panic becomes an error, because Go's own exit code for
-// it would mean nothing to a job.
+// do parses and runs.
 func (p *program) do(ctx context.Context, args []string, c *console) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("this is a bug in lifeboat: %v", r)
-		}
-	}()
+	defer recovered(&err)
 	if err := unsetEmpty(); err != nil {
 		return err
 	}
@@ -87,6 +80,14 @@ func (p *program) do(ctx context.Context, args []string, c *console) (err error)
 	return parsed.Run()
 }
 
+// recovered makes a panic an error, because Go's own exit code for it would mean
+// nothing to a job.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("this is a bug in lifeboat: %v", r)
+	}
+}
+
 // unsetEmpty has empty variables count as unset: that is how optional settings
 // look in many a deployment.
 func unsetEmpty() error {
@@ -100,8 +101,8 @@ func unsetEmpty() error {
 	return nil
 }
 
-func (p *program) parser(ctx context.Context, c *console) (*kong.Kong, error) {
-	return kong.New(p,
+func (p *program) parser(ctx context.Context, c *console, more ...kong.Option) (*kong.Kong, error) {
+	return kong.New(p, append([]kong.Option{
 		kong.Name("lifeboat"),
 		kong.DefaultEnvars(envPrefix),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
@@ -110,7 +111,7 @@ func (p *program) parser(ctx context.Context, c *console) (*kong.Kong, error) {
 		kong.Writers(c.stdout, c.stderr),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(c),
-	)
+	}, more...)...)
 }
 
 // interrupted is the cause of a context that a signal ended.
@@ -124,6 +125,14 @@ func (i interrupted) Error() string {
 }
 
 func (i interrupted) Is(target error) bool { return target == context.Canceled }
+
+// broken says of an error that a signal is its reason, if it is.
+func broken(ctx context.Context, err error) error {
+	if caught, ok := context.Cause(ctx).(interrupted); ok && err != nil {
+		return fmt.Errorf("%w%s", caught, withoutNoise(err))
+	}
+	return err
+}
 
 // untilSignal returns a context that ends at SIGINT or SIGTERM. A second
 // signal ends the process at once.

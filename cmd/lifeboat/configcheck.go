@@ -1,0 +1,108 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/alecthomas/kong"
+)
+
+type configCmd struct {
+	Check configCheckCmd `cmd:"" help:"Print what lifeboat backup would run, without a word to any store."`
+}
+
+type configCheckCmd struct {
+	configFlags
+	JSON bool `name:"json" help:"Print one JSON document."`
+}
+
+// scheduleDocument is what config check prints with --json.
+type scheduleDocument struct {
+	Config    string        `json:"config"`
+	Parallel  int           `json:"parallel"`
+	Databases []jobDocument `json:"databases"` // in the order of the configuration
+	Warnings  []string      `json:"warnings"`
+}
+
+type jobDocument struct {
+	Path     string            `json:"path"`
+	Database string            `json:"database"`      // its name in the series
+	URL      string            `json:"url,omitempty"` // none if the template makes none
+	Line     int               `json:"line"`          // of its entry in the file
+	Settings map[string]string `json:"settings"`      // that are not left to their defaults, as they are written
+	Error    string            `json:"error,omitempty"`
+}
+
+// Run implements the command.
+func (k *configCheckCmd) Run(ctx context.Context, c *console) error {
+	s, err := k.schedule(ctx, c, []string{"backup"})
+	if err != nil {
+		return err
+	}
+	flags, err := fileKeys(ctx, c)
+	if err != nil {
+		return err
+	}
+	d := scheduleDocument{k.file(), s.parallel, []jobDocument{}, append([]string{}, s.warnings...)}
+	var wrong []error
+	for _, j := range s.jobs {
+		d.Databases = append(d.Databases, j.describe(flags))
+		switch _, missing := os.Stat(j.path); {
+		case j.err != nil && exitCode(j.err) == exitUsage:
+			wrong = append(wrong, problem(j.entry.line, "%s: %w", j.path, j.err))
+		case j.err != nil:
+			d.Warnings = append(d.Warnings, j.err.Error())
+		case missing != nil: // right where the file is checked on another machine
+			d.Warnings = append(d.Warnings, fmt.Sprintf("there is no database %s (line %d)", j.path, j.entry.line))
+		}
+	}
+	for _, w := range d.Warnings {
+		c.log.Warn(w)
+	}
+	if err := c.result(k.JSON, d, d.table()); err != nil || len(wrong) == 0 {
+		return err
+	}
+	return inFile(k.file(), errors.Join(wrong...))
+}
+
+// describe says what a job would do. Values are told as they are written:
+// what a variable holds may be a secret.
+func (j *job) describe(flags map[string]*kong.Flag) jobDocument {
+	d := jobDocument{Path: j.path, Database: j.command.name(), Line: j.entry.line, Settings: map[string]string{}}
+	if j.command.URL != (bucketURL{}) {
+		d.URL = j.command.URL.String()
+	}
+	if j.err != nil {
+		d.Error = j.err.Error()
+	}
+	for name, flag := range flags {
+		if variable := overridden(flag); variable != "" {
+			d.Settings[name] = "${" + variable + "}"
+		} else if s, ok := j.entry.settings[name]; ok {
+			d.Settings[name] = strings.Join(s.written, ", ")
+		}
+	}
+	return d
+}
+
+func (d scheduleDocument) table() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "DATABASE\tBUCKET URL\tSETTINGS")
+	for _, j := range d.Databases {
+		var settings []string
+		for _, name := range slices.Sorted(maps.Keys(j.Settings)) {
+			settings = append(settings, name+"="+quote(j.Settings[name]))
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", j.Path, cmp.Or(j.URL, "-"), strings.Join(settings, " "))
+	}
+	w.Flush() // into memory
+	return b.String()
+}

@@ -1,0 +1,337 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// configFlags say which configuration counts, and what is left open in it.
+type configFlags struct {
+	Config   string `placeholder:"lifeboat.yaml" help:"Back up all databases that this file names."`
+	Host     string `placeholder:"NAME" help:"What {host} in that file stands for."`
+	Parallel int    `placeholder:"1" help:"How many of its databases at once, at about 85 MiB of memory each."`
+}
+
+// defaultConfig is looked for in the working directory.
+const defaultConfig = "lifeboat.yaml"
+
+// maxParallel is more than one machine's memory and disks are good for.
+const maxParallel = 64
+
+// Validate implements kong's check.
+func (f *configFlags) Validate() error {
+	if f.Parallel < 0 || f.Parallel > maxParallel {
+		return fmt.Errorf("--parallel must be from 1 to %d", maxParallel)
+	}
+	return nil
+}
+
+func (f *configFlags) file() string { return cmp.Or(f.Config, defaultConfig) }
+
+// A schedule is what a configuration means on this machine, now.
+type schedule struct {
+	parallel int
+	jobs     []*job
+	warnings []string
+}
+
+// A job is one database to back up.
+type job struct {
+	entry   entry
+	path    string
+	command backupCmd // as if DB and BUCKET_URL had been given
+	err     error     // why it cannot be run
+}
+
+// schedule reads the configuration and finds its databases. args are a
+// command line of backup with flags only; they win over the environment, and
+// that over the file. The error is about the file as a whole; what is wrong
+// with one database is in its job.
+func (f *configFlags) schedule(ctx context.Context, c *console, args []string) (schedule, error) {
+	keys, err := fileKeys(ctx, c)
+	if err != nil {
+		return schedule{}, err
+	}
+	conf, err := readConfiguration(f.file(), keys)
+	if err != nil {
+		return schedule{}, err
+	}
+	s := schedule{parallel: f.Parallel}
+	if s.parallel == 0 {
+		s.parallel, _ = strconv.Atoi(cmp.Or(conf.parallel.text(), "1")) // was checked
+	}
+	var problems []error
+	for _, e := range conf.entries {
+		command, err := e.command(ctx, c, args)
+		if err == nil {
+			err = s.add(e, command, cmp.Or(f.Host, conf.host.text()))
+		}
+		if err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if len(problems) > 0 {
+		return schedule{}, inFile(f.file(), errors.Join(problems...))
+	}
+	refuseMixing(s.jobs)
+	return s, nil
+}
+
+// add finds the databases of an entry.
+func (s *schedule) add(e entry, command backupCmd, host string) error {
+	names := templateNames{}
+	if strings.Contains(e.url.text(), "{host}") {
+		var err error
+		if names.host, err = hostName(host, inContainer(), os.Hostname); err != nil {
+			return problem(e.url.line, "%w", err)
+		}
+	}
+	paths, err := matches(e.path.text())
+	if errors.Is(err, doublestar.ErrBadPattern) {
+		return problem(e.path.line, "path: %q is not a pattern that can be read", e.path.text())
+	}
+	if err != nil {
+		s.jobs = append(s.jobs, &job{entry: e, path: e.path.text(), err: err})
+	} else if len(paths) == 0 {
+		s.warnings = append(s.warnings, fmt.Sprintf("no database matches %s (line %d)", e.path.text(), e.path.line))
+	}
+	for _, path := range paths {
+		j := &job{entry: e, path: path, command: command}
+		j.command.DB = path
+		j.command.URL.URL, j.err = j.bucket(names)
+		if j.err == nil {
+			j.err = j.command.Validate()
+		}
+		if j.err != nil {
+			j.err = usage("%w", j.err)
+		}
+		s.jobs = append(s.jobs, j)
+	}
+	return nil
+}
+
+// bucket returns the bucket URL that the job's template makes.
+func (j *job) bucket(names templateNames) (upload.URL, error) {
+	absolute, err := filepath.Abs(j.path)
+	if err != nil {
+		return upload.URL{}, err
+	}
+	names.name, names.dir = j.command.name(), filepath.Base(filepath.Dir(absolute))
+	text, err := expandTemplate(j.entry.url.text(), names)
+	if err != nil {
+		return upload.URL{}, err
+	}
+	return upload.ParseURL(text)
+}
+
+// templateNames are what the names in a bucket URL's template stand for.
+type templateNames struct{ host, name, dir string }
+
+var templateName = regexp.MustCompile(`\{[^{}]*\}`)
+
+// expandTemplate replaces {host}, {name} and {dir}.
+func expandTemplate(template string, n templateNames) (string, error) {
+	values := map[string]string{"host": n.host, "name": n.name, "dir": n.dir}
+	var wrong error
+	expanded := templateName.ReplaceAllStringFunc(template, func(found string) string {
+		name := found[1 : len(found)-1]
+		value, known := values[name]
+		switch {
+		case !known:
+			wrong = fmt.Errorf("unknown name %s: %s", found, didYouMean(name, []string{"host", "name", "dir"}))
+		case strings.Contains(value, "/"):
+			wrong = fmt.Errorf("%s would be %q, and one with a slash cannot stand in a bucket URL", found, value)
+		}
+		if strings.HasPrefix(template, "file:") {
+			value = strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23").Replace(value)
+		}
+		return value
+	})
+	if strings.ContainsAny(templateName.ReplaceAllString(template, ""), "{}") {
+		wrong = fmt.Errorf("a brace without its other half in %q", template)
+	}
+	return expanded, wrong
+}
+
+// hostName returns what {host} stands for. The machine's own name will do
+// unless it changes: a series that begins anew with every pod never releases
+// a snapshot, and is never found again.
+func hostName(chosen string, container bool, machine func() (string, error)) (string, error) {
+	const help = "set host in the file, --host or LIFEBOAT_HOST"
+	if strings.Contains(chosen, "/") {
+		return "", fmt.Errorf("the host %q has a slash in it", chosen)
+	}
+	if chosen != "" {
+		return chosen, nil
+	}
+	if container {
+		return "", errors.New("{host} is left open, and a container's own name changes with each: " + help)
+	}
+	name, err := machine()
+	if err != nil || name == "" || strings.HasPrefix(name, "localhost") {
+		return "", errors.New("{host} is left open, and this machine has no name of its own: " + help)
+	}
+	return name, nil
+}
+
+// inContainer tells whether this looks like a container of Kubernetes, Docker
+// or Podman.
+func inContainer() bool {
+	for _, path := range []string{"/.dockerenv", "/run/.containerenv"} {
+		if _, err := os.Stat(path); err == nil {
+			return true
+		}
+	}
+	return os.Getenv("KUBERNETES_SERVICE_HOST") != "" || os.Getenv("container") != ""
+}
+
+// notDatabase matches what lies beside databases: SQLite's files and what a
+// restore keeps.
+var notDatabase = regexp.MustCompile(`-(wal|shm|journal|mj[0-9A-F]{9,})$|\.before-\d{8}T\d{6}Z-[0-9a-f]{6}`)
+
+// matches returns the databases that a path or pattern means, in order. A path
+// need not exist. If a part of what a pattern covers cannot be read, there are
+// both: the others, and an error that wraps snapshot.ErrSource.
+func matches(pattern string) (databases []string, err error) {
+	if _, missing := os.Stat(pattern); missing == nil || !strings.ContainsAny(pattern, "*?[{") {
+		return []string{pattern}, nil
+	}
+	options := []doublestar.GlobOption{doublestar.WithFilesOnly(), doublestar.WithNoHidden()}
+	found, err := doublestar.FilepathGlob(pattern, append(options, doublestar.WithFailOnIOErrors(), doublestar.WithFailOnPatternNotExist())...)
+	if errors.Is(err, doublestar.ErrBadPattern) {
+		return nil, err
+	}
+	if err != nil {
+		err = fmt.Errorf("the databases of %s: %w: %w", pattern, snapshot.ErrSource, err)
+		found, _ = doublestar.FilepathGlob(pattern, options...) // the others
+	}
+	for _, path := range found {
+		info, statErr := os.Stat(path)
+		if (statErr != nil || info.Mode().IsRegular()) && !notDatabase.MatchString(filepath.Base(path)) {
+			databases = append(databases, path)
+		}
+	}
+	return databases, err
+}
+
+// refuseMixing takes out the jobs whose bucket URL is that of another one, or
+// lies inside it: rules and prune would not tell one database's snapshots
+// from the other's.
+func refuseMixing(jobs []*job) {
+	at := map[string][]*job{}
+	for _, j := range jobs {
+		if j.err == nil {
+			at[j.command.URL.String()] = append(at[j.command.URL.String()], j)
+		}
+	}
+	for _, j := range jobs {
+		own := j.command.URL.String()
+		for outer := own; outer != ""; outer = outer[:max(strings.LastIndexByte(outer, '/'), 0)] {
+			for _, other := range at[outer] {
+				switch {
+				case other == j:
+				case outer == own:
+					j.refuse("is also that of", other)
+				default:
+					j.refuse("is inside that of", other)
+					other.refuse("has inside it that of", j)
+				}
+			}
+		}
+	}
+}
+
+// refuse gives the first reason why a job cannot be run.
+func (j *job) refuse(relation string, other *job) {
+	if j.err == nil {
+		j.err = usage("its bucket URL %s %s %s (line %d)", j.command.URL, relation, other.path, other.entry.line)
+	}
+}
+
+// fileKeys returns the flags that a database may set in a configuration: all
+// of backup's own but those for the run as a whole.
+func fileKeys(ctx context.Context, c *console) (map[string]*kong.Flag, error) {
+	parser, err := new(program).parser(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	keys := map[string]*kong.Flag{}
+	for _, command := range parser.Model.Children {
+		if command.Name != "backup" {
+			continue
+		}
+		for _, flag := range command.Flags {
+			switch flag.Name {
+			case "config", "host", "parallel", "json":
+			default:
+				keys[flag.Name] = flag
+			}
+		}
+	}
+	return keys, nil
+}
+
+// command parses the entry as a command line of backup would be: with the same
+// kinds, choices and checks.
+func (e entry) command(ctx context.Context, c *console, args []string) (backupCmd, error) {
+	var p program
+	parser, err := p.parser(ctx, c, kong.Resolvers(kong.ResolverFunc(e.resolve)))
+	if err != nil {
+		return backupCmd{}, err
+	}
+	_, err = parser.Parse(append(append([]string{}, args...), "--", e.path.text(), "file:///to/be/set"))
+	if err != nil {
+		text := withoutSecret(strings.TrimPrefix(err.Error(), "backup: "))
+		return backupCmd{}, problem(e.lineOf(text), "%s", text)
+	}
+	return p.Backup, nil
+}
+
+// resolve gives kong what the file says, unless the environment says it too.
+func (e entry) resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	s, ok := e.settings[flag.Name]
+	if !ok || overridden(flag) != "" {
+		return nil, nil
+	}
+	if !s.list {
+		return s.text(), nil
+	}
+	values := []any{}
+	for _, v := range s.values {
+		values = append(values, v)
+	}
+	return values, nil
+}
+
+// overridden returns the variable that says what a flag is, "" for none.
+func overridden(flag *kong.Flag) string {
+	for _, name := range flag.Envs {
+		if os.Getenv(name) != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// lineOf returns the line of the setting that kong's error begins with, or
+// that of the entry.
+func (e entry) lineOf(text string) int {
+	first, _, _ := strings.Cut(text, " ")
+	if s, ok := e.settings[strings.Trim(strings.TrimPrefix(first, "--"), ":")]; ok {
+		return s.line
+	}
+	return e.line
+}
