@@ -76,6 +76,9 @@ func (b *backupCmd) Validate() error {
 	if _, err := upload.EncodeTag(b.name()); err != nil {
 		return fmt.Errorf("--name: %w", err)
 	}
+	if err := b.configFlags.Validate(); err != nil {
+		return err
+	}
 	switch {
 	case b.DB != "" && b.URL == bucketURL{}:
 		return errors.New("<bucket-url> is missing")

@@ -68,10 +68,7 @@ func syntaxError(err error) error {
 	if errors.As(err, &bad) && bad.Mark.Line > 0 {
 		return problem(bad.Mark.Line, "this is not YAML: %s", bad.Message)
 	}
-	if errors.As(err, &bad) {
-		return problem(1, "%s", strings.TrimPrefix(bad.Message, "yaml: "))
-	}
-	return err
+	return problem(1, "this is not one YAML document")
 }
 
 // A lineError is about a line of the configuration.
@@ -144,12 +141,13 @@ func (r *configReader) entry(node *yaml.Node, defaults map[string]setting) entry
 	if len(r.problems) > before {
 		return e // a missing key may be the one that is misspelt
 	}
-	if e.path.values == nil {
+	if e.path.line == 0 {
 		r.wrong(node.Line, "path is missing: a database, or a pattern such as /srv/*.db")
 	}
-	if e.url.values == nil {
+	if e.url.line == 0 {
 		r.wrong(node.Line, "url is missing: a bucket URL such as s3://backups/{host}/{name}")
-	} else if _, err := expandTemplate(e.url.text(), templateNames{}); err != nil {
+	}
+	if _, err := expandTemplate(e.url.text(), templateNames{}); err != nil {
 		r.wrong(e.url.line, "url: %w", err)
 	}
 	return e

@@ -80,8 +80,8 @@ var examples = map[string]string{
   lifeboat prune s3://bucket/app --keep-daily 30d --confirm
 `,
 	"config": "  lifeboat config check      what lifeboat backup would run\n",
-	"config check": `  lifeboat config check
-  lifeboat config check --config /etc/lifeboat.yaml --json
+	"config check": `  lifeboat config check --config /etc/lifeboat.yaml
+  lifeboat config check --json | jq -r '.databases[].url'
 `,
 	"pin":     "  lifeboat pin s3://bucket/app --snapshot 20261120T17\n",
 	"unpin":   "  lifeboat unpin s3://bucket/app --snapshot 20261120T17\n",

@@ -78,6 +78,7 @@ func TestProgram(t *testing.T) {
 		})
 	})
 	t.Run("terminated", func(t *testing.T) { testTerminated(t, server) })
+	t.Run("many", func(t *testing.T) { testMany(t, server) })
 	t.Run("doctor terminated", func(t *testing.T) { testDoctorTerminated(t, server) })
 	t.Run("readme", func(t *testing.T) {
 		testDocument(t, server, filepath.Join("..", "..", "README.md"), func(*testing.T, string) {})

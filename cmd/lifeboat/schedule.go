@@ -20,7 +20,7 @@ import (
 
 // configFlags say which configuration counts, and what is left open in it.
 type configFlags struct {
-	Config   string `placeholder:"lifeboat.yaml" help:"Back up all databases that this file names."`
+	Config   string `placeholder:"lifeboat.yaml" help:"The file that names the databases, where no DB is given."`
 	Host     string `placeholder:"NAME" help:"What {host} in that file stands for."`
 	Parallel int    `placeholder:"1" help:"How many of its databases at once, at about 85 MiB of memory each."`
 }
@@ -296,6 +296,9 @@ func (e entry) command(ctx context.Context, c *console, args []string) (backupCm
 	if err != nil {
 		text := withoutSecret(strings.TrimPrefix(err.Error(), "backup: "))
 		return backupCmd{}, problem(e.lineOf(text), "%s", text)
+	}
+	if name := p.Backup.Name; name != "" && name != e.settings["name"].text() {
+		return backupCmd{}, problem(e.line, "--name or LIFEBOAT_NAME would give all databases of the file one name, %q", name)
 	}
 	return p.Backup, nil
 }
