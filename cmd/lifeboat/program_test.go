@@ -81,7 +81,7 @@ func TestProgram(t *testing.T) {
 	t.Run("many", func(t *testing.T) { testMany(t, server) })
 	t.Run("doctor terminated", func(t *testing.T) { testDoctorTerminated(t, server) })
 	t.Run("readme", func(t *testing.T) {
-		testDocument(t, server, filepath.Join("..", "..", "README.md"), func(*testing.T, string) {})
+		testDocument(t, server, filepath.Join("..", "..", "README.md"), tenants)
 	})
 	t.Run("runbook in kubernetes", func(t *testing.T) { testRunbookKubernetes(t, server) })
 	t.Run("runbook", func(t *testing.T) {

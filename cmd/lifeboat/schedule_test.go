@@ -225,3 +225,14 @@ func testMany(t *testing.T, server *miniotest.Server) {
 		}
 	})
 }
+
+// tenants makes databases in directories beside one.
+func tenants(t *testing.T, db string) {
+	for _, name := range []string{"acme", "globex"} {
+		dir := filepath.Join(filepath.Dir(db), "tenants", name)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		sqlite(t, filepath.Join(dir, "data.db"), "CREATE TABLE t (x)")
+	}
+}
