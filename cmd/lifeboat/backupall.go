@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -67,6 +68,8 @@ func (b *backupCmd) all(ctx context.Context, c *console, args []string) error {
 
 // run backs up the job's database, unless the run as a whole has ended.
 func (j *job) run(ctx context.Context, c *console) (d *backupDocument, text string, err error) {
+	// What one backup leaves to be collected must not add to the next one's.
+	defer debug.FreeOSMemory()
 	defer recovered(&err)
 	if j.err != nil || ctx.Err() != nil {
 		return nil, "", errors.Join(j.err, ctx.Err())

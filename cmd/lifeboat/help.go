@@ -14,8 +14,7 @@ const topHelp = `Lifeboat ships a live SQLite database to a bucket and brings it
   lifeboat restore s3://bucket/app app.db     the newest one, into a new file
   lifeboat restore s3://bucket/app app.db --replace --at "2026-11-20 17:00"
 
-A bucket URL is the place of one database's snapshots: s3://bucket/prefix on
-any S3-compatible store, or file:///dir for a directory.
+A bucket URL, s3://bucket/prefix or file:///dir, holds one database's snapshots.
 
 Commands:
   backup     take a snapshot of a live database and ship it

@@ -22,7 +22,7 @@ import (
 type configFlags struct {
 	Config   string `placeholder:"lifeboat.yaml" help:"The file that names the databases, where no DB is given."`
 	Host     string `placeholder:"NAME" help:"What {host} in that file stands for."`
-	Parallel int    `placeholder:"1" help:"How many of its databases at once, at about 85 MiB of memory each."`
+	Parallel int    `placeholder:"1" help:"How many of its databases at once, each with memory of its own."`
 }
 
 // defaultConfig is looked for in the working directory.
