@@ -52,6 +52,10 @@ func (b *S3) keepBeside(cause error) {
 	}
 }
 
+// TagsBeside reports whether an answer has shown that the store has no object
+// tags, so that they are kept in an object beside each snapshot.
+func (b *S3) TagsBeside() bool { return b.beside.Load() }
+
 func (b *S3) storeTags(ctx context.Context, object Object) (Tags, error) {
 	out, err := b.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
 		Bucket:    &b.url.Bucket,
