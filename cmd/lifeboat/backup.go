@@ -51,6 +51,8 @@ type backupCmd struct {
 	PartSize     byteSize `placeholder:"8MiB" help:"Smallest part of a multipart upload."`
 	Concurrency  int      `default:"4" placeholder:"4" help:"How many parts to upload at once."`
 
+	reporting
+
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
@@ -116,7 +118,15 @@ func (b *backupCmd) Run(ctx context.Context, c *console, k *kong.Context) error 
 
 // one backs up one database. What it returns to be printed is there also with
 // an error, if the snapshot is safe.
-func (b *backupCmd) one(ctx context.Context, c *console) (*backupDocument, string, error) {
+func (b *backupCmd) one(ctx context.Context, c *console) (d *backupDocument, text string, err error) {
+	err = b.around(ctx, c, runReport{verb: "backup", database: b.name(), url: b.URL.String()}, func(ctx context.Context, c *console, report *runReport) (err error) {
+		d, text, err = b.run(ctx, c, report)
+		return err
+	})
+	return d, text, err
+}
+
+func (b *backupCmd) run(ctx context.Context, c *console, report *runReport) (*backupDocument, string, error) {
 	began := time.Now()
 	recipients, err := b.recipients()
 	if err != nil {
@@ -144,7 +154,12 @@ func (b *backupCmd) one(ctx context.Context, c *console) (*backupDocument, strin
 	if err != nil && !errors.Is(err, upload.ErrIncomplete) {
 		return nil, "", err
 	}
+	report.succeeded = true
+	report.add(measuresOf(result)...)
 	done, releaseErr := b.release(ctx, c, bucket)
+	if b.wantsMetrics() {
+		err = errors.Join(err, report.survey(ctx, bucket, b.holdOf()))
+	}
 	d, text := b.describe(result, done, time.Since(began))
 	return d, text, errors.Join(err, releaseErr)
 }

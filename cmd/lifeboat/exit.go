@@ -34,6 +34,7 @@ var exitCodes = []struct {
 }{
 	{upload.ErrIncomplete, exitIncomplete}, // wraps what failed, but the snapshot is safe
 	{errOneOfTwo, exitIncomplete},
+	{errNotTold, exitIncomplete},
 
 	{snapshot.ErrDamaged, exitDamaged},
 	{snapshot.ErrNewerFormat, exitDamaged},

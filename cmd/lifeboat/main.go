@@ -156,6 +156,15 @@ func untilSignal(parent context.Context) (context.Context, func()) {
 	}
 }
 
+// bySignal returns the error with the signal that ended the context, if one
+// did: that is what the exit code then tells.
+func bySignal(ctx context.Context, err error) error {
+	if signal, ok := context.Cause(ctx).(interrupted); ok && err != nil {
+		return fmt.Errorf("%w%s", signal, withoutNoise(err))
+	}
+	return err
+}
+
 // withoutNoise returns what err adds to the fact of the interruption.
 func withoutNoise(err error) string {
 	text := err.Error()

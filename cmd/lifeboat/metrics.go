@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/push"
+)
+
+// metricsFlags say where the metrics of a run go.
+type metricsFlags struct {
+	MetricsFile string  `type:"path" placeholder:"FILE" help:"Write metrics for the textfile collector of Prometheus' node_exporter."`
+	Pushgateway httpURL `placeholder:"URL" help:"Push metrics to a Prometheus Pushgateway."`
+}
+
+// The credentials for the Pushgateway have no flags: flags show in ps.
+const (
+	pushgatewayUser     = "LIFEBOAT_PUSHGATEWAY_USER"
+	pushgatewayPassword = "LIFEBOAT_PUSHGATEWAY_PASSWORD"
+)
+
+// pushJob is the job label of what is pushed.
+const pushJob = "lifeboat"
+
+// The labels that tell series apart. There is none of the host or the pod,
+// because the next run may be on another.
+const (
+	labelDatabase = "database"
+	labelURL      = "bucket_url"
+)
+
+func (f *metricsFlags) wantsMetrics() bool { return f.MetricsFile != "" || !f.Pushgateway.isZero() }
+
+// A measure is one gauge, or one for each value of a label.
+type measure struct {
+	name, help string // the name without the prefix lifeboat_
+	value      float64
+	label      string // "" for a single value
+	values     map[string]float64
+}
+
+// tellMetrics writes and pushes the metrics of a run, both within the time.
+func (f *metricsFlags) tellMetrics(ctx context.Context, within time.Duration, r *runReport) error {
+	if !f.wantsMetrics() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	var errs []error
+	if f.MetricsFile != "" {
+		errs = append(errs, writeMetrics(ctx, f.MetricsFile, r))
+	}
+	if !f.Pushgateway.isZero() {
+		errs = append(errs, pushMetrics(ctx, f.Pushgateway, r))
+	}
+	return errors.Join(errs...)
+}
+
+// measures are all that a run tells: what it measured, and what is told of
+// every run. That of a failed one has no last success: what is told of it is
+// added to what was told before, which stays.
+func (r *runReport) measures() []measure {
+	unix := func(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+	all := append([]measure{
+		{name: r.verb + "_last_attempt_timestamp_seconds", help: "When the last run ended, well or not.", value: unix(r.ended)},
+		{name: r.verb + "_last_exit_code", help: "Exit code of the last run.", value: float64(r.exit)},
+		{name: r.verb + "_duration_seconds", help: "How long the last run took.", value: r.ended.Sub(r.began).Seconds()},
+	}, r.measured...)
+	if r.succeeded {
+		all = append(all, measure{name: r.verb + "_last_success_timestamp_seconds",
+			help: "When the last run ended that did the main thing, whatever failed beside it.", value: unix(r.ended)})
+	}
+	return all
+}
+
+// register makes gauges of the measures.
+func register(to prometheus.Registerer, all []measure) error {
+	for _, m := range all {
+		options := prometheus.GaugeOpts{Namespace: "lifeboat", Name: m.name, Help: m.help}
+		if m.label == "" {
+			gauge := prometheus.NewGauge(options)
+			gauge.Set(m.value)
+			if err := to.Register(gauge); err != nil {
+				return err
+			}
+			continue
+		}
+		gauges := prometheus.NewGaugeVec(options, []string{m.label})
+		for name, value := range m.values {
+			gauges.WithLabelValues(name).Set(value)
+		}
+		if err := to.Register(gauges); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buildInfo says which program it was.
+func buildInfo() prometheus.Collector {
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "lifeboat", Name: "build_info", Help: "Always 1. The labels say which program wrote these metrics last.",
+		ConstLabels: prometheus.Labels{"version": programVersion(), "goversion": runtime.Version()},
+	})
+	info.Set(1)
+	return info
+}
+
+// pushMetrics adds the run's metrics to what the Pushgateway has of the series:
+// by POST, so that others of it stay.
+func pushMetrics(ctx context.Context, to httpURL, r *runReport) error {
+	registry := prometheus.NewRegistry()
+	if err := errors.Join(register(registry, r.measures()), registry.Register(buildInfo())); err != nil {
+		return err
+	}
+	p := push.New(to.String(), pushJob).Grouping(labelDatabase, r.database).Grouping(labelURL, r.url).Gatherer(registry).
+		Client(&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }})
+	if user, password := os.Getenv(pushgatewayUser), os.Getenv(pushgatewayPassword); user != "" || password != "" {
+		p.BasicAuth(user, password)
+	}
+	if err := p.AddContext(ctx); err != nil {
+		return fmt.Errorf("push metrics to %s: %w", to.Host, withoutURL(err))
+	}
+	return nil
+}
+
+// An httpURL is the address of a service as a flag. What it is made of may be
+// a secret, so no error quotes it.
+type httpURL struct{ *url.URL }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (u *httpURL) UnmarshalText(text []byte) error {
+	parsed, err := url.Parse(string(text))
+	switch {
+	case err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https":
+		return errors.New("not a URL such as https://example.com/name (what was given may be a secret and is not shown)")
+	case parsed.User != nil:
+		return errors.New("no user or password belongs in the URL: it shows in ps")
+	}
+	u.URL = parsed
+	return nil
+}
+
+func (u httpURL) isZero() bool { return u.URL == nil }
+
+// withoutURL returns the error of a request without the URL that net/http
+// puts in front.
+func withoutURL(err error) error {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
+}

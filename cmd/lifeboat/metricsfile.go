@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"golang.org/x/sys/unix"
+)
+
+// writeMetrics adds the run's metrics to a file of them: what the file has of
+// other series, and of this one from earlier runs under other names, stays. So
+// any number of databases may share a file. Runs that end at once take turns,
+// by a lock on a file beside it, for at most as long as ctx lasts. The file is
+// replaced whole.
+func writeMetrics(ctx context.Context, path string, r *runReport) (err error) {
+	unlock, err := lockFile(ctx, path+".lock")
+	if err != nil {
+		return fmt.Errorf("write metrics to %s: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	families, err := readFamilies(path)
+	if err != nil {
+		return fmt.Errorf("metrics file %s is left alone: %w", path, err)
+	}
+	registry := prometheus.NewRegistry()
+	mine := prometheus.Labels{labelDatabase: r.database, labelURL: r.url}
+	if err := errors.Join(register(prometheus.WrapRegistererWith(mine, registry), r.measures()), registry.Register(buildInfo())); err != nil {
+		return err
+	}
+	gathered, err := registry.Gather()
+	if err != nil {
+		return err
+	}
+	for _, family := range gathered {
+		old := families[family.GetName()]
+		family.Metric = append(family.Metric, slices.DeleteFunc(old.GetMetric(), func(m *dto.Metric) bool {
+			return replaced(m, mine)
+		})...)
+		families[family.GetName()] = family
+	}
+	if err := replaceFile(path, families); err != nil {
+		return fmt.Errorf("write metrics to %s: %w", path, err)
+	}
+	return nil
+}
+
+// replaced reports whether a metric is of the series with these labels, or of
+// none.
+func replaced(m *dto.Metric, mine prometheus.Labels) bool {
+	has := prometheus.Labels{}
+	for _, label := range m.GetLabel() {
+		has[label.GetName()] = label.GetValue()
+	}
+	for name, value := range mine {
+		if other, ok := has[name]; ok && other != value {
+			return false
+		}
+	}
+	return true
+}
+
+// readFamilies reads a file of metrics by name; none is no error. A file that
+// has anything but metrics of this program in it is not one to replace.
+func readFamilies(path string) (map[string]*dto.MetricFamily, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return map[string]*dto.MetricFamily{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("it does not hold metrics: %w", err)
+	}
+	for name := range families {
+		if !strings.HasPrefix(name, "lifeboat_") {
+			return nil, fmt.Errorf("it holds metrics of another program: %s", name)
+		}
+	}
+	return families, nil
+}
+
+// replaceFile writes the families to a file that all may read, in the order of
+// their names.
+func replaceFile(path string, families map[string]*dto.MetricFamily) error {
+	// The collector reads *.prom alone.
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	write := func() error {
+		for _, name := range slices.Sorted(maps.Keys(families)) {
+			if _, err := expfmt.MetricFamilyToText(f, families[name]); err != nil {
+				return err
+			}
+		}
+		return f.Chmod(0o644)
+	}
+	if err := errors.Join(write(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// lockFile takes an exclusive lock on a file that is there for nothing else,
+// and waits for it as long as ctx lasts.
+func lockFile(ctx context.Context, path string) (unlock func() error, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return f.Close, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("lock %s: another run keeps it: %w", path, ctx.Err()), f.Close())
+		case <-tick.C:
+		}
+	}
+}
