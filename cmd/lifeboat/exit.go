@@ -20,6 +20,7 @@ const (
 	exitNoSnapshot  = 6
 	exitDamaged     = 7
 	exitTarget      = 8
+	exitNotFresh    = 9
 	exitLocked      = 10
 	exitRefused     = 11
 	exitNotTrue     = 12
@@ -35,6 +36,8 @@ var exitCodes = []struct {
 	{upload.ErrIncomplete, exitIncomplete}, // wraps what failed, but the snapshot is safe
 	{errOneOfTwo, exitIncomplete},
 	{errNotTold, exitIncomplete},
+
+	{errNotFresh, exitNotFresh},
 
 	{snapshot.ErrDamaged, exitDamaged},
 	{snapshot.ErrNewerFormat, exitDamaged},

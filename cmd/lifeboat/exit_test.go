@@ -52,6 +52,8 @@ func TestExitCode(t *testing.T) {
 		{restore.ErrCannotSwap, 8},
 		{restore.ErrCannotLive, 8},
 		{restore.ErrTarget, 8},
+		{errNotFresh, 9},
+		{errNotTold, 3},
 		{snapshot.ErrLocked, 10},
 		{restore.ErrLocked, 10},
 		{upload.ErrRefused, 11},

@@ -26,6 +26,7 @@ Commands:
   prune      delete snapshots whose time is over, where no rules do it
   pin        keep a snapshot until unpin
   config     check the file that names many databases: lifeboat.yaml
+  status     is the newest snapshot young enough? for probes and people
   doctor     try out what a bucket and its credentials can do
   version    print the version
 
@@ -40,6 +41,7 @@ var examples = map[string]string{
   lifeboat backup /data/app.db s3://bucket/app --release never   see lifecycle
   lifeboat backup /data/app.db s3://bucket/app --age-recipient age1...  encrypt
   lifeboat backup --config lifeboat.yaml    all databases that the file names
+  lifeboat backup /data/app.db s3://bucket/app --metrics-file /metrics/app.prom
 `,
 	"list": `  lifeboat list s3://bucket/app
   lifeboat list s3://bucket/app --json | jq -r '.snapshots[-1].id'
@@ -82,9 +84,12 @@ var examples = map[string]string{
 	"config check": `  lifeboat config check --config /etc/lifeboat.yaml
   lifeboat config check --json | jq -r '.databases[].url'
 `,
-	"pin":     "  lifeboat pin s3://bucket/app --snapshot 20261120T17\n",
-	"unpin":   "  lifeboat unpin s3://bucket/app --snapshot 20261120T17\n",
+	"pin":   "  lifeboat pin s3://bucket/app --snapshot 20261120T17\n",
+	"unpin": "  lifeboat unpin s3://bucket/app --snapshot 20261120T17\n",
+	"status": `  lifeboat status s3://bucket/app
+  lifeboat status s3://bucket/app --max-age 26h --quiet    exits 9 if too old
 	"doctor":  "  lifeboat doctor s3://bucket/app\n  lifeboat doctor file:///mnt/nas/app --json\n",
+`,
 	"version": "  lifeboat version --json\n",
 }
 

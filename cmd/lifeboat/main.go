@@ -33,6 +33,7 @@ type program struct {
 	Pin       pinCmd       `cmd:"" help:"Keep a snapshot until it is unpinned."`
 	Unpin     unpinCmd     `cmd:"" help:"Give a pinned snapshot back to retention."`
 	Config    configCmd    `cmd:"" help:"The file that names many databases."`
+	Status    statusCmd    `cmd:"" help:"Is the newest snapshot young enough?"`
 	Doctor    doctorCmd    `cmd:"" help:"Try out what a bucket and its credentials can do."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
@@ -154,15 +155,6 @@ func untilSignal(parent context.Context) (context.Context, func()) {
 		signal.Stop(signals)
 		cancel(nil)
 	}
-}
-
-// bySignal returns the error with the signal that ended the context, if one
-// did: that is what the exit code then tells.
-func bySignal(ctx context.Context, err error) error {
-	if signal, ok := context.Cause(ctx).(interrupted); ok && err != nil {
-		return fmt.Errorf("%w%s", signal, withoutNoise(err))
-	}
-	return err
 }
 
 // withoutNoise returns what err adds to the fact of the interruption.

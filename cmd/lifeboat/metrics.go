@@ -120,20 +120,20 @@ func pushMetrics(ctx context.Context, to httpURL, r *runReport) error {
 	if err := errors.Join(register(registry, r.measures()), registry.Register(buildInfo())); err != nil {
 		return err
 	}
-	p := push.New(to.String(), pushJob).Grouping(labelDatabase, r.database).Grouping(labelURL, r.url).Gatherer(registry).
+	p := push.New(to.to.String(), pushJob).Grouping(labelDatabase, r.database).Grouping(labelURL, r.url).Gatherer(registry).
 		Client(&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }})
 	if user, password := os.Getenv(pushgatewayUser), os.Getenv(pushgatewayPassword); user != "" || password != "" {
 		p.BasicAuth(user, password)
 	}
 	if err := p.AddContext(ctx); err != nil {
-		return fmt.Errorf("push metrics to %s: %w", to.Host, withoutURL(err))
+		return fmt.Errorf("push metrics to %s: %w", to.to.Host, withoutURL(err))
 	}
 	return nil
 }
 
 // An httpURL is the address of a service as a flag. What it is made of may be
 // a secret, so no error quotes it.
-type httpURL struct{ *url.URL }
+type httpURL struct{ to *url.URL }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (u *httpURL) UnmarshalText(text []byte) error {
@@ -144,11 +144,11 @@ func (u *httpURL) UnmarshalText(text []byte) error {
 	case parsed.User != nil:
 		return errors.New("no user or password belongs in the URL: it shows in ps")
 	}
-	u.URL = parsed
+	u.to = parsed
 	return nil
 }
 
-func (u httpURL) isZero() bool { return u.URL == nil }
+func (u httpURL) isZero() bool { return u.to == nil }
 
 // withoutURL returns the error of a request without the URL that net/http
 // puts in front.

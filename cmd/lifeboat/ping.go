@@ -91,7 +91,7 @@ func (p *ping) send(ctx context.Context, how, body string) {
 		}
 	}
 	if err = cmp.Or(err, ctx.Err()); err != nil {
-		p.c.log.Warn("the notice of "+cmp.Or(how, "success")+" was not taken", "host", p.url.Host, "cause", err)
+		p.c.log.Warn("the notice of "+cmp.Or(how, "success")+" was not taken", "host", p.url.to.Host, "cause", err)
 	}
 }
 
@@ -100,7 +100,7 @@ func (p *ping) send(ctx context.Context, how, body string) {
 func (p *ping) post(ctx context.Context, how, body string) (again bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, pingTryFor)
 	defer cancel()
-	to := p.url.URL
+	to := p.url.to
 	if how != "" {
 		to = to.JoinPath(how)
 	}

@@ -1,0 +1,357 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"golang.org/x/term"
+
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// statusCmd gives up sooner than other commands: a probe has a deadline.
+type statusCmd struct {
+	URL      bucketURL `arg:"" name:"bucket-url" help:"Where the snapshots are: s3://bucket/prefix or file:///dir."`
+	RetryFor duration  `default:"15s" placeholder:"15s" help:"How long a failing store is tried again."`
+	MaxAge   duration  `placeholder:"26h" help:"Exit with 9 if the newest snapshot was taken, or last confirmed, longer ago."`
+	holdFlag
+	JSON bool `name:"json" help:"Print one JSON document."`
+}
+
+// The states of a series. All but the first exit with 9.
+const (
+	stateFresh       = "fresh"
+	stateTooOld      = "too old"
+	stateNone        = "no snapshot"
+	stateImplausible = "implausible"
+)
+
+// errNotFresh: what status looked for is not as it should be.
+var errNotFresh = errors.New("no young snapshot is there")
+
+// healthDocument is what status --json prints, also where it then exits with 9.
+type healthDocument struct {
+	URL         string           `json:"url"`
+	State       string           `json:"state"`                 // fresh, too old, no snapshot or implausible
+	Newest      *newestDocument  `json:"newest,omitempty"`      // absent: there is none
+	Implausible string           `json:"implausible,omitempty"` // ID of a snapshot that is ahead of the newest, and of its own upload
+	AgeSeconds  float64          `json:"age_seconds"`           // since the newest was taken or last confirmed
+	MaxAge      float64          `json:"max_age_seconds,omitempty"`
+	Snapshots   int              `json:"snapshots"`
+	Held        int              `json:"held"`
+	Guarded     int              `json:"guarded"` // due, but kept by the shrink guard alone
+	Trend       string           `json:"trend,omitempty"`
+	Sizes       []sizeDocument   `json:"sizes"`                 // of the last ten, the newest last
+	WeekAgo     *sizeDocument    `json:"week_ago,omitempty"`    // the newest one that is a week older than the newest
+	NextExpiry  *time.Time       `json:"next_expiry,omitempty"` // by the bucket's rules
+	NextToGo    string           `json:"next_to_go,omitempty"`  // the snapshot that then goes
+	Rules       lifecycle.Policy `json:"rules,omitempty"`       // days that each class is kept by the rules of the bucket; -1: forever
+	Warnings    []string         `json:"warnings"`
+}
+
+// newestDocument is the newest snapshot.
+type newestDocument struct {
+	snapshotDocument
+	Retention string     `json:"retention"`
+	Confirmed *time.Time `json:"confirmed,omitempty"` // when it was last seen to be what the database holds
+}
+
+type sizeDocument struct {
+	ID     string `json:"id"`
+	Stored int64  `json:"stored"`
+}
+
+// Run implements the command.
+func (s *statusCmd) Run(ctx context.Context, c *console) error {
+	b, err := series{s.URL, s.RetryFor}.open(ctx, c, upload.Options{})
+	if err != nil {
+		return err
+	}
+	d, now, err := s.look(ctx, b)
+	if err != nil {
+		return err
+	}
+	text := d.text(now, painter(c.stdout))
+	if d.State == stateFresh && len(d.Warnings) == 0 {
+		text = c.unlessQuiet(text)
+	}
+	return errors.Join(c.result(s.JSON, d, text), d.verdict())
+}
+
+// look returns what there is, and the present by the store's clock.
+func (s *statusCmd) look(ctx context.Context, b upload.Bucket) (healthDocument, time.Time, error) {
+	d := healthDocument{URL: s.URL.String(), MaxAge: time.Duration(s.MaxAge).Seconds(), Sizes: []sizeDocument{}, Warnings: []string{}}
+	items, err := lifecycle.Survey(ctx, b, s.holdOf(), time.Now())
+	readable := !errors.Is(err, upload.ErrRefused)
+	if !readable {
+		// Perhaps only tags are refused.
+		d.Warnings = append(d.Warnings, fmt.Sprintf("not known: retention, and when the newest was last confirmed: %v", err))
+		items, err = untagged(ctx, b)
+	}
+	if errors.Is(err, upload.ErrNotFound) { // a directory that nobody has made yet
+		err = nil
+	}
+	if err != nil {
+		return d, time.Time{}, err
+	}
+	terms := lifecycle.Terms{Hold: s.holdOf(), Now: time.Now().Add(b.ClockOffset())}
+	if terms.Policy, err = d.rules(ctx, b); err != nil {
+		return d, terms.Now, err
+	}
+	d.describe(items, terms, readable)
+	d.judge(time.Duration(s.MaxAge))
+	return d, terms.Now, nil
+}
+
+// untagged returns the snapshots with what can be known of them without the
+// right to read tags.
+func untagged(ctx context.Context, b upload.Bucket) ([]lifecycle.Item, error) {
+	all, err := upload.Snapshots(ctx, b, time.Time{})
+	items := make([]lifecycle.Item, len(all))
+	for i := range all {
+		items[i].Snapshot = all[i]
+	}
+	return items, err
+}
+
+// rules notes what the bucket's rules do and what is wrong with them, and
+// returns the policy that they carry out: nil if there is none, or if these
+// credentials may not know.
+func (d *healthDocument) rules(ctx context.Context, b upload.Bucket) (lifecycle.Policy, error) {
+	s3, ok := b.(*upload.S3)
+	if !ok || s3.TagsBeside() {
+		return nil, nil
+	}
+	has, err := lifecycle.Read(ctx, s3)
+	if errors.Is(err, upload.ErrRefused) {
+		return nil, nil // right for a probe, whose credentials should not know more
+	}
+	if err != nil {
+		return nil, err
+	}
+	prefix := s3.URL().Prefix
+	d.Warnings = append(d.Warnings, lifecycle.Warnings(has.Rules, prefix)...)
+	mine, _ := lifecycle.Split(has.Rules, prefix)
+	switch {
+	case len(mine) == 0:
+		d.Warnings = append(d.Warnings, "the bucket has no rules for this series, so nothing expires: see lifeboat lifecycle apply")
+		return nil, nil
+	case lifecycle.Frozen(has.Rules, prefix):
+		d.Warnings = append(d.Warnings, "the rules of this series are frozen: nothing expires until lifeboat lifecycle thaw")
+		return nil, nil
+	}
+	d.Rules = lifecycle.PolicyOf(has.Rules, prefix)
+	if missing := ruleless(d.Rules); len(missing) > 0 {
+		d.Warnings = append(d.Warnings, fmt.Sprintf("there is no rule for %s snapshots, which stay forever, although longer classes go: see lifeboat lifecycle apply", strings.Join(missing, ", ")))
+	}
+	return d.Rules, nil
+}
+
+// ruleless returns the classes that are kept forever while a longer one is
+// not: those have lost their rule.
+func ruleless(p lifecycle.Policy) []string {
+	var missing []string
+	finite := false
+	for _, class := range slices.Backward(lifecycle.Classes()) {
+		if p.Keep(class) != lifecycle.Forever {
+			finite = true
+		} else if finite {
+			missing = append([]string{string(class)}, missing...)
+		}
+	}
+	return missing
+}
+
+// describe notes what is in the series.
+func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms, tagged bool) {
+	d.Snapshots = len(items)
+	var plausible []lifecycle.Decision
+	for _, decision := range lifecycle.Plan(items, t) {
+		if tagged && decision.Held() {
+			d.Held++
+		}
+		if decision.Guarded {
+			d.Guarded++
+		}
+		if e := decision.Expires; !e.IsZero() && (d.NextExpiry == nil || e.Before(*d.NextExpiry)) {
+			d.NextExpiry, d.NextToGo = unlessZero(e), string(decision.ID)
+		}
+		if !decision.Implausible {
+			plausible = append(plausible, decision)
+		}
+	}
+	if last := len(items) - 1; last >= 0 && items[last].Implausible {
+		d.Implausible = string(items[last].ID)
+	}
+	if d.Guarded > 0 {
+		d.Warnings = append(d.Warnings, fmt.Sprintf("the shrink guard keeps %d snapshots: the newest is less than half as large as one that is due. "+
+			"If the small one is right: lifeboat lifecycle release --yes", d.Guarded))
+	}
+	if len(plausible) > 0 {
+		d.describeNewest(plausible[len(plausible)-1], t.Now)
+		d.describeSizes(plausible)
+	}
+}
+
+// describeNewest notes the newest, and its age. A time of confirmation that
+// is still to come is a mistake or a lie, and makes nothing fresh.
+func (d *healthDocument) describeNewest(newest lifecycle.Decision, now time.Time) {
+	d.Newest = &newestDocument{snapshotDocument: describeSnapshot(newest.Snapshot), Retention: newest.Tags[upload.TagRetention]}
+	seen := newest.ID.Time()
+	if text := newest.Tags[upload.TagConfirmed]; text != "" {
+		confirmed, err := time.Parse(time.RFC3339, text)
+		switch {
+		case err != nil || confirmed.After(now.Add(5*time.Minute)):
+			d.Warnings = append(d.Warnings, fmt.Sprintf("the newest snapshot's tag %s is implausible and does not count: %q", upload.TagConfirmed, text))
+		case confirmed.After(seen):
+			seen, d.Newest.Confirmed = confirmed, unlessZero(confirmed)
+		}
+	}
+	d.AgeSeconds = max(now.Sub(seen).Seconds(), 0)
+}
+
+const (
+	sizesShown = 10
+	week       = 7 * 24 * time.Hour
+	// steadyWithin is the change of size, as a part, that is no trend.
+	steadyWithin = 0.05
+)
+
+// describeSizes notes how the size of the objects develops: the newest against
+// the one of a week ago, or the oldest of a younger series.
+func (d *healthDocument) describeSizes(plausible []lifecycle.Decision) {
+	size := func(of lifecycle.Decision) sizeDocument { return sizeDocument{string(of.ID), of.Object.Size} }
+	for _, p := range plausible[max(0, len(plausible)-sizesShown):] {
+		d.Sizes = append(d.Sizes, size(p))
+	}
+	if len(plausible) < 2 {
+		return
+	}
+	newest, base := plausible[len(plausible)-1], plausible[0]
+	for _, p := range plausible {
+		if newest.ID.Time().Sub(p.ID.Time()) >= week {
+			base = p
+			d.WeekAgo = &sizeDocument{string(p.ID), p.Object.Size}
+		}
+	}
+	switch change := changed(base.Object.Size, newest.Object.Size); {
+	case change > steadyWithin:
+		d.Trend = "growing"
+	case change < -steadyWithin:
+		d.Trend = "shrinking"
+	default:
+		d.Trend = "steady"
+	}
+}
+
+// changed returns by what part of the old size the new one differs.
+func changed(from, to int64) float64 { return float64(to-from) / float64(max(from, 1)) }
+
+func (d *healthDocument) judge(maxAge time.Duration) {
+	switch {
+	case d.Implausible != "":
+		d.State = stateImplausible
+	case d.Newest == nil:
+		d.State = stateNone
+	case maxAge > 0 && d.AgeSeconds > maxAge.Seconds():
+		d.State = stateTooOld
+	default:
+		d.State = stateFresh
+	}
+}
+
+func (d *healthDocument) age() time.Duration {
+	return time.Duration(d.AgeSeconds * float64(time.Second)).Truncate(time.Second)
+}
+
+// verdict returns the error that the exit code comes from.
+func (d *healthDocument) verdict() error {
+	switch d.State {
+	case stateNone:
+		return &hinted{fmt.Errorf("%w: %s holds none", errNotFresh, d.URL), "is the bucket URL right, and has the backup job ever run?"}
+	case stateTooOld:
+		return &hinted{
+			fmt.Errorf("%w: the newest in %s, %s, was taken or last confirmed %v ago", errNotFresh, d.URL, d.Newest.ID, d.age()),
+			"has the backup job run? its log and its exit code tell what is wrong",
+		}
+	case stateImplausible:
+		return &hinted{
+			fmt.Errorf("%w: %s in %s is ahead of its own upload, so it never counts as the newest", errNotFresh, d.Implausible, d.URL),
+			"a wrong clock has named it: once that is right, look at it with lifeboat show, then delete it",
+		}
+	}
+	return nil
+}
+
+// text is the document for people.
+func (d *healthDocument) text(now time.Time, paint func(colour int, text string) string) string {
+	colour := red
+	if d.State == stateFresh {
+		colour = green
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n", d.URL, paint(colour, d.State))
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	if n := d.Newest; n != nil {
+		fmt.Fprintf(w, "newest\t%s, %s\n", n.ID, cmp.Or(n.Retention, "-"))
+		fmt.Fprintf(w, "taken\t%s (%s)\n", n.Taken.Format(time.RFC3339), ago(n.Taken, now))
+		if n.Confirmed != nil {
+			fmt.Fprintf(w, "confirmed\t%s (%s)\n", n.Confirmed.Format(time.RFC3339), ago(*n.Confirmed, now))
+		}
+		fmt.Fprintf(w, "stored\t%s%s%s\n", humanize.IBytes(uint64(n.Stored)), encrypted(n.Encrypted), d.change())
+	}
+	fmt.Fprintf(w, "snapshots\t%d, %d of them held\n", d.Snapshots, d.Held)
+	if d.NextExpiry != nil {
+		fmt.Fprintf(w, "next to go\t%s, on %s at the earliest\n", d.NextToGo, day(d.NextExpiry))
+	}
+	if d.Rules != nil {
+		var kept []string
+		for _, class := range lifecycle.Classes() {
+			kept = append(kept, fmt.Sprintf("%s %v", class, d.Rules.Keep(class)))
+		}
+		fmt.Fprintf(w, "rules\t%s\n", strings.Join(kept, ", "))
+	}
+	w.Flush() // a strings.Builder does not fail
+	for _, warning := range d.Warnings {
+		fmt.Fprintf(&b, "%s %s\n", paint(yellow, "warning:"), warning)
+	}
+	return b.String()
+}
+
+// change says in words how the size develops.
+func (d *healthDocument) change() string {
+	if d.Trend == "" {
+		return ""
+	}
+	last, before := d.Sizes[len(d.Sizes)-1], d.Sizes[len(d.Sizes)-2]
+	text := fmt.Sprintf(", %s: %+.0f%% on the one before", d.Trend, 100*changed(before.Stored, last.Stored))
+	if d.WeekAgo != nil {
+		text += fmt.Sprintf(", %+.0f%% on a week ago", 100*changed(d.WeekAgo.Stored, last.Stored))
+	}
+	return text
+}
+
+// Colours, as ECMA-48 numbers them.
+const (
+	red    = 31
+	green  = 32
+	yellow = 33
+)
+
+// painter returns a function that colours text for a terminal, where nobody
+// has said otherwise (https://no-color.org), and leaves it alone elsewhere.
+func painter(f *os.File) func(colour int, text string) string {
+	if os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || !term.IsTerminal(int(f.Fd())) {
+		return func(_ int, text string) string { return text }
+	}
+	return func(colour int, text string) string { return fmt.Sprintf("\x1b[%dm%s\x1b[0m", colour, text) }
+}
