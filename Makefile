@@ -16,6 +16,7 @@ MC          := $(shell sed -n 's/^const mcModule = "\(.*\)"/\1/p' upload/miniote
 AGE         := filippo.io/age/cmd/...@$(shell sed -n 's|.*filippo.io/age \(v[^ ]*\).*|\1|p' go.mod)
 VERSITYGW   := $(shell sed -n 's/^.*versitygwModule = "\(.*\)"/\1/p' upload/miniotest/others.go)
 RCLONE      := $(shell sed -n 's/^.*rcloneModule *= "\(.*\)"/\1/p' upload/miniotest/others.go)
+PUSHGATEWAY := $(shell sed -n 's/^const pushgatewayModule = "\(.*\)"/\1/p' upload/miniotest/pushgateway.go)
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
@@ -73,6 +74,7 @@ tools-test: tools
 	@PATH="$(GOBIN):$$PATH"; age-keygen -pq >/dev/null 2>&1 || { echo 'building age with go install'; GOFLAGS= go install $(AGE); }
 	@PATH="$(GOBIN):$$PATH"; command -v versitygw >/dev/null || { echo 'building versitygw, another test server, with go install'; GOFLAGS= go install $(VERSITYGW); }
 	@PATH="$(GOBIN):$$PATH"; rclone serve s3 --help >/dev/null 2>&1 || { echo 'building rclone, another test server, with go install'; GOFLAGS= go install $(RCLONE); }
+	@PATH="$(GOBIN):$$PATH"; command -v pushgateway >/dev/null || { echo 'building the Pushgateway, another test server'; $(call build_module,$(PUSHGATEWAY)); }
 
 tools-lint:
 	@PATH="$$PATH:$(GOBIN)"; command -v staticcheck >/dev/null || go install $(STATICCHECK)
@@ -80,6 +82,13 @@ tools-lint:
 
 clean:
 	rm -rf dist
+
+# build_module builds the program of a module in a module made for it: go install
+# asks for all its versions, which not every proxy tells.
+define build_module
+dir=$$(mktemp -d) && ( cd $$dir && export GOFLAGS=-mod=mod && go mod init tools 2>/dev/null && go mod edit -require=$(1) && mkdir -p $(GOBIN) && \
+	go build -o $(GOBIN)/ $(firstword $(subst @, ,$(1))) ) && chmod -R u+w $$dir && rm -r $$dir
+endef
 
 # from_apt installs the packages of those PROGRAM:PACKAGE pairs whose program
 # is not there.

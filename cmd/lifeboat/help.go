@@ -18,8 +18,7 @@ A bucket URL, s3://bucket/prefix or file:///dir, holds one database's snapshots.
 
 Commands:
   backup     take a snapshot of a live database and ship it
-  list       list the snapshots, newest last
-  show       show what a snapshot says of itself
+  list, show list the snapshots, newest last; show what one says of itself
   restore    bring a snapshot back
   verify     a restore drill: prove that a snapshot can be restored
   lifecycle  retention by the bucket's own rules: plan, apply, freeze and more

@@ -1,18 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
-
-	"github.com/dustin/go-humanize"
-	"golang.org/x/term"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -40,22 +34,23 @@ var errNotFresh = errors.New("no young snapshot is there")
 
 // healthDocument is what status --json prints, also where it then exits with 9.
 type healthDocument struct {
-	URL         string           `json:"url"`
-	State       string           `json:"state"`                 // fresh, too old, no snapshot or implausible
-	Newest      *newestDocument  `json:"newest,omitempty"`      // absent: there is none
-	Implausible string           `json:"implausible,omitempty"` // ID of a snapshot that is ahead of the newest, and of its own upload
-	AgeSeconds  float64          `json:"age_seconds"`           // since the newest was taken or last confirmed
-	MaxAge      float64          `json:"max_age_seconds,omitempty"`
-	Snapshots   int              `json:"snapshots"`
-	Held        int              `json:"held"`
-	Guarded     int              `json:"guarded"` // due, but kept by the shrink guard alone
-	Trend       string           `json:"trend,omitempty"`
-	Sizes       []sizeDocument   `json:"sizes"`                 // of the last ten, the newest last
-	WeekAgo     *sizeDocument    `json:"week_ago,omitempty"`    // the newest one that is a week older than the newest
-	NextExpiry  *time.Time       `json:"next_expiry,omitempty"` // by the bucket's rules
-	NextToGo    string           `json:"next_to_go,omitempty"`  // the snapshot that then goes
-	Rules       lifecycle.Policy `json:"rules,omitempty"`       // days that each class is kept by the rules of the bucket; -1: forever
-	Warnings    []string         `json:"warnings"`
+	URL         string            `json:"url"`
+	State       string            `json:"state"`                 // fresh, too old, no snapshot or implausible
+	Newest      *newestDocument   `json:"newest,omitempty"`      // absent: there is none
+	Implausible string            `json:"implausible,omitempty"` // ID of a snapshot that is ahead of the newest, and of its own upload
+	AgeSeconds  float64           `json:"age_seconds"`           // since the newest was taken or last confirmed
+	MaxAge      float64           `json:"max_age_seconds,omitempty"`
+	Snapshots   int               `json:"snapshots"`
+	Held        *int              `json:"held,omitempty"` // absent: these credentials may not read tags
+	Guarded     int               `json:"guarded"`        // due, but kept by the shrink guard alone
+	Trend       string            `json:"trend,omitempty"`
+	Sizes       []sizeDocument    `json:"sizes"`                 // of the last ten, the newest last
+	WeekAgo     *sizeDocument     `json:"week_ago,omitempty"`    // the newest one that is a week older than the newest
+	NextExpiry  *time.Time        `json:"next_expiry,omitempty"` // by the bucket's rules
+	NextToGo    string            `json:"next_to_go,omitempty"`  // the snapshot that then goes
+	Retention   string            `json:"retention"`             // what carries it out: rules, prune, or unknown to these credentials
+	Rules       map[string]string `json:"rules,omitempty"`       // how long each class is kept, such as 14d or forever
+	Warnings    []string          `json:"warnings"`
 }
 
 // newestDocument is the newest snapshot.
@@ -107,7 +102,10 @@ func (s *statusCmd) look(ctx context.Context, b upload.Bucket) (healthDocument, 
 	if terms.Policy, err = d.rules(ctx, b); err != nil {
 		return d, terms.Now, err
 	}
-	d.describe(items, terms, readable)
+	d.describe(items, terms)
+	if !readable {
+		d.Held = nil
+	}
 	d.judge(time.Duration(s.MaxAge))
 	return d, terms.Now, nil
 }
@@ -129,15 +127,18 @@ func untagged(ctx context.Context, b upload.Bucket) ([]lifecycle.Item, error) {
 func (d *healthDocument) rules(ctx context.Context, b upload.Bucket) (lifecycle.Policy, error) {
 	s3, ok := b.(*upload.S3)
 	if !ok || s3.TagsBeside() {
+		d.Retention = "prune"
 		return nil, nil
 	}
 	has, err := lifecycle.Read(ctx, s3)
 	if errors.Is(err, upload.ErrRefused) {
+		d.Retention = "unknown"
 		return nil, nil // right for a probe, whose credentials should not know more
 	}
 	if err != nil {
 		return nil, err
 	}
+	d.Retention = "rules"
 	prefix := s3.URL().Prefix
 	d.Warnings = append(d.Warnings, lifecycle.Warnings(has.Rules, prefix)...)
 	mine, _ := lifecycle.Split(has.Rules, prefix)
@@ -149,11 +150,15 @@ func (d *healthDocument) rules(ctx context.Context, b upload.Bucket) (lifecycle.
 		d.Warnings = append(d.Warnings, "the rules of this series are frozen: nothing expires until lifeboat lifecycle thaw")
 		return nil, nil
 	}
-	d.Rules = lifecycle.PolicyOf(has.Rules, prefix)
-	if missing := ruleless(d.Rules); len(missing) > 0 {
+	policy := lifecycle.PolicyOf(has.Rules, prefix)
+	d.Rules = map[string]string{}
+	for _, class := range lifecycle.Classes() {
+		d.Rules[string(class)] = policy.Keep(class).String()
+	}
+	if missing := ruleless(policy); len(missing) > 0 {
 		d.Warnings = append(d.Warnings, fmt.Sprintf("there is no rule for %s snapshots, which stay forever, although longer classes go: see lifeboat lifecycle apply", strings.Join(missing, ", ")))
 	}
-	return d.Rules, nil
+	return policy, nil
 }
 
 // ruleless returns the classes that are kept forever while a longer one is
@@ -172,12 +177,13 @@ func ruleless(p lifecycle.Policy) []string {
 }
 
 // describe notes what is in the series.
-func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms, tagged bool) {
-	d.Snapshots = len(items)
+func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms) {
+	held := 0
+	d.Snapshots, d.Held = len(items), &held
 	var plausible []lifecycle.Decision
 	for _, decision := range lifecycle.Plan(items, t) {
-		if tagged && decision.Held() {
-			d.Held++
+		if decision.Held() {
+			held++
 		}
 		if decision.Guarded {
 			d.Guarded++
@@ -290,68 +296,4 @@ func (d *healthDocument) verdict() error {
 		}
 	}
 	return nil
-}
-
-// text is the document for people.
-func (d *healthDocument) text(now time.Time, paint func(colour int, text string) string) string {
-	colour := red
-	if d.State == stateFresh {
-		colour = green
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", d.URL, paint(colour, d.State))
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	if n := d.Newest; n != nil {
-		fmt.Fprintf(w, "newest\t%s, %s\n", n.ID, cmp.Or(n.Retention, "-"))
-		fmt.Fprintf(w, "taken\t%s (%s)\n", n.Taken.Format(time.RFC3339), ago(n.Taken, now))
-		if n.Confirmed != nil {
-			fmt.Fprintf(w, "confirmed\t%s (%s)\n", n.Confirmed.Format(time.RFC3339), ago(*n.Confirmed, now))
-		}
-		fmt.Fprintf(w, "stored\t%s%s%s\n", humanize.IBytes(uint64(n.Stored)), encrypted(n.Encrypted), d.change())
-	}
-	fmt.Fprintf(w, "snapshots\t%d, %d of them held\n", d.Snapshots, d.Held)
-	if d.NextExpiry != nil {
-		fmt.Fprintf(w, "next to go\t%s, on %s at the earliest\n", d.NextToGo, day(d.NextExpiry))
-	}
-	if d.Rules != nil {
-		var kept []string
-		for _, class := range lifecycle.Classes() {
-			kept = append(kept, fmt.Sprintf("%s %v", class, d.Rules.Keep(class)))
-		}
-		fmt.Fprintf(w, "rules\t%s\n", strings.Join(kept, ", "))
-	}
-	w.Flush() // a strings.Builder does not fail
-	for _, warning := range d.Warnings {
-		fmt.Fprintf(&b, "%s %s\n", paint(yellow, "warning:"), warning)
-	}
-	return b.String()
-}
-
-// change says in words how the size develops.
-func (d *healthDocument) change() string {
-	if d.Trend == "" {
-		return ""
-	}
-	last, before := d.Sizes[len(d.Sizes)-1], d.Sizes[len(d.Sizes)-2]
-	text := fmt.Sprintf(", %s: %+.0f%% on the one before", d.Trend, 100*changed(before.Stored, last.Stored))
-	if d.WeekAgo != nil {
-		text += fmt.Sprintf(", %+.0f%% on a week ago", 100*changed(d.WeekAgo.Stored, last.Stored))
-	}
-	return text
-}
-
-// Colours, as ECMA-48 numbers them.
-const (
-	red    = 31
-	green  = 32
-	yellow = 33
-)
-
-// painter returns a function that colours text for a terminal, where nobody
-// has said otherwise (https://no-color.org), and leaves it alone elsewhere.
-func painter(f *os.File) func(colour int, text string) string {
-	if os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || !term.IsTerminal(int(f.Fd())) {
-		return func(_ int, text string) string { return text }
-	}
-	return func(colour int, text string) string { return fmt.Sprintf("\x1b[%dm%s\x1b[0m", colour, text) }
 }

@@ -1,0 +1,380 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+// lifeboat runs the program, which must exit with this code, and returns what
+// it printed.
+func lifeboat(t *testing.T, exit int, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("lifeboat", args...).CombinedOutput()
+	var ended *exec.ExitError
+	if err != nil && !errors.As(err, &ended) {
+		t.Fatal(err)
+	}
+	if ended == nil && exit != 0 || ended != nil && ended.ExitCode() != exit {
+		t.Fatalf("lifeboat %v: %v, want exit %d: %s", args, err, exit, out)
+	}
+	return string(out)
+}
+
+// metrics parses an exposition with Prometheus' own parser.
+func metrics(t *testing.T, exposition []byte) map[string]*dto.MetricFamily {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(exposition))
+	if err != nil {
+		t.Fatalf("%v: %s", err, exposition)
+	}
+	return families
+}
+
+// value returns the value of the one metric of a family that has a label of
+// this value.
+func value(t *testing.T, families map[string]*dto.MetricFamily, name, label string) float64 {
+	t.Helper()
+	var found []float64
+	for _, m := range families[name].GetMetric() {
+		for _, l := range m.GetLabel() {
+			if l.GetValue() == label {
+				found = append(found, m.GetGauge().GetValue())
+			}
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("%s of %s: %v in %v", name, label, found, families[name])
+	}
+	return found[0]
+}
+
+// A metrics file is as Prometheus wants it. A failed run keeps the last
+// success, and all else that only a backup that was done can tell.
+func TestMetricsFile(t *testing.T) {
+	dir := t.TempDir()
+	db, bucket, file := filepath.Join(dir, "app.db"), "file://"+dir+"/bucket", filepath.Join(dir, "app.prom")
+	sqlite(t, db, "CREATE TABLE t (x); INSERT INTO t VALUES (1);")
+	before := float64(time.Now().Unix())
+	lifeboat(t, 0, "backup", db, bucket, "--metrics-file", file)
+	info, err := os.Stat(file)
+	if err != nil || info.Mode() != 0o644 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.New(bytes.NewReader(content)).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+	first := metrics(t, content)
+	success := value(t, first, "lifeboat_backup_last_success_timestamp_seconds", "app.db")
+	if attempt := value(t, first, "lifeboat_backup_last_attempt_timestamp_seconds", "app.db"); success < before || attempt != success {
+		t.Errorf("success %v, attempt %v, begun %v", success, attempt, before)
+	}
+	for name, want := range map[string]float64{
+		"lifeboat_backup_last_exit_code": 0, "lifeboat_backup_pages": 2, "lifeboat_backup_read_bytes": 8192,
+		"lifeboat_backup_restarts": 0, "lifeboat_backup_unchanged": 0,
+	} {
+		if got := value(t, first, name, "app.db"); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	stored := value(t, first, "lifeboat_backup_stored_bytes", "app.db")
+	if got := value(t, first, "lifeboat_backup_uploaded_bytes", "app.db"); got != stored || got == 0 {
+		t.Errorf("%v bytes uploaded, %v stored", got, stored)
+	}
+	if held := value(t, first, "lifeboat_snapshots", "held"); held != 1 {
+		t.Errorf("%v held", held)
+	}
+	for _, stage := range []string{"copy", "digest", "upload"} {
+		if took := value(t, first, "lifeboat_backup_stage_duration_seconds", stage); took <= 0 {
+			t.Errorf("%s took %v", stage, took)
+		}
+	}
+
+	lifeboat(t, 0, "backup", db, bucket, "--metrics-file", file)
+	content, _ = os.ReadFile(file)
+	unchanged := metrics(t, content)
+	if got := value(t, unchanged, "lifeboat_backup_uploaded_bytes", "app.db"); got != 0 {
+		t.Errorf("unchanged, but %v bytes uploaded", got)
+	}
+	success = value(t, unchanged, "lifeboat_backup_last_success_timestamp_seconds", "app.db")
+
+	if err := os.Rename(db, db+".away"); err != nil {
+		t.Fatal(err)
+	}
+	lifeboat(t, 4, "backup", db, bucket, "--metrics-file", file)
+	content, _ = os.ReadFile(file)
+	failed := metrics(t, content)
+	if got := value(t, failed, "lifeboat_backup_last_success_timestamp_seconds", "app.db"); got != success {
+		t.Errorf("a failed run has changed the last success from %v to %v", success, got)
+	}
+	if got := value(t, failed, "lifeboat_backup_last_attempt_timestamp_seconds", "app.db"); got <= success {
+		t.Errorf("the failed attempt was at %v, before the success at %v", got, success)
+	}
+	if code, pages := value(t, failed, "lifeboat_backup_last_exit_code", "app.db"), value(t, failed, "lifeboat_backup_pages", "app.db"); code != 4 || pages != 2 {
+		t.Errorf("exit code %v, %v pages", code, pages)
+	}
+}
+
+// Databases that share a metrics file, and runs that end at once, lose nothing
+// of each other's.
+func TestMetricsFileShared(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "all.prom")
+	var group sync.WaitGroup
+	for i := range 20 {
+		r := runReport{verb: "backup", database: fmt.Sprintf("db%d", i/2), url: fmt.Sprintf("s3://b/%d", i/2), ended: time.Unix(int64(i), 0), succeeded: true}
+		r.add(measure{name: "test", help: "Test.", label: "class", values: map[string]float64{"a": float64(i)}})
+		group.Go(func() {
+			if err := writeMetrics(t.Context(), file, &r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	families := metrics(t, content)
+	for i := range 10 {
+		for _, name := range []string{"lifeboat_test", "lifeboat_backup_last_success_timestamp_seconds"} {
+			if got := int(value(t, families, name, fmt.Sprintf("db%d", i))); got/2 != i {
+				t.Errorf("%s of db%d is %d", name, i, got)
+			}
+		}
+	}
+	left, err := os.ReadDir(filepath.Dir(file))
+	if err != nil || len(left) != 2 {
+		t.Errorf("beside the metrics and the lock there is something: %v, %v", left, err)
+	}
+}
+
+// A run waits for the lock for as long as it may, and does not hang.
+func TestMetricsFileLocked(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "app.prom")
+	unlock, err := lockFile(t.Context(), file+".lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	f := metricsFlags{MetricsFile: file}
+	if err := f.tellMetrics(t.Context(), 50*time.Millisecond, &runReport{verb: "backup"}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPushgateway(t *testing.T) {
+	gateway := miniotest.StartPushgateway(t)
+	dir := t.TempDir()
+	db, bucket := filepath.Join(dir, "app.db"), "file://"+dir+"/bucket"
+	sqlite(t, db, "CREATE TABLE t (x); INSERT INTO t VALUES (1);")
+	lifeboat(t, 0, "backup", db, bucket, "--pushgateway", gateway)
+	has := scrape(t, gateway)
+	success := value(t, has, "lifeboat_backup_last_success_timestamp_seconds", "app.db")
+	labels := map[string]string{}
+	for _, l := range has["lifeboat_backup_pages"].GetMetric()[0].GetLabel() {
+		labels[l.GetName()] = l.GetValue()
+	}
+	// The gateway itself adds an empty instance.
+	if len(labels) != 4 || labels["job"] != "lifeboat" || labels["database"] != "app.db" || labels["bucket_url"] != bucket || labels["instance"] != "" {
+		t.Errorf("labels %v", labels)
+	}
+
+	if err := os.Rename(db, db+".away"); err != nil {
+		t.Fatal(err)
+	}
+	lifeboat(t, 4, "backup", db, bucket, "--pushgateway", gateway+"/")
+	has = scrape(t, gateway)
+	if got := value(t, has, "lifeboat_backup_last_success_timestamp_seconds", "app.db"); got != success {
+		t.Errorf("a failed run has changed the last success from %v to %v", success, got)
+	}
+	if got := value(t, has, "lifeboat_backup_last_exit_code", "app.db"); got != 4 {
+		t.Errorf("exit code %v", got)
+	}
+}
+
+func scrape(t *testing.T, gateway string) map[string]*dto.MetricFamily {
+	t.Helper()
+	response, err := http.Get(gateway + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return metrics(t, content)
+}
+
+// The credentials for a Pushgateway come from the environment and are shown
+// nowhere. One that refuses or hangs is an error in time.
+func TestPushgatewayRefusesOrHangs(t *testing.T) {
+	t.Setenv(pushgatewayUser, "somebody")
+	t.Setenv(pushgatewayPassword, "hunter2-secret")
+	release := make(chan struct{})
+	var user, password string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ = r.BasicAuth()
+		if strings.HasPrefix(r.URL.Path, "/hang") {
+			<-release
+		}
+		http.Error(w, "no", http.StatusForbidden)
+	}))
+	defer server.Close()
+	defer close(release)
+	for _, path := range []string{"", "/hang"} {
+		var f metricsFlags
+		if err := f.Pushgateway.UnmarshalText([]byte(server.URL + path)); err != nil {
+			t.Fatal(err)
+		}
+		err := f.tellMetrics(t.Context(), 200*time.Millisecond, &runReport{verb: "backup", database: "app.db", url: "s3://b/app"})
+		if err == nil || strings.Contains(err.Error(), "hunter2") || user != "somebody" || password != "hunter2-secret" {
+			t.Errorf("%q: as %q: %v", path, user, err)
+		}
+	}
+	out := lifeboat(t, 64, "backup", "app.db", "s3://b/app", "--pushgateway", "http://me:hunter2-secret@127.0.0.1:1")
+	if strings.Contains(out, "hunter2") {
+		t.Error(out)
+	}
+}
+
+// notices collects what a service for notices is told.
+type notices struct {
+	mu    sync.Mutex
+	paths []string
+	body  string
+}
+
+func (n *notices) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.paths, n.body = append(n.paths, r.Method+" "+r.URL.RequestURI()), string(body)
+	if len(n.paths) == 1 {
+		http.Error(w, "busy", http.StatusServiceUnavailable) // the next try is taken
+	}
+}
+
+func TestPing(t *testing.T) {
+	secrets := map[string]string{
+		"AWS_ACCESS_KEY_ID": "AKIDSECRET", "AWS_SECRET_ACCESS_KEY": "hunter2-aws", "AWS_SESSION_TOKEN": "hunter2-token",
+		customerKey: "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", pushgatewayPassword: "hunter2-push",
+	}
+	for name, value := range secrets {
+		t.Setenv(name, value)
+	}
+	var told notices
+	server := httptest.NewServer(&told)
+	defer server.Close()
+	t.Setenv("LIFEBOAT_PING_URL", server.URL+"/0f3c-uuid?create=1")
+	dir := t.TempDir()
+	db, bucket := filepath.Join(dir, "app.db"), "file://"+dir+"/bucket"
+	sqlite(t, db, "CREATE TABLE t (x); INSERT INTO t VALUES (1);")
+	t.Setenv(customerKey, "") // a directory takes none
+	lifeboat(t, 0, "backup", db, bucket)
+	want := "POST /0f3c-uuid/start?create=1, POST /0f3c-uuid/start?create=1, POST /0f3c-uuid?create=1"
+	if got := strings.Join(told.paths, ", "); got != want || !strings.HasPrefix(told.body, "exit 0\n") {
+		t.Errorf("told %s with %q", got, told.body)
+	}
+
+	t.Setenv(customerKey, "")
+	t.Setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+	told.paths = []string{"before"}
+	out := lifeboat(t, 5, "backup", db, "s3://bucket/app", "--retry-for", "1s", "--debug", "--pushgateway", "http://127.0.0.1:9")
+	_ = out
+	if len(told.paths) != 3 || told.paths[2] != "POST /0f3c-uuid/5?create=1" {
+		t.Errorf("told %v", told.paths)
+	}
+	for _, want := range []string{"exit 5\n", "error: ", "hint: ", "level="} {
+		if !strings.Contains(told.body, want) {
+			t.Errorf("no %q in %s", want, told.body)
+		}
+	}
+	for _, secret := range append([]string{"0f3c-uuid"}, secrets["AWS_ACCESS_KEY_ID"], "hunter2", "MDEyMzQ1") {
+		if strings.Contains(told.body, secret) || strings.Contains(out, secret) {
+			t.Errorf("%s was told: %s\nprinted: %s", secret, told.body, out)
+		}
+	}
+}
+
+// A service that hangs is waited for no longer than is allowed, and changes
+// nothing about the run: nor does one that is not there.
+func TestPingHangs(t *testing.T) {
+	release := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer server.Close()
+	defer close(release)
+	var printed bytes.Buffer
+	c := &console{globals: &globals{}, log: slog.New(slog.NewTextHandler(&printed, nil))}
+	var to httpURL
+	if err := to.UnmarshalText([]byte(server.URL + "/0f3c-uuid")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	p := startPing(ctx, c, to)
+	cancel() // as a signal does
+	began := time.Now()
+	p.end(t.Context(), 100*time.Millisecond, 1, errors.New("failed"), &tail{})
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if text := printed.String(); strings.Count(text, "was not taken") != 2 || strings.Contains(text, "uuid") {
+		t.Errorf("printed %s", text)
+	}
+}
+
+// A panic is told too, and the last lines of a long log are kept.
+func TestAroundPanic(t *testing.T) {
+	var told notices
+	server := httptest.NewServer(&told)
+	defer server.Close()
+	c := &console{globals: &globals{}, log: slog.New(slog.DiscardHandler)}
+	f := reporting{metricsFlags: metricsFlags{MetricsFile: filepath.Join(t.TempDir(), "app.prom")}}
+	if err := f.PingURL.UnmarshalText([]byte(server.URL + "/uuid")); err != nil {
+		t.Fatal(err)
+	}
+	err := f.around(t.Context(), c, runReport{verb: "backup", database: "app.db", url: "s3://b/app"}, func(_ context.Context, c *console, _ *runReport) error {
+		for i := range 1000 {
+			c.log.Info("step", "number", i)
+		}
+		panic("no luck")
+	})
+	if err == nil || exitCode(err) != exitFailed || told.paths[len(told.paths)-1] != "POST /uuid/1" {
+		t.Errorf("%v, told %v", err, told.paths)
+	}
+	if !strings.Contains(told.body, "no luck") || !strings.Contains(told.body, "number=999\n") || strings.Contains(told.body, "number=1\n") || len(told.body) > tailBytes+200 {
+		t.Errorf("told %s", told.body)
+	}
+	content, err := os.ReadFile(f.MetricsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := value(t, metrics(t, content), "lifeboat_backup_last_exit_code", "app.db"); got != 1 {
+		t.Errorf("exit code %v", got)
+	}
+}

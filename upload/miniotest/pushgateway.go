@@ -1,0 +1,55 @@
+package miniotest
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// pushgatewayModule is no store, but a server for tests as well: Prometheus'
+// Pushgateway, pinned. make tools-test builds it.
+const pushgatewayModule = "github.com/prometheus/pushgateway@v1.11.1"
+
+// StartPushgateway starts a Pushgateway, in the way of Start, and returns its
+// URL.
+func StartPushgateway(t testing.TB) string {
+	t.Helper()
+	program, err := exec.LookPath("pushgateway")
+	if err != nil {
+		program = filepath.Join(goBin(t), "pushgateway")
+	}
+	if _, err := os.Stat(program); err != nil {
+		t.Fatalf("%s is missing, make tools-test builds it: %v", pushgatewayModule, err)
+	}
+	var trouble string
+	for range 5 {
+		address := freeAddress(t)
+		s := &Server{Endpoint: "http://" + address}
+		var output bytes.Buffer
+		command := exec.Command(program, "--web.listen-address="+address)
+		command.Stdout, command.Stderr = &output, &output
+		ended, err := startBound(command)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.waitUntil(ended, func(client *http.Client) bool {
+			response, err := client.Get(s.Endpoint + "/-/ready")
+			if err != nil {
+				return false
+			}
+			response.Body.Close()
+			return response.StatusCode == http.StatusOK
+		})
+		if err == nil {
+			t.Cleanup(func() { end(command, ended) })
+			return s.Endpoint
+		}
+		end(command, ended)
+		trouble = err.Error() + ": " + output.String()
+	}
+	t.Fatalf("pushgateway did not start: %s", trouble)
+	return ""
+}
