@@ -131,20 +131,33 @@ func pushMetrics(ctx context.Context, to httpURL, r *runReport) error {
 	return nil
 }
 
-// An httpURL is the address of a service as a flag. What it is made of may be
-// a secret, so no error quotes it.
-type httpURL struct{ to *url.URL }
+// An httpURL is the address of a service as a flag. It may be a secret, or hold
+// one in the wrong place. What is wrong with it is therefore told by check: with
+// an error of UnmarshalText kong would quote the variable that it came from.
+type httpURL struct {
+	to    *url.URL // nil if not given, or wrong
+	wrong error
+}
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (u *httpURL) UnmarshalText(text []byte) error {
+	*u = httpURL{}
 	parsed, err := url.Parse(string(text))
 	switch {
 	case err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https":
-		return errors.New("not a URL such as https://example.com/name (what was given may be a secret and is not shown)")
+		u.wrong = errors.New("it is not a URL such as https://example.com/name; as it may be a secret it is not shown")
 	case parsed.User != nil:
-		return errors.New("no user or password belongs in the URL: it shows in ps")
+		u.wrong = errors.New("no user or password belongs in the URL: it shows in ps")
+	default:
+		u.to = parsed
 	}
-	u.to = parsed
+	return nil
+}
+
+func (u httpURL) check(flag string) error {
+	if u.wrong != nil {
+		return usage("%s: %w", flag, u.wrong)
+	}
 	return nil
 }
 

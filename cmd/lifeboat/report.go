@@ -45,6 +45,9 @@ func (r *runReport) add(m ...measure) { r.measured = append(r.measured, m...) }
 // it succeeded, it notes in the report. A failure to tell never changes the
 // exit code of a run that failed itself.
 func (f *reporting) around(ctx context.Context, c *console, r runReport, run func(context.Context, *console, *runReport) error) error {
+	if err := errors.Join(f.Pushgateway.check("--pushgateway"), f.PingURL.check("--ping-url")); err != nil {
+		return err
+	}
 	if !f.wantsMetrics() && f.PingURL.isZero() {
 		return run(ctx, c, &r)
 	}
