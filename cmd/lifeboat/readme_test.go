@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,7 +37,12 @@ func testDocument(t *testing.T, server *miniotest.Server, path string, happens f
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3"} {
 		t.Setenv(name, "") // the document sets them
 	}
-	names = append(names, "/var/lib/app", work, "/mnt/nas", t.TempDir())
+	notices := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(notices.Close)
+	names = append(names, "/var/lib/app", work, "/mnt/nas", t.TempDir(), "/var/lib/node_exporter", t.TempDir(), "https://hc-ping.com", notices.URL)
+	if gateway := "http://pushgateway.example.com:9091"; strings.Contains(commands, gateway) {
+		names = append(names, gateway, miniotest.StartPushgateway(t))
+	}
 	shell := exec.Command("sh", "-eux", "-c", strings.NewReplacer(names...).Replace(commands))
 	shell.Dir = work
 	if out, err := shell.CombinedOutput(); err != nil {
