@@ -95,7 +95,10 @@ func Release(ctx context.Context, b upload.Bucket, o Options) (Result, error) {
 // holdNewest sets the newest snapshot back to held if it has a class, and
 // returns the decision about it from before.
 func (o *Options) holdNewest(ctx context.Context, b upload.Bucket, items []Item, t Terms) ([]Decision, error) {
-	i := newest(items)
+	i := len(items) - 1
+	for i >= 0 && items[i].Implausible {
+		i--
+	}
 	if i < 0 {
 		return nil, nil
 	}

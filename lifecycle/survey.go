@@ -10,14 +10,18 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
+// surveyed is how many of the newest snapshots Survey reads the tags of, due or
+// not.
+const surveyed = 32
+
 // Survey returns all snapshots of a series, sorted by ID, for whoever looks
 // often: it does not ask for the tags of each, as Load does. It reads those of
-// the newest, and of the ones that are due, as far back as Release does: to a
+// the newest 32, and of the ones that are due, as far back as Release does: to a
 // released one at least a day older than the hold. Where releases are done that
-// is about as many as a day has snapshots, however long the series is. Younger
-// ones keep nil tags, which Plan takes for held. Older ones get the tag that
-// they were released with if nobody has set another: their class, which follows
-// from times. So an old snapshot that is pinned is not seen to be.
+// is about as many as a day has snapshots, however long the series is. Others
+// that are younger keep nil tags, which Plan takes for held. Older ones get the
+// tag that they were released with if nobody has set another: their class, which
+// follows from times. So an old snapshot that is pinned is not seen to be.
 //
 // now is the present by this machine's clock, which is corrected by the
 // store's. Its errors are those of the bucket.
@@ -34,10 +38,16 @@ func Survey(ctx context.Context, b upload.Bucket, hold time.Duration, now time.T
 	if err != nil {
 		return nil, fmt.Errorf("look at the snapshots that are due: %w", err)
 	}
-	if i := newest(items); i >= 0 {
-		if err := readTags(ctx, b, items, []int{i}); err != nil {
-			return nil, fmt.Errorf("look at the newest snapshot: %w", err)
+	var unread []int
+	for i := max(0, len(items)-surveyed); i < len(items); i++ {
+		if _, read := known[items[i].ID]; !read {
+			unread = append(unread, i)
 		}
+	}
+	if err := readTags(ctx, b, items, unread); err != nil {
+		return nil, fmt.Errorf("look at the newest snapshots: %w", err)
+	}
+	for _, i := range unread {
 		known[items[i].ID] = items[i].Tags
 	}
 	for i, d := range Plan(items, Terms{Hold: o.Hold, Now: now})[:released] {
@@ -49,14 +59,4 @@ func Survey(ctx context.Context, b upload.Bucket, hold time.Duration, now time.T
 		tags, read := known[item.ID]
 		return read && tags == nil // gone meanwhile
 	}), nil
-}
-
-// newest returns the place of the newest snapshot that is not implausible, or
-// -1.
-func newest(items []Item) int {
-	i := len(items) - 1
-	for i >= 0 && items[i].Implausible {
-		i--
-	}
-	return i
 }

@@ -25,7 +25,7 @@ func TestSurveySaysWhatLoadSays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.calls["list"] != 1 || c.calls["tags"] > 1+readers+4 {
+		if c.calls["list"] != 1 || c.calls["tags"] > surveyed+readers+4 {
 			t.Fatalf("%d snapshots were surveyed with %v", len(got), c.calls)
 		}
 		want, err := Load(t.Context(), c, time.Time{})
