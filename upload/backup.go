@@ -35,6 +35,9 @@ const (
 	StageCopy   Stage = "copy"
 	StageDigest Stage = "digest"
 	StageUpload Stage = "upload" // compression and upload
+	// StageCheck runs beside StageUpload. SQLite does not tell how far it is:
+	// the progress is 0 of 0 until it has passed.
+	StageCheck Stage = "check"
 )
 
 // DefaultRefresh is for how long an unchanged database is not uploaded again.
@@ -261,7 +264,7 @@ func (o *BackupOptions) confirms(newest Snapshot, tags Tags, digest string, now 
 func (o *BackupOptions) archive(ctx context.Context, c *snapshot.Copy, digest *snapshot.Digest, id snapshot.ID) func(io.Writer) error {
 	return func(w io.Writer) error {
 		group, ctx := errgroup.WithContext(ctx)
-		group.Go(func() error { return c.Check(ctx, o.Check) })
+		group.Go(func() error { return o.check(ctx, c) })
 		group.Go(func() error {
 			_, err := c.WriteArchive(ctx, w, digest, snapshot.ArchiveOptions{
 				ID: id, Database: o.Name, Tool: o.Tool, Check: o.Check, Level: o.Level, Progress: o.stage(StageUpload),
@@ -270,6 +273,18 @@ func (o *BackupOptions) archive(ctx context.Context, c *snapshot.Copy, digest *s
 		})
 		return group.Wait()
 	}
+}
+
+func (o *BackupOptions) check(ctx context.Context, c *snapshot.Copy) error {
+	if o.Check == snapshot.CheckNone {
+		return nil
+	}
+	o.Progress(StageCheck, 0, 0)
+	err := c.Check(ctx, o.Check)
+	if err == nil {
+		o.Progress(StageCheck, c.Header.Size(), c.Header.Size())
+	}
+	return err
 }
 
 // listed looks the new object up in the bucket's own listing: that, and not

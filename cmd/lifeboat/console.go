@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-
-	"golang.org/x/term"
 )
 
 // globals are the flags that every command has.
@@ -23,14 +21,14 @@ type console struct {
 	*globals
 	stdout, stderr *os.File
 	log            *slog.Logger
-	bars           *bars // nil unless stderr is a terminal
+	bars           *bars // nil unless stderr is a terminal that can show them
 }
 
 // start is called when the flags are known.
 func (c *console) start() {
 	var w io.Writer = c.stderr
-	if term.IsTerminal(int(c.stderr.Fd())) && !c.Quiet && c.LogFormat == "text" {
-		c.bars = &bars{w: c.stderr}
+	if !c.Quiet && c.LogFormat == "text" && canShowBars(c.stderr) {
+		c.bars = &bars{tty: c.stderr}
 		w = c.bars
 	}
 	options := &slog.HandlerOptions{Level: slog.LevelWarn}

@@ -1,39 +1,142 @@
 package main
 
 import (
+	"fmt"
 	"io"
+	"os"
 	"sync"
+	"sync/atomic"
+	"time"
 
+	"github.com/dustin/go-humanize"
+	"github.com/vbauerster/cupwriter"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
 )
 
 // bars are progress bars on a terminal. Lines written to them appear above the
 // bars. They exist from the first call of set to end.
 type bars struct {
-	w io.Writer
+	tty *os.File
 
 	mu       sync.Mutex
 	progress *mpb.Progress // nil if there are none
-	parts    map[string]*mpb.Bar
+	parts    map[string]*part
 }
 
-func (b *bars) set(part string, done, total int64) {
+// A part is the part of the work that a bar stands for.
+type part struct {
+	bar   *mpb.Bar
+	began time.Time
+	took  atomic.Int64 // nanoseconds until it was done, 0: it is not
+}
+
+// canShowBars tells whether f is a terminal that can move its cursor, and says
+// how wide it is.
+func canShowBars(f *os.File) bool {
+	if kind := os.Getenv("TERM"); kind == "" || kind == "dumb" {
+		return false
+	}
+	width, height, err := term.GetSize(int(f.Fd()))
+	return err == nil && width > 0 && height > 0
+}
+
+func (b *bars) set(name string, done, total int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.progress == nil {
-		b.progress = mpb.New(mpb.WithOutput(b.w), mpb.WithWidth(72))
-		b.parts = map[string]*mpb.Bar{}
+		cursor := cupwriter.New(fromFirstColumn{b.tty}, false)
+		cursor.SetTermFd(int(b.tty.Fd()))
+		b.progress, b.parts = mpb.New(mpb.WithConsoleWriter(cursor), mpb.WithAutoRefresh()), map[string]*part{}
 	}
-	bar := b.parts[part]
-	if bar == nil {
-		bar = b.progress.AddBar(0,
-			mpb.PrependDecorators(decor.Name(part, decor.WC{W: 8, C: decor.DindentRight}), decor.Percentage(decor.WC{W: 5})),
-			mpb.AppendDecorators(decor.CountersKibiByte("% .0f of % .0f", decor.WCSyncSpace), decor.AverageETA(decor.ET_STYLE_GO, decor.WCSyncSpace)))
-		b.parts[part] = bar
+	p := b.parts[name]
+	if p == nil {
+		p = &part{began: time.Now()}
+		p.bar = b.progress.New(0, mpb.BarStyle(), mpb.BarWidth(30), mpb.BarFillerMiddleware(unlessNarrow),
+			mpb.PrependDecorators(decor.Any(func(s decor.Statistics) string { return heading(name, s.Current, s.Total) })),
+			mpb.AppendDecorators(decor.Any(func(s decor.Statistics) string {
+				return status(s.Current, s.Total, time.Since(p.began), time.Duration(p.took.Load()), s.AvailableWidth)
+			})))
+		b.parts[name] = p
 	}
-	bar.SetTotal(total, false)
-	bar.SetCurrent(done)
+	if done < total || total == 0 {
+		p.took.Store(0) // also of a copy that begins anew
+	} else {
+		p.took.CompareAndSwap(0, int64(max(time.Since(p.began), 1)))
+	}
+	p.bar.SetTotal(total, false)
+	p.bar.SetCurrent(done)
+}
+
+// heading returns what stands at the left of every bar. A total of 0 is one
+// that is not known.
+func heading(name string, done, total int64) string {
+	if total == 0 {
+		return fmt.Sprintf("%-12s", name)
+	}
+	return fmt.Sprintf("%-8s%3.0f%%", name, 100*float64(done)/float64(total))
+}
+
+// status returns what stands right of a bar: as much as there is room for, the
+// time that remains above all. took is 0 until everything is done.
+func status(done, total int64, since, took time.Duration, room int) string {
+	var sizes, rate, wait string
+	switch {
+	case total == 0:
+		wait = clock(since) + " so far"
+	case took > 0:
+		since, wait = took, "in "+clock(took)
+	case done > 0:
+		wait = clock(time.Duration(float64(since)*float64(total-done)/float64(done))) + " left"
+	}
+	if total > 0 {
+		sizes = fmt.Sprintf("%s of %s", humanize.IBytes(uint64(done)), humanize.IBytes(uint64(total)))
+		rate = humanize.IBytes(uint64(float64(done)/max(since, time.Millisecond).Seconds())) + "/s"
+	}
+	for _, text := range []string{
+		fmt.Sprintf("%20s  %10s  %11s", sizes, rate, wait),
+		fmt.Sprintf("%10s  %11s", rate, wait),
+		fmt.Sprintf("%11s", wait),
+	} {
+		if len(text)+3 <= room { // a space on both sides of the bar, and one at the edge
+			return text
+		}
+	}
+	return ""
+}
+
+// clock writes a duration in as few words as help.
+func clock(d time.Duration) string {
+	switch {
+	case d < 10*time.Second && d >= 100*time.Millisecond:
+		return d.Round(100 * time.Millisecond).String()
+	case d < time.Hour:
+		return d.Round(time.Second).String()
+	case d < 100*time.Hour:
+		d = d.Round(time.Minute)
+		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	return fmt.Sprintf("%dd", d/(24*time.Hour))
+}
+
+// unlessNarrow leaves the bar itself out where it would be a few cells wide.
+func unlessNarrow(bar mpb.BarFiller) mpb.BarFiller {
+	return mpb.BarFillerFunc(func(w io.Writer, s decor.Statistics) error {
+		if s.AvailableWidth < 12 {
+			return nil
+		}
+		return bar.Fill(w, s)
+	})
+}
+
+// fromFirstColumn returns the cursor to the first column before every write: a
+// terminal echoes an interrupt as ^C, and bars would be drawn beside it.
+type fromFirstColumn struct{ io.Writer }
+
+func (f fromFirstColumn) Write(p []byte) (int, error) {
+	n, err := f.Writer.Write(append([]byte("\r"), p...))
+	return max(n-1, 0), err
 }
 
 // end takes the bars away.
@@ -43,8 +146,8 @@ func (b *bars) end() {
 	if b.progress == nil {
 		return
 	}
-	for _, bar := range b.parts {
-		bar.Abort(true)
+	for _, p := range b.parts {
+		p.bar.Abort(true)
 	}
 	b.progress.Wait()
 	b.progress = nil
@@ -55,7 +158,7 @@ func (b *bars) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.progress == nil {
-		return b.w.Write(p)
+		return b.tty.Write(p)
 	}
 	return b.progress.Write(p)
 }

@@ -1,0 +1,360 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+// A screen is what a terminal of this width shows of the bytes that it got. It
+// knows what progress bars need, and fails at all else: colours, say.
+type screen struct {
+	width   int
+	lines   []string // of full width
+	row     int
+	column  int
+	wrapped bool   // something was wider than the screen
+	wrong   string // a sequence that is not known
+}
+
+// sequence is a control sequence: a number and a letter.
+var sequence = regexp.MustCompile(`^\x1b\[(\d*)([A-Za-z])`)
+
+func (s *screen) write(data string) {
+	for data != "" {
+		if found := sequence.FindStringSubmatch(data); found != nil {
+			n, _ := strconv.Atoi(found[1])
+			switch found[2] {
+			case "A":
+				s.row = max(s.row-n, 0)
+			case "J":
+				s.lines = s.lines[:min(len(s.lines), s.row)]
+				if s.column > 0 {
+					s.wrong = "erased from the middle of a line"
+				}
+			default:
+				s.wrong = fmt.Sprintf("%q", found[0])
+			}
+			data = data[len(found[0]):]
+			continue
+		}
+		s.put(data[0])
+		data = data[1:]
+	}
+}
+
+func (s *screen) put(c byte) {
+	switch {
+	case c == '\r':
+		s.column = 0
+		return
+	case c == '\n':
+		s.row++
+		return
+	case c < ' ' || c > '~':
+		s.wrong = fmt.Sprintf("%q", c)
+		return
+	case s.column == s.width:
+		s.wrapped = true
+		s.row, s.column = s.row+1, 0
+	}
+	for len(s.lines) <= s.row {
+		s.lines = append(s.lines, "")
+	}
+	line := []byte(s.lines[s.row])
+	for len(line) <= s.column {
+		line = append(line, ' ')
+	}
+	line[s.column] = c
+	s.lines[s.row] = string(line)
+	s.column++
+}
+
+func (s *screen) String() string {
+	var b strings.Builder
+	for _, line := range s.lines {
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	return b.String()
+}
+
+// A terminal is a pseudo-terminal, and all that was ever written to it.
+type terminal struct {
+	*os.File // the side of whoever sits before it
+	tty      *os.File
+	width    int
+	ended    chan struct{}
+
+	mu  sync.Mutex
+	got bytes.Buffer
+}
+
+func openTerminal(t *testing.T, width int) *terminal {
+	t.Helper()
+	master, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	term := &terminal{File: master, tty: tty, width: width, ended: make(chan struct{})}
+	if err := pty.Setsize(tty, &pty.Winsize{Rows: 24, Cols: uint16(width)}); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(term.ended)
+		buffer := make([]byte, 4096)
+		for {
+			n, err := master.Read(buffer)
+			term.mu.Lock()
+			term.got.Write(buffer[:n])
+			term.mu.Unlock()
+			if err != nil { // EIO: nobody has the other side open any more
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		tty.Close() // a second time, unless the test has failed
+		<-term.ended
+		master.Close()
+	})
+	return term
+}
+
+// shows returns the screen as it is now.
+func (t *terminal) shows() *screen {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := &screen{width: t.width}
+	s.write(t.got.String())
+	return s
+}
+
+// awaits waits until something is on the screen, and returns its line.
+func (t *terminal) awaits(tb testing.TB, pattern string) string {
+	tb.Helper()
+	expression := regexp.MustCompile("(?m)^.*" + pattern + ".*$")
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if found := expression.FindString(t.shows().String()); found != "" {
+			return found
+		}
+	}
+	tb.Fatalf("%q was never shown: %q", pattern, t.got.String())
+	return ""
+}
+
+// closed waits for the end of the output. Until the line that begins with
+// last, no line may have been wider than the terminal, and nothing may remain
+// of the bars but what is given.
+func (t *terminal) closed(tb testing.TB, remains, last string) {
+	tb.Helper()
+	t.tty.Close()
+	<-t.ended
+	before, _, found := strings.Cut(t.got.String(), last)
+	s := &screen{width: t.width}
+	s.write(before)
+	if !found || s.String() != remains || s.wrapped || s.wrong != "" || s.column != 0 {
+		tb.Errorf("before %q it shows %q, wider than %d: %v, not understood: %s, column %d: %q",
+			last, s, t.width, s.wrapped, s.wrong, s.column, t.got.String())
+	}
+	if !strings.HasSuffix(t.got.String(), "\n") {
+		tb.Errorf("the last line has no end: %q", t.got.String())
+	}
+}
+
+// start begins a program with its stderr, or all of it, on the terminal.
+func (t *terminal) start(tb testing.TB, toFile *os.File, args ...string) *exec.Cmd {
+	tb.Helper()
+	command := exec.Command("lifeboat", args...)
+	command.Stdin, command.Stdout, command.Stderr = t.tty, t.tty, t.tty
+	if toFile != nil {
+		command.Stderr = toFile
+	}
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := command.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	return command
+}
+
+func exitOf(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return 0
+}
+
+// smallDatabase has about 3 MiB.
+func smallDatabase(t *testing.T) string {
+	db := filepath.Join(t.TempDir(), "app.db")
+	sqlite(t, db, "CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(3000000))")
+	t.Setenv("TERM", "xterm")
+	t.Setenv("TMPDIR", t.TempDir())
+	return db
+}
+
+func TestProgressOnATerminal(t *testing.T) {
+	db := smallDatabase(t)
+	for width, line := range map[int]string{
+		120: `^copy +\d+% \[[=>-]+\] +[\d.]+ [KM]iB of 2\.9 MiB +\S+ [KM]iB/s +\S+ left$`,
+		50:  `^copy +\d+% \[[=>-]+\] +\S+ [KM]iB/s +\S+ left$`,
+		40:  `^copy +\d+% +\S+ [KM]iB/s +\S+ left$`,
+		30:  `^copy +\d+% +\S+ left$`,
+		20:  `^copy +\d+%$`,
+	} {
+		t.Run(fmt.Sprint(width), func(t *testing.T) {
+			t.Setenv("NO_COLOR", "1")
+			terminal := openTerminal(t, width)
+			command := terminal.start(t, nil, "backup", db, "file://"+t.TempDir(), "--max-rate", "5MiB")
+			if got := terminal.awaits(t, `^copy.* ([1-9]|\d\d)%`); !regexp.MustCompile(line).MatchString(got) || len(got) > width {
+				t.Errorf("%q is not %s", got, line)
+			}
+			if err := command.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			terminal.closed(t, "", "uploaded: snapshot ")
+		})
+	}
+}
+
+func TestNoProgress(t *testing.T) {
+	db := smallDatabase(t)
+	for name, c := range map[string]struct {
+		term   string
+		toFile bool
+		width  int
+		args   []string
+		shown  string // on the terminal in the end
+	}{
+		"quiet":       {"xterm", false, 80, []string{"--quiet"}, "^$"},
+		"dumb":        {"dumb", false, 80, nil, "^uploaded: .*\r\n$"},
+		"no TERM":     {"", false, 80, nil, "^uploaded: .*\r\n$"},
+		"no size":     {"xterm", false, 0, nil, "^uploaded: .*\r\n$"},
+		"to a file":   {"xterm", true, 80, nil, "^uploaded: .*\r\n$"},
+		"json of log": {"xterm", false, 80, []string{"--log-format", "json"}, "^uploaded: .*\r\n$"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("TERM", c.term)
+			file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			terminal := openTerminal(t, c.width)
+			stderr := file
+			if !c.toFile {
+				stderr = nil
+			}
+			command := terminal.start(t, stderr, append([]string{"backup", db, "file://" + t.TempDir(), "--max-rate", "5MiB"}, c.args...)...)
+			if err := command.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			terminal.tty.Close()
+			<-terminal.ended
+			if got := terminal.got.String(); !regexp.MustCompile(c.shown).MatchString(got) {
+				t.Errorf("it shows %q", got)
+			}
+			if size(file.Name()) != 0 {
+				t.Errorf("%d bytes in the file", size(file.Name()))
+			}
+		})
+	}
+}
+
+// Somebody presses ^C, which the terminal echoes beside the bars.
+func TestProgressInterrupted(t *testing.T) {
+	db := smallDatabase(t)
+	terminal := openTerminal(t, 40)
+	command := terminal.start(t, nil, "backup", db, "file://"+t.TempDir(), "--max-rate", "500KiB")
+	terminal.awaits(t, `copy.* left`)
+	if _, err := terminal.Write([]byte{3}); err != nil {
+		t.Fatal(err)
+	}
+	if code := exitOf(command.Wait()); code != 130 {
+		t.Errorf("exit %d", code)
+	}
+	terminal.closed(t, "", "error: interrupted")
+}
+
+// A copy that does not pass its check fails while the bars are there.
+func TestProgressFailed(t *testing.T) {
+	db := smallDatabase(t)
+	f, err := os.OpenFile(db, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt(make([]byte, 4), 100*4096) // breaks a chain of overflow pages
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	terminal := openTerminal(t, 40)
+	command := terminal.start(t, nil, "backup", db, "file://"+t.TempDir(), "--max-rate", "5MiB")
+	terminal.awaits(t, `copy.* left`)
+	if code := exitOf(command.Wait()); code != exitSource {
+		t.Errorf("exit %d", code)
+	}
+	terminal.closed(t, "", "error: ")
+}
+
+// An error and warnings beside bars, and bars that begin again.
+func TestProgressBesideLines(t *testing.T) {
+	terminal := openTerminal(t, 40)
+	b := &bars{tty: terminal.tty}
+	for _, part := range []string{"copy", "digest", "upload", "restore", "verify"} {
+		b.set(part, 1<<39, 1<<40)
+	}
+	b.set("check", 0, 0)
+	terminal.awaits(t, `^check .* so far`)
+	terminal.awaits(t, `^restore  50% .*/s +\S+ left`)
+	fmt.Fprintln(b, "level=WARN msg=first")
+	terminal.awaits(t, `^level=WARN msg=first$`)
+	b.set("copy", 1<<40, 1<<40)
+	b.set("check", 1<<40, 1<<40)
+	terminal.awaits(t, `^copy +100% .* in \S+`)
+	terminal.awaits(t, `^check +100% .* in \S+`)
+	b.end()
+	b.end()
+	fmt.Fprintln(b, "error: it failed")
+	b.set("restore", 1, 2)
+	terminal.awaits(t, `^restore  50%`)
+	b.end()
+	fmt.Fprintln(b, "done")
+	terminal.closed(t, "level=WARN msg=first\nerror: it failed\n", "done")
+}
+
+func TestStatus(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct {
+		done, total int64
+		since, took time.Duration
+		room        int
+		want        string
+	}{
+		{0, 10 * mib, 0, 0, 60, "0 B of 10 MiB 0 B/s"},
+		{5 * mib, 10 * mib, 5 * time.Second, 0, 60, "5.0 MiB of 10 MiB 1.0 MiB/s 5s left"},
+		{5 * mib, 10 * mib, 5 * time.Second, 0, 47, "1.0 MiB/s 5s left"},
+		{5 * mib, 10 * mib, 5 * time.Second, 0, 25, "5s left"},
+		{5 * mib, 10 * mib, 5 * time.Second, 0, 13, ""},
+		{10 * mib, 10 * mib, time.Hour, 4 * time.Second, 60, "10 MiB of 10 MiB 2.5 MiB/s in 4s"},
+		{mib, 1 << 40, time.Second, 0, 60, "1.0 MiB of 1.0 TiB 1.0 MiB/s 12d left"},
+		{1, 3601, time.Second, 0, 60, "1 B of 3.5 KiB 1 B/s 1h00m left"},
+		{0, 0, 90 * time.Second, 0, 60, "1m30s so far"},
+	} {
+		got := status(c.done, c.total, c.since, c.took, c.room)
+		if strings.Join(strings.Fields(got), " ") != c.want || got != "" && len(got)+3 > c.room {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
