@@ -22,7 +22,7 @@ GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 FUZZTIME ?= 10m
 
-.PHONY: build static demo test fuzz lint vuln bench tools tools-test tools-lint clean
+.PHONY: build static release demo test fuzz lint vuln bench tools tools-test tools-lint tools-release clean
 
 build: tools
 	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o dist/lifeboat ./cmd/lifeboat
@@ -32,6 +32,17 @@ static: tools
 	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS) -linkmode external -extldflags -static' -o dist/lifeboat-static ./cmd/lifeboat
 	@if ldd dist/lifeboat-static >/dev/null 2>&1; then echo 'dist/lifeboat-static still needs shared libraries' >&2; exit 1; fi
 	dist/lifeboat-static version
+
+# Both architectures, with their checksums. The same commit, Go and gcc give
+# the same bytes, in whatever directory.
+release: tools-release
+	@if [ -n "$$(git status --porcelain)" ]; then echo 'a release is made of what is committed' >&2; git status --short >&2; exit 1; fi
+	$(call release_for,amd64,x86_64-linux-gnu-gcc)
+	$(call release_for,arm64,aarch64-linux-gnu-gcc)
+	cd dist && sha256sum lifeboat-linux-amd64 lifeboat-linux-arm64 >SHA256SUMS && cat SHA256SUMS
+
+release_for = GOFLAGS= GOOS=linux GOARCH=$(1) CC=$(2) $(GO) build -trimpath -buildvcs=true -tags $(TAGS) \
+	-ldflags '$(LDFLAGS) -linkmode external -extldflags -static' -o dist/lifeboat-linux-$(1) ./cmd/lifeboat
 
 demo: build
 	@PATH="$(CURDIR)/dist:$$PATH" sh cmd/lifeboat/demo.sh
@@ -68,13 +79,17 @@ tools:
 # What the tests need beside that. MinIO, versitygw and rclone are test servers
 # only, built from source; it takes some minutes, once.
 tools-test: tools
-	@$(call from_apt,strace:strace ssh-keygen:openssh-client)
+	@$(call from_apt,strace:strace ssh-keygen:openssh-client zsh:zsh fish:fish)
 	@PATH="$(GOBIN):$$PATH"; command -v minio >/dev/null || { echo 'building MinIO, the test server, with go install'; GOFLAGS= go install $(MINIO); }
 	@PATH="$(GOBIN):$$PATH"; mc --version 2>/dev/null | grep -q '^mc version' || { echo 'building mc, its client, with go install'; GOFLAGS= go install $(MC); }
 	@PATH="$(GOBIN):$$PATH"; age-keygen -pq >/dev/null 2>&1 || { echo 'building age with go install'; GOFLAGS= go install $(AGE); }
 	@PATH="$(GOBIN):$$PATH"; command -v versitygw >/dev/null || { echo 'building versitygw, another test server, with go install'; GOFLAGS= go install $(VERSITYGW); }
 	@PATH="$(GOBIN):$$PATH"; rclone serve s3 --help >/dev/null 2>&1 || { echo 'building rclone, another test server, with go install'; GOFLAGS= go install $(RCLONE); }
 	@PATH="$(GOBIN):$$PATH"; command -v pushgateway >/dev/null || { echo 'building the Pushgateway, another test server'; $(call build_module,$(PUSHGATEWAY)); }
+
+# A compiler for each architecture: one of them is gcc itself.
+tools-release: tools
+	@$(call from_apt,x86_64-linux-gnu-gcc:gcc-x86-64-linux-gnu x86_64-linux-gnu-gcc:libc6-dev-amd64-cross aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc:libc6-dev-arm64-cross)
 
 tools-lint:
 	@PATH="$$PATH:$(GOBIN)"; command -v staticcheck >/dev/null || go install $(STATICCHECK)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -13,14 +14,34 @@ import (
 // version is set by the linker.
 var version string
 
+// A build is what the program knows of its own making.
+type build struct {
+	version  string
+	commit   string // "" if it is not known
+	modified bool   // not all of it was committed
+}
+
+// thisBuild goes by what the linker was told, and else by what Go noted.
+func thisBuild(linked string, info *debug.BuildInfo) build {
+	b := build{version: linked}
+	if info != nil {
+		b.version = cmp.Or(b.version, info.Main.Version)
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				b.commit = s.Value
+			case "vcs.modified":
+				b.modified = s.Value == "true"
+			}
+		}
+	}
+	b.version = cmp.Or(b.version, "unknown")
+	return b
+}
+
 func programVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "unknown"
+	info, _ := debug.ReadBuildInfo()
+	return thisBuild(version, info).version
 }
 
 type versionCmd struct {
@@ -30,6 +51,8 @@ type versionCmd struct {
 // versionDocument is what version --json prints.
 type versionDocument struct {
 	Version       string `json:"version"`
+	Commit        string `json:"commit,omitempty"`
+	Modified      bool   `json:"modified"` // not all of what it was built from is in the commit
 	Go            string `json:"go"`
 	Platform      string `json:"platform"`
 	SQLite        string `json:"sqlite"`
@@ -39,10 +62,20 @@ type versionDocument struct {
 // Run implements the command.
 func (v versionCmd) Run(c *console) error {
 	sqlite, _, _ := sqlite3.Version()
+	info, _ := debug.ReadBuildInfo()
+	b := thisBuild(version, info)
 	d := versionDocument{
-		Version: programVersion(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Version: b.version, Commit: b.commit, Modified: b.modified,
+		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		SQLite: sqlite, ArchiveFormat: snapshot.Format,
 	}
-	return c.result(v.JSON, d, fmt.Sprintf("lifeboat %s (%s, %s, SQLite %s, archive format %d)\n",
-		d.Version, d.Go, d.Platform, d.SQLite, d.ArchiveFormat))
+	commit := ""
+	if b.commit != "" {
+		commit = "commit " + b.commit[:min(12, len(b.commit))] + ", "
+		if b.modified {
+			commit = "modified since " + commit
+		}
+	}
+	return c.result(v.JSON, d, fmt.Sprintf("lifeboat %s (%s%s, %s, SQLite %s, archive format %d)\n",
+		d.Version, commit, d.Go, d.Platform, d.SQLite, d.ArchiveFormat))
 }
