@@ -26,6 +26,9 @@ var (
 	// ErrIncomplete: the snapshot is safe in the bucket, but something beside
 	// it could not be done.
 	ErrIncomplete = errors.New("the snapshot is safe, but not everything was done")
+	// ErrNotEncrypted: the store does not say that it has done the server-side
+	// encryption that it was asked for. The snapshot is there.
+	ErrNotEncrypted = errors.New("the store does not say that it encrypted it, as it was asked to")
 )
 
 // A Stage is a part of the work whose progress is told.
@@ -223,6 +226,9 @@ func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, se
 	}
 	r.Snapshot.Object, err = listed(ctx, b, object)
 	r.Snapshot.Encrypted = sealer.encrypts()
+	if err == nil && object.NotEncrypted {
+		err = fmt.Errorf("%w: %w: %s/%s", ErrIncomplete, ErrNotEncrypted, b.URL(), object.Name)
+	}
 	return err
 }
 

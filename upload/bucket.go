@@ -42,6 +42,9 @@ type Object struct {
 	// Expiration is what the store said with Put about when one of the
 	// bucket's rules will take the object (S3: x-amz-expiration), else "".
 	Expiration string
+	// NotEncrypted: Options.SSE asked for encryption, and the store's answer
+	// to Put does not say that it was done.
+	NotEncrypted bool
 }
 
 // Tags are an object's tags. Setting them always replaces the whole set.

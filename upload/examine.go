@@ -78,11 +78,14 @@ func (r Report) CanRestore() bool {
 	return r.all("list", "get")
 }
 
-// CanUseRules reports whether the bucket's lifecycle rules can carry out
-// retention here; otherwise it takes prune. It goes by what these credentials
-// could see.
-func (r Report) CanUseRules() bool {
-	return r.Of("tags on put") == Yes && r.Of("lifecycle read") != No
+// Rules reports whether the bucket's lifecycle rules can carry out retention
+// here; with No it takes prune. NotTried: the store has tags, but there are no
+// rules that these credentials could see, and only writing some would tell.
+func (r Report) Rules() Answer {
+	if r.Of("tags on put") != Yes || r.Of("lifecycle read") == No {
+		return No
+	}
+	return r.Of("lifecycle rules")
 }
 
 // doctorPrefix begins the names of what Examine puts. They are in a folder, so

@@ -2,8 +2,11 @@ package upload
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"slices"
 	"strings"
@@ -33,6 +36,7 @@ var s3Probes = []probe[*s3Examiner]{
 	{"tags read", tryTagsRead, "a backup sees whether the newest snapshot is the same", "tags are read from the objects beside", "a backup needs it: s3:GetObjectTagging"},
 	{"tags later", tryTagsLater, "an unchanged database is confirmed; this says nothing of the right to set a class", "tags are written to the objects beside", "no confirming, no releasing: s3:PutObjectTagging"},
 	{"lifecycle read", tryLifecycleRead, "lifecycle plan and show work", "the store has no lifecycle rules: retention is by lifeboat prune", "lifecycle plan, show and apply need it: s3:GetLifecycleConfiguration; a backup job does not"},
+	{"lifecycle rules", tryLifecycleRules, "the store keeps rules, and retention can be by them", "", ""},
 	{"lifecycle write", tryLifecycleWrite, "", "the store has no lifecycle rules", ""},
 	{"versioning", tryVersioning, "what is overwritten or deleted can be brought back: list --versions", "what is overwritten or deleted is gone", "only an administrator needs it"},
 	{"list versions", tryListVersions, "list --versions and restore --allow-empty work", "no list --versions, no restore --allow-empty", "list --versions and restore --allow-empty need it: s3:ListBucketVersions"},
@@ -228,6 +232,11 @@ func tryChecksums(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 	if x.open == nil {
 		return NotTried, "no upload could be begun", nil
 	}
+	sum := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(doctorContent))
+	if _, err := x.sendPart(ctx, x.open, aws.String(base64.StdEncoding.EncodeToString(sum))); err != nil {
+		answer, detail, err := answerTo(err)
+		return answer, "a part with its right CRC32 was not taken: " + detail, err
+	}
 	_, err := x.sendPart(ctx, x.open, aws.String("AAAAAA==")) // not that of the content
 	if err == nil {
 		return No, "a part with a wrong CRC32 was taken", nil
@@ -325,8 +334,20 @@ func tryTagsLater(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 }
 
 func tryLifecycleRead(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	_, err := x.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &x.url.Bucket})
+	out, err := x.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &x.url.Bucket})
+	if err == nil {
+		x.rules = len(out.Rules)
+	}
 	return x.ask(ctx, "lifecycle rules", "s3:GetLifecycleConfiguration", err, Yes)
+}
+
+// tryLifecycleRules: a store that has none set may have none at all. Some say
+// so in the same words.
+func tryLifecycleRules(_ context.Context, x *s3Examiner) (Answer, string, error) {
+	if x.rules == 0 {
+		return NotTried, "none to be seen; lifecycle apply finds out whether the store takes them", nil
+	}
+	return Yes, fmt.Sprintf("%d in the bucket", x.rules), nil
 }
 
 // tryLifecycleWrite: the only way to find out is to write them.

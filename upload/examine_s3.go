@@ -26,6 +26,7 @@ type s3Examiner struct {
 	tags      Tags                // that the objects are put with
 	tagsErr   error               // why tags had to be left out
 	condition *string             // If-None-Match, nil: had to be left out
+	rules     int                 // lifecycle rules of the bucket that could be seen
 	open      *string             // an upload that is neither complete nor aborted
 	written   []Object            // to be deleted, by version where there is one
 	begun     []begunUpload       // to be aborted

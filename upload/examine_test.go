@@ -44,8 +44,8 @@ func TestExamineLesserStores(t *testing.T) {
 		return r.Header.Get("X-Amz-Tagging") != "" || r.URL.Query().Has("tagging")
 	}, http.StatusNotImplemented, "NotImplemented", "Header 'x-amz-tagging' with value not implemented")
 	check(report, map[string]Answer{"put": Yes, "tags on put": No, "tags read": No, "tags later": No, "put if absent": Yes, "multipart": Yes, "delete": Yes})
-	if report.CanUseRules() {
-		t.Error("rules without tags")
+	if got := report.Rules(); got != No {
+		t.Errorf("rules without tags: %s", got)
 	}
 	sameNames(t, keys(t, server.Client(t), b), nil)
 
@@ -57,7 +57,26 @@ func TestExamineLesserStores(t *testing.T) {
 	_, report = examine(func(r *http.Request) bool {
 		return r.URL.Query().Has("lifecycle") || r.URL.Query().Has("versions") || r.URL.Query().Has("object-lock") || r.URL.Query().Has("encryption")
 	}, http.StatusForbidden, "AccessDenied", "")
+	if got := report.Rules(); got != NotTried {
+		t.Errorf("rules that may not be seen: %s", got)
+	}
 	check(report, map[string]Answer{"lifecycle read": Refused, "list versions": Refused, "object lock": Refused, "encryption": Refused, "tags later": Yes})
+}
+
+// A store that refuses the header does not verify by it.
+func TestExamineWithoutChecksums(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	b := openBucket(t, server, Options{intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+		if r.Header.Get("X-Amz-Checksum-Crc32") != "" {
+			return answers(r, http.StatusBadRequest, "InvalidArgument", "x-amz-checksum-crc32 is not supported"), nil
+		}
+		return next.Do(r)
+	}).intercept})
+	report, err := Examine(t.Context(), b)
+	if err != nil || report.Of("checksums") != No || !report.CanBackup() || report.Rules() != NotTried {
+		t.Errorf("%+v, %v", report, err)
+	}
 }
 
 // What an examination had to leave behind is no use of the prefix.

@@ -246,6 +246,18 @@ func version(object Object) *string {
 	return &object.Version
 }
 
+// doneBy reports whether the store's answer says what was asked for. Some
+// stores take the request, and ignore it.
+func (e ServerSideEncryption) doneBy(algorithm types.ServerSideEncryption, customer *string) bool {
+	switch {
+	case len(e.CustomerKey) > 0:
+		return aws.ToString(customer) != ""
+	case e.Algorithm == "aws:kms":
+		return strings.HasPrefix(string(algorithm), e.Algorithm)
+	}
+	return e.Algorithm == "" || algorithm != ""
+}
+
 // customerKey returns the three values with which S3 takes a customer key, all
 // nil if there is none.
 func (e ServerSideEncryption) customerKey() (algorithm, key, sum *string) {

@@ -28,6 +28,9 @@ type multipart struct {
 
 	mu        sync.Mutex
 	completed []types.CompletedPart // index is the part number - 1
+	// Stores tell of encryption in the first answer (S3), or with the parts
+	// (MinIO): what was asked for is done if either says so of everything.
+	encrypted, plainPart bool
 }
 
 // abortAgainAfter is how long after an abort it is repeated where a part was
@@ -61,7 +64,7 @@ func (m *multipart) create(ctx context.Context) error {
 	if err != nil {
 		return describe(ctx, failure{"put", m.put.where(), m.put.actions("s3:PutObject")}, err)
 	}
-	m.id = out.UploadId
+	m.id, m.encrypted = out.UploadId, sse.doneBy(out.ServerSideEncryption, out.SSECustomerAlgorithm)
 	return nil
 }
 
@@ -101,6 +104,11 @@ func (m *multipart) uploadPart(number int32, p *part) (types.CompletedPart, erro
 	})
 	if err != nil {
 		return types.CompletedPart{}, err
+	}
+	if !b.options.SSE.doneBy(out.ServerSideEncryption, out.SSECustomerAlgorithm) {
+		m.mu.Lock()
+		m.plainPart = true
+		m.mu.Unlock()
 	}
 	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32}, nil
 }

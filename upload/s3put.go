@@ -174,7 +174,9 @@ func (p *s3Put) putWhole(ctx context.Context) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	return p.object(out.ETag, out.Expiration), nil
+	object := p.object(out.ETag, out.Expiration)
+	object.NotEncrypted = !p.bucket.options.SSE.doneBy(out.ServerSideEncryption, out.SSECustomerAlgorithm)
+	return object, nil
 }
 
 func (p *s3Put) putInput(condition *string) *s3.PutObjectInput {
@@ -233,7 +235,9 @@ func (p *s3Put) putParts(ctx context.Context) (Object, error) {
 		return Object{}, err
 	}
 	p.parts.sweepIfUnsure(ctx)
-	return p.object(out.ETag, out.Expiration), nil
+	object := p.object(out.ETag, out.Expiration)
+	object.NotEncrypted = !p.parts.encrypted && p.parts.plainPart && !p.bucket.options.SSE.doneBy(out.ServerSideEncryption, nil)
+	return object, nil
 }
 
 // A landedError says that an answer was lost, but the object is there.

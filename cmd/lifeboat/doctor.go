@@ -22,7 +22,7 @@ type doctorDocument struct {
 	URL       string            `json:"url"`
 	Backup    bool              `json:"backup"`    // a backup would work
 	Restore   bool              `json:"restore"`   // a restore would work
-	Retention string            `json:"retention"` // rules or prune
+	Retention string            `json:"retention"` // rules, prune, or unproven: rules if the store takes them
 	Checks    []findingDocument `json:"checks"`
 	Left      []string          `json:"left"` // what could not be cleaned up
 }
@@ -51,8 +51,11 @@ func documentOf(r upload.Report) doctorDocument {
 		URL: r.URL.String(), Backup: r.CanBackup(), Restore: r.CanRestore(), Retention: "prune",
 		Checks: []findingDocument{}, Left: append([]string{}, r.Left...),
 	}
-	if r.CanUseRules() {
+	switch r.Rules() {
+	case upload.Yes:
 		d.Retention = "rules"
+	case upload.NotTried:
+		d.Retention = "unproven"
 	}
 	for _, f := range r.Findings {
 		d.Checks = append(d.Checks, findingDocument(f))

@@ -41,6 +41,7 @@ var hints = []struct {
 	{upload.ErrRecipients, "post-quantum recipients (age1pq1...) go only with each other"},
 	{upload.ErrNoIdentity, "--age-identity FILE names the file with the private key"},
 	{upload.ErrWrongIdentity, "each snapshot needs a key of those it was encrypted to at its time; if it surely has the right one, the snapshot's header is damaged: --before ID takes an older one"},
+	{upload.ErrNotEncrypted, "this store ignores --sse; --age-recipient encrypts before anything leaves this machine"},
 	{upload.ErrClock, setClock},
 	{lifecycle.ErrNoRules, "is the bucket URL right? lifeboat lifecycle show says what rules there are"},
 }

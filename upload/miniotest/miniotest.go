@@ -6,8 +6,10 @@ package miniotest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -39,6 +41,8 @@ type Server struct {
 	// CAFile is a PEM file with the certificate to trust, for AWS_CA_BUNDLE.
 	// It is "" unless the server was started with StartTLS.
 	CAFile string
+	// Region is the only one that it takes, or "": it takes any.
+	Region string
 }
 
 // Start starts a server that speaks HTTP and ends it when the test ends.
@@ -48,7 +52,8 @@ func Start(t testing.TB) *Server {
 }
 
 // StartTLS starts a server that speaks HTTPS with a certificate of its own,
-// which Server.CAFile holds, and ends it when the test ends.
+// which Server.CAFile holds, and ends it when the test ends. It insists on its
+// region, and has a key for server-side encryption.
 func StartTLS(t testing.TB) *Server {
 	t.Helper()
 	return start(t, true)
@@ -81,7 +86,7 @@ func (s *Server) run(t testing.TB, program string, secure bool) string {
 	scheme := "http"
 	if secure {
 		scheme = "https"
-		s.CAFile = writeCertificate(t, certs)
+		s.CAFile, s.Region = writeCertificate(t, certs), "eu-central-1"
 	}
 	s.Endpoint = scheme + "://" + address
 
@@ -94,6 +99,10 @@ func (s *Server) run(t testing.TB, program string, secure bool) string {
 		"MINIO_BROWSER=off",
 		"MINIO_UPDATE=off",
 		"HOME="+dir)
+	if secure {
+		command.Env = append(command.Env, "MINIO_SITE_REGION="+s.Region,
+			"MINIO_KMS_SECRET_KEY=key:"+base64.StdEncoding.EncodeToString(make([]byte, 32)))
+	}
 	command.Stdout, command.Stderr = &output, &output
 	ended, err := startBound(command)
 	if err != nil {
@@ -114,7 +123,7 @@ func (s *Server) Environment() map[string]string {
 		"AWS_ACCESS_KEY_ID":           s.AccessKey,
 		"AWS_SECRET_ACCESS_KEY":       s.SecretKey,
 		"AWS_SESSION_TOKEN":           "",
-		"AWS_REGION":                  "us-east-1",
+		"AWS_REGION":                  s.region(),
 		"AWS_ENDPOINT_URL_S3":         s.Endpoint,
 		"AWS_ENDPOINT_URL":            "",
 		"AWS_CA_BUNDLE":               s.CAFile,
@@ -157,7 +166,7 @@ func (s *Server) client(httpClient *http.Client) *s3.Client {
 	return s3.New(s3.Options{
 		BaseEndpoint: &s.Endpoint,
 		UsePathStyle: true,
-		Region:       "us-east-1",
+		Region:       s.region(),
 		Credentials:  credentials.NewStaticCredentialsProvider(s.AccessKey, s.SecretKey, ""),
 		HTTPClient:   httpClient,
 		// The server's own wait for its disks shows as 503 after readiness.
@@ -167,6 +176,8 @@ func (s *Server) client(httpClient *http.Client) *s3.Client {
 		ResponseChecksumValidation:                aws.ResponseChecksumValidationWhenRequired,
 	})
 }
+
+func (s *Server) region() string { return cmp.Or(s.Region, "us-east-1") }
 
 // answersAs reports whether the server at the address is ours: another one
 // that took the port in between does not know the credentials.
