@@ -18,10 +18,11 @@ import (
 // A storeError is an error in plain words that keeps its reason and its cause
 // for errors.Is and errors.As, without the noise of their texts.
 type storeError struct {
-	text  string
-	brief string // the text without what was tried on what, "" if it is not known apart
-	kind  error  // one of the errors of this package, or nil
-	cause error  // may be nil
+	text   string
+	brief  string // the text without what was tried on what, "" if it is not known apart
+	action string // the IAM action that was denied, "" if that is not the reason
+	kind   error  // one of the errors of this package, or nil
+	cause  error  // may be nil
 }
 
 func (e *storeError) Error() string { return e.text }
@@ -50,7 +51,7 @@ func describe(ctx context.Context, f failure, err error) error {
 		return err
 	}
 	text, kind := classify(f, err)
-	return &storeError{text: prefix + text, brief: text, kind: kind, cause: err}
+	return &storeError{text: prefix + text, brief: text, action: f.missing(err), kind: kind, cause: err}
 }
 
 func classify(f failure, err error) (text string, kind error) {
@@ -64,6 +65,8 @@ func classify(f failure, err error) (text string, kind error) {
 		return "what the store gets is altered on the way (" + code + ")", ErrUnreachable
 	case code == "" && status == 0:
 		return classifyLocal(err)
+	case isElsewhere(code, status):
+		return elsewhere(code, err), ErrRefused
 	case refusals[code] != "":
 		return refusals[code], ErrRefused
 	case code == "NoSuchKey", code == "NoSuchVersion", code == "NotFound", code == "NoSuchUpload":
@@ -94,8 +97,7 @@ var refusals = map[string]string{
 	"TokenRefreshRequired":                           "the session token has expired",
 	"RequestTimeTooSkewed":                           "this machine's clock differs too much from the store's (RequestTimeTooSkewed)",
 	"RequestExpired":                                 "this machine's clock differs too much from the store's (RequestExpired)",
-	"PermanentRedirect":                              "the bucket is in another region, set AWS_REGION (PermanentRedirect)",
-	"AuthorizationHeaderMalformed":                   "the region is wrong, set AWS_REGION (AuthorizationHeaderMalformed)",
+	"SecondLevelDomainForbidden":                     "the store takes the bucket's name only in the host (SecondLevelDomainForbidden), where Lifeboat does not put it with AWS_ENDPOINT_URL_S3",
 	"QuotaExceeded":                                  "the bucket's quota is used up (QuotaExceeded)",
 	"XMinioAdminBucketQuotaExceeded":                 "the bucket's quota is used up",
 	"XMinioStorageFull":                              "the store is full",

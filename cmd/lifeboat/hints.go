@@ -2,6 +2,9 @@ package main
 
 import (
 	"errors"
+	"net"
+	"slices"
+	"strings"
 
 	"github.com/aws/smithy-go"
 
@@ -59,16 +62,34 @@ func hintFor(err error) string {
 			return h.hint
 		}
 	}
+	return hintForStore(err)
+}
+
+// hintForStore returns the hint for what a store said, or did not say.
+func hintForStore(err error) string {
+	if region := upload.Region(err); region != "" {
+		return "set AWS_REGION=" + region
+	}
+	if action := upload.MissingAction(err); action != "" {
+		return deniedHint(action)
+	}
 	var answer smithy.APIError
 	if errors.As(err, &answer) {
 		switch answer.ErrorCode() {
 		case "NoSuchBucket":
-			return "lifeboat does not create buckets: create it, or correct the bucket URL or AWS_ENDPOINT_URL_S3"
+			return "lifeboat does not create buckets: create it, or correct the bucket URL or AWS_ENDPOINT_URL_S3, which is without the bucket's name"
 		case "RequestTimeTooSkewed":
 			return setClock
 		case "InvalidAccessKeyId", "SignatureDoesNotMatch":
 			return "the keys come from the AWS settings: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role"
 		}
+	}
+	var unknown *net.DNSError
+	if errors.As(err, &unknown) && strings.HasSuffix(unknown.Name, ".amazonaws.com") {
+		return "is AWS_REGION right? For a store other than AWS set AWS_ENDPOINT_URL_S3"
+	}
+	if errors.As(err, &unknown) {
+		return "is AWS_ENDPOINT_URL_S3 right? It is without the bucket's name, which comes after it in the path"
 	}
 	if errors.Is(err, upload.ErrUnreachable) {
 		return "AWS_ENDPOINT_URL_S3 says where the store is; --retry-for says how long to try"
@@ -78,4 +99,25 @@ func hintFor(err error) string {
 		return "lifeboat COMMAND --help shows how"
 	}
 	return ""
+}
+
+// deniedHint says which policy in deploy/iam allows an action.
+func deniedHint(action string) string {
+	const try = "lifeboat doctor tries out what these credentials may do"
+	for _, p := range policies {
+		if slices.Contains(p.actions, action) {
+			return "deploy/iam/" + p.role + "-*.json is a policy that allows " + action + " to " + p.who + "; " + try
+		}
+	}
+	return "deploy/iam/README.md says who needs which rights; " + try
+}
+
+// policies are the roles in deploy/iam, with the actions that lead to them.
+var policies = []struct {
+	role, who string
+	actions   []string
+}{
+	{"backup", "a backup job", []string{"s3:ListBucket", "s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectTagging", "s3:AbortMultipartUpload"}},
+	{"restore", "whoever restores", []string{"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucketVersions"}},
+	{"admin", "whoever sets the rules", []string{"s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration", "s3:GetBucketVersioning"}},
 }

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// The answers are written as S3's documentation of its error responses has
+// them.
+func TestHintsForWhatStoresSay(t *testing.T) {
+	for name, c := range map[string]struct {
+		status       int
+		header       string // x-amz-bucket-region
+		code, body   string
+		args         []string
+		error, hints string
+	}{
+		"signed for another region": {400, "", "AuthorizationHeaderMalformed",
+			"<Message>The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-west-1'</Message><Region>eu-west-1</Region>",
+			[]string{"list"}, "the bucket is in eu-west-1", "set AWS_REGION=eu-west-1"},
+		"sent to another region": {301, "ap-south-1", "PermanentRedirect",
+			"<Message>The bucket you are attempting to access must be addressed using the specified endpoint.</Message>",
+			[]string{"list"}, "the bucket is in ap-south-1", "set AWS_REGION=ap-south-1"},
+		"redirect without a name": {301, "", "PermanentRedirect", "<Message>elsewhere</Message>",
+			[]string{"list"}, "the region is wrong, set AWS_REGION", ""},
+		"rules in another region": {301, "ap-south-1", "PermanentRedirect", "<Message>elsewhere</Message>",
+			[]string{"lifecycle", "show"}, "the bucket is in ap-south-1", "set AWS_REGION=ap-south-1"},
+		"no virtual hosts": {403, "", "SecondLevelDomainForbidden", "<Message>Please use virtual hosted style to access.</Message>",
+			[]string{"list"}, "only in the host", ""},
+		"may not list": {403, "", "AccessDenied", "<Message>Access Denied</Message>",
+			[]string{"list"}, "the credentials need s3:ListBucket", "deploy/iam/backup-*.json is a policy that allows s3:ListBucket to a backup job; lifeboat doctor"},
+		"may not see rules": {403, "", "AccessDenied", "<Message>Access Denied</Message>",
+			[]string{"lifecycle", "show"}, "the credentials need s3:GetLifecycleConfiguration", "deploy/iam/admin-*.json"},
+		"no bucket": {404, "", "NoSuchBucket", "<Message>none</Message>",
+			[]string{"lifecycle", "show"}, "no such bucket", "without the bucket's name"},
+		"clock": {403, "", "RequestTimeTooSkewed", "<Message>The difference is too large</Message>",
+			[]string{"lifecycle", "show"}, "clock", "timedatectl"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := against(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if c.header != "" {
+					w.Header().Set("X-Amz-Bucket-Region", c.header)
+				}
+				w.WriteHeader(c.status)
+				fmt.Fprintf(w, "<Error><Code>%s</Code>%s</Error>", c.code, c.body)
+			}), c.args...)
+			if exitCode(err) != exitRefused || !strings.Contains(err.Error(), c.error) {
+				t.Errorf("exit %d: %v, want %q", exitCode(err), err, c.error)
+			}
+			if hint := hintFor(err); !strings.Contains(hint, c.hints) || (hint == "") != (c.hints == "") {
+				t.Errorf("hint %q, want %q", hint, c.hints)
+			}
+		})
+	}
+}
+
+// against runs a command on a store that always answers like this.
+func against(t *testing.T, store http.Handler, args ...string) error {
+	t.Helper()
+	server := httptest.NewServer(store)
+	t.Cleanup(server.Close)
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL_S3": server.URL, "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1",
+	} {
+		t.Setenv(name, value)
+	}
+	var p program
+	return p.do(t.Context(), append(args, "s3://bucket/app", "--retry-for", "1ms"), &console{stdout: os.Stdout, stderr: os.Stderr, globals: &p.globals})
+}
+
+func TestHintsForUnknownHosts(t *testing.T) {
+	for host, want := range map[string]string{
+		"bucket.s3.eu-wst-1.amazonaws.com": "AWS_REGION",
+		"bucket.s3.example.com":            "without the bucket's name",
+	} {
+		err := fmt.Errorf("list: %w: %w", upload.ErrUnreachable, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true})
+		if hint := hintFor(err); !strings.Contains(hint, want) {
+			t.Errorf("%s: %q", host, hint)
+		}
+	}
+}
+
+// A hint must not send anybody to a policy that does not help.
+func TestPoliciesInHints(t *testing.T) {
+	for _, p := range policies {
+		files, err := filepath.Glob(filepath.Join("..", "..", "deploy", "iam", p.role+"-*.json"))
+		if err != nil || len(files) != 2 {
+			t.Fatalf("%s: %v, %v", p.role, files, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, action := range p.actions {
+				if !strings.Contains(string(text), `"`+action+`"`) {
+					t.Errorf("%s does not allow %s", file, action)
+				}
+			}
+		}
+	}
+}
