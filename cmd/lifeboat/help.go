@@ -27,7 +27,7 @@ Commands:
   config     check the file that names many databases: lifeboat.yaml
   status     is the newest snapshot young enough? for probes and people
   doctor     try out what a bucket and its credentials can do
-  version    print the version
+  version    print the version; completion: what bash, zsh or fish needs for it
 
 Each has --help. Every flag is also a variable, such as LIFEBOAT_MAX_RATE. The
 keys and endpoint are AWS settings, such as AWS_ENDPOINT_URL_S3 or a profile.
@@ -90,6 +90,10 @@ var examples = map[string]string{
 	"doctor":  "  lifeboat doctor s3://bucket/app\n  lifeboat doctor file:///mnt/nas/app --json\n",
 `,
 	"version": "  lifeboat version --json\n",
+	"completion": `  lifeboat completion bash >/etc/bash_completion.d/lifeboat
+  lifeboat completion zsh >/usr/local/share/zsh/site-functions/_lifeboat
+  lifeboat completion fish >~/.config/fish/completions/lifeboat.fish
+`,
 }
 
 // printHelp prints examples first: most people need nothing else.

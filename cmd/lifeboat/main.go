@@ -36,6 +36,9 @@ type program struct {
 	Status    statusCmd    `cmd:"" help:"Is the newest snapshot young enough?"`
 	Doctor    doctorCmd    `cmd:"" help:"Try out what a bucket and its credentials can do."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
+
+	Completion completionCmd `cmd:"" help:"Print the completion script of a shell."`
+	Complete   completeCmd   `cmd:"" name:"__complete" hidden:"" passthrough:""`
 }
 
 func main() {

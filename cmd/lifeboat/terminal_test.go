@@ -150,8 +150,24 @@ func (t *terminal) awaits(tb testing.TB, pattern string) string {
 			return found
 		}
 	}
-	tb.Fatalf("%q was never shown: %q", pattern, t.got.String())
+	tb.Fatalf("%q was never shown: %q", pattern, t.text())
 	return ""
+}
+
+func (t *terminal) text() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.got.String()
+}
+
+// gets waits until something was written to the terminal.
+func (t *terminal) gets(tb testing.TB, text string) {
+	tb.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(t.text(), text); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			tb.Fatalf("%q was never written: %q", text, t.text())
+		}
+	}
 }
 
 // closed waits for the end of the output. Until the line that begins with
@@ -176,7 +192,12 @@ func (t *terminal) closed(tb testing.TB, remains, last string) {
 // start begins a program with its stderr, or all of it, on the terminal.
 func (t *terminal) start(tb testing.TB, toFile *os.File, args ...string) *exec.Cmd {
 	tb.Helper()
-	command := exec.Command("lifeboat", args...)
+	return t.startProgram(tb, toFile, "lifeboat", args...)
+}
+
+func (t *terminal) startProgram(tb testing.TB, toFile *os.File, name string, args ...string) *exec.Cmd {
+	tb.Helper()
+	command := exec.Command(name, args...)
 	command.Stdin, command.Stdout, command.Stderr = t.tty, t.tty, t.tty
 	if toFile != nil {
 		command.Stderr = toFile

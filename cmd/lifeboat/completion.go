@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/dustin/go-humanize"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// completionScripts call the completer below for every word.
+//
+//go:embed completion/*.sh
+var completionScripts embed.FS
+
+type completionCmd struct {
+	Shell string `arg:"" name:"shell" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+}
+
+// Run implements the command.
+func (s completionCmd) Run(c *console) error {
+	script, err := completionScripts.ReadFile("completion/" + s.Shell + ".sh")
+	if err != nil {
+		return err
+	}
+	return c.result(false, nil, string(script))
+}
+
+// completeCmd is what the scripts call: with the words behind the program's
+// name, up to the one under the cursor, which may be empty. It prints what
+// that may become, one a line, with a description behind a tab; :files or
+// :dirs leaves it to the shell.
+type completeCmd struct {
+	Words []string `arg:"" optional:""`
+}
+
+// completionPatience is how long somebody waits for the store when he presses
+// the tab key.
+const completionPatience = 3 * time.Second
+
+// Run implements the command. Where it fails it prints nothing.
+func (w completeCmd) Run(ctx context.Context, c *console, parsed *kong.Context) error {
+	if len(w.Words) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionPatience)
+	defer cancel()
+	c.log = slog.New(slog.DiscardHandler)
+	l := readLine(parsed.Model.Node, w.Words)
+	var b strings.Builder
+	for _, word := range l.complete(func() []string { return snapshotIDs(ctx, c, l.url) }) {
+		if strings.HasPrefix(word, ":") || strings.HasPrefix(word, l.current) {
+			b.WriteString(word + "\n")
+		}
+	}
+	_, err := io.WriteString(c.stdout, b.String())
+	return err
+}
+
+// A line is a command line that is being written.
+type line struct {
+	node    *kong.Node
+	given   []*kong.Flag // before the current word
+	filled  int          // positional arguments before it
+	value   *kong.Flag   // whose value the current word is, nil: of none
+	url     string       // the bucket URL, "" if there is none yet
+	current string       // the word under the cursor
+}
+
+// readLine understands the words before the current one, which is the last.
+func readLine(root *kong.Node, words []string) line {
+	l := line{node: root, current: words[len(words)-1]}
+	for _, word := range words[:len(words)-1] {
+		if l.value != nil {
+			l.value = nil
+			continue
+		}
+		if strings.HasPrefix(word, "-") && word != stdoutTarget {
+			name, _, complete := strings.Cut(word, "=")
+			if flag := l.flag(name); flag != nil {
+				l.given = append(l.given, flag)
+				if !complete && !flag.IsBool() {
+					l.value = flag
+				}
+			}
+			continue
+		}
+		l.take(word)
+	}
+	if name, _, found := strings.Cut(l.current, "="); found && l.value == nil && strings.HasPrefix(name, "--") {
+		l.value = l.flag(name)
+	}
+	return l
+}
+
+// take takes a word that is no flag: a command or an argument.
+func (l *line) take(word string) {
+	for _, child := range l.node.Children {
+		if child.Name == word {
+			l.node = child
+			return
+		}
+	}
+	l.filled++
+	if strings.Contains(word, "://") {
+		l.url = word
+	}
+}
+
+// flags returns those of the command and all above it.
+func (l *line) flags() []*kong.Flag { return slices.Concat(l.node.AllFlags(true)...) }
+
+func (l *line) flag(name string) *kong.Flag {
+	for _, f := range l.flags() {
+		if name == "--"+f.Name || f.Short != 0 && name == "-"+string(f.Short) {
+			return f
+		}
+	}
+	return nil
+}
+
+// complete returns what the current word may become. It may not begin with it
+// yet.
+func (l *line) complete(ids func() []string) []string {
+	switch {
+	case l.value != nil:
+		before := ""
+		if strings.HasPrefix(l.current, "--") {
+			before = "--" + l.value.Name + "="
+		}
+		words := completeValue(l.value.Value, l.value.PlaceHolder, ids)
+		for i, word := range words {
+			if !strings.HasPrefix(word, ":") {
+				words[i] = before + word
+			}
+		}
+		return words
+	case strings.HasPrefix(l.current, "-"):
+		var words []string
+		for _, f := range l.flags() {
+			if !slices.Contains(l.given, f) || f.IsCumulative() {
+				words = append(words, "--"+f.Name+"\t"+f.Help)
+			}
+		}
+		return words
+	case len(l.node.Children) > 0:
+		var words []string
+		for _, child := range l.node.Children {
+			if !child.Hidden {
+				words = append(words, child.Name+"\t"+child.Help)
+			}
+		}
+		return words
+	case l.filled < len(l.node.Positional):
+		argument := l.node.Positional[l.filled]
+		if argument.Target.Type() == reflect.TypeFor[bucketURL]() {
+			return completeURL(l.current)
+		}
+		return completeValue(argument, "FILE", ids)
+	}
+	return nil
+}
+
+// completeValue returns the values that a flag or an argument may have.
+func completeValue(v *kong.Value, placeholder string, ids func() []string) []string {
+	switch {
+	case v.Enum != "":
+		return slices.DeleteFunc(v.EnumSlice(), func(s string) bool { return s == "" })
+	case v.Target.Type() == reflect.TypeFor[choice]():
+		words := ids()
+		if v.Name == "snapshot" {
+			words = append([]string{"latest\tthe newest"}, words...)
+		}
+		return words
+	case placeholder == "FILE":
+		return []string{":files"}
+	case placeholder == "DIR":
+		return []string{":dirs"}
+	}
+	return nil
+}
+
+// completeURL offers the two kinds of bucket URLs, and directories.
+func completeURL(current string) []string {
+	path, found := strings.CutPrefix(current, "file://")
+	if !found {
+		return []string{"s3://\tbucket and prefix in an S3-compatible store", "file:///\ta directory"}
+	}
+	entries, err := os.ReadDir(filepath.Dir(path + "x"))
+	if err != nil {
+		return nil
+	}
+	var words []string
+	for _, e := range entries {
+		if info, err := os.Stat(filepath.Join(filepath.Dir(path+"x"), e.Name())); err == nil && info.IsDir() {
+			words = append(words, "file://"+filepath.Join(filepath.Dir(path+"x"), e.Name())+"/")
+		}
+	}
+	return words
+}
+
+// snapshotIDs returns the snapshots of a series, the newest first, or nothing.
+func snapshotIDs(ctx context.Context, c *console, text string) []string {
+	var url bucketURL
+	if url.UnmarshalText([]byte(text)) != nil {
+		return nil
+	}
+	b, err := series{url, duration(time.Second)}.open(ctx, c, upload.Options{})
+	if err != nil {
+		return nil
+	}
+	all, err := upload.Snapshots(ctx, b, time.Time{})
+	if err != nil {
+		return nil
+	}
+	var words []string
+	for _, s := range slices.Backward(all) {
+		words = append(words, string(s.ID)+"\t"+ago(s.ID.Time(), time.Now())+", "+humanize.IBytes(uint64(s.Object.Size)))
+	}
+	return words
+}
