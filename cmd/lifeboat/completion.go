@@ -153,7 +153,7 @@ func (l *line) complete(ids func() []string) []string {
 			}
 		}
 		return words
-	case len(l.node.Children) > 0:
+	case len(l.node.Children) > 0 && l.filled == 0:
 		var words []string
 		for _, child := range l.node.Children {
 			if !child.Hidden {

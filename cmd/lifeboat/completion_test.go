@@ -101,6 +101,7 @@ func TestCompletionAtTheKeyboard(t *testing.T) {
 			t.Setenv("TERM", "dumb")
 			t.Setenv("HOME", t.TempDir())
 			t.Setenv("INPUTRC", os.DevNull)
+			enter := keyboard(t, shell, c.setup, c.args...)
 			for typed, want := range map[string]string{
 				"lifeb\tres\t": "lifeboat restore ",
 				"lifeboat show --snapshot " + id[:4] + "\t " + url:             "lifeboat show --snapshot " + id[:4] + " " + url, // no URL yet
@@ -116,8 +117,7 @@ func TestCompletionAtTheKeyboard(t *testing.T) {
 				"lifeboat list " + strings.TrimSuffix(url, "bucket") + "buc\t": "lifeboat list " + url + "/",
 				"lifeboat list s3://no-such/app --qu\t":                        "lifeboat list s3://no-such/app --quiet ",
 			} {
-				got := typeInto(t, shell, c.args, c.setup, typed)
-				if got != want {
+				if got := enter(typed); got != want {
 					t.Errorf("%q became %q, want %q", typed, got, want)
 				}
 			}
@@ -151,37 +151,41 @@ func TestCompletionFish(t *testing.T) {
 	}
 }
 
-// typeInto has keys pressed in an interactive shell, and returns what then is
-// the command line.
-func typeInto(t *testing.T, shell string, args []string, setup, keys string) string {
+// keyboard starts an interactive shell. It returns a function that has keys
+// pressed in it, and says what then is the command line.
+func keyboard(t *testing.T, shell, setup string, args ...string) func(keys string) string {
 	t.Helper()
 	terminal := openTerminal(t, 0)
 	command := terminal.startProgram(t, nil, shell, args...)
-	written := filepath.Join(t.TempDir(), "line")
-	defer func() {
+	t.Cleanup(func() {
 		command.Process.Kill()
 		command.Wait()
-	}()
-	// A key of its own writes the command line to a file, whatever the shell
-	// has drawn of it.
-	binding := map[string]string{
-		"bash": `written() { printf %s "$READLINE_LINE" >"` + written + `.new" && mv "` + written + `.new" "` + written + `"; }; bind -x '"\C-t": written'`,
-		"zsh":  `written() { printf %s "$BUFFER" >"` + written + `.new" && mv "` + written + `.new" "` + written + `" }; zle -N written; bindkey '^T' written`,
-	}[shell]
-	for _, text := range []string{setup + "; " + binding + "; echo rea''dy\n"} {
-		if _, err := terminal.WriteString(text); err != nil {
+		terminal.tty.Close()
+	})
+	press := func(keys string) {
+		if _, err := terminal.WriteString(keys); err != nil {
 			t.Fatal(err)
 		}
 	}
+	// A key of its own writes the command line to a file, whatever the shell
+	// has drawn of it.
+	written := filepath.Join(t.TempDir(), "line")
+	press(setup + "; " + map[string]string{
+		"bash": `written() { printf %s "$READLINE_LINE" >"$F.new" && mv "$F.new" "$F"; }; bind -x '"\C-t": written'`,
+		"zsh":  `written() { printf %s "$BUFFER" >"$F.new" && mv "$F.new" "$F" }; zle -N written; bindkey '^T' written; bindkey '^U' kill-whole-line`,
+	}[shell] + "; F=" + written + "; echo rea''dy\n")
 	terminal.gets(t, "ready")
-	if _, err := terminal.WriteString(keys + "\x14"); err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if line, err := os.ReadFile(written); err == nil {
-			return string(line)
+	return func(keys string) string {
+		press("\x15" + keys + "\x14") // beginning with ^U, an empty line
+		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+			if line, err := os.ReadFile(written); err == nil {
+				if err := os.Remove(written); err != nil {
+					t.Fatal(err)
+				}
+				return string(line)
+			}
 		}
+		t.Fatalf("%s did nothing with %q: %q", shell, keys, terminal.text())
+		return ""
 	}
-	t.Fatalf("%s did nothing with %q: %q", shell, keys, terminal.text())
-	return ""
 }

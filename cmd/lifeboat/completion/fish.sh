@@ -1,7 +1,7 @@
 # fish completion for lifeboat. In ~/.config/fish/config.fish: lifeboat completion fish | source
 function __lifeboat_complete
 	set -l words (commandline -opc)
-	set -l current (commandline -ct | string collect --allow-empty)
+	set -l current (commandline -ct)
 	for line in ($words[1] __complete $words[2..] "$current" 2>/dev/null)
 		switch $line
 			case ':files'
