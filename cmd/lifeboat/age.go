@@ -14,7 +14,7 @@ import (
 
 // recipientFlags say to whom a backup encrypts: to public keys only.
 type recipientFlags struct {
-	AgeRecipient     []string `sep:"none" placeholder:"age1..." help:"Encrypt to this age recipient or ssh public key; several may be given."`
+	AgeRecipient     []string `sep:"none" placeholder:"age1..." help:"Encrypt to this key, age or ssh; repeatable."`
 	AgeRecipientFile []string `sep:"none" placeholder:"FILE" help:"Encrypt to those in this file, one a line."`
 }
 
@@ -44,7 +44,7 @@ func (f recipientFlags) recipients() ([]age.Recipient, error) {
 
 // identityFlag says with what to decrypt.
 type identityFlag struct {
-	AgeIdentity []string `sep:"none" placeholder:"FILE" help:"The age identity or ssh private key of an encrypted snapshot; several may be given."`
+	AgeIdentity []string `sep:"none" placeholder:"FILE" help:"The private key to decrypt with; repeatable."`
 }
 
 // identities returns what the flag says.

@@ -24,28 +24,28 @@ type backupCmd struct {
 	RetryFor duration  `default:"2m" placeholder:"2m" help:"How long a failing store is tried again."`
 	configFlags
 
-	Name    string   `placeholder:"NAME" help:"The database's name in the series, if not its file name."`
+	Name    string   `placeholder:"NAME" help:"The database's name, if not its file name."`
 	Adopt   bool     `help:"Go on with a series that was another name's."`
 	Always  bool     `help:"Upload an unchanged database, too."`
 	Refresh duration `default:"7d" placeholder:"7d" help:"Upload an unchanged database after this time."`
 
 	Check   snapshot.CheckLevel `enum:"quick,full,none" default:"quick" placeholder:"quick|full|none" help:"How to check the copy before it counts."`
-	Level   snapshot.Level      `enum:"fastest,default,better,best" default:"fastest" placeholder:"LEVEL" help:"Compression: fastest, default, better or best."`
+	Level   snapshot.Level      `enum:"fastest,default,better,best" default:"fastest" placeholder:"LEVEL" help:"Compression: fastest, default, better, best."`
 	Method  snapshot.Method     `enum:"backup,vacuum" default:"backup" placeholder:"backup|vacuum" help:"Copy page by page, or compact (VACUUM INTO)."`
 	MaxRate byteSize            `placeholder:"20MiB" help:"Copy at most so many bytes a second."`
-	Wait    duration            `default:"30s" placeholder:"30s" help:"How long to wait for other connections' locks."`
-	TempDir string              `type:"existingdir" placeholder:"DIR" help:"Where the copy is kept meanwhile; the size of the database is needed."`
+	Wait    duration            `default:"30s" placeholder:"30s" help:"How long to wait for locks of others."`
+	TempDir string              `type:"existingdir" placeholder:"DIR" help:"For the copy: as large as the database."`
 
-	Release string `enum:"auto,never" default:"auto" placeholder:"auto|never" help:"Release the snapshots that are due, or leave that to lifecycle release."`
+	Release string `enum:"auto,never" default:"auto" placeholder:"auto|never" help:"Give older snapshots their class, if due."`
 	holdFlag
 
 	recipientFlags
-	Plaintext bool `help:"Do not encrypt, although the newest snapshot is encrypted."`
+	Plaintext bool `help:"Go on in plain after encrypted snapshots."`
 
-	ObjectLock string   `enum:",governance,compliance" default:"" placeholder:"governance|compliance" help:"Lock the snapshot by the store's Object Lock."`
+	ObjectLock string   `enum:",governance,compliance" default:"" placeholder:"MODE" help:"Object Lock: governance or compliance."`
 	LockFor    duration `placeholder:"7d" help:"For how long, with --object-lock."`
 
-	StorageClass string   `placeholder:"CLASS" help:"Storage class of the object, as the store calls it."`
+	StorageClass string   `placeholder:"CLASS" help:"Storage class, as the store calls it."`
 	SSE          string   `name:"sse" enum:",AES256,aws:kms" default:"" placeholder:"AES256|aws:kms" help:"Server-side encryption. A customer key goes in LIFEBOAT_SSE_CUSTOMER_KEY."`
 	SSEKMSKeyID  string   `name:"sse-kms-key-id" placeholder:"ID" help:"The KMS key, with --sse aws:kms."`
 	PartSize     byteSize `placeholder:"8MiB" help:"Smallest part of a multipart upload."`

@@ -8,7 +8,7 @@ import (
 
 // holdFlag says how long a snapshot must have been superseded.
 type holdFlag struct {
-	Hold duration `default:"4d" placeholder:"4d" help:"How long a snapshot must have been superseded before it may go."`
+	Hold duration `default:"4d" placeholder:"4d" help:"How long after it was superseded one may go."`
 }
 
 // policyFlags say how long each class of snapshots is kept.

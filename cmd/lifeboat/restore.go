@@ -19,20 +19,20 @@ type restoreCmd struct {
 	series
 	DB string `arg:"" name:"db" help:"The file to restore to, or - for stdout."`
 
-	Snapshot choice `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or the beginning of one."`
+	Snapshot choice `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or its beginning."`
 	At       moment `placeholder:"TIME" xor:"which" help:"The newest not after \"2026-11-20 17:00\" (UTC) or 2026-11-20T17:00:00+01:00."`
 	Before   choice `placeholder:"ID" xor:"which" help:"The newest that is older than this one."`
 	identityFlag
-	VersionID string `placeholder:"VERSION" help:"An overwritten or deleted version of --snapshot ID, as list --versions shows it."`
+	VersionID string `placeholder:"VERSION" help:"That version of --snapshot: see list --versions."`
 
-	Replace      bool     `help:"Replace an existing database, which is kept as DB.before-ID."`
+	Replace      bool     `help:"Replace a database, kept as DB.before-ID."`
 	DiscardOld   bool     `help:"Do not keep the replaced database."`
-	Live         bool     `help:"Write into an existing database that applications have open."`
+	Live         bool     `help:"Write into a database that is open."`
 	IfMissing    bool     `help:"Do nothing if the database is there."`
-	AllowEmpty   bool     `help:"Exit 0 without a database if nothing was ever in the bucket under this prefix: an application's first start."`
+	AllowEmpty   bool     `help:"Exit 0 if nothing was ever in the bucket there."`
 	DryRun       bool     `help:"Say what would happen, and do nothing."`
-	AssumeClosed bool     `help:"Say that nobody has the database open, where that cannot be seen."`
-	Wait         duration `default:"30s" placeholder:"30s" help:"How long --live waits for other connections' locks."`
+	AssumeClosed bool     `help:"Vouch that nobody has the database open."`
+	Wait         duration `default:"30s" placeholder:"30s" help:"How long --live waits for locks of others."`
 
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
