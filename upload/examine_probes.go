@@ -241,7 +241,7 @@ func tryChecksums(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 	if err == nil {
 		return No, "a part with a wrong CRC32 was taken", nil
 	}
-	if errors.Is(err, ErrUnreachable) {
+	if status := statusOf(err); status < 400 || status >= 500 {
 		return answerTo(err)
 	}
 	return Yes, "", nil
