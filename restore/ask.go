@@ -103,20 +103,35 @@ func (c conn) ask(ctx context.Context, query string, limit time.Duration) (Query
 	return result, nil
 }
 
-// single returns the only value that a query gives. The query is run as a part
-// of another one: whatever is not one SELECT is a syntax error there. It stands
-// in front, so that nothing that closes it early can leave a whole statement.
-func (c conn) single(ctx context.Context, query string) (_ driver.Value, err error) {
-	inside := strings.TrimRight(query, "; \t\r\n")
-	statement, err := c.PrepareContext(ctx, "WITH \"the given query\" AS (\n"+inside+"\n) SELECT * FROM \"the given query\"")
+// prepare prepares the first statement of a text.
+func (c conn) prepare(ctx context.Context, text string) (*sqlite3.SQLiteStmt, error) {
+	statement, err := c.PrepareContext(ctx, text)
 	if err != nil {
 		if sqliteCode(err) == sqlite3.ErrError && strings.Contains(err.Error(), "syntax error") {
 			return nil, fmt.Errorf("%w (it must be one SELECT)", err)
 		}
 		return nil, err
 	}
-	prepared := statement.(*sqlite3.SQLiteStmt)
+	return statement.(*sqlite3.SQLiteStmt), nil
+}
+
+// single returns the only value that a query gives. The query is run as a part
+// of another one: whatever is not one SELECT is a syntax error there, and what
+// closes its parenthesis early is one by itself.
+func (c conn) single(ctx context.Context, query string) (_ driver.Value, err error) {
+	inside := strings.TrimRight(query, "; \t\r\n")
+	prepared, err := c.prepare(ctx, "WITH \"the given query\" AS (\n"+inside+"\n) SELECT * FROM \"the given query\"")
+	if err != nil {
+		return nil, err
+	}
 	defer func() { err = errors.Join(err, prepared.Close()) }()
+	alone, err := c.prepare(ctx, inside)
+	if err != nil {
+		return nil, err
+	}
+	if err := alone.Close(); err != nil {
+		return nil, err
+	}
 	if !prepared.Readonly() {
 		return nil, errors.New("it would write")
 	}

@@ -336,6 +336,7 @@ func TestVerifyQueries(t *testing.T) {
 		"DELETE FROM t RETURNING 1":                           `false near "DELETE": syntax error (it must be one SELECT)`,
 		"ATTACH '" + outside + "' AS o":                       `false near "ATTACH": syntax error (it must be one SELECT)`,
 		"SELECT 1); ATTACH '" + outside + "' AS o; SELECT * FROM (SELECT 1": `false near ";": syntax error (it must be one SELECT)`,
+		"SELECT 1) SELECT 1; SELECT (0":                                     `false near ")": syntax error (it must be one SELECT)`,
 		"VACUUM INTO '" + outside + "'":                                     `false near "VACUUM": syntax error (it must be one SELECT)`,
 		"PRAGMA journal_mode = DELETE":                                      `false near "PRAGMA": syntax error (it must be one SELECT)`,
 		endless:                                                             "false no answer within 200ms",
