@@ -53,6 +53,9 @@ func newSealer(recipients []age.Recipient) (sealer, error) {
 	if err != nil {
 		return sealer{}, fmt.Errorf("%w: %w", ErrRecipients, err)
 	}
+	if empty.Len() > maxHeader {
+		return sealer{}, fmt.Errorf("%w: %d are so many that their header would be longer than the %d KiB that a restore reads", ErrRecipients, len(recipients), maxHeader>>10)
+	}
 	return sealer{recipients, int64(empty.Len())}, nil
 }
 

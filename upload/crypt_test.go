@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -278,6 +279,15 @@ func TestPlaintextAfterEncrypted(t *testing.T) {
 func TestMixedRecipients(t *testing.T) {
 	b, db := series(t)
 	_, err := Backup(t.Context(), b, db, BackupOptions{Recipients: []age.Recipient{newHybrid(t).Recipient(), newIdentity(t).Recipient()}})
+	if !errors.Is(err, ErrRecipients) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What would have a longer header than Decrypt reads is not made.
+func TestTooManyRecipients(t *testing.T) {
+	b, db := series(t)
+	_, err := Backup(t.Context(), b, db, BackupOptions{Recipients: slices.Repeat([]age.Recipient{newHybrid(t).Recipient()}, 1000)})
 	if !errors.Is(err, ErrRecipients) {
 		t.Errorf("got %v", err)
 	}
