@@ -10,6 +10,8 @@ import (
 	"filippo.io/age"
 	"filippo.io/age/agessh"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
 // recipientFlags say to whom a backup encrypts: to public keys only.
@@ -62,6 +64,14 @@ func (f identityFlag) identities() ([]age.Identity, error) {
 		all = append(all, found...)
 	}
 	return all, nil
+}
+
+// warnPlain says that a snapshot may not be what somebody with an identity
+// expects: whoever may upload can put one there in plain.
+func (f identityFlag) warnPlain(c *console, s upload.Snapshot) {
+	if len(f.AgeIdentity) > 0 && !s.Encrypted {
+		c.log.Warn("an identity is given, but this snapshot is not encrypted", "snapshot", s.ID)
+	}
 }
 
 // readKeys reads a file of keys. A key given in place of the file's name must

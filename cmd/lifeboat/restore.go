@@ -119,6 +119,7 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return r.lookedUp(err)
 	}
+	r.warnPlain(c, found)
 	o := restore.Options{
 		Replace: r.Replace, DiscardOld: r.DiscardOld, AssumeClosed: r.AssumeClosed, Live: r.Live,
 		Wait: time.Duration(r.Wait), Identities: identities, Progress: c.progress("restore"), Log: c.log,
