@@ -58,6 +58,7 @@ func TestSecretsAreNotTold(t *testing.T) {
 			{"restore", bucket, filepath.Join(t.TempDir(), "new.db"), "--json"},
 			{"lifecycle", "show", bucket}, {"lifecycle", "apply", bucket}, {"lifecycle", "release", bucket},
 			{"prune", bucket}, {"pin", bucket, "--snapshot", "latest"},
+			{"verify", bucket, "--record"}, {"doctor", bucket},
 		} {
 			for _, how := range []string{"--debug", "--log-format=json"} {
 				command := exec.Command("lifeboat", append(verb, how, "--retry-for", "1ms")...)
