@@ -25,7 +25,7 @@ func (x *fileExaminer) placed() string {
 
 // fileProbes are the checks of a directory, in this order.
 var fileProbes = []probe[*fileExaminer]{
-	{"directory", tryDirectory, "it is there", "", ""},
+	{"directory", tryDirectory, "it is there", "nothing else can be tried", ""},
 	{"read", tryRead, "a restore can read", "a restore cannot read", "a restore needs the right to read"},
 	{"write", tryWrite, "a backup can write", "a backup cannot write", "a backup needs the right to write"},
 	{"fsync", trySync, "what a backup has written survives a power cut", "a power cut may take the last snapshot", ""},

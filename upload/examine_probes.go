@@ -20,7 +20,7 @@ import (
 // s3Probes are the checks of a bucket, in this order: later ones use what
 // earlier ones have put.
 var s3Probes = []probe[*s3Examiner]{
-	{"credentials", tryCredentials, "who asks", "", ""},
+	{"credentials", tryCredentials, "who asks", "nothing else can be tried", ""},
 	{"list", tryList, "the bucket is there and answers", "a backup and a restore cannot go on", "a backup and a restore need it: s3:ListBucket"},
 	{"clock", tryClock, "within the five minutes that a backup accepts", "a backup refuses: set this machine's clock", ""},
 	{"put", tryPut, "a backup can upload", "a backup cannot upload", "a backup needs it; a restore does not"},
