@@ -6,7 +6,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"regexp"
 	"strings"
+	"unicode"
 )
 
 // globals are the flags that every command has.
@@ -66,8 +68,22 @@ func (c *console) result(asJSON bool, document any, text string) error {
 		encoder.SetEscapeHTML(false)
 		return encoder.Encode(document)
 	}
-	_, err := io.WriteString(c.stdout, text)
+	_, err := io.WriteString(c.stdout, printable(text))
 	return err
+}
+
+// steering is what steers a terminal, or a colour, which is harmless.
+var steering = regexp.MustCompile(`\x1b\[\d*m|[^\P{Cc}\n\t]`)
+
+// printable replaces what would steer a terminal: names come from the bucket,
+// and whoever may write to it chooses them.
+func printable(text string) string {
+	return steering.ReplaceAllStringFunc(text, func(found string) string {
+		if len(found) > 2 {
+			return found
+		}
+		return string(unicode.ReplacementChar)
+	})
 }
 
 // unlessQuiet returns text that only says that all is well.

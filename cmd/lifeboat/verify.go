@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ type verifyCmd struct {
 	Snapshot choice `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or the beginning of one."`
 	Sample   int    `placeholder:"N" xor:"which" help:"The newest and N random older ones."`
 	All      bool   `xor:"which" help:"Every snapshot of the series."`
+	Latest   bool   `xor:"which" help:"The newest only: the default."`
 	identityFlag
 
 	Check    snapshot.CheckLevel `enum:",quick,full,none" default:"" placeholder:"quick|full|none" help:"What SQLite checks: quick (the default), full, or none. With the first two also foreign keys."`
@@ -81,6 +83,12 @@ func (v *verifyCmd) Validate() error {
 
 // Run implements the command.
 func (v *verifyCmd) Run(ctx context.Context, c *console) error {
+	if v.TempDir != "" {
+		// Where SQLite sorts what does not fit into memory.
+		if err := os.Setenv("SQLITE_TMPDIR", v.TempDir); err != nil {
+			return err
+		}
+	}
 	identities, err := v.identities()
 	if err != nil {
 		return err
