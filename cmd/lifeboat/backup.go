@@ -46,7 +46,7 @@ type backupCmd struct {
 	LockFor    duration `placeholder:"7d" help:"For how long, with --object-lock."`
 
 	StorageClass string   `placeholder:"CLASS" help:"Storage class, as the store calls it."`
-	SSE          string   `name:"sse" enum:",AES256,aws:kms" default:"" placeholder:"AES256|aws:kms" help:"Server-side encryption. A customer key goes in LIFEBOAT_SSE_CUSTOMER_KEY."`
+	SSE          string   `name:"sse" enum:",AES256,aws:kms" default:"" placeholder:"AES256|aws:kms" help:"Store-side. Own key: LIFEBOAT_SSE_CUSTOMER_KEY."`
 	SSEKMSKeyID  string   `name:"sse-kms-key-id" placeholder:"ID" help:"The KMS key, with --sse aws:kms."`
 	PartSize     byteSize `placeholder:"8MiB" help:"Smallest part of a multipart upload."`
 	Concurrency  int      `default:"4" placeholder:"4" help:"How many parts to upload at once."`

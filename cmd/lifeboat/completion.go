@@ -182,7 +182,7 @@ func completeValue(v *kong.Value, placeholder string, ids func() []string) []str
 			words = append([]string{"latest\tthe newest"}, words...)
 		}
 		return words
-	case placeholder == "FILE":
+	case placeholder == "FILE", placeholder == defaultConfig:
 		return []string{":files"}
 	case placeholder == "DIR":
 		return []string{":dirs"}

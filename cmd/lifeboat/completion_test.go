@@ -27,6 +27,8 @@ func TestComplete(t *testing.T) {
 		"backup --object-lock ":                "governance compliance",
 		"backup --check full ":                 ":files",
 		"backup --max-rate ":                   "",
+		"backup --config ":                     ":files",
+		"config check --config=":               ":files",
 		"backup --temp-dir ":                   ":dirs",
 		"backup --temp-dir=/t":                 ":dirs",
 		"backup ":                              ":files",

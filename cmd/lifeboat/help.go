@@ -14,7 +14,7 @@ const topHelp = `Lifeboat ships a live SQLite database to a bucket and brings it
   lifeboat restore s3://bucket/app app.db     the newest one, into a new file
   lifeboat restore s3://bucket/app app.db --replace --at "2026-11-20 17:00"
 
-A bucket URL, s3://bucket/prefix or file:///dir, holds one database's snapshots.
+A bucket URL holds one database's snapshots: s3://bucket/prefix or file:///dir.
 
 Commands:
   backup     take a snapshot of a live database and ship it
@@ -37,7 +37,6 @@ keys and endpoint are AWS settings, such as AWS_ENDPOINT_URL_S3 or a profile.
 var examples = map[string]string{
 	"backup": `  lifeboat backup /data/app.db s3://bucket/app
   lifeboat backup /data/app.db file:///mnt/nas/app --max-rate 20MiB
-  lifeboat backup /data/app.db s3://bucket/app --release never   see lifecycle
   lifeboat backup /data/app.db s3://bucket/app --age-recipient age1...  encrypt
   lifeboat backup --config lifeboat.yaml    all databases that the file names
   lifeboat backup /data/app.db s3://bucket/app --metrics-file /metrics/app.prom
@@ -87,8 +86,8 @@ var examples = map[string]string{
 	"unpin": "  lifeboat unpin s3://bucket/app --snapshot 20261120T17\n",
 	"status": `  lifeboat status s3://bucket/app
   lifeboat status s3://bucket/app --max-age 26h --quiet    exits 9 if too old
-	"doctor":  "  lifeboat doctor s3://bucket/app\n  lifeboat doctor file:///mnt/nas/app --json\n",
 `,
+	"doctor":  "  lifeboat doctor s3://bucket/app\n  lifeboat doctor file:///mnt/nas/app --json\n",
 	"version": "  lifeboat version --json\n",
 	"completion": `  lifeboat completion bash >/etc/bash_completion.d/lifeboat
   lifeboat completion zsh >/usr/local/share/zsh/site-functions/_lifeboat
@@ -107,7 +106,14 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 		return err
 	}
 	selected.Help = ""
-	return kong.DefaultHelpPrinter(options, ctx)
+	for _, flag := range ctx.Model.Flags {
+		flag.Hidden = true // they are the same everywhere: one line in place of five
+	}
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	_, err := io.WriteString(ctx.Stdout, "\nEverywhere: -h, --help, -q, --quiet, --debug, --log-format=text|json\n")
+	return err
 }
 
 // commandOf returns a command with those above it, such as "lifecycle plan".

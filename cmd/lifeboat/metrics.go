@@ -16,7 +16,7 @@ import (
 
 // metricsFlags say where the metrics of a run go.
 type metricsFlags struct {
-	MetricsFile string  `type:"path" placeholder:"FILE" help:"Write metrics for the textfile collector of Prometheus' node_exporter."`
+	MetricsFile string  `type:"path" placeholder:"FILE" help:"Metrics for node_exporter's textfiles."`
 	Pushgateway httpURL `placeholder:"URL" help:"Push metrics to a Prometheus Pushgateway."`
 }
 

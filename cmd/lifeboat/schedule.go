@@ -20,9 +20,9 @@ import (
 
 // configFlags say which configuration counts, and what is left open in it.
 type configFlags struct {
-	Config   string `placeholder:"lifeboat.yaml" help:"The file that names the databases, where no DB is given."`
+	Config   string `placeholder:"lifeboat.yaml" help:"The file of databases, where no DB is given."`
 	Host     string `placeholder:"NAME" help:"What {host} in that file stands for."`
-	Parallel int    `placeholder:"1" help:"How many of its databases at once, each with memory of its own."`
+	Parallel int    `placeholder:"1" help:"How many of its databases at once."`
 }
 
 // defaultConfig is looked for in the working directory.
