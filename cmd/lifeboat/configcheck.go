@@ -87,6 +87,9 @@ func (j *job) describe(flags map[string]*kong.Flag) jobDocument {
 			d.Settings[name] = "${" + variable + "}"
 		} else if s, ok := j.entry.settings[name]; ok {
 			d.Settings[name] = strings.Join(s.written, ", ")
+			if name == "ping-url" && s.text() == d.Settings[name] {
+				d.Settings[name] = "(secret)" // who knows it can send notices
+			}
 		}
 	}
 	return d
