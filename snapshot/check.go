@@ -60,11 +60,11 @@ func CheckFile(ctx context.Context, path, name string, level CheckLevel) (err er
 		rows, err = db.query(ctx, pragma)
 	}
 	if err != nil {
-		if errors.Is(err, ErrSource) {
-			return &reasonError{fmt.Sprintf("%s failed its check: %v", name, err), ErrSource, err}
-		}
 		if unknownToUs(err) {
 			return &reasonError{fmt.Sprintf("%s cannot be checked: it needs a function or collation of its application, which is not known here (%v); without a check it can be backed up", name, err), ErrSource, errors.Join(ErrUncheckable, err)}
+		}
+		if errors.Is(err, ErrSource) {
+			return &reasonError{fmt.Sprintf("%s failed its check: %v", name, err), ErrSource, err}
 		}
 		return err
 	}

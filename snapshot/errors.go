@@ -3,7 +3,6 @@ package snapshot
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"syscall"
 
 	"github.com/mattn/go-sqlite3"
@@ -57,10 +56,9 @@ func sqliteError(what, path string, err error) error {
 	}
 	switch code & 0xff { // a backup's step gives the extended code as the code
 	case sqlite3.ErrError:
-		// SQLite has no code of its own for a schema format that it does not know.
-		if strings.Contains(err.Error(), "unsupported file format") {
-			return &reasonError{text, ErrSource, err}
-		}
+		// The statements are ours and right. What is wrong is in the database: a
+		// schema format that SQLite does not know, say, or a broken FTS5 index.
+		return &reasonError{text, ErrSource, err}
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:
 		return &reasonError{text, ErrLocked, err}
 	case sqlite3.ErrNotADB:

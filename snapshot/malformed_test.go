@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mattn/go-sqlite3"
 )
 
 // A source is a file that may be a database, with what stands beside it.
@@ -394,4 +396,11 @@ func scramble(random *rand.Rand, b []byte) []byte {
 		}
 	}
 	return b
+}
+
+// SQLite has no code of its own for what a virtual table cannot read.
+func TestGenericError(t *testing.T) {
+	if err := sqliteError("check", "app.db", sqlite3.Error{Code: sqlite3.ErrError}); !errors.Is(err, ErrSource) {
+		t.Error(err)
+	}
 }
