@@ -113,6 +113,6 @@ if [ -n "$$missing" ]; then \
 	echo "installing with apt-get:$$missing"; \
 	command -v apt-get >/dev/null || { echo "please install:$$missing" >&2; exit 1; }; \
 	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing libc6-dev; \
+	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $$missing libc6-dev; \
 fi
 endef
