@@ -3,6 +3,7 @@
 
 TAGS     = sqlite_fts5,sqlite_math_functions,sqlite_omit_load_extension,netgo,osusergo
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+REVISION := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 GO       = CGO_ENABLED=1 go
 GOBIN   := $(shell go env GOBIN)
@@ -22,7 +23,12 @@ GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 FUZZTIME ?= 10m
 
-.PHONY: build static release demo test fuzz lint vuln bench tools tools-test tools-lint tools-release clean
+# The image's name, and the certificate authorities that it trusts: those of
+# Mozilla as Debian has them, without what was added on this machine.
+IMAGE           ?= localhost/lifeboat
+CA_CERTIFICATES ?= /usr/share/ca-certificates/mozilla/*.crt
+
+.PHONY: build static image release demo test fuzz lint vuln bench tools tools-test tools-image tools-lint tools-release clean
 
 build: tools
 	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o dist/lifeboat ./cmd/lifeboat
@@ -32,6 +38,19 @@ static: tools
 	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS) -linkmode external -extldflags -static' -o dist/lifeboat-static ./cmd/lifeboat
 	@if ldd dist/lifeboat-static >/dev/null 2>&1; then echo 'dist/lifeboat-static still needs shared libraries' >&2; exit 1; fi
 	dist/lifeboat-static version
+
+# A container image with that file, by docker, podman or buildah. docker may be
+# there without an engine, so each is asked.
+image: static tools-image
+	rm -rf dist/image && mkdir -p dist/image
+	install -m 755 dist/lifeboat-static dist/image/lifeboat
+	cat $(CA_CERTIFICATES) >dist/image/ca-certificates.crt
+	echo 'lifeboat:x:65532:65532:lifeboat:/:/nonexistent' >dist/image/passwd
+	echo 'lifeboat:x:65532:' >dist/image/group
+	chmod 644 dist/image/ca-certificates.crt dist/image/passwd dist/image/group
+	@$(engine); set -x; $$engine build --file deploy/Dockerfile --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+		--tag $(IMAGE):$(VERSION) --tag $(IMAGE):latest dist/image
+	@$(engine); $$engine images $(IMAGE)
 
 # Both architectures, with their checksums. The same commit, Go and gcc give
 # the same bytes, in whatever directory.
@@ -87,6 +106,10 @@ tools-test: tools
 	@PATH="$(GOBIN):$$PATH"; rclone serve s3 --help >/dev/null 2>&1 || { echo 'building rclone, another test server, with go install'; GOFLAGS= go install $(RCLONE); }
 	@PATH="$(GOBIN):$$PATH"; command -v pushgateway >/dev/null || { echo 'building the Pushgateway, another test server'; $(call build_module,$(PUSHGATEWAY)); }
 
+# Something that builds images, and the certificates that go in.
+tools-image:
+	@$(engine); $(call from_apt,$${engine:-buildah}:buildah $(if $(wildcard $(CA_CERTIFICATES)),,:ca-certificates))
+
 # A compiler for each architecture: one of them is gcc itself.
 tools-release: tools
 	@$(call from_apt,x86_64-linux-gnu-gcc:gcc-x86-64-linux-gnu x86_64-linux-gnu-gcc:libc6-dev-amd64-cross aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc:libc6-dev-arm64-cross)
@@ -103,6 +126,11 @@ clean:
 define build_module
 dir=$$(mktemp -d) && ( cd $$dir && export GOFLAGS=-mod=mod && go mod init tools 2>/dev/null && go mod edit -require=$(1) && mkdir -p $(GOBIN) && \
 	go build -o $(GOBIN)/ $(firstword $(subst @, ,$(1))) ) && chmod -R u+w $$dir && rm -r $$dir
+endef
+
+# engine sets $engine to the first of these that works, if one does.
+define engine
+engine=; for e in docker podman buildah; do if $$e info >/dev/null 2>&1; then engine=$$e; break; fi; done
 endef
 
 # from_apt installs the packages of those PROGRAM:PACKAGE pairs whose program
