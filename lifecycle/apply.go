@@ -1,11 +1,9 @@
 package lifecycle
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,98 +12,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
-// ErrChangedMeanwhile: somebody else changed the bucket's rules between
-// Propose and Apply, or they are not what was written.
-var ErrChangedMeanwhile = errors.New("the bucket's lifecycle rules changed meanwhile")
-
-// ErrNoRules: Freeze and Thaw found nothing to switch.
-var ErrNoRules = errors.New("the bucket has no rules for this series")
-
-// A LostError refuses to write rules, because the bucket's lifecycle
-// configuration holds what would be lost on the way. Nothing was written.
-type LostError struct {
-	// Lost are the elements that cannot be carried over.
-	Lost []string
-	// Rules are those of the series as they were to be written, enabled or
-	// disabled, for an operator to put in: see Render.
-	Rules []types.LifecycleRule
-}
-
-func (e *LostError) Error() string {
-	return "the bucket's lifecycle configuration holds what would be lost by writing it back, so nothing was written: " + strings.Join(e.Lost, ", ")
-}
-
-// A Configuration is a bucket's whole lifecycle configuration.
-type Configuration struct {
-	Rules []types.LifecycleRule
-	// MinimumSize is AWS's setting for transitions, which every write must
-	// repeat or else resets.
-	MinimumSize types.TransitionDefaultMinimumObjectSize
-	// Lost is what the store sent and Rules do not hold, so that writing Rules
-	// would lose it.
-	Lost []string
-}
-
-// Read returns a bucket's lifecycle configuration. None is no error.
-func Read(ctx context.Context, b *upload.S3) (Configuration, error) {
-	var sent []byte
-	out, err := b.Client().GetBucketLifecycleConfiguration(ctx,
-		&s3.GetBucketLifecycleConfigurationInput{Bucket: aws.String(b.URL().Bucket)}, keepBody(&sent))
-	var api smithy.APIError
-	if errors.As(err, &api) && api.ErrorCode() == "NoSuchLifecycleConfiguration" {
-		return Configuration{}, nil
-	}
-	if err != nil {
-		return Configuration{}, describeError(ctx, b, "read", "s3:GetLifecycleConfiguration", err)
-	}
-	lost, err := lostIn(sent, out.Rules)
-	if err != nil {
-		return Configuration{}, err
-	}
-	return Configuration{Rules: out.Rules, MinimumSize: out.TransitionDefaultMinimumObjectSize, Lost: lost}, nil
-}
-
-// maxDocument is several times what 1,000 rules can need, in bytes.
-const maxDocument = 16 << 20
-
-// keepBody keeps the body of the answer as the store sent it.
-func keepBody(body *[]byte) func(*s3.Options) {
-	keep := middleware.DeserializeMiddlewareFunc("KeepBody", func(ctx context.Context, in middleware.DeserializeInput,
-		next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
-		out, metadata, err := next.HandleDeserialize(ctx, in)
-		response, ok := out.RawResponse.(*smithyhttp.Response)
-		if err != nil || !ok {
-			return out, metadata, err
-		}
-		read, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
-		err = errors.Join(err, response.Body.Close())
-		if len(read) > maxDocument {
-			err = fmt.Errorf("a lifecycle configuration of more than %d MiB", maxDocument>>20)
-		}
-		response.Body = io.NopCloser(bytes.NewReader(read))
-		*body = read
-		return out, metadata, err
-	})
-	return func(o *s3.Options) {
-		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
-			return stack.Deserialize.Add(keep, middleware.After)
-		})
-	}
-}
-
 // A Proposal is what applying a policy to a bucket would do.
 type Proposal struct {
 	// Rules are those that the series should have.
-	Rules []types.LifecycleRule
-	// Changes are what has to be done for that; none, nothing.
-	Changes []Change
+	Rules []Rule
+	// Changes are what has to be done for that, a line each, such as
+	// "~ lifeboat/app/daily: 14d, noncurrent 30d -> 20d, noncurrent 30d". None:
+	// the bucket is as it should be.
+	Changes []string
 	// Warnings are dangers to the series that the bucket's rules hold, before
 	// and after the changes, and what the store cannot do.
 	Warnings []string
@@ -119,10 +38,10 @@ type Proposal struct {
 
 // Propose works out what applying a policy would do, and writes nothing. It
 // needs the rights to read the lifecycle configuration and versioning of the
-// bucket, to list, and to read tags. t.Policy must be valid under t.Hold;
-// t.Now is by this machine's clock. noncurrent: see Rules.
+// bucket, to list, and to read tags. t.Policy must be valid under t.Hold.
+// noncurrent: see Rules. Errors of the bucket are package upload's.
 func Propose(ctx context.Context, b *upload.S3, t Terms, noncurrent Keep) (*Proposal, error) {
-	if err := t.Policy.Validate(t.Hold); err != nil {
+	if err := t.Policy.Validate(t.hold()); err != nil {
 		return nil, err
 	}
 	if noncurrent < None || noncurrent > maxDays {
@@ -133,12 +52,17 @@ func Propose(ctx context.Context, b *upload.S3, t Terms, noncurrent Keep) (*Prop
 		return nil, err
 	}
 	prefix := b.URL().Prefix
-	p := &Proposal{before: before, Rules: Rules(prefix, t.Policy, noncurrent)}
-	p.merged, p.Changes = merge(before.Rules, prefix, p.Rules)
-	p.Warnings = Warnings(before.Rules, prefix)
-	present := before.Rules
-	if Frozen(before.Rules, prefix) {
-		present, _ = withStatus(before.Rules, prefix, types.ExpirationStatusEnabled)
+	want := rulesFor(prefix, t.Policy, noncurrent)
+	p := &Proposal{before: before, Rules: wrap(want)}
+	var changes []change
+	p.merged, changes = merge(before.rules, prefix, want)
+	for _, c := range changes {
+		p.Changes = append(p.Changes, c.String())
+	}
+	p.Warnings = dangers(before.rules, prefix)
+	present := before.rules
+	if isFrozen(before.rules, prefix) {
+		present, _ = withStatus(before.rules, prefix, types.ExpirationStatusEnabled)
 		p.Warnings = append(p.Warnings, "the rules are frozen and stay so: nothing expires until lifecycle thaw")
 	}
 	more, err := look(ctx, b)
@@ -150,8 +74,7 @@ func Propose(ctx context.Context, b *upload.S3, t Terms, noncurrent Keep) (*Prop
 	if err != nil {
 		return nil, err
 	}
-	t.Now = t.Now.Add(b.ClockOffset())
-	p.Sooner = sooner(items, PolicyOf(present, prefix), t)
+	p.Sooner = sooner(items, policyOf(present, prefix), t.at(b))
 	return p, nil
 }
 
@@ -209,14 +132,14 @@ func (p *Proposal) Apply(ctx context.Context, b *upload.S3) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !sameRules(now.Rules, p.before.Rules) {
+	if !sameRules(now.rules, p.before.rules) {
 		return nil, fmt.Errorf("apply to %s: %w; nothing was written", b.URL(), ErrChangedMeanwhile)
 	}
 	after, err := write(ctx, b, now, p.merged)
 	if err != nil {
 		return nil, err
 	}
-	for _, rule := range after.Rules {
+	for _, rule := range after.rules {
 		if ours(rule, b.URL().Prefix) == tidy && rule.AbortIncompleteMultipartUpload == nil {
 			return []string{"the store does not end unfinished uploads by rule: see to it that it does by its own settings"}, nil
 		}
@@ -242,10 +165,10 @@ func setStatus(ctx context.Context, b *upload.S3, status types.ExpirationStatus)
 	if err != nil {
 		return 0, err
 	}
-	if mine, _ := Split(before.Rules, b.URL().Prefix); len(mine) == 0 {
+	if mine, _ := split(before.rules, b.URL().Prefix); len(mine) == 0 {
 		return 0, fmt.Errorf("%s: %w", b.URL(), ErrNoRules)
 	}
-	rules, changed := withStatus(before.Rules, b.URL().Prefix, status)
+	rules, changed := withStatus(before.rules, b.URL().Prefix, status)
 	if changed == 0 {
 		return 0, nil
 	}
@@ -257,9 +180,9 @@ func setStatus(ctx context.Context, b *upload.S3, status types.ExpirationStatus)
 
 // write replaces the bucket's rules and returns what it has afterwards.
 func write(ctx context.Context, b *upload.S3, before Configuration, rules []types.LifecycleRule) (Configuration, error) {
-	if len(before.Lost) > 0 {
-		mine, _ := Split(rules, b.URL().Prefix)
-		return Configuration{}, &LostError{Lost: before.Lost, Rules: mine}
+	if len(before.lost) > 0 {
+		mine, _ := split(rules, b.URL().Prefix)
+		return Configuration{}, &LostError{Lost: before.lost, Rules: wrap(mine)}
 	}
 	if err := tooMany(rules); err != nil {
 		return Configuration{}, err
@@ -267,7 +190,7 @@ func write(ctx context.Context, b *upload.S3, before Configuration, rules []type
 	_, err := b.Client().PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
 		Bucket:                             aws.String(b.URL().Bucket),
 		LifecycleConfiguration:             &types.BucketLifecycleConfiguration{Rules: rules},
-		TransitionDefaultMinimumObjectSize: before.MinimumSize,
+		TransitionDefaultMinimumObjectSize: before.minimumSize,
 	})
 	if err != nil {
 		return Configuration{}, describeError(ctx, b, "write", "s3:PutLifecycleConfiguration", err)
@@ -284,14 +207,14 @@ func write(ctx context.Context, b *upload.S3, before Configuration, rules []type
 
 // check says what is wrong with what a bucket has after a write, or "".
 func check(after, before Configuration, written []types.LifecycleRule, prefix string) string {
-	mine, others := Split(written, prefix)
-	haveMine, haveOthers := Split(after.Rules, prefix)
+	mine, others := split(written, prefix)
+	haveMine, haveOthers := split(after.rules, prefix)
 	switch {
 	case !sameRules(haveOthers, others):
 		return "the rules of others are not what they were"
 	case !slices.EqualFunc(sorted(haveMine), sorted(mine), sameOurs):
 		return "ours are not what was written"
-	case after.MinimumSize != before.MinimumSize && before.MinimumSize != "":
+	case after.minimumSize != before.minimumSize && before.minimumSize != "":
 		return "the minimum size for transitions is not what it was"
 	}
 	return ""
@@ -321,7 +244,7 @@ func sameRules(a, b []types.LifecycleRule) bool {
 func describeError(ctx context.Context, b *upload.S3, doing, action string, err error) error {
 	described := b.Describe(ctx, doing+" the lifecycle rules of", action, err)
 	var response *smithyhttp.ResponseError
-	if errors.As(err, &response) && response.Response.Response != nil && response.HTTPStatusCode() == http.StatusNotImplemented {
+	if errors.As(err, &response) && response.Response != nil && response.Response.Response != nil && response.HTTPStatusCode() == http.StatusNotImplemented {
 		return fmt.Errorf("%w; this store has no lifecycle rules, use lifeboat prune", described)
 	}
 	return described

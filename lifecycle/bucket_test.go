@@ -68,7 +68,7 @@ func (c *clockwork) backup(t testing.TB, text string) snapshot.ID {
 // expire does what the rules of a bucket do under a policy.
 func (c *clockwork) expire(p Policy) {
 	maps.DeleteFunc(c.objects, func(_ string, s stored) bool {
-		class, err := ParseClass(s.tags[upload.TagRetention])
+		class, err := parseClass(s.tags[upload.TagRetention])
 		if err != nil || p.Keep(class) == Forever {
 			return false
 		}

@@ -27,19 +27,19 @@ func Classes() []Class {
 	return []Class{Recent, Hourly, Daily, Weekly, Monthly, Yearly}
 }
 
-// ParseClass returns the class that is written s, or an error.
-func ParseClass(s string) (Class, error) {
+// parseClass returns the class that is written s, or an error.
+func parseClass(s string) (Class, error) {
 	if c := Class(s); slices.Contains(Classes(), c) {
 		return c, nil
 	}
 	return "", fmt.Errorf("%q is not a retention class: want one of %v", s, Classes())
 }
 
-// ClassOf returns the class of a snapshot taken at one time whose successor
+// classOf returns the class of a snapshot taken at one time whose successor
 // was taken at another: the longest period that ended between the two. A
 // period's first instant belongs to it. A successor that is not later ends
 // nothing.
-func ClassOf(taken, successor time.Time) Class {
+func classOf(taken, successor time.Time) Class {
 	class := Recent
 	for _, c := range Classes()[1:] {
 		if start(c, successor).After(start(c, taken)) {

@@ -38,8 +38,8 @@ func (b *bucketOf) read(t *testing.T) (c Configuration, err error) {
 	client := s3.New(s3.Options{Region: "us-east-1", Credentials: aws.AnonymousCredentials{}, HTTPClient: b, RetryMaxAttempts: 1})
 	out, err := client.GetBucketLifecycleConfiguration(t.Context(), &s3.GetBucketLifecycleConfigurationInput{Bucket: aws.String("bucket")}, keepBody(&sent))
 	if err == nil {
-		c.Rules = out.Rules
-		c.Lost, err = lostIn(sent, out.Rules)
+		c.rules = out.Rules
+		c.lost, err = lostIn(sent, out.Rules)
 	}
 	return c, err
 }
@@ -104,7 +104,7 @@ func rulesIn(t *testing.T, document, prefix string) (mine, others []string) {
 func FuzzMerge(f *testing.F) {
 	const empty = `<LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">%s</LifecycleConfiguration>`
 	add := func(document, prefix string) { f.Add(document, prefix, int32(14), int32(30)) }
-	own, err := toXML(append(foreign(), Rules("app", DefaultPolicy(), DefaultNoncurrent)...))
+	own, err := toXML(append(foreign(), rulesFor("app", DefaultPolicy(), DefaultNoncurrent)...))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -137,18 +137,18 @@ func FuzzMerge(f *testing.F) {
 		if policy.Validate(DefaultHold) != nil {
 			policy = DefaultPolicy()
 		}
-		want := Rules(u.Prefix, policy, Keep(max(0, min(noncurrent, maxDays))))
+		want := rulesFor(u.Prefix, policy, Keep(max(0, min(noncurrent, maxDays))))
 		bucket := &bucketOf{document}
 		before, err := bucket.read(t)
-		if err != nil || len(before.Lost) > 0 {
+		if err != nil || len(before.lost) > 0 {
 			return // refused
 		}
-		merged, changes := merge(before.Rules, u.Prefix, want)
+		merged, changes := merge(before.rules, u.Prefix, want)
 		for _, c := range changes {
 			_ = c.String()
 		}
-		Warnings(merged, u.Prefix)
-		PolicyOf(before.Rules, u.Prefix)
+		dangers(merged, u.Prefix)
+		policyOf(before.rules, u.Prefix)
 		written, err := toXML(merged)
 		if err != nil {
 			return // refused
@@ -158,7 +158,7 @@ func FuzzMerge(f *testing.F) {
 		if !slices.Equal(othersBefore, others) {
 			t.Errorf("the rules of others were\n%s\nand are\n%s", othersBefore, others)
 		}
-		if Frozen(before.Rules, u.Prefix) {
+		if isFrozen(before.rules, u.Prefix) {
 			want, _ = withStatus(want, u.Prefix, types.ExpirationStatusDisabled)
 		}
 		plain, err := toXML(want)
@@ -175,13 +175,13 @@ func FuzzMerge(f *testing.F) {
 		// were, and there is nothing left to do.
 		bucket.document = string(written)
 		after, err := bucket.read(t)
-		if err != nil || len(after.Lost) > 0 {
-			t.Fatalf("what was written cannot be read: %v, %v", err, after.Lost)
+		if err != nil || len(after.lost) > 0 {
+			t.Fatalf("what was written cannot be read: %v, %v", err, after.lost)
 		}
 		if wrong := check(after, before, merged, u.Prefix); wrong != "" {
 			t.Error(wrong)
 		}
-		if _, changes := merge(after.Rules, u.Prefix, want); len(changes) > 0 {
+		if _, changes := merge(after.rules, u.Prefix, want); len(changes) > 0 {
 			t.Errorf("the second apply is not a no-op: %v", changes)
 		}
 	})

@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -16,14 +15,11 @@ import (
 // pinned: rules are carried out by work that a store plans ahead.
 const soon = 48 * time.Hour
 
-// ErrNotPinned: there is nothing for Unpin to give back.
-var ErrNotPinned = errors.New("it is not pinned")
-
 // Pin keeps a snapshot until Unpin: no rule takes it and Prune does not. It
 // reads the tag back, and warns in log when the snapshot was due within 48
-// hours. It returns what was decided about the snapshot before, under t
-// (t.Now by this machine's clock, corrected by the store's). A snapshot that
-// is not there, or goes meanwhile, is upload.ErrNotFound.
+// hours. It returns what was decided about the snapshot before, under t. A
+// snapshot that is not there, or goes meanwhile, is upload.ErrNotFound; other
+// errors are those of the bucket.
 func Pin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *slog.Logger) (Decision, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -35,8 +31,7 @@ func Pin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *slo
 	if err := retag(ctx, b, d.Item, upload.Pinned); err != nil {
 		return d, fmt.Errorf("pin %s: %w", id, err)
 	}
-	now := t.Now.Add(b.ClockOffset())
-	if !d.Expires.IsZero() && d.Expires.Before(now.Add(soon)) {
+	if !d.Expires.IsZero() && d.Expires.Before(t.at(b).Now.Add(soon)) {
 		log.Warn("pinned, but it was due within 48 hours and the store may have planned its end: look again tomorrow, or copy it",
 			"snapshot", id, "due", d.Expires)
 	}
@@ -45,7 +40,8 @@ func Pin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *slo
 
 // Unpin gives a pinned snapshot back to succession: the class that it would
 // have by now, or held if it is the newest or not yet due. The decision says
-// which. A snapshot that is not pinned is ErrNotPinned.
+// which. A snapshot that is not pinned is ErrNotPinned; other errors are those
+// of Pin.
 func Unpin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *slog.Logger) (Decision, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -93,8 +89,7 @@ func find(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, edit fu
 			items[i].Tags = upload.Tags{}
 		}
 		edit(items[i].Tags)
-		t.Now = t.Now.Add(b.ClockOffset())
-		return Plan(items, t)[i], nil
+		return Plan(items, t.at(b))[i], nil
 	}
 	return Decision{}, fmt.Errorf("%s: snapshot %s: %w", b.URL(), id, upload.ErrNotFound)
 }

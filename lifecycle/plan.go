@@ -10,6 +10,7 @@ import (
 // An Action is what is to be done with a snapshot now.
 type Action string
 
+// The actions of a plan.
 const (
 	// ActKeep: nothing is to be done.
 	ActKeep Action = "keep"
@@ -32,12 +33,32 @@ type Terms struct {
 	// Policy says how long classes are kept. With a nil Policy nothing
 	// expires; releasing needs none.
 	Policy Policy
-	// Hold is how long a successor must have been in the bucket.
+	// Hold is how long a successor must have been in the bucket. 0 means
+	// DefaultHold.
 	Hold time.Duration
-	// Now is the present by the store's clock.
+	// Now is the present. Plan takes it to be by the store's clock. What is
+	// given a bucket takes it to be by this machine's, corrects it by the
+	// store's, and zero means time.Now().
 	Now time.Time
 	// Yes overrides the shrink guard.
 	Yes bool
+}
+
+// hold returns what Hold means.
+func (t Terms) hold() time.Duration {
+	if t.Hold == 0 {
+		return DefaultHold
+	}
+	return t.Hold
+}
+
+// at returns the terms with the present by the store's clock.
+func (t Terms) at(b upload.Bucket) Terms {
+	if t.Now.IsZero() {
+		t.Now = time.Now()
+	}
+	t.Now = t.Now.Add(b.ClockOffset())
+	return t
 }
 
 // A Decision is what a plan says about one snapshot.
@@ -65,7 +86,7 @@ func (i Item) Held() bool {
 
 // Released returns the class that the snapshot was released into, or "".
 func (i Item) Released() Class {
-	class, err := ParseClass(i.Tags[upload.TagRetention])
+	class, err := parseClass(i.Tags[upload.TagRetention])
 	if err != nil {
 		return ""
 	}
@@ -118,7 +139,7 @@ func decide(item Item, successor *Item, t Terms) Decision {
 		d.Reason = fmt.Sprintf("the newest, but released as %s: what came after it is gone, and a rule may take it", d.Class)
 		return d
 	}
-	d.Due = latest(item.Object.Modified, successor.Object.Modified).Add(t.Hold)
+	d.Due = latest(item.Object.Modified, successor.Object.Modified).Add(t.hold())
 	switch {
 	case item.Held():
 		return t.held(d, successor)
@@ -134,17 +155,17 @@ func decide(item Item, successor *Item, t Terms) Decision {
 
 // held decides on a held snapshot that has a successor.
 func (t Terms) held(d Decision, successor *Item) Decision {
-	d.Class = ClassOf(d.ID.Time(), successor.ID.Time())
+	d.Class = classOf(d.ID.Time(), successor.ID.Time())
 	d.Expires = latest(d.Due, t.expires(d.Item, d.Class))
 	if t.forever(d.Class) {
 		d.Expires = time.Time{}
 	}
 	if t.Now.Before(d.Due) {
-		d.Reason = fmt.Sprintf("%s, held until it has been superseded for %s", d.Class, words(t.Hold))
+		d.Reason = fmt.Sprintf("%s, held until it has been superseded for %s", d.Class, words(t.hold()))
 		return d
 	}
 	d.Action = ActRelease
-	d.Reason = fmt.Sprintf("%s, superseded for %s", d.Class, words(t.Now.Sub(d.Due)+t.Hold))
+	d.Reason = fmt.Sprintf("%s, superseded for %s", d.Class, words(t.Now.Sub(d.Due)+t.hold()))
 	return t.over(d)
 }
 
@@ -155,7 +176,7 @@ func (t Terms) released(d Decision) Decision {
 	d.Expires = t.expires(d.Item, d.Class)
 	d.Reason = string(d.Class)
 	if t.Now.Before(d.Due) {
-		d.Reason = fmt.Sprintf("%s, but superseded for less than %s", d.Class, words(t.Hold))
+		d.Reason = fmt.Sprintf("%s, but superseded for less than %s", d.Class, words(t.hold()))
 		return d
 	}
 	return t.over(d)

@@ -169,7 +169,7 @@ func TestPlanGolden(t *testing.T) {
 			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-12")}},
 		{"weekend", weekend, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-10 17:30")}},
 		{"no-hold", series(days("2026-11-02 10:00", 4, 20*time.Minute)...),
-			Terms{Policy: Policy{Recent: 1}, Now: at("2026-11-02 11:10")}},
+			Terms{Policy: Policy{Recent: 1}, Hold: 1, Now: at("2026-11-02 11:10")}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) { golden(t, "plan-"+c.name, print(Plan(c.items, c.terms))) })

@@ -112,7 +112,7 @@ func (p Policy) Validate(hold time.Duration) error {
 		errs = append(errs, fmt.Errorf("a hold of %v is not possible", hold))
 	}
 	for class, keep := range p {
-		if _, err := ParseClass(string(class)); err != nil {
+		if _, err := parseClass(string(class)); err != nil {
 			errs = append(errs, err)
 		}
 		if keep < Forever || keep > maxDays {

@@ -186,11 +186,11 @@ func TestClassOf(t *testing.T) {
 		zone := time.FixedZone("", r.IntN(86400)-43200)
 		a := time.Unix(r.Int64N(4e9), 0).In(zone)
 		b := a.Add(time.Duration(r.Int64N(int64(1) << r.IntN(57))))
-		if got, want := ClassOf(a, b), longestPeriod(a, b); got != want {
-			t.Errorf("ClassOf(%v, %v) = %s, want %s", a, b, got, want)
+		if got, want := classOf(a, b), longestPeriod(a, b); got != want {
+			t.Errorf("classOf(%v, %v) = %s, want %s", a, b, got, want)
 		}
-		if got := ClassOf(b, a); got != Recent {
-			t.Errorf("ClassOf(%v, %v) = %s although the successor is not later", b, a, got)
+		if got := classOf(b, a); got != Recent {
+			t.Errorf("classOf(%v, %v) = %s although the successor is not later", b, a, got)
 		}
 	})
 }
@@ -260,7 +260,7 @@ func TestKeepReadsWhatItWrites(t *testing.T) {
 			t.Errorf("%q is read as %v", s, k)
 		}
 	}
-	if _, err := ParseClass("held"); err == nil {
+	if _, err := parseClass("held"); err == nil {
 		t.Error("held is taken for a class")
 	}
 }

@@ -17,20 +17,20 @@ import (
 // that it has deleted, or would, have the action ActExpire. After an error it
 // returns those that are done too.
 //
-// t.Policy must be valid under t.Hold; t.Now is corrected by the store's clock.
+// t.Policy must be valid under t.Hold. It needs the rights to list, to read
+// tags and, if confirmed, to delete; errors of the bucket are package upload's.
 func Prune(ctx context.Context, b upload.Bucket, t Terms, confirm bool, log *slog.Logger) (decisions []Decision, deleted int, err error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	if err := t.Policy.Validate(t.Hold); err != nil {
+	if err := t.Policy.Validate(t.hold()); err != nil {
 		return nil, 0, err
 	}
 	items, err := Load(ctx, b, time.Time{})
 	if err != nil {
 		return nil, 0, fmt.Errorf("look for snapshots to prune: %w", err)
 	}
-	t.Now = t.Now.Add(b.ClockOffset())
-	decisions = Plan(items, t)
+	decisions = Plan(items, t.at(b))
 	if !confirm {
 		return decisions, 0, nil
 	}

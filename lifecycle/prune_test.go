@@ -64,6 +64,9 @@ func TestPruneIsCareful(t *testing.T) {
 	if _, _, err := Prune(t.Context(), c, Terms{Policy: Policy{Recent: 1}, Hold: DefaultHold, Now: c.now}, true, nil); err == nil || len(c.objects) != 240 {
 		t.Errorf("pruned under a policy that is under the hold: %v", err)
 	}
+	if _, _, err := Prune(t.Context(), c, Terms{Policy: Policy{Recent: 1}, Now: c.now}, true, nil); err == nil || len(c.objects) != 240 {
+		t.Errorf("pruned without a hold: %v", err)
+	}
 	if _, _, err := Prune(t.Context(), c, Terms{Now: c.now}, true, nil); err == nil || len(c.objects) != 240 {
 		t.Errorf("pruned without a policy: %v", err)
 	}

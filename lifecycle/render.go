@@ -18,14 +18,15 @@ import (
 // the AWS command line takes it, "terraform" as a resource of Terraform's AWS
 // provider, which holds the rules of Rules only. All three replace whatever
 // the bucket has when they are applied.
-func Render(rules []types.LifecycleRule, format string) (string, error) {
+func Render(rules []Rule, format string) (string, error) {
+	sdk := unwrap(rules)
 	switch format {
 	case "xml":
-		return renderXML(rules)
+		return renderXML(sdk)
 	case "json":
-		return renderJSON(rules)
+		return renderJSON(sdk)
 	case "terraform":
-		return renderTerraform(rules), nil
+		return renderTerraform(sdk), nil
 	}
 	return "", fmt.Errorf("unknown format %q for lifecycle rules: want xml, json or terraform", format)
 }

@@ -32,10 +32,15 @@ const DefaultNoncurrent Keep = 30
 // Rules returns the rules that carry out a policy for the series under a
 // prefix: one for each class that is not kept forever, and one that ends
 // unfinished uploads and removes delete markers with nothing behind them.
-// Noncurrent versions are kept for as long as noncurrent says; their expiry
-// stands in the same rules, filtered by tag, so that an overwritten held
-// snapshot dies by no rule.
-func Rules(prefix string, p Policy, noncurrent Keep) []types.LifecycleRule {
+// Noncurrent versions are kept for as many days as noncurrent says; their
+// expiry stands in the same rules, filtered by tag, so that an overwritten held
+// snapshot dies by no rule. Source of what a rule can say:
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
+func Rules(prefix string, p Policy, noncurrent Keep) []Rule {
+	return wrap(rulesFor(prefix, p, noncurrent))
+}
+
+func rulesFor(prefix string, p Policy, noncurrent Keep) []types.LifecycleRule {
 	var rules []types.LifecycleRule
 	for _, class := range Classes() {
 		keep := p.Keep(class)
@@ -97,9 +102,9 @@ func astray(rule types.LifecycleRule, prefix string) bool {
 	return m.prefix != prefix+"/" || len(m.tags) != 1 || m.tags[upload.TagRetention] != class
 }
 
-// Split parts a bucket's rules into those of the series under a prefix and all
+// split parts a bucket's rules into those of the series under a prefix and all
 // others.
-func Split(rules []types.LifecycleRule, prefix string) (mine, others []types.LifecycleRule) {
+func split(rules []types.LifecycleRule, prefix string) (mine, others []types.LifecycleRule) {
 	for _, r := range rules {
 		if ours(r, prefix) != "" {
 			mine = append(mine, r)
@@ -110,29 +115,29 @@ func Split(rules []types.LifecycleRule, prefix string) (mine, others []types.Lif
 	return mine, others
 }
 
-// A Change is one difference between the rules that a bucket has for a series
-// and those that it should have. Old is nil for a rule to add, New for one to
+// A change is one difference between the rules that a bucket has for a series
+// and those that it should have. Old is nil for a rule to add, new for one to
 // remove.
-type Change struct {
-	ID       string
-	Old, New *types.LifecycleRule
+type change struct {
+	id       string
+	old, new *types.LifecycleRule
 }
 
 // String describes the change in a line such as
 // "~ lifeboat/app/daily: 14d, noncurrent 30d -> 20d, noncurrent 30d". Where
 // the rule is to take other objects than it does, it says which.
-func (c Change) String() string {
+func (c change) String() string {
 	switch {
-	case c.Old == nil:
-		return fmt.Sprintf("+ %s: %s", c.ID, Describe(*c.New))
-	case c.New == nil:
-		return fmt.Sprintf("- %s: %s", c.ID, Describe(*c.Old))
+	case c.old == nil:
+		return fmt.Sprintf("+ %s: %s", c.id, describe(*c.new))
+	case c.new == nil:
+		return fmt.Sprintf("- %s: %s", c.id, describe(*c.old))
 	}
-	old, want := Describe(*c.Old), Describe(*c.New)
-	if a, b := matchOf(*c.Old).String(), matchOf(*c.New).String(); a != b {
+	old, want := describe(*c.old), describe(*c.new)
+	if a, b := matchOf(*c.old).String(), matchOf(*c.new).String(); a != b {
 		old, want = old+" for "+a, want+" for "+b
 	}
-	return fmt.Sprintf("~ %s: %s -> %s", c.ID, old, want)
+	return fmt.Sprintf("~ %s: %s -> %s", c.id, old, want)
 }
 
 // merge returns the rules that a bucket should have: those that it has, with
@@ -140,15 +145,15 @@ func (c Change) String() string {
 // what changes; nothing means that the bucket is as it should be. The rules of
 // a frozen series stay disabled, and so are those that come beside them; one
 // that was disabled alone is enabled again.
-func merge(have []types.LifecycleRule, prefix string, want []types.LifecycleRule) ([]types.LifecycleRule, []Change) {
+func merge(have []types.LifecycleRule, prefix string, want []types.LifecycleRule) ([]types.LifecycleRule, []change) {
 	want = slices.Clone(want)
-	if Frozen(have, prefix) {
+	if isFrozen(have, prefix) {
 		for i := range want {
 			want[i].Status = types.ExpirationStatusDisabled
 		}
 	}
 	var merged []types.LifecycleRule
-	var changes []Change
+	var changes []change
 	done := map[string]bool{}
 	for _, old := range have {
 		if ours(old, prefix) == "" {
@@ -158,19 +163,19 @@ func merge(have []types.LifecycleRule, prefix string, want []types.LifecycleRule
 		id := aws.ToString(old.ID)
 		i := slices.IndexFunc(want, func(r types.LifecycleRule) bool { return aws.ToString(r.ID) == id })
 		if i < 0 || done[id] {
-			changes = append(changes, Change{ID: id, Old: &old})
+			changes = append(changes, change{id: id, old: &old})
 			continue
 		}
 		done[id] = true
 		merged = append(merged, want[i])
 		if !sameOurs(old, want[i]) {
-			changes = append(changes, Change{ID: id, Old: &old, New: &want[i]})
+			changes = append(changes, change{id: id, old: &old, new: &want[i]})
 		}
 	}
 	for i := range want {
 		if id := aws.ToString(want[i].ID); !done[id] {
 			merged = append(merged, want[i])
-			changes = append(changes, Change{ID: id, New: &want[i]})
+			changes = append(changes, change{id: id, new: &want[i]})
 		}
 	}
 	return merged, changes
@@ -185,9 +190,9 @@ func sameOurs(have, want types.LifecycleRule) bool {
 	return canonical(have) == canonical(want)
 }
 
-// Frozen reports whether the series has rules and all of them are disabled.
-func Frozen(rules []types.LifecycleRule, prefix string) bool {
-	mine, _ := Split(rules, prefix)
+// isFrozen reports whether the series has rules and all of them are disabled.
+func isFrozen(rules []types.LifecycleRule, prefix string) bool {
+	mine, _ := split(rules, prefix)
 	return len(mine) > 0 && !slices.ContainsFunc(mine, func(r types.LifecycleRule) bool {
 		return r.Status != types.ExpirationStatusDisabled
 	})
@@ -207,10 +212,10 @@ func withStatus(rules []types.LifecycleRule, prefix string, status types.Expirat
 	return rules, changed
 }
 
-// PolicyOf returns the policy that a bucket's rules carry out for a series. A
+// policyOf returns the policy that a bucket's rules carry out for a series. A
 // class that no enabled rule of ours matches is kept forever; of several that
 // match, as one does that has lost its tag, the shortest time counts.
-func PolicyOf(rules []types.LifecycleRule, prefix string) Policy {
+func policyOf(rules []types.LifecycleRule, prefix string) Policy {
 	p := Policy{}
 	for _, class := range Classes() {
 		p[class] = Forever
@@ -230,8 +235,8 @@ func PolicyOf(rules []types.LifecycleRule, prefix string) Policy {
 	return p
 }
 
-// Describe says in a few words what a rule does, such as "14d, noncurrent 30d".
-func Describe(r types.LifecycleRule) string {
+// describe says in a few words what a rule does, such as "14d, noncurrent 30d".
+func describe(r types.LifecycleRule) string {
 	var parts []string
 	if e := r.Expiration; e != nil {
 		switch {

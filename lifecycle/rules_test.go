@@ -17,13 +17,13 @@ import (
 
 func TestRulesGolden(t *testing.T) {
 	for name, rules := range map[string][]types.LifecycleRule{
-		"defaults": Rules("team/app", DefaultPolicy(), DefaultNoncurrent),
-		"short":    Rules("a", Policy{Recent: 5, Monthly: Forever}, None),
-		"long":     Rules(strings.Repeat("very/long/", 30)+"prefix", Policy{Recent: 5, Daily: 9, Weekly: Forever}, DefaultNoncurrent),
-		"odd":      Rules(`x${y}&<"é`, Policy{Recent: 5, Daily: Forever}, 1),
+		"defaults": rulesFor("team/app", DefaultPolicy(), DefaultNoncurrent),
+		"short":    rulesFor("a", Policy{Recent: 5, Monthly: Forever}, None),
+		"long":     rulesFor(strings.Repeat("very/long/", 30)+"prefix", Policy{Recent: 5, Daily: 9, Weekly: Forever}, DefaultNoncurrent),
+		"odd":      rulesFor(`x${y}&<"é`, Policy{Recent: 5, Daily: Forever}, 1),
 	} {
 		for _, format := range []string{"xml", "json", "terraform"} {
-			text, err := Render(rules, format)
+			text, err := Render(wrap(rules), format)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,7 +51,7 @@ func foreign() []types.LifecycleRule {
 }
 
 func TestMerge(t *testing.T) {
-	want := Rules("app", DefaultPolicy(), DefaultNoncurrent)
+	want := rulesFor("app", DefaultPolicy(), DefaultNoncurrent)
 	have := foreign()
 	merged, changes := merge(have, "app", want)
 	if len(changes) != len(want) || canonical(merged...) != canonical(append(foreign(), want...)...) {
@@ -62,7 +62,7 @@ func TestMerge(t *testing.T) {
 	}
 
 	// A second series does not disturb the first, nor prefixes that begin alike.
-	other := Rules("app2", Policy{Recent: 9, Daily: Forever}, None)
+	other := rulesFor("app2", Policy{Recent: 9, Daily: Forever}, None)
 	both, changes := merge(merged, "app2", other)
 	if len(changes) != len(other) || canonical(both...) != canonical(append(append([]types.LifecycleRule{}, merged...), other...)...) {
 		t.Errorf("a second series: %v", changes)
@@ -75,7 +75,7 @@ func TestMerge(t *testing.T) {
 	p := DefaultPolicy()
 	p[Daily], p[Monthly], p[Yearly] = 20, Forever, Forever
 	var lines []string
-	after, changes := merge(both, "app", Rules("app", p, DefaultNoncurrent))
+	after, changes := merge(both, "app", rulesFor("app", p, DefaultNoncurrent))
 	for _, c := range changes {
 		lines = append(lines, c.String())
 	}
@@ -90,15 +90,15 @@ func TestMerge(t *testing.T) {
 	if _, changes := merge(dropped, "app", want); len(changes) != 0 {
 		t.Errorf("a store without that part never comes to rest: %v", changes)
 	}
-	twice := append(Rules("app", DefaultPolicy(), DefaultNoncurrent), want[0])
+	twice := append(rulesFor("app", DefaultPolicy(), DefaultNoncurrent), want[0])
 	if merged, changes := merge(twice, "app", want); len(changes) != 1 || len(merged) != len(want) {
 		t.Errorf("a rule that is there twice: %v", changes)
 	}
 }
 
 func TestFreezeAndThaw(t *testing.T) {
-	rules, _ := merge(foreign(), "app", Rules("app", DefaultPolicy(), DefaultNoncurrent))
-	rules, _ = merge(rules, "app2", Rules("app2", DefaultPolicy(), DefaultNoncurrent))
+	rules, _ := merge(foreign(), "app", rulesFor("app", DefaultPolicy(), DefaultNoncurrent))
+	rules, _ = merge(rules, "app2", rulesFor("app2", DefaultPolicy(), DefaultNoncurrent))
 	before := canonical(rules...)
 	frozen, n := withStatus(rules, "app", types.ExpirationStatusDisabled)
 	if n != 6 || canonical(rules...) != before {
@@ -109,38 +109,38 @@ func TestFreezeAndThaw(t *testing.T) {
 			t.Errorf("%s is %s", aws.ToString(r.ID), r.Status)
 		}
 	}
-	if !Frozen(frozen, "app") || Frozen(frozen, "app2") {
+	if !isFrozen(frozen, "app") || isFrozen(frozen, "app2") {
 		t.Error("frozen is not seen, or seen elsewhere")
 	}
 	// Somebody's nightly apply must not thaw it.
 	p := DefaultPolicy()
 	p[Daily] = 21
-	merged, changes := merge(frozen, "app", Rules("app", p, DefaultNoncurrent))
-	if len(changes) != 1 || len(PolicyOf(merged, "app")) == 0 || PolicyOf(merged, "app").Keep(Recent) != Forever {
+	merged, changes := merge(frozen, "app", rulesFor("app", p, DefaultNoncurrent))
+	if len(changes) != 1 || len(policyOf(merged, "app")) == 0 || policyOf(merged, "app").Keep(Recent) != Forever {
 		t.Errorf("apply thaws: %v", changes)
 	}
 	if thawed, n := withStatus(frozen, "app", types.ExpirationStatusEnabled); n != 6 || canonical(thawed...) != before {
 		t.Errorf("thaw does not undo freeze")
 	}
 	// One that a hand has disabled freezes no other, and comes back.
-	one, _ := merge(nil, "app", Rules("app", DefaultPolicy(), DefaultNoncurrent))
+	one, _ := merge(nil, "app", rulesFor("app", DefaultPolicy(), DefaultNoncurrent))
 	one[2].Status = types.ExpirationStatusDisabled
-	merged, changes = merge(one, "app", Rules("app", p, DefaultNoncurrent))
-	if Frozen(one, "app") || len(changes) != 1 || canonical(merged...) != canonical(Rules("app", p, DefaultNoncurrent)...) {
+	merged, changes = merge(one, "app", rulesFor("app", p, DefaultNoncurrent))
+	if isFrozen(one, "app") || len(changes) != 1 || canonical(merged...) != canonical(rulesFor("app", p, DefaultNoncurrent)...) {
 		t.Errorf("one rule disabled: %v", changes)
 	}
 }
 
 func TestPolicyOf(t *testing.T) {
 	p := Policy{Recent: 4, Daily: 14, Yearly: Forever}
-	rules, _ := merge(foreign(), "app", Rules("app", p, None))
-	got := PolicyOf(rules, "app")
+	rules, _ := merge(foreign(), "app", rulesFor("app", p, None))
+	got := policyOf(rules, "app")
 	for _, c := range Classes() {
 		if got.Keep(c) != p.Keep(c) {
 			t.Errorf("%s: %v, want %v", c, got.Keep(c), p.Keep(c))
 		}
 	}
-	if PolicyOf(rules, "other").Keep(Recent) != Forever {
+	if policyOf(rules, "other").Keep(Recent) != Forever {
 		t.Error("a series without rules expires")
 	}
 }
@@ -164,16 +164,16 @@ func TestWarnings(t *testing.T) {
 	markers.Expiration = &types.LifecycleExpiration{ExpiredObjectDeleteMarker: aws.Bool(true)}
 	//lint:ignore SA1019 rules of others may still use it
 	old := types.LifecycleRule{Status: types.ExpirationStatusEnabled, Prefix: aws.String("team"), Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)}}
-	rules := append(append(foreign(), Rules("team/app", DefaultPolicy(), DefaultNoncurrent)...),
+	rules := append(append(foreign(), rulesFor("team/app", DefaultPolicy(), DefaultNoncurrent)...),
 		rule("whole bucket", ""), rule("same prefix", "team/app/"), rule("begins alike", "team/ap"), rule("deeper", "team/app/2026"),
 		rule("elsewhere", "team/app2/"), rule("sibling", "team/appendix"), rule("their tag", "", "temporary", "yes"),
 		rule("held", "", upload.TagRetention, upload.Held), rule("daily too", "team/app/", upload.TagRetention, "daily"),
-		rule("by name", "", upload.TagDatabase, "app.db"), noncurrent, uploads, disabled, markers, old)
-	rules = append(rules, Rules("team/app/inner", DefaultPolicy(), None)[:2]...)
-	rules = append(rules, Rules("team", DefaultPolicy(), None)[:1]...)
-	rules = append(rules, Rules("other", DefaultPolicy(), None)...)
-	golden(t, "warnings", strings.Join(Warnings(rules, "team/app"), "\n")+"\n")
-	if w := Warnings(Rules("app", DefaultPolicy(), DefaultNoncurrent), "app"); len(w) != 0 {
+		rule("by name", "", upload.TagDatabase, "app.db"), rule("drilled", "", upload.TagVerified, "2026-11-01T00:00:00Z"), noncurrent, uploads, disabled, markers, old)
+	rules = append(rules, rulesFor("team/app/inner", DefaultPolicy(), None)[:2]...)
+	rules = append(rules, rulesFor("team", DefaultPolicy(), None)[:1]...)
+	rules = append(rules, rulesFor("other", DefaultPolicy(), None)...)
+	golden(t, "warnings", strings.Join(dangers(rules, "team/app"), "\n")+"\n")
+	if w := dangers(rulesFor("app", DefaultPolicy(), DefaultNoncurrent), "app"); len(w) != 0 {
 		t.Errorf("our own rules: %v", w)
 	}
 	if tooMany(make([]types.LifecycleRule, 1000)) != nil || tooMany(make([]types.LifecycleRule, 1001)) == nil {
@@ -184,7 +184,7 @@ func TestWarnings(t *testing.T) {
 // A rule whose filter was changed by hand still has our ID, and is not trusted
 // for it.
 func TestRuleAstray(t *testing.T) {
-	want := Rules("app", DefaultPolicy(), None)
+	want := rulesFor("app", DefaultPolicy(), None)
 	for what, test := range map[string]struct {
 		spoil         func(rules []types.LifecycleRule)
 		warns, change string
@@ -203,25 +203,25 @@ func TestRuleAstray(t *testing.T) {
 			rules[len(rules)-1].Expiration = &types.LifecycleExpiration{Days: aws.Int32(3)}
 		}, "rule lifeboat/app/tidy also takes held", "3d, unfinished uploads 7d -> lone delete markers", 3},
 	} {
-		have := Rules("app", DefaultPolicy(), None)
+		have := rulesFor("app", DefaultPolicy(), None)
 		test.spoil(have)
-		if w := Warnings(have, "app"); len(w) != 1 || !strings.Contains(w[0], test.warns) {
+		if w := dangers(have, "app"); len(w) != 1 || !strings.Contains(w[0], test.warns) {
 			t.Errorf("%s: warnings %q", what, w)
 		}
 		merged, changes := merge(have, "app", want)
 		if len(changes) != 1 || !strings.Contains(changes[0].String(), test.change) || canonical(merged...) != canonical(want...) {
 			t.Errorf("%s: %v", what, changes)
 		}
-		if keep := PolicyOf(have, "app").Keep(Monthly); keep != test.monthly {
+		if keep := policyOf(have, "app").Keep(Monthly); keep != test.monthly {
 			t.Errorf("%s: monthly ones are kept for %v", what, keep)
 		}
 	}
 }
 
 func TestChangeTellsSizes(t *testing.T) {
-	have := Rules("app", DefaultPolicy(), None)
+	have := rulesFor("app", DefaultPolicy(), None)
 	have[2].Filter.And.ObjectSizeGreaterThan, have[2].Filter.And.ObjectSizeLessThan = aws.Int64(5), aws.Int64(9)
-	_, changes := merge(have, "app", Rules("app", DefaultPolicy(), None))
+	_, changes := merge(have, "app", rulesFor("app", DefaultPolicy(), None))
 	if len(changes) != 1 || !strings.Contains(changes[0].String(), "lifeboat-retention=daily over 5 bytes under 9 bytes -> 14d for") {
 		t.Errorf("%v", changes)
 	}
@@ -242,7 +242,7 @@ func TestSooner(t *testing.T) {
 	if sooner := sooner(items, p, terms); len(sooner) != 32 {
 		t.Errorf("shorter for daily: %d\n%s", len(sooner), print(sooner))
 	}
-	if sooner := sooner(items, PolicyOf(nil, "app"), terms); len(sooner) != 39 {
+	if sooner := sooner(items, policyOf(nil, "app"), terms); len(sooner) != 39 {
 		t.Errorf("from no rules: %d", len(sooner))
 	}
 }
@@ -298,8 +298,8 @@ func TestLost(t *testing.T) {
 
 // A printed document and what the SDK would send are the same.
 func TestRenderedXMLIsRead(t *testing.T) {
-	rules := append(Rules(`a&b/<c>`, DefaultPolicy(), DefaultNoncurrent), foreign()...)
-	text, err := Render(rules, "xml")
+	rules := append(rulesFor(`a&b/<c>`, DefaultPolicy(), DefaultNoncurrent), foreign()...)
+	text, err := Render(wrap(rules), "xml")
 	if err != nil {
 		t.Fatal(err)
 	}

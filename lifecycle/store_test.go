@@ -144,8 +144,8 @@ func testApply(t *testing.T, b *upload.S3) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !sameRules(slices.DeleteFunc(slices.Clone(after.Rules), func(r types.LifecycleRule) bool { return ours(r, "app") != "" }), others) {
-		t.Errorf("rules of others: %s", canonical(after.Rules...))
+	if !sameRules(slices.DeleteFunc(slices.Clone(after.rules), func(r types.LifecycleRule) bool { return ours(r, "app") != "" }), others) {
+		t.Errorf("rules of others: %s", canonical(after.rules...))
 	}
 	again, _ := apply(t, b, DefaultPolicy())
 	if len(again.Changes) != 0 || len(again.Sooner) != 0 {
@@ -173,14 +173,14 @@ func testApply(t *testing.T, b *upload.S3) {
 	if proposal, _ := apply(t, b, p); len(proposal.Sooner) != 1 || !strings.Contains(strings.Join(proposal.Warnings, "\n"), "frozen") {
 		t.Errorf("frozen, a shorter time: sooner %s, and warnings %q", print(proposal.Sooner), proposal.Warnings)
 	}
-	if c, err := Read(t.Context(), b); err != nil || !Frozen(c.Rules, "app") || PolicyOf(c.Rules, "app").Keep(Recent) != Forever {
+	if c, err := Read(t.Context(), b); err != nil || !isFrozen(c.rules, "app") || policyOf(c.rules, "app").Keep(Recent) != Forever {
 		t.Errorf("apply has thawed: %v", err)
 	}
 	if n, err := Thaw(t.Context(), b); n != 6 || err != nil {
 		t.Errorf("thawed %d: %v", n, err)
 	}
-	if c, err := Read(t.Context(), b); err != nil || PolicyOf(c.Rules, "app").Keep(Daily) != 10 || len(c.Rules) != 9 {
-		t.Errorf("after all: %s", canonical(c.Rules...))
+	if c, err := Read(t.Context(), b); err != nil || policyOf(c.rules, "app").Keep(Daily) != 10 || len(c.rules) != 9 {
+		t.Errorf("after all: %s", canonical(c.rules...))
 	}
 }
 
@@ -198,7 +198,7 @@ func testLostIsRefused(t *testing.T, b *upload.S3) {
 	if !errors.As(err, &lost) || len(lost.Lost) != 1 || !strings.Contains(err.Error(), "DelMarkerExpiration") || len(lost.Rules) != 6 {
 		t.Fatalf("not refused: %v", err)
 	}
-	if after, err := Read(t.Context(), b); err != nil || len(after.Rules) != 1 || !slices.Equal(after.Lost, lost.Lost) {
+	if after, err := Read(t.Context(), b); err != nil || len(after.rules) != 1 || !slices.Equal(after.lost, lost.Lost) {
 		t.Errorf("after the refusal: %v, %v", after, err)
 	}
 }
@@ -248,7 +248,7 @@ func testExpiry(t *testing.T, b *upload.S3) {
 	if all[0] == upload.Held || all[1] != upload.Pinned || all[5] != upload.Held || len(all) != 6 {
 		t.Errorf("after the release: %v", all)
 	}
-	rules := Rules("app", Policy{Recent: 4}, DefaultNoncurrent)
+	rules := rulesFor("app", Policy{Recent: 4}, DefaultNoncurrent)
 	for i := range rules[:6] {
 		rules[i].Expiration = &types.LifecycleExpiration{Date: aws.Time(at("2020-01-01"))}
 	}

@@ -12,10 +12,8 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
-// Warnings returns what in a bucket's rules endangers the series under a
-// prefix: rules of others, and ours with a filter that is not theirs, that would
-// take snapshots which ours keep, and series whose prefixes lie inside one another.
-func Warnings(rules []types.LifecycleRule, prefix string) []string {
+// dangers is Configuration.Warnings.
+func dangers(rules []types.LifecycleRule, prefix string) []string {
 	var warnings []string
 	for _, rule := range rules {
 		if ours(rule, prefix) != "" && !astray(rule, prefix) || rule.Status != types.ExpirationStatusEnabled {
@@ -31,20 +29,17 @@ func Warnings(rules []types.LifecycleRule, prefix string) []string {
 		}
 		switch {
 		case match.catches(upload.Held) && expires(rule):
-			warnings = append(warnings, fmt.Sprintf("rule %s also takes held and pinned snapshots under %q: %s", name, prefix+"/", Describe(rule)))
+			warnings = append(warnings, fmt.Sprintf("rule %s also takes held and pinned snapshots under %q: %s", name, prefix+"/", describe(rule)))
 		case match.tags[upload.TagRetention] != "" && match.prefix != prefix+"/":
 			warnings = append(warnings, fmt.Sprintf("rule %s is for snapshots under %q, and one of the prefixes %q and %q lies inside the other: "+
 				"the rules of one series take the other's snapshots too", name, match.prefix, match.prefix, prefix+"/"))
 		case match.tags[upload.TagRetention] != "" && expires(rule):
 			warnings = append(warnings, fmt.Sprintf("rule %s also takes %s snapshots: %s; the shortest time counts",
-				name, match.tags[upload.TagRetention], Describe(rule)))
+				name, match.tags[upload.TagRetention], describe(rule)))
 		}
 	}
 	return warnings
 }
-
-// ErrTooManyRules: no rules are written beyond what a bucket takes.
-var ErrTooManyRules = fmt.Errorf("a bucket takes at most %d rules", maxRules)
 
 // tooMany returns ErrTooManyRules if a bucket cannot hold the rules.
 func tooMany(rules []types.LifecycleRule) error {
@@ -121,7 +116,7 @@ func (m match) meets(prefix string) bool {
 // retention: it asks for no tag that snapshots do not have.
 func (m match) catches(retention string) bool {
 	for key, value := range m.tags {
-		known := slices.Contains([]string{upload.TagRetention, upload.TagDigest, upload.TagDatabase, upload.TagCheck, upload.TagConfirmed}, key)
+		known := slices.Contains([]string{upload.TagRetention, upload.TagDigest, upload.TagDatabase, upload.TagCheck, upload.TagConfirmed, upload.TagVerified}, key)
 		if !known || key == upload.TagRetention && value != retention {
 			return false
 		}

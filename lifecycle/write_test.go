@@ -47,8 +47,8 @@ func (f *forgetful) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (f *forgetful) bucket(t *testing.T) *upload.S3 {
 	t.Helper()
-	rules, _ := merge(foreign(), "app", Rules("app", DefaultPolicy(), DefaultNoncurrent))
-	document, err := Render(rules, "xml")
+	rules, _ := merge(foreign(), "app", rulesFor("app", DefaultPolicy(), DefaultNoncurrent))
+	document, err := Render(wrap(rules), "xml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,27 +83,27 @@ func TestFreezeRefuses(t *testing.T) {
 	f.document = strings.Replace(f.document, "</Rule>", "<DelMarkerExpiration><Days>3</Days></DelMarkerExpiration></Rule>", 1)
 	enabled := f.document
 	for _, set := range []struct {
-		to     func(context.Context, *upload.S3) (int, error)
-		want   types.ExpirationStatus
-		before string
+		to      func(context.Context, *upload.S3) (int, error)
+		enabled bool
+		before  string
 	}{
-		{Freeze, types.ExpirationStatusDisabled, enabled},
-		{Thaw, types.ExpirationStatusEnabled, strings.ReplaceAll(enabled, "Enabled", "Disabled")},
+		{Freeze, false, enabled},
+		{Thaw, true, strings.ReplaceAll(enabled, "Enabled", "Disabled")},
 	} {
 		f.document = set.before
 		var lost *LostError
 		if n, err := set.to(t.Context(), b); n != 0 || !errors.As(err, &lost) || len(lost.Rules) != 6 || f.document != set.before {
-			t.Fatalf("to %s: %d, %v", set.want, n, err)
+			t.Fatalf("to enabled %v: %d, %v", set.enabled, n, err)
 		}
 		for _, r := range lost.Rules {
-			if r.Status != set.want {
-				t.Errorf("%s is %s, want %s", *r.ID, r.Status, set.want)
+			if r.Enabled() != set.enabled {
+				t.Errorf("%s: enabled %v, want %v", r.ID(), r.Enabled(), set.enabled)
 			}
 		}
 	}
 
 	// No rules of the series, but others: that is not "all are already".
-	text, err := Render(foreign(), "xml")
+	text, err := Render(wrap(foreign()), "xml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
@@ -82,14 +80,10 @@ type ruleDocument struct {
 	Enabled bool   `json:"enabled"`
 }
 
-func describeRules(rules []types.LifecycleRule) []ruleDocument {
+func describeRules(rules []lifecycle.Rule) []ruleDocument {
 	described := []ruleDocument{}
 	for _, r := range rules {
-		d := ruleDocument{Does: lifecycle.Describe(r), Enabled: r.Status == types.ExpirationStatusEnabled}
-		if r.ID != nil {
-			d.ID = *r.ID
-		}
-		described = append(described, d)
+		described = append(described, ruleDocument{ID: r.ID(), Does: r.String(), Enabled: r.Enabled()})
 	}
 	return described
 }
@@ -117,11 +111,8 @@ func (r *rulesFlags) propose(ctx context.Context, b *upload.S3) (*lifecycle.Prop
 		return nil, rulesDocument{}, err
 	}
 	d := rulesDocument{
-		URL: r.URL.String(), Rules: describeRules(p.Rules), Changes: []string{},
+		URL: r.URL.String(), Rules: describeRules(p.Rules), Changes: append([]string{}, p.Changes...),
 		Sooner: describeDecisions(p.Sooner), Warnings: append([]string{}, p.Warnings...),
-	}
-	for _, change := range p.Changes {
-		d.Changes = append(d.Changes, change.String())
 	}
 	return p, d, nil
 }
@@ -201,13 +192,12 @@ func (l *lifecycleShowCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	mine, others := lifecycle.Split(has.Rules, l.URL.Prefix)
 	d := rulesDocument{
-		URL: l.URL.String(), Rules: describeRules(mine), Foreign: describeRules(others),
-		Frozen: lifecycle.Frozen(has.Rules, l.URL.Prefix), Changes: []string{}, Sooner: []retainedDocument{},
-		Warnings: append([]string{}, lifecycle.Warnings(has.Rules, l.URL.Prefix)...),
+		URL: l.URL.String(), Rules: describeRules(has.Rules()), Foreign: describeRules(has.Others()),
+		Frozen: has.Frozen(), Changes: []string{}, Sooner: []retainedDocument{},
+		Warnings: append([]string{}, has.Warnings()...),
 	}
-	if len(mine) == 0 {
+	if len(d.Rules) == 0 {
 		d.Warnings = append(d.Warnings, "the bucket has no rules for this series, so nothing expires: see lifeboat lifecycle apply")
 	}
 	return c.result(l.JSON, d, d.text(""))
@@ -236,7 +226,7 @@ func (s statusFlags) setAll(ctx context.Context, c *console, frozen bool, set fu
 	if err != nil {
 		return err
 	}
-	for _, warning := range lifecycle.Warnings(has.Rules, s.URL.Prefix) {
+	for _, warning := range has.Warnings() {
 		c.log.Warn(warning)
 	}
 	return c.result(s.JSON, statusDocument{s.URL.String(), frozen, n}, c.unlessQuiet(fmt.Sprintf(text, n)))

@@ -92,7 +92,7 @@ func (l listCmd) retained(ctx context.Context, c *console, b upload.Bucket) ([]r
 	if err != nil {
 		return nil, err
 	}
-	return explain(ctx, c, b, items, items, time.Duration(l.Hold))
+	return explain(ctx, c, b, items, items, l.holdOf())
 }
 
 // explain says what becomes of some of the items, which the others decide.

@@ -68,7 +68,7 @@ func (p *pinFlags) find(ctx context.Context, c *console) (b upload.Bucket, s upl
 	if s, err = restore.Select(ctx, b, restore.Selector{Which: string(p.Snapshot)}); err != nil {
 		return b, s, t, p.lookedUp(err)
 	}
-	t = lifecycle.Terms{Hold: time.Duration(p.Hold), Now: time.Now()}
+	t = lifecycle.Terms{Hold: p.holdOf(), Now: time.Now()}
 	t.Policy, err = bucketPolicy(ctx, b)
 	if errors.Is(err, upload.ErrRefused) { // the warning of a near end is all that is lost
 		err = nil
@@ -91,8 +91,8 @@ func bucketPolicy(ctx context.Context, b upload.Bucket) (lifecycle.Policy, error
 	if err != nil {
 		return nil, err
 	}
-	if mine, _ := lifecycle.Split(has.Rules, s3.URL().Prefix); len(mine) == 0 {
+	if len(has.Rules()) == 0 {
 		return nil, nil
 	}
-	return lifecycle.PolicyOf(has.Rules, s3.URL().Prefix), nil
+	return has.Policy(), nil
 }

@@ -44,7 +44,7 @@ func (r *releaseCmd) Run(ctx context.Context, c *console) error {
 	return c.result(r.JSON, d, c.unlessQuiet(text))
 }
 
-// holdOf returns the hold as lifecycle.Options take it, where 0 means the
+// holdOf returns the hold as package lifecycle takes it, where 0 means the
 // default and not none.
 func (h holdFlag) holdOf() time.Duration { return max(time.Duration(h.Hold), 1) }
 

@@ -86,7 +86,7 @@ func (s showCmd) retained(ctx context.Context, c *console, b upload.Bucket, foun
 	if err != nil {
 		return retainedDocument{}, err
 	}
-	all, err := explain(ctx, c, b, items, items[this:this+1], time.Duration(s.Hold))
+	all, err := explain(ctx, c, b, items, items[this:this+1], s.holdOf())
 	if err != nil {
 		return retainedDocument{}, err
 	}

@@ -139,18 +139,16 @@ func (d *healthDocument) rules(ctx context.Context, b upload.Bucket) (lifecycle.
 		return nil, err
 	}
 	d.Retention = "rules"
-	prefix := s3.URL().Prefix
-	d.Warnings = append(d.Warnings, lifecycle.Warnings(has.Rules, prefix)...)
-	mine, _ := lifecycle.Split(has.Rules, prefix)
+	d.Warnings = append(d.Warnings, has.Warnings()...)
 	switch {
-	case len(mine) == 0:
+	case len(has.Rules()) == 0:
 		d.Warnings = append(d.Warnings, "the bucket has no rules for this series, so nothing expires: see lifeboat lifecycle apply")
 		return nil, nil
-	case lifecycle.Frozen(has.Rules, prefix):
+	case has.Frozen():
 		d.Warnings = append(d.Warnings, "the rules of this series are frozen: nothing expires until lifeboat lifecycle thaw")
 		return nil, nil
 	}
-	policy := lifecycle.PolicyOf(has.Rules, prefix)
+	policy := has.Policy()
 	d.Rules = map[string]string{}
 	for _, class := range lifecycle.Classes() {
 		d.Rules[string(class)] = policy.Keep(class).String()

@@ -222,7 +222,9 @@ var never = []call{
 var rules = []call{
 	{"change the rules", func(u user, bucket, _ string) error {
 		_, err := u.PutBucketLifecycleConfiguration(context.Background(), &s3.PutBucketLifecycleConfigurationInput{Bucket: &bucket,
-			LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: lifecycle.Rules(prefix, lifecycle.DefaultPolicy(), 1)}})
+			LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: []types.LifecycleRule{{
+				ID: aws.String("all"), Status: types.ExpirationStatusEnabled,
+				Filter: &types.LifecycleRuleFilter{Prefix: aws.String(prefix + "/")}, Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)}}}}})
 		return err
 	}},
 	{"delete the rules", func(u user, bucket, _ string) error {
