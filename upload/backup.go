@@ -15,25 +15,10 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
-// The reasons for which Backup refuses or half fails, beside those of the
-// snapshot package and of Bucket.
-var (
-	// ErrOtherDatabase: the newest snapshot of the series is of a database
-	// with another name.
-	ErrOtherDatabase = errors.New("the series belongs to another database")
-	// ErrClock: this machine's clock and the store's differ too much.
-	ErrClock = errors.New("this machine's clock is wrong")
-	// ErrIncomplete: the snapshot is safe in the bucket, but something beside
-	// it could not be done.
-	ErrIncomplete = errors.New("the snapshot is safe, but not everything was done")
-	// ErrNotEncrypted: the store does not say that it has done the server-side
-	// encryption that it was asked for. The snapshot is there.
-	ErrNotEncrypted = errors.New("the store does not say that it encrypted it, as it was asked to")
-)
-
 // A Stage is a part of the work whose progress is told.
 type Stage string
 
+// The stages, in the order in which they begin.
 const (
 	StageCopy   Stage = "copy"
 	StageDigest Stage = "digest"
@@ -60,6 +45,7 @@ type BackupOptions struct {
 	// Check is how the copy is checked before it is visible in the bucket;
 	// "" is snapshot.CheckQuick.
 	Check snapshot.CheckLevel
+	// Level is how hard to compress; "" is snapshot.LevelFastest.
 	Level snapshot.Level
 	// Recipients are whom the snapshot is encrypted to; without any it is not
 	// encrypted. An encrypted series has no digest tags, so that each backup
@@ -67,10 +53,13 @@ type BackupOptions struct {
 	Recipients []age.Recipient
 	// Plaintext allows a snapshot that is not encrypted after one that is.
 	Plaintext bool
-	Copy      snapshot.CopyOptions
+	// Copy is how the copy is made. Its Progress is not called: there is one
+	// for all stages below.
+	Copy snapshot.CopyOptions
 	// Tool is the program's name and version, for the manifest.
 	Tool string
-	// Progress is called with bytes of database done and to do.
+	// Progress is called with bytes of database done and to do: for StageCheck
+	// and StageUpload by two goroutines at once.
 	Progress func(stage Stage, done, total int64)
 	// Log receives what is worth knowing; nil discards it.
 	Log *slog.Logger
@@ -82,13 +71,15 @@ type BackupResult struct {
 	Snapshot Snapshot
 	// Unchanged: the newest snapshot has this content already.
 	Unchanged bool
-	Digest    string
+	// Digest identifies the database's content: see package snapshot.
+	Digest string
 	// Size of the database in bytes, and its pages.
 	Size      int64
 	PageCount int
 	// Restarts is how often the copy began anew.
 	Restarts int
-	// Took is how long each stage took.
+	// Took is how long the copy, the digest and the upload took; a stage that
+	// there was no need for is missing.
 	Took map[Stage]time.Duration
 }
 
@@ -97,7 +88,9 @@ type BackupResult struct {
 // lifeboat-confirmed tag is set instead.
 //
 // Until the copy has passed its check nothing is visible in the bucket. An
-// error that wraps ErrIncomplete comes with a valid result.
+// error that wraps ErrIncomplete comes with a valid result. Other errors wrap
+// one of this package or of package snapshot where that is the reason; then no
+// new snapshot can be counted on.
 func Backup(ctx context.Context, b Bucket, path string, o BackupOptions) (BackupResult, error) {
 	o.setDefaults(path)
 	r := BackupResult{Took: map[Stage]time.Duration{}}

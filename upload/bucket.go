@@ -2,29 +2,9 @@ package upload
 
 import (
 	"context"
-	"errors"
 	"io"
 	"iter"
 	"time"
-)
-
-// The errors that a caller may want to tell apart. Every error of a Bucket
-// that has one of these reasons wraps it; the text says what was tried on what.
-var (
-	// ErrNotFound: no such object (or no such version of it).
-	ErrNotFound = errors.New("no such object")
-	// ErrExists: Put found an object of that name and left it alone.
-	ErrExists = errors.New("object exists already")
-	// ErrChanged: the object is no longer the one that was listed.
-	ErrChanged = errors.New("object changed while it was read")
-	// ErrRefused: the store answered and said no: credentials, permission, no
-	// such bucket, quota, clock. Trying again will not help.
-	ErrRefused = errors.New("the store refused")
-	// ErrUnreachable: the store did not answer, or answered with failures, for
-	// as long as retries were allowed.
-	ErrUnreachable = errors.New("the store is unreachable or failing")
-	// ErrNoTags: the store does not know object tags.
-	ErrNoTags = errors.New("the store has no object tags")
 )
 
 // An Object is what a listing tells about one object of a series.
@@ -55,7 +35,8 @@ type PutOptions struct {
 	// MaxSize is the largest number of bytes that the content can have. It
 	// decides the part size: S3 takes at most 10,000 parts.
 	MaxSize int64
-	Tags    Tags
+	// Tags are what the object has from its first moment on.
+	Tags Tags
 }
 
 // A Blob reads ranges of one object. A ReadAt that returns less than asked
@@ -68,6 +49,7 @@ type Blob interface {
 
 // A Bucket holds one series: the snapshots of one database, and nothing else
 // that matters, under one bucket URL. All methods may be called concurrently.
+// Their errors wrap one of those of this package where that is the reason.
 type Bucket interface {
 	// URL returns the bucket URL.
 	URL() URL

@@ -2,25 +2,10 @@ package upload
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 
 	"filippo.io/age"
-)
-
-// What encryption refuses.
-var (
-	// ErrRecipients: these recipients cannot be encrypted to together.
-	ErrRecipients = errors.New("cannot encrypt to these recipients")
-	// ErrPlaintext: the newest snapshot of the series is encrypted, and this
-	// backup would not be.
-	ErrPlaintext = errors.New("the series is encrypted, and this snapshot would not be")
-	// ErrNoIdentity: the snapshot is encrypted, and no identity was given.
-	ErrNoIdentity = errors.New("it is encrypted: it needs an age identity")
-	// ErrWrongIdentity: none of the identities is one of those that the
-	// snapshot was encrypted to.
-	ErrWrongIdentity = errors.New("it is encrypted to other keys than those of the given age identities")
 )
 
 // An age file is a header, a nonce, and chunks of 64 KiB, each with a tag of

@@ -104,7 +104,7 @@ func doctorName() string {
 // examination broke off; the report then says how far it came.
 func Examine(ctx context.Context, b Bucket) (Report, error) {
 	switch b := b.(type) {
-	case *File:
+	case *directory:
 		return examineFile(ctx, b)
 	case *S3:
 		return examineS3(ctx, b)
@@ -150,13 +150,16 @@ func answerTo(err error) (Answer, string, error) {
 	switch {
 	case err == nil:
 		return Yes, "", nil
-	case !errors.As(err, &described), errors.Is(err, ErrUnreachable) && statusOf(err) == 0:
+	case !errors.As(err, &described), isSilence(err):
 		return NotTried, "", err
 	case isDenied(code, statusOf(err)):
 		return Refused, described.inBrief(), nil
 	}
 	return No, described.inBrief(), nil
 }
+
+// isSilence: the store gave no answer at all.
+func isSilence(err error) bool { return errors.Is(err, ErrUnreachable) && statusOf(err) == 0 }
 
 // inBrief returns the text without what was tried on what, if it is known.
 func (e *storeError) inBrief() string {

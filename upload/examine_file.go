@@ -14,7 +14,7 @@ import (
 
 // A fileExaminer is one examination of a directory on its way.
 type fileExaminer struct {
-	*File
+	*directory
 	temp string // a synced file, "" if there is none
 }
 
@@ -35,8 +35,8 @@ var fileProbes = []probe[*fileExaminer]{
 	{"delete", tryRemove, "prune works", "prune does not work, and failed backups leave temp files", "prune does not work, and failed backups leave temp files"},
 }
 
-func examineFile(ctx context.Context, b *File) (report Report, err error) {
-	x := &fileExaminer{File: b}
+func examineFile(ctx context.Context, b *directory) (report Report, err error) {
+	x := &fileExaminer{directory: b}
 	report.URL = b.url
 	defer func() {
 		if x.temp == "" {

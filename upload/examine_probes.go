@@ -285,6 +285,9 @@ func tryGet(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 	if err == nil {
 		return Yes, "If-Match is ignored; a restore compares the ETag itself", out.Body.Close()
 	}
+	if err := x.describe(ctx, "read", o.Name, "s3:GetObject", err); isSilence(err) {
+		return answerTo(err)
+	}
 	return Yes, "", nil
 }
 
@@ -363,10 +366,11 @@ func tryVersioning(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 	if err == nil && out.Status != types.BucketVersioningStatusEnabled {
 		return No, "", nil
 	}
-	if err != nil && x.put != nil && !isUnknown(err) {
+	answer, detail, err := x.ask(ctx, "versioning", "s3:GetBucketVersioning", err, No)
+	if answer == Refused && x.put != nil {
 		return No, "a new object has no version", nil
 	}
-	return x.ask(ctx, "versioning", "s3:GetBucketVersioning", err, No)
+	return answer, detail, err
 }
 
 func tryListVersions(ctx context.Context, x *s3Examiner) (Answer, string, error) {

@@ -2,9 +2,13 @@ package upload
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -76,6 +80,27 @@ func TestExamineWithoutChecksums(t *testing.T) {
 	report, err := Examine(t.Context(), b)
 	if err != nil || report.Of("checksums") != No || !report.CanBackup() || report.Rules() != NotTried {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// A store that goes away during the examination has not answered with no.
+func TestExamineBrokenOff(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	for check, gone := range map[string]func(*http.Request) bool{
+		"get":        func(r *http.Request) bool { return r.Header.Get("If-Match") == `"another"` },
+		"versioning": func(r *http.Request) bool { return r.URL.Query().Has("versioning") },
+	} {
+		b := openBucket(t, server, Options{RetryFor: time.Millisecond, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			if gone(r) {
+				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+			}
+			return next.Do(r)
+		}).intercept})
+		report, err := Examine(t.Context(), b)
+		if !errors.Is(err, ErrUnreachable) || report.Of(check) != NotTried || report.Of("delete") != NotTried || len(report.Left) > 0 {
+			t.Errorf("%s: %s, delete %s, left %q, %v", check, report.Of(check), report.Of("delete"), report.Left, err)
+		}
 	}
 }
 

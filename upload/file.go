@@ -17,19 +17,19 @@ import (
 // tagsSuffix ends the name of the small JSON file with an object's tags.
 const tagsSuffix = ".tags"
 
-// File is a Bucket in a local or mounted directory. Its objects are plain
-// files; the tags of <ID>.db.zst(.age) are in <ID>.tags beside it.
-type File struct{ url URL }
+// A directory is a Bucket in a local or mounted directory. Its objects are
+// plain files; the tags of <ID>.db.zst(.age) are in <ID>.tags beside it.
+type directory struct{ url URL }
 
 // URL implements Bucket.
-func (b *File) URL() URL { return b.url }
+func (b *directory) URL() URL { return b.url }
 
 // ClockOffset implements Bucket: a directory has no clock of its own.
-func (b *File) ClockOffset() time.Duration { return 0 }
+func (b *directory) ClockOffset() time.Duration { return 0 }
 
-func (b *File) path(name string) string { return filepath.Join(b.url.Dir, name) }
+func (b *directory) path(name string) string { return filepath.Join(b.url.Dir, name) }
 
-func (b *File) tagsPath(name string) string {
+func (b *directory) tagsPath(name string) string {
 	return b.path(sidecar(name))
 }
 
@@ -46,7 +46,7 @@ func isObjectName(name string) bool {
 }
 
 // List implements Bucket. A directory that does not exist is ErrNotFound.
-func (b *File) List(ctx context.Context, after string) iter.Seq2[Object, error] {
+func (b *directory) List(ctx context.Context, after string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
 		entries, err := os.ReadDir(b.url.Dir) // sorted by name
 		if err != nil {
@@ -78,7 +78,7 @@ func (b *File) List(ctx context.Context, after string) iter.Seq2[Object, error] 
 
 // NeverUsed implements Bucket. A directory that does not exist may be one that
 // is not mounted, so that is an error.
-func (b *File) NeverUsed(context.Context) (bool, error) {
+func (b *directory) NeverUsed(context.Context) (bool, error) {
 	entries, err := os.ReadDir(b.url.Dir)
 	if err != nil {
 		return false, fileError("list "+b.url.String(), err, "no such directory")
@@ -95,7 +95,7 @@ func fileETag(info fs.FileInfo) string {
 }
 
 // Open implements Bucket.
-func (b *File) Open(ctx context.Context, object Object) (Blob, error) {
+func (b *directory) Open(ctx context.Context, object Object) (Blob, error) {
 	where := "read " + b.where(object)
 	if err := checkName(object.Name); err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
@@ -111,7 +111,7 @@ func (b *File) Open(ctx context.Context, object Object) (Blob, error) {
 	return blob, nil
 }
 
-func (b *File) where(object Object) string { return b.url.String() + "/" + object.Name }
+func (b *directory) where(object Object) string { return b.url.String() + "/" + object.Name }
 
 // A fileBlob reads one open file.
 type fileBlob struct {
@@ -150,7 +150,7 @@ func (r *fileBlob) ReadAt(p []byte, offset int64) (int, error) {
 func (r *fileBlob) Close() error { return r.file.Close() }
 
 // Tags implements Bucket.
-func (b *File) Tags(ctx context.Context, object Object) (Tags, error) {
+func (b *directory) Tags(ctx context.Context, object Object) (Tags, error) {
 	where := "get tags of " + b.where(object)
 	if err := b.exists(ctx, where, object); err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ func (b *File) Tags(ctx context.Context, object Object) (Tags, error) {
 }
 
 // SetTags implements Bucket.
-func (b *File) SetTags(ctx context.Context, object Object, tags Tags) error {
+func (b *directory) SetTags(ctx context.Context, object Object, tags Tags) error {
 	where := "set tags of " + b.where(object)
 	if err := b.exists(ctx, where, object); err != nil {
 		return err
@@ -189,7 +189,7 @@ func (b *File) SetTags(ctx context.Context, object Object, tags Tags) error {
 }
 
 // exists checks that there is such an object.
-func (b *File) exists(ctx context.Context, where string, object Object) error {
+func (b *directory) exists(ctx context.Context, where string, object Object) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", where, context.Cause(ctx))
 	}
@@ -202,7 +202,7 @@ func (b *File) exists(ctx context.Context, where string, object Object) error {
 
 // Delete implements Bucket. The tags go last: an object without its tags
 // would no longer be held.
-func (b *File) Delete(ctx context.Context, object Object) error {
+func (b *directory) Delete(ctx context.Context, object Object) error {
 	where := "delete " + b.where(object)
 	err := b.exists(ctx, where, object)
 	if err != nil && !errors.Is(err, ErrNotFound) {

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-func openDir(t *testing.T, dir string) *File {
+func openDir(t *testing.T, dir string) *directory {
 	t.Helper()
 	b, err := Open(t.Context(), URL{Dir: dir}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b.(*File)
+	return b.(*directory)
 }
 
 func dirNames(t *testing.T, dir string) []string {

@@ -22,7 +22,7 @@ const (
 
 // Put implements Bucket. The directory is created if need be. The content is
 // on disk before the name is, and the tags are there before the object.
-func (b *File) Put(ctx context.Context, name string, o PutOptions, write func(io.Writer) error) (Object, error) {
+func (b *directory) Put(ctx context.Context, name string, o PutOptions, write func(io.Writer) error) (Object, error) {
 	where := "put " + b.url.String() + "/" + name
 	if err := checkName(name); err != nil {
 		return Object{}, fmt.Errorf("%s: %w", where, err)
@@ -86,7 +86,7 @@ func writeWhole(ctx context.Context, w io.Writer, write func(io.Writer) error) e
 // publish gives a synced temp file its name, unless that is taken. The tags
 // file, put in place first and never over another one, keeps a second Put of
 // the same name from changing the tags of the first.
-func (b *File) publish(temp, name string, tags Tags) (object Object, err error) {
+func (b *directory) publish(temp, name string, tags Tags) (object Object, err error) {
 	if _, err := os.Lstat(b.path(name)); err == nil {
 		return Object{}, fs.ErrExist
 	}
@@ -113,7 +113,7 @@ func (b *File) publish(temp, name string, tags Tags) (object Object, err error) 
 	return fileObject(info), nil
 }
 
-func (b *File) publishTags(name string, tags Tags) error {
+func (b *directory) publishTags(name string, tags Tags) error {
 	temp, err := b.writeTags(tags)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (b *File) publishTags(name string, tags Tags) error {
 }
 
 // writeTags writes tags to a temp file and returns its path.
-func (b *File) writeTags(tags Tags) (string, error) {
+func (b *directory) writeTags(tags Tags) (string, error) {
 	if tags == nil {
 		tags = Tags{}
 	}
@@ -131,7 +131,7 @@ func (b *File) writeTags(tags Tags) (string, error) {
 
 // writeTemp writes and syncs a temp file (0600) in the directory and returns
 // its path. On an error, or a panic of write, there is none.
-func (b *File) writeTemp(write func(io.Writer) error) (path string, err error) {
+func (b *directory) writeTemp(write func(io.Writer) error) (path string, err error) {
 	file, err := os.CreateTemp(b.url.Dir, tempPrefix+"*"+tempSuffix)
 	if err != nil {
 		return "", err
@@ -174,7 +174,7 @@ func place(temp, path string) error {
 
 // removeLeftOver removes temp files of runs that were killed. It is not worth
 // an error: the next Put tries again.
-func (b *File) removeLeftOver(now time.Time) {
+func (b *directory) removeLeftOver(now time.Time) {
 	entries, err := os.ReadDir(b.url.Dir)
 	if err != nil {
 		return

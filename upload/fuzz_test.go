@@ -49,7 +49,7 @@ func FuzzParseURL(f *testing.F) {
 		if key := (&S3{url: u}).key(name); u.Dir == "" && (!strings.HasPrefix(key, u.Prefix+"/") || path.Base(key) != name || path.Clean(key) != key || len(key) > 1024) {
 			t.Errorf("%q: key %q", s, key)
 		}
-		if file := (&File{url: u}).path(name); u.Dir != "" && path.Dir(file) != u.Dir {
+		if file := (&directory{url: u}).path(name); u.Dir != "" && path.Dir(file) != u.Dir {
 			t.Errorf("%q: file %q", s, file)
 		}
 	})

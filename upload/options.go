@@ -31,7 +31,6 @@ type Options struct {
 	StorageClass string
 	// SSE asks the store to encrypt new objects.
 	SSE ServerSideEncryption
-
 	// Lock protects new objects by the store's Object Lock.
 	Lock ObjectLock
 
@@ -72,7 +71,7 @@ func Open(ctx context.Context, u URL, o Options) (Bucket, error) {
 		if o.StorageClass != "" || o.SSE.isSet() || o.Lock != (ObjectLock{}) {
 			return nil, fmt.Errorf("%s: a directory has no storage classes, no server-side encryption and no object lock", u)
 		}
-		return &File{url: u}, nil
+		return &directory{url: u}, nil
 	}
 	if err := errors.Join(o.SSE.check(), o.Lock.check()); err != nil {
 		return nil, err

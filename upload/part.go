@@ -8,8 +8,6 @@ import (
 	"io"
 	"os"
 	"syscall"
-
-	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
 const (
@@ -23,9 +21,6 @@ const (
 	spoolOver = 32 * mib
 	maxMemory = 64 * mib
 )
-
-// ErrNoRoom: a disk of this machine, or the bucket's directory, is full.
-var ErrNoRoom = snapshot.ErrNoRoom
 
 // partSize returns the size of the parts for content of at most maxSize bytes:
 // the wanted size (8 MiB if 0), or whole MiB above it as 10,000 parts need.
