@@ -3,6 +3,20 @@
 // has been in the bucket for long enough, and is then taken by the bucket's
 // own lifecycle rules. Nothing that runs every day needs the right to delete.
 //
-// One pure function, Plan, decides for release, prune, and what a listing
+// Release belongs after each upload.Backup, or into a job of its own. The rules
+// are written once, with an administrator's credentials:
+//
+//	done, err := lifecycle.Release(ctx, bucket, lifecycle.Options{})
+//
+//	s3 := bucket.(*upload.S3)
+//	terms := lifecycle.Terms{Policy: lifecycle.DefaultPolicy()}
+//	p, err := lifecycle.Propose(ctx, s3, terms, lifecycle.DefaultNoncurrent)
+//	notes, err := p.Apply(ctx, s3)
+//
+// Where a store has no tags, and in a directory, Prune deletes by the same plan:
+//
+//	decisions, deleted, err := lifecycle.Prune(ctx, bucket, terms, true, nil)
+//
+// One pure function, Plan, decides for Release, Prune, and what a listing
 // shows. The rest of the package reads what Plan needs and does what it says.
 package lifecycle

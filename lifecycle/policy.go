@@ -10,7 +10,7 @@ import (
 
 // DefaultHold is how long a snapshot's successor must have been in the bucket
 // before the snapshot is released: a long weekend.
-const DefaultHold = 4 * day
+const DefaultHold = 4 * 24 * time.Hour
 
 const day = 24 * time.Hour
 

@@ -23,6 +23,7 @@ const surveyed = 32
 // tag that they were released with if nobody has set another: their class, which
 // follows from times. So an old snapshot that is pinned is not seen to be.
 //
+// hold is how long a successor must have been in the bucket, 0 for DefaultHold.
 // now is the present by this machine's clock, which is corrected by the
 // store's. Its errors are those of the bucket.
 func Survey(ctx context.Context, b upload.Bucket, hold time.Duration, now time.Time) ([]Item, error) {

@@ -11,7 +11,8 @@ import (
 )
 
 // The reasons that a caller may want to tell apart. Every error of this
-// package that has one of them wraps it. A damaged snapshot is
+// package that has one of them wraps it; the text says what was tried on what.
+// A damaged snapshot is
 // snapshot.ErrDamaged or snapshot.ErrNewerFormat; what goes wrong with the
 // bucket has the errors of package upload.
 var (
@@ -41,6 +42,17 @@ var (
 	// ErrTarget: the target's place is not usable: its directory is missing or
 	// not writable, or it is not a regular file.
 	ErrTarget = errors.New("the target is not usable")
+)
+
+// What a drill can find, beside a damaged snapshot.
+var (
+	// ErrCheck: the frames are right, but SQLite finds the database in them
+	// corrupt, or no database at all.
+	ErrCheck = errors.New("the restored database failed its check")
+	// ErrQuery: a query did not give one true number.
+	ErrQuery = errors.New("a query is not true")
+	// ErrNotRecorded: Record could not set its tag.
+	ErrNotRecorded = errors.New("the drill succeeded, but that could not be recorded")
 )
 
 // reasonError says what happened in full and wraps both its reason and its

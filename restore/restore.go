@@ -1,11 +1,3 @@
-// Package restore brings a snapshot back: it selects one, fetches and
-// verifies it, and puts it in the place of a database in such a way that a
-// kill or a power cut at any instant leaves the whole old or the whole new
-// content, never a mix.
-//
-// To find out whether anybody has the target open, this package opens the
-// target's file itself. A process that may have SQLite connections to the
-// target must close them first, or restore with Live.
 package restore
 
 import (
@@ -37,7 +29,8 @@ type Options struct {
 	// Live writes the snapshot through SQLite into an existing database, in
 	// one transaction, while applications have it open.
 	Live bool
-	// Wait is how long Live waits for other connections' locks.
+	// Wait is how long Live waits for other connections' locks before
+	// ErrLocked; 0 is 30 seconds.
 	Wait time.Duration
 	// Identities decrypt an encrypted snapshot: one of them must fit.
 	Identities []age.Identity
@@ -74,6 +67,9 @@ type Result struct {
 // file gets 0600). Errors wrap this package's, snapshot's or upload's where one
 // of them is the reason.
 func Restore(ctx context.Context, b upload.Bucket, s upload.Snapshot, path string, o Options) (_ Result, err error) {
+	if o.Wait == 0 {
+		o.Wait = 30 * time.Second
+	}
 	if _, err := lookAt(path, o); err != nil {
 		return Result{}, refused(path, err)
 	}
@@ -100,7 +96,8 @@ func Restore(ctx context.Context, b upload.Bucket, s upload.Snapshot, path strin
 }
 
 // Stream writes the snapshot's database to w, verified frame by frame: what
-// has been written when an error comes is not a whole database.
+// has been written when an error comes is not a whole database. Of the options
+// it knows Identities, Workers and Progress.
 func Stream(ctx context.Context, b upload.Bucket, s upload.Snapshot, w io.Writer, o Options) (err error) {
 	archive, closeArchive, err := Open(ctx, b, s, o.Identities)
 	if err != nil {

@@ -17,17 +17,6 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
-// What a drill can find, beside snapshot.ErrDamaged.
-var (
-	// ErrCheck: the frames are right, but SQLite finds the database in them
-	// corrupt, or no database at all.
-	ErrCheck = errors.New("the restored database failed its check")
-	// ErrQuery: a query did not give one true number.
-	ErrQuery = errors.New("a query is not true")
-	// ErrNotRecorded: Record could not set its tag.
-	ErrNotRecorded = errors.New("the drill succeeded, but that could not be recorded")
-)
-
 // VerifyOptions says what Verify does. The zero value is a drill with
 // SQLite's quick check.
 type VerifyOptions struct {
@@ -41,7 +30,7 @@ type VerifyOptions struct {
 	Check snapshot.CheckLevel
 	// Queries are SELECT statements that must each give one true number.
 	Queries []string
-	// QueryTime is how long one of them may take; 0 is a minute.
+	// QueryTime is how long each of them may take; 0 is a minute.
 	QueryTime time.Duration
 	// TempDir holds the database meanwhile; "" is os.TempDir.
 	TempDir string

@@ -14,9 +14,10 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// A Level says how hard to compress.
+// A Level says how hard to compress. Every level gives the same digest.
 type Level string
 
+// The levels are those of github.com/klauspost/compress/zstd.
 const (
 	LevelFastest Level = "fastest"
 	LevelDefault Level = "default"
@@ -31,20 +32,28 @@ var levels = map[Level]zstd.EncoderLevel{
 
 // ArchiveOptions says what WriteArchive writes.
 type ArchiveOptions struct {
-	ID       ID
-	Database string // the database's name
-	Tool     string // name and version of the program, for the manifest
-	Check    CheckLevel
-	Level    Level // LevelFastest if empty: within 3 % of zstd -3 in size on databases of applications, in three quarters of the time of LevelDefault
+	// ID names the snapshot: see NewID.
+	ID ID
+	// Database is the database's name, for the manifest.
+	Database string
+	// Tool is the program's name and version, for the manifest.
+	Tool string
+	// Check is the check that the copy has passed, for the manifest.
+	Check CheckLevel
+	// Level is how hard to compress; "" is LevelFastest: within 3 % of zstd -3
+	// in size on databases of applications, in three quarters of the time of
+	// LevelDefault.
+	Level Level
 	// Progress is called with bytes of database written and to be written.
 	Progress func(done, total int64)
 }
 
 // MaxArchiveSize returns how large the copy's archive can become, in bytes.
-func (c *Copy) MaxArchiveSize() int64 { return MaxArchiveSize(c.Header.Size(), c.Header.PageSize) }
+func (c *Copy) MaxArchiveSize() int64 { return maxArchiveSize(c.Header.Size(), c.Header.PageSize) }
 
 // WriteArchive compresses the copy on all cores and writes the archive to w.
-// d is the copy's digest.
+// d is the copy's digest. Errors are those of w, or wrap ErrSource, ErrNoRoom or
+// what ended ctx.
 func (c *Copy) WriteArchive(ctx context.Context, w io.Writer, d *Digest, o ArchiveOptions) (Manifest, error) {
 	if o.Level == "" {
 		o.Level = LevelFastest

@@ -12,15 +12,13 @@ import (
 // A CheckLevel says how thoroughly a copy is checked.
 type CheckLevel string
 
+// The levels, by what SQLite looks at. Source:
+// https://www.sqlite.org/pragma.html#pragma_integrity_check
 const (
 	CheckNone  CheckLevel = "none"
 	CheckQuick CheckLevel = "quick" // PRAGMA quick_check
 	CheckFull  CheckLevel = "full"  // PRAGMA integrity_check
 )
-
-// ErrUncheckable: the schema uses a function or collation that only the
-// application registers, so that SQLite cannot check the database here.
-var ErrUncheckable = errors.New("the database cannot be checked without its application")
 
 // Check lets SQLite check the copy. A copy that is not sound is an error that
 // wraps ErrSource and has SQLite's first findings.

@@ -16,6 +16,8 @@ import (
 // A Method is a way to copy a database.
 type Method string
 
+// The methods. Source: https://www.sqlite.org/backup.html and
+// https://www.sqlite.org/lang_vacuum.html#vacuuminto
 const (
 	// MethodBackup copies page for page with SQLite's online backup API.
 	MethodBackup Method = "backup"
@@ -78,7 +80,9 @@ const (
 // transaction, during which writers get SQLITE_BUSY.
 //
 // The database's content and settings are not changed. Errors wrap ErrSource,
-// ErrLocked or ErrNoRoom where one of them is the reason.
+// ErrLocked, ErrNoRoom or ErrTempDir where one of them is the reason. A process
+// that has connections to the database of its own may call it: it opens the file
+// through SQLite only, since anything else would cost the process its locks.
 func Take(ctx context.Context, path string, o CopyOptions) (_ *Copy, err error) {
 	if o.Wait == 0 {
 		o.Wait = 30 * time.Second
@@ -246,7 +250,7 @@ func (c *Copy) readHeader() error {
 		return fmt.Errorf("copy of %s has %d bytes, its header says %d", c.source, info.Size(), c.Header.Size())
 	}
 	if c.JournalMode == "" {
-		c.JournalMode = c.Header.JournalMode()
+		c.JournalMode = c.Header.journalMode()
 	}
 	return nil
 }

@@ -84,7 +84,8 @@ func hashFrame(leaves io.WriterAt, frame []byte, i, pageSize int) (hashed, error
 
 // Digest computes the copy's digest tree. What was hashed while the copy was
 // being made is not read again: WriteArchive, which reads it anyway, refuses
-// frames that are not those that were hashed.
+// frames that are not those that were hashed. progress, which may be nil, is
+// called with bytes hashed and to be hashed.
 func (c *Copy) Digest(ctx context.Context, progress func(done, total int64)) (*Digest, error) {
 	db, err := os.Open(c.path)
 	if err != nil {

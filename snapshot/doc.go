@@ -1,6 +1,19 @@
 // Package snapshot makes snapshots of live SQLite databases: a hot copy in a
 // temp file, its check, and the archive, a .db.zst file that holds the whole
-// database at one point in time. It knows no network.
+// database at one point in time. It knows no network: upload.Backup does all of
+// this and puts the archive in a bucket, which is what most applications want.
+//
+// Take copies a database while applications use it, and OpenArchive reads what
+// WriteArchive has written:
+//
+//	c, err := snapshot.Take(ctx, "app.db", snapshot.CopyOptions{})
+//	defer c.Close()
+//	err = c.Check(ctx, snapshot.CheckQuick)
+//	digest, err := c.Digest(ctx, nil)
+//	m, err := c.WriteArchive(ctx, w, digest, snapshot.ArchiveOptions{ID: snapshot.NewID(c.TakenAt)})
+//
+//	a, err := snapshot.OpenArchive(ctx, r, size, m.ID)
+//	err = a.Extract(ctx, file, snapshot.ExtractOptions{})
 //
 // # Archive, format 1
 //

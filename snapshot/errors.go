@@ -9,11 +9,14 @@ import (
 )
 
 // The reasons that a caller may want to tell apart. Every error of this
-// package that has one of them wraps it.
+// package that has one of them wraps it; the text says what was tried on what.
 var (
 	// ErrSource: the database is missing, unreadable, not a SQLite database
 	// (or an encrypted one), corrupt, or failed its check.
 	ErrSource = errors.New("the source database is not usable")
+	// ErrUncheckable: the schema uses a function or collation that only the
+	// application registers, so that SQLite cannot check the database here.
+	ErrUncheckable = errors.New("the database cannot be checked without its application")
 	// ErrLocked: other connections kept the database locked for as long as
 	// the caller was willing to wait.
 	ErrLocked = errors.New("the database stayed locked")

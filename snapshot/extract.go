@@ -26,7 +26,8 @@ type ExtractOptions struct {
 }
 
 // Extract writes the database to w, many frames at a time, and verifies all
-// of the archive. If it returns an error, w has got rubbish.
+// of the archive. If it returns an error, which wraps ErrDamaged or is that of w
+// or of the archive's reader, w has got rubbish.
 func (a *Archive) Extract(ctx context.Context, w io.WriterAt, o ExtractOptions) error {
 	return a.extract(ctx, o, func(i int, content []byte) error {
 		_, err := w.WriteAt(content, int64(i)*FrameSize)

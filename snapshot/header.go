@@ -10,14 +10,15 @@ const headerSize = 100
 // A Header is the part of a SQLite database's first 100 bytes that Lifeboat
 // needs. Source: https://www.sqlite.org/fileformat2.html#the_database_header
 type Header struct {
-	PageSize      int // bytes, a power of two from 512 to 65536
-	PageCount     int
-	WAL           bool
-	UserVersion   int32
-	ApplicationID int32
+	PageSize      int   // bytes, a power of two from 512 to 65536
+	PageCount     int   // of the database, as long as no -wal file says more
+	WAL           bool  // the journal mode is WAL
+	UserVersion   int32 // PRAGMA user_version
+	ApplicationID int32 // PRAGMA application_id
 }
 
-// ParseHeader reads the first 100 bytes of a database file.
+// ParseHeader reads the first 100 bytes of a database file. It is an error if
+// they are not those of a SQLite database.
 func ParseHeader(b []byte) (Header, error) {
 	if len(b) < headerSize || string(b[:16]) != "SQLite format 3\x00" {
 		return Header{}, errors.New("no SQLite header")
@@ -41,8 +42,8 @@ func ParseHeader(b []byte) (Header, error) {
 // Size returns the database's size in bytes.
 func (h Header) Size() int64 { return int64(h.PageSize) * int64(h.PageCount) }
 
-// JournalMode returns what a header can say of it: "wal" or "delete".
-func (h Header) JournalMode() string {
+// journalMode returns what a header can say of it: "wal" or "delete".
+func (h Header) journalMode() string {
 	if h.WAL {
 		return "wal"
 	}

@@ -103,9 +103,9 @@ func parseSeekTable(frame []byte) ([]seekEntry, error) {
 	return entries, nil
 }
 
-// MaxArchiveSize returns how large the archive of a database can become that
+// maxArchiveSize returns how large the archive of a database can become that
 // cannot be compressed at all, in bytes.
-func MaxArchiveSize(databaseSize int64, pageSize int) int64 {
+func maxArchiveSize(databaseSize int64, pageSize int) int64 {
 	frames := int64(frameCount(databaseSize))
 	pages := databaseSize / int64(pageSize)
 	const perFrame = 64 + FrameSize/(128<<10)*3 + tableEntry + seekEntrySize // zstd: 3 bytes a block of 128 KiB, a header, a checksum

@@ -22,22 +22,22 @@ const maxManifest = 16 << 10 // bytes of JSON
 // A Manifest says what an archive holds. Readers ignore fields that they do
 // not know and refuse a newer Format.
 type Manifest struct {
-	Format        int       `json:"format"`
+	Format        int       `json:"format"` // 1: see Format
 	ID            ID        `json:"id"`
-	Kind          string    `json:"kind"`
-	Database      string    `json:"database"`
-	Created       time.Time `json:"created"` // when the read transaction began
-	Tool          string    `json:"tool"`    // name and version of the writer
-	SQLite        string    `json:"sqlite"`  // version
+	Kind          string    `json:"kind"`     // KindFull
+	Database      string    `json:"database"` // the database's name
+	Created       time.Time `json:"created"`  // when the read transaction began
+	Tool          string    `json:"tool"`     // name and version of the writer
+	SQLite        string    `json:"sqlite"`   // version of the writer's SQLite
 	Method        Method    `json:"method"`
-	Check         string    `json:"check"` // the check that the copy has passed
-	Size          int64     `json:"size"`  // of the database, bytes
-	PageSize      int       `json:"page_size"`
+	Check         string    `json:"check"`     // the check that the copy has passed
+	Size          int64     `json:"size"`      // of the database, bytes
+	PageSize      int       `json:"page_size"` // bytes
 	PageCount     int       `json:"page_count"`
 	JournalMode   string    `json:"journal_mode"` // of the source: "wal" or "delete"
 	UserVersion   int32     `json:"user_version"`
 	ApplicationID int32     `json:"application_id"`
-	Digest        string    `json:"digest"`
+	Digest        string    `json:"digest"` // of the content: "lb1:" and 64 hex digits
 	Level         Level     `json:"level"`
 	FrameTable    string    `json:"frame_table"` // SHA-256 of the frame table's frame, hex
 }

@@ -119,7 +119,7 @@ func FuzzHeader(f *testing.F) {
 			}
 			return
 		}
-		if !validPageSize(h.PageSize) || h.PageCount < 0 || h.Size() < 0 || h.WAL != (h.JournalMode() == "wal") {
+		if !validPageSize(h.PageSize) || h.PageCount < 0 || h.Size() < 0 || h.WAL != (h.journalMode() == "wal") {
 			t.Errorf("taken: %+v", h)
 		}
 	})

@@ -36,9 +36,9 @@ type frame struct {
 	contentDigest sum
 }
 
-// OpenArchive reads the end of the archive of that size in r: one read, or two
-// for databases over about 3 GiB. The manifest must have the given ID, unless that is "".
-// Errors wrap ErrDamaged or ErrNewerFormat, or are those of r.
+// OpenArchive reads the end of the archive of that size in bytes in r: one read,
+// or two for databases over about 3 GiB. The manifest must have the given ID,
+// unless that is "". Errors wrap ErrDamaged or ErrNewerFormat, or are those of r.
 func OpenArchive(ctx context.Context, r io.ReaderAt, size int64, id ID) (*Archive, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

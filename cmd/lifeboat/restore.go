@@ -122,7 +122,7 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 	r.warnPlain(c, found)
 	o := restore.Options{
 		Replace: r.Replace, DiscardOld: r.DiscardOld, AssumeClosed: r.AssumeClosed, Live: r.Live,
-		Wait: time.Duration(r.Wait), Identities: identities, Progress: c.progress("restore"), Log: c.log,
+		Wait: max(time.Duration(r.Wait), time.Millisecond), Identities: identities, Progress: c.progress("restore"), Log: c.log,
 	}
 	switch {
 	case r.DB == stdoutTarget:

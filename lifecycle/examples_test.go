@@ -1,0 +1,90 @@
+package lifecycle_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// What becomes of snapshots that were taken every twelve hours for a week.
+func ExamplePlan() {
+	now := time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC)
+	var items []lifecycle.Item
+	for taken := now.Add(-7 * 24 * time.Hour); taken.Before(now); taken = taken.Add(12 * time.Hour) {
+		items = append(items, lifecycle.Item{Snapshot: upload.Snapshot{
+			ID: snapshot.NewID(taken), Object: upload.Object{Size: 1 << 20, Modified: taken},
+		}})
+	}
+	terms := lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: now}
+	for _, d := range lifecycle.Plan(items, terms) {
+		if d.Action != lifecycle.ActKeep {
+			fmt.Printf("%s %s: %s\n", d.ID.Time().Format("Mon 15:04"), d.Action, d.Reason)
+		}
+	}
+	// Output:
+	// Tue 12:30 release: daily, superseded for 6d12h, kept for 14d
+	// Wed 00:30 expire: hourly, superseded for 6d, its 4d are over
+	// Wed 12:30 release: daily, superseded for 5d12h, kept for 14d
+	// Thu 00:30 expire: hourly, superseded for 5d, its 4d are over
+	// Thu 12:30 release: daily, superseded for 4d12h, kept for 14d
+	// Fri 00:30 release: hourly, superseded for 4d, kept for 4d
+}
+
+// A snapshot gets its class when a newer one has been in the bucket for the
+// hold: not at once, but five days later.
+func ExampleRelease() {
+	ctx := context.Background()
+	bucket, dir, err := twoSnapshots(ctx)
+	defer os.RemoveAll(dir)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, days := range []int{0, 5} {
+		done, err := lifecycle.Release(ctx, bucket, lifecycle.Options{Now: time.Now().AddDate(0, 0, days)})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("after %d days: released %d\n", days, len(done.Released))
+	}
+	// Output:
+	// after 0 days: released 0
+	// after 5 days: released 1
+}
+
+// twoSnapshots makes a bucket with two snapshots of a database.
+func twoSnapshots(ctx context.Context) (bucket upload.Bucket, dir string, err error) {
+	if dir, err = os.MkdirTemp("", "example"); err != nil {
+		return nil, "", err
+	}
+	path := filepath.Join(dir, "app.db")
+	db, err := sql.Open("sqlite3", path)
+	if err != nil {
+		return nil, dir, err
+	}
+	defer db.Close()
+	url, err := upload.ParseURL("file://" + filepath.Join(dir, "snapshots"))
+	if err != nil {
+		return nil, dir, err
+	}
+	if bucket, err = upload.Open(ctx, url, upload.Options{}); err != nil {
+		return nil, dir, err
+	}
+	for _, change := range []string{"CREATE TABLE notes (text TEXT)", "INSERT INTO notes VALUES ('first')"} {
+		if _, err := db.ExecContext(ctx, change); err != nil {
+			return nil, dir, err
+		}
+		if _, err := upload.Backup(ctx, bucket, path, upload.BackupOptions{}); err != nil {
+			return nil, dir, err
+		}
+	}
+	return bucket, dir, nil
+}
