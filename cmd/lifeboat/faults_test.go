@@ -24,8 +24,8 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
 )
 
-// outage is how long a store is away and comes back.
-const outage = 3 * time.Second
+// away is how long a store is away that comes back.
+const away = 3 * time.Second
 
 // A faulty is a MinIO behind a toxiproxy, with a bucket of its own that
 // holds one snapshot.
@@ -157,7 +157,7 @@ func TestNetworkFaults(t *testing.T) {
 		{"away", func(f *faulty) { f.proxy.Stop() }, []string{"--retry-for=1s"}, false, 15 * time.Second},
 		{"away for a while", func(f *faulty) {
 			f.proxy.Stop()
-			back := time.AfterFunc(outage, func() {
+			back := time.AfterFunc(away, func() {
 				if err := f.proxy.Start(); err != nil {
 					f.t.Error(err)
 				}
@@ -227,6 +227,32 @@ func uploading(t *testing.T, server *miniotest.Server) (string, <-chan string) {
 	}), parts
 }
 
+// outage runs a command and takes the store away when working returns, for a
+// while if it comes back within the command's patience.
+func (f *faulty) outage(back bool, working func(), args ...string) (code int, output string) {
+	f.t.Helper()
+	patience := time.Second
+	if back {
+		patience = 10 * away
+	}
+	command := f.command(append(args, "--retry-for", patience.String())...)
+	var out bytes.Buffer
+	command.Stdout, command.Stderr = &out, &out
+	if err := command.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	working()
+	f.proxy.Stop()
+	if back {
+		time.Sleep(away)
+		if err := f.proxy.Start(); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	command.Wait()
+	return command.ProcessState.ExitCode(), out.String()
+}
+
 // The store goes away in the middle of an upload in parts, for a while or for
 // good.
 func TestOutageInMidUpload(t *testing.T) {
@@ -239,29 +265,11 @@ func TestOutageInMidUpload(t *testing.T) {
 			for len(parts) > 0 {
 				<-parts
 			}
-			retryFor := "1s"
-			if back {
-				retryFor = (10 * outage).String()
-			}
 			f.toxic("bandwidth", "upstream", `"rate":4000`)
-			command := f.command("backup", f.db(), f.url, "--part-size", "5MiB", "--retry-for", retryFor)
-			var out bytes.Buffer
-			command.Stdout, command.Stderr = &out, &out
-			if err := command.Start(); err != nil {
-				t.Fatal(err)
-			}
-			key := <-parts
-			f.proxy.Stop()
-			if back {
-				time.Sleep(outage)
-				if err := f.proxy.Start(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			command.Wait()
-			code := command.ProcessState.ExitCode()
+			var key string
+			code, out := f.outage(back, func() { key = <-parts }, "backup", f.db(), f.url, "--part-size", "5MiB")
 			if back && (code != 0 || len(f.objects()) != 2) || !back && (code != 5 || len(f.objects()) != 1) {
-				t.Errorf("exit %d, the bucket has %v: %s", code, f.objects(), &out)
+				t.Errorf("exit %d, the bucket has %v: %s", code, f.objects(), out)
 			}
 			f.checkLeft(false)
 			left, err := server.Client(t).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &f.bucket, Prefix: &key})
@@ -270,8 +278,8 @@ func TestOutageInMidUpload(t *testing.T) {
 				t.Error(err)
 			case back && len(left.Uploads) > 0:
 				t.Error("an unfinished upload is left")
-			case !back && !strings.Contains(out.String(), "parts of it may remain"):
-				t.Errorf("what could not be taken back is not told: %s", &out)
+			case !back && !strings.Contains(out, "parts of it may remain"):
+				t.Errorf("what could not be taken back is not told: %s", out)
 			}
 		})
 	}
@@ -285,32 +293,15 @@ func TestOutageInMidRestore(t *testing.T) {
 			t.Parallel()
 			f := newFaulty(t, server, server.Endpoint, 14_000)
 			target := filepath.Join(f.dir, "new.db")
-			retryFor := "1s"
-			if back {
-				retryFor = (10 * outage).String()
-			}
 			f.toxic("bandwidth", "downstream", `"rate":4000`)
-			command := f.command("restore", f.url, target, "--retry-for", retryFor)
-			var out bytes.Buffer
-			command.Stdout, command.Stderr = &out, &out
-			if err := command.Start(); err != nil {
-				t.Fatal(err)
-			}
-			waitFor(t, func() bool {
-				temps, _ := filepath.Glob(filepath.Join(f.dir, ".new.db.lifeboat-*.tmp"))
-				return len(temps) == 1
-			})
-			f.proxy.Stop()
-			if back {
-				time.Sleep(outage)
-				if err := f.proxy.Start(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			command.Wait()
-			code := command.ProcessState.ExitCode()
+			code, out := f.outage(back, func() {
+				waitFor(t, func() bool {
+					temps, _ := filepath.Glob(filepath.Join(f.dir, ".new.db.lifeboat-*.tmp"))
+					return len(temps) == 1
+				})
+			}, "restore", f.url, target)
 			if back && (code != 0 || size(target) == 0) || !back && (code != 5 || size(target) != 0) {
-				t.Errorf("exit %d: %s", code, &out)
+				t.Errorf("exit %d: %s", code, out)
 			}
 			f.checkLeft(back)
 		})
