@@ -30,6 +30,40 @@ func measuresOf(r upload.BackupResult) []measure {
 	}
 }
 
+// measuresOfDrills is what verify tells of the snapshots that it has tried, the
+// newest first.
+func measuresOfDrills(drills []drillDocument) []measure {
+	for _, d := range drills {
+		if d.Verified && !d.Implausible {
+			return []measure{{name: "verify_newest_timestamp_seconds", help: "When the newest snapshot was taken that the last drill proved.", value: float64(d.Taken.Unix())}}
+		}
+	}
+	return nil
+}
+
+// measures is what status tells of a series. What it cannot know it leaves as
+// it was told before.
+func (d *healthDocument) measures() []measure {
+	var all []measure
+	if d.Missing != nil {
+		all = append(all, measure{name: "rules_missing", help: "Retention classes that lack a rule which they need.", value: float64(*d.Missing)})
+	}
+	if d.Held == nil {
+		return all // tags are not known: neither is what follows from them
+	}
+	all = append(all,
+		measure{name: "snapshots_held", help: "Snapshots that no rule takes yet.", value: float64(*d.Held)},
+		measure{name: "snapshots_guarded", help: "Snapshots that are due, but kept by the shrink guard.", value: float64(d.Guarded)})
+	if n := d.Newest; n != nil {
+		seen := n.Taken
+		if n.Confirmed != nil {
+			seen = *n.Confirmed
+		}
+		all = append(all, measure{name: "status_newest_timestamp_seconds", help: "When the newest snapshot was taken or last confirmed.", value: float64(seen.Unix())})
+	}
+	return all
+}
+
 // survey adds to the report what the series holds after a backup.
 func (r *runReport) survey(ctx context.Context, b upload.Bucket, hold time.Duration) error {
 	items, err := lifecycle.Survey(ctx, b, hold, time.Now())

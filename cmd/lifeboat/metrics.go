@@ -29,7 +29,8 @@ const (
 // pushJob is the job label of what is pushed.
 const pushJob = "lifeboat"
 
-// The labels that tell series apart. There is none of the host or the pod,
+// The labels that tell series apart: backup has both, the other verbs, which
+// know the bucket alone, have the second. There is none of the host or the pod,
 // because the next run may be on another.
 const (
 	labelDatabase = "database"
@@ -61,6 +62,15 @@ func (f *metricsFlags) tellMetrics(ctx context.Context, within time.Duration, r 
 		errs = append(errs, pushMetrics(ctx, f.Pushgateway, r))
 	}
 	return errors.Join(errs...)
+}
+
+// labels are those that tell the run's series from others.
+func (r *runReport) labels() prometheus.Labels {
+	labels := prometheus.Labels{labelURL: r.url}
+	if r.database != "" {
+		labels[labelDatabase] = r.database
+	}
+	return labels
 }
 
 // measures are all that a run tells: what it measured, and what is told of
@@ -120,8 +130,11 @@ func pushMetrics(ctx context.Context, to httpURL, r *runReport) error {
 	if err := errors.Join(register(registry, r.measures()), registry.Register(buildInfo())); err != nil {
 		return err
 	}
-	p := push.New(to.to.String(), pushJob).Grouping(labelDatabase, r.database).Grouping(labelURL, r.url).Gatherer(registry).
+	p := push.New(to.to.String(), pushJob).Gatherer(registry).
 		Client(&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }})
+	for name, value := range r.labels() {
+		p.Grouping(name, value)
+	}
 	if user, password := os.Getenv(pushgatewayUser), os.Getenv(pushgatewayPassword); user != "" || password != "" {
 		p.BasicAuth(user, password)
 	}

@@ -35,7 +35,7 @@ func writeMetrics(ctx context.Context, path string, r *runReport) (err error) {
 		return fmt.Errorf("metrics file %s is left alone: %w", path, err)
 	}
 	registry := prometheus.NewRegistry()
-	mine := prometheus.Labels{labelDatabase: r.database, labelURL: r.url}
+	mine := r.labels()
 	if err := errors.Join(register(prometheus.WrapRegistererWith(mine, registry), r.measures()), registry.Register(buildInfo())); err != nil {
 		return err
 	}
@@ -56,19 +56,16 @@ func writeMetrics(ctx context.Context, path string, r *runReport) (err error) {
 	return nil
 }
 
-// replaced reports whether a metric is of the series with these labels, or of
-// none.
+// replaced reports whether a metric is of the series with exactly these labels,
+// or of none.
 func replaced(m *dto.Metric, mine prometheus.Labels) bool {
 	has := prometheus.Labels{}
 	for _, label := range m.GetLabel() {
-		has[label.GetName()] = label.GetValue()
-	}
-	for name, value := range mine {
-		if other, ok := has[name]; ok && other != value {
-			return false
+		if name := label.GetName(); name == labelDatabase || name == labelURL {
+			has[name] = label.GetValue()
 		}
 	}
-	return true
+	return len(has) == 0 || maps.Equal(has, mine)
 }
 
 // readFamilies reads a file of metrics by name; none is no error. A file that

@@ -15,7 +15,8 @@ type pruneCmd struct {
 	policyFlags
 	Confirm bool `help:"Delete, and not only say what would be deleted."`
 	Yes     bool `help:"Go on while the newest snapshot is less than half the size of one that would go."`
-	JSON    bool `name:"json" help:"Print one JSON document."`
+	reporting
+	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
 // pruneDocument is what prune --json prints.
@@ -25,8 +26,17 @@ type pruneDocument struct {
 	Deleted   int                `json:"deleted"`   // 0 without --confirm
 }
 
-// Run implements the command.
+// Run implements the command. Nobody is told of a run that only looks: it would
+// pass for one that deletes.
 func (p *pruneCmd) Run(ctx context.Context, c *console) error {
+	report := runReport{verb: "prune", url: p.URL.String()}
+	if !p.Confirm {
+		return p.run(ctx, c, &report)
+	}
+	return p.around(ctx, c, report, p.run)
+}
+
+func (p *pruneCmd) run(ctx context.Context, c *console, report *runReport) error {
 	b, err := p.open(ctx, c, upload.Options{})
 	if err != nil {
 		return err
@@ -35,6 +45,7 @@ func (p *pruneCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
+	report.succeeded = true
 	d := pruneDocument{p.URL.String(), describeDecisions(decisions), deleted}
 	return c.result(p.JSON, d, c.unlessQuiet(p.text(d)))
 }

@@ -13,8 +13,9 @@ import (
 type releaseCmd struct {
 	series
 	holdFlag
-	All  bool `help:"Look at every snapshot of the series, not only back to where the last run ended."`
-	Yes  bool `help:"Release also while the newest snapshot is less than half the size of the one that would go."`
+	All bool `help:"Look at every snapshot of the series, not only back to where the last run ended."`
+	Yes bool `help:"Release also while the newest snapshot is less than half the size of the one that would go."`
+	reporting
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
@@ -28,6 +29,10 @@ type releaseDocument struct {
 
 // Run implements the command.
 func (r *releaseCmd) Run(ctx context.Context, c *console) error {
+	return r.around(ctx, c, runReport{verb: "release", url: r.URL.String()}, r.run)
+}
+
+func (r *releaseCmd) run(ctx context.Context, c *console, report *runReport) error {
 	b, err := r.open(ctx, c, upload.Options{})
 	if err != nil {
 		return err
@@ -36,6 +41,7 @@ func (r *releaseCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
+	report.succeeded = true
 	d := releaseDocument{r.URL.String(), describeDecisions(result.Released), describeDecisions(result.Guarded), describeDecisions(result.Held)}
 	text := released(result.Released)
 	if text == "" {

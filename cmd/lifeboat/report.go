@@ -27,7 +27,7 @@ var errNotTold = errors.New("the work is done, but its metrics could not be writ
 // A runReport is what is told of one run of a verb.
 type runReport struct {
 	verb     string // such as backup
-	database string // its name in the series
+	database string // its name in the series, "" where the verb does not know it
 	url      string // the bucket URL
 
 	began, ended time.Time

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -173,6 +174,30 @@ func TestMetricsFileShared(t *testing.T) {
 	}
 }
 
+// A verb that knows the bucket URL alone leaves what backup tells under the same
+// name, and is left alone by it.
+func TestMetricsFileOfVerbs(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "all.prom")
+	for i, database := range []string{"app.db", "", "app.db", ""} {
+		r := runReport{verb: "backup", database: database, url: "s3://b/app", exit: i}
+		if err := writeMetrics(t.Context(), file, &r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, m := range metrics(t, content)["lifeboat_backup_last_exit_code"].GetMetric() {
+		told = append(told, fmt.Sprintf("%d labels: %v", len(m.GetLabel()), m.GetGauge().GetValue()))
+	}
+	slices.Sort(told)
+	if want := []string{"1 labels: 3", "2 labels: 2"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
 // A run waits for the lock for as long as it may, and does not hang.
 func TestMetricsFileLocked(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "app.prom")
@@ -208,7 +233,17 @@ func TestPushgateway(t *testing.T) {
 		t.Fatal(err)
 	}
 	lifeboat(t, 4, "backup", db, bucket, "--pushgateway", gateway+"/")
+	lifeboat(t, 0, "verify", bucket, "--pushgateway", gateway)
+	lifeboat(t, 0, "status", bucket, "--pushgateway", gateway)
 	has = scrape(t, gateway)
+	for _, name := range []string{"lifeboat_verify_newest_timestamp_seconds", "lifeboat_status_newest_timestamp_seconds"} {
+		value(t, has, name, bucket)
+		for _, l := range has[name].GetMetric()[0].GetLabel() {
+			if l.GetName() == "database" {
+				t.Errorf("%s has the label database", name)
+			}
+		}
+	}
 	if got := value(t, has, "lifeboat_backup_last_success_timestamp_seconds", "app.db"); got != success {
 		t.Errorf("a failed run has changed the last success from %v to %v", success, got)
 	}

@@ -18,6 +18,7 @@ type statusCmd struct {
 	RetryFor duration  `default:"15s" placeholder:"15s" help:"How long a failing store is tried again."`
 	MaxAge   duration  `placeholder:"26h" help:"Exit with 9 if the newest snapshot was taken, or last confirmed, longer ago."`
 	holdFlag
+	reporting
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
@@ -44,12 +45,13 @@ type healthDocument struct {
 	Held        *int              `json:"held,omitempty"` // absent: these credentials may not read tags
 	Guarded     int               `json:"guarded"`        // due, but kept by the shrink guard alone
 	Trend       string            `json:"trend,omitempty"`
-	Sizes       []sizeDocument    `json:"sizes"`                 // of the last ten, the newest last
-	WeekAgo     *sizeDocument     `json:"week_ago,omitempty"`    // the newest one that is a week older than the newest
-	NextExpiry  *time.Time        `json:"next_expiry,omitempty"` // by the bucket's rules
-	NextToGo    string            `json:"next_to_go,omitempty"`  // the snapshot that then goes
-	Retention   string            `json:"retention"`             // what carries it out: rules, prune, or unknown to these credentials
-	Rules       map[string]string `json:"rules,omitempty"`       // how long each class is kept, such as 14d or forever
+	Sizes       []sizeDocument    `json:"sizes"`                   // of the last ten, the newest last
+	WeekAgo     *sizeDocument     `json:"week_ago,omitempty"`      // the newest one that is a week older than the newest
+	NextExpiry  *time.Time        `json:"next_expiry,omitempty"`   // by the bucket's rules
+	NextToGo    string            `json:"next_to_go,omitempty"`    // the snapshot that then goes
+	Retention   string            `json:"retention"`               // what carries it out: rules, prune, or unknown to these credentials
+	Rules       map[string]string `json:"rules,omitempty"`         // how long each class is kept, such as 14d or forever
+	Missing     *int              `json:"rules_missing,omitempty"` // classes without a rule that they need. Absent: not known, or prune does it
 	Warnings    []string          `json:"warnings"`
 }
 
@@ -67,6 +69,10 @@ type sizeDocument struct {
 
 // Run implements the command.
 func (s *statusCmd) Run(ctx context.Context, c *console) error {
+	return s.around(ctx, c, runReport{verb: "status", url: s.URL.String()}, s.run)
+}
+
+func (s *statusCmd) run(ctx context.Context, c *console, report *runReport) error {
 	b, err := series{s.URL, s.RetryFor}.open(ctx, c, upload.Options{})
 	if err != nil {
 		return err
@@ -75,6 +81,8 @@ func (s *statusCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
+	report.succeeded = true // it could be told, whatever it is
+	report.add(d.measures()...)
 	text := d.text(now, painter(c.stdout))
 	if d.State == stateFresh && len(d.Warnings) == 0 {
 		text = c.unlessQuiet(text)
@@ -140,8 +148,11 @@ func (d *healthDocument) rules(ctx context.Context, b upload.Bucket) (lifecycle.
 	}
 	d.Retention = "rules"
 	d.Warnings = append(d.Warnings, has.Warnings()...)
+	missing := 0
+	d.Missing = &missing
 	switch {
 	case len(has.Rules()) == 0:
+		missing = len(lifecycle.Classes())
 		d.Warnings = append(d.Warnings, "the bucket has no rules for this series, so nothing expires: see lifeboat lifecycle apply")
 		return nil, nil
 	case has.Frozen():
@@ -153,8 +164,9 @@ func (d *healthDocument) rules(ctx context.Context, b upload.Bucket) (lifecycle.
 	for _, class := range lifecycle.Classes() {
 		d.Rules[string(class)] = policy.Keep(class).String()
 	}
-	if missing := ruleless(policy); len(missing) > 0 {
-		d.Warnings = append(d.Warnings, fmt.Sprintf("there is no rule for %s snapshots, which stay forever, although longer classes go: see lifeboat lifecycle apply", strings.Join(missing, ", ")))
+	if without := ruleless(policy); len(without) > 0 {
+		missing = len(without)
+		d.Warnings = append(d.Warnings, fmt.Sprintf("there is no rule for %s snapshots, which stay forever, although longer classes go: see lifeboat lifecycle apply", strings.Join(without, ", ")))
 	}
 	return policy, nil
 }

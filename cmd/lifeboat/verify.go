@@ -34,6 +34,7 @@ type verifyCmd struct {
 	TempDir  string              `type:"existingdir" placeholder:"DIR" help:"Where the database is rebuilt; its size is needed."`
 	Record   bool                `help:"Tag what passed with lifeboat-verified and the time."`
 
+	reporting
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
@@ -83,6 +84,10 @@ func (v *verifyCmd) Validate() error {
 
 // Run implements the command.
 func (v *verifyCmd) Run(ctx context.Context, c *console) error {
+	return v.around(ctx, c, runReport{verb: "verify", url: v.URL.String()}, v.run)
+}
+
+func (v *verifyCmd) run(ctx context.Context, c *console, report *runReport) error {
 	if v.TempDir != "" {
 		// Where SQLite sorts what does not fit into memory.
 		if err := os.Setenv("SQLITE_TMPDIR", v.TempDir); err != nil {
@@ -119,6 +124,8 @@ func (v *verifyCmd) Run(ctx context.Context, c *console) error {
 		}
 	}
 	d.Verified = len(d.Snapshots) == len(chosen) && !slices.ContainsFunc(d.Snapshots, func(s drillDocument) bool { return !s.Verified && !s.Gone })
+	report.succeeded = d.Verified && slices.ContainsFunc(d.Snapshots, func(s drillDocument) bool { return s.Verified })
+	report.add(measuresOfDrills(d.Snapshots)...)
 	err = v.summary(ctx, b, d, len(chosen), failed)
 	if v.JSON {
 		err = errors.Join(err, c.result(true, d, ""))
