@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"runtime/debug"
 	"strings"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // manyDocument is what backup --json prints when a configuration names the
@@ -32,49 +29,30 @@ type entryDocument struct {
 // all backs up the databases of the configuration. One that fails does not
 // stop the others.
 func (b *backupCmd) all(ctx context.Context, c *console, args []string) error {
-	s, err := b.schedule(ctx, c, args)
-	if errors.Is(err, fs.ErrNotExist) && b.Config == "" {
-		return usage("<db> and <bucket-url> are missing, and there is no %s here that names databases", defaultConfig)
-	}
+	s, err := b.load(ctx, c, "backup", args, "<db> and <bucket-url> are")
 	if err != nil {
 		return err
 	}
-	for _, w := range s.warnings {
-		c.log.Warn(w)
-	}
-	if len(s.jobs) == 0 {
-		return errNoneFound
-	}
 	r := &runs{console: c, json: b.JSON, documents: make([]entryDocument, len(s.jobs))}
-	var group errgroup.Group
-	group.SetLimit(s.parallel)
-	for i, j := range s.jobs {
-		group.Go(func() error {
-			own := *c
-			own.log = c.log.With("database", j.path)
-			if s.parallel > 1 {
-				own.bars = nil // they tell one backup's stages
-			}
-			d, text, err := j.run(ctx, &own)
-			return r.ended(ctx, i, j, d, text, err)
-		})
-	}
-	printing := group.Wait()
+	printing := s.each(c, func(c *console, i int, j *job) error {
+		d, text, err := j.backup(ctx, c)
+		return r.ended(ctx, i, j, d, text, err)
+	})
 	if printing == nil {
 		printing = c.result(b.JSON, manyDocument{b.file(), r.documents}, c.unlessQuiet(r.summary()))
 	}
-	return errors.Join(r.verdict(ctx), printing)
+	return errors.Join(verdictOf(ctx, r.outcomes(), "failed", "not backed up", exitOfAll), printing)
 }
 
-// run backs up the job's database, unless the run as a whole has ended.
-func (j *job) run(ctx context.Context, c *console) (d *backupDocument, text string, err error) {
+// backup backs up the job's database, unless the run as a whole has ended.
+func (j *job) backup(ctx context.Context, c *console) (d *backupDocument, text string, err error) {
 	// What one backup leaves to be collected must not add to the next one's.
 	defer debug.FreeOSMemory()
 	defer recovered(&err)
 	if j.err != nil || ctx.Err() != nil {
 		return nil, "", errors.Join(j.err, ctx.Err())
 	}
-	return j.command.one(ctx, c)
+	return j.command.Backup.one(ctx, c)
 }
 
 // runs collects what became of the databases, and tells it as they end.
@@ -91,10 +69,7 @@ func (r *runs) ended(ctx context.Context, i int, j *job, d *backupDocument, text
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err = broken(ctx, err)
-	e := entryDocument{Path: j.path, backupDocument: d, Exit: exitCode(err)}
-	if j.command.URL != (bucketURL{}) {
-		e.URL = j.command.URL.String()
-	}
+	e := entryDocument{Path: j.path, URL: j.bucketURL(), backupDocument: d, Exit: exitCode(err)}
 	if err != nil {
 		e.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
@@ -128,56 +103,10 @@ func (r *runs) summary() string {
 	return text + "\n"
 }
 
-// verdict returns the error that the exit code of the whole comes from.
-func (r *runs) verdict(ctx context.Context) error {
-	var failed []string
-	var exits []int
+func (r *runs) outcomes() []outcome {
+	var all []outcome
 	for _, d := range r.documents {
-		exits = append(exits, d.Exit)
-		if d.Exit != exitDone {
-			failed = append(failed, fmt.Sprintf("%s (exit %d)", d.Path, d.Exit))
-		}
+		all = append(all, outcome{d.Path, d.backupDocument != nil, d.Exit})
 	}
-	if len(failed) == 0 {
-		return nil
-	}
-	text := fmt.Sprintf("%d of %d databases failed: %s", len(failed), len(exits), strings.Join(failed, ", "))
-	if ctx.Err() != nil {
-		var undone []string
-		for _, d := range r.documents {
-			if d.backupDocument == nil {
-				undone = append(undone, d.Path)
-			}
-		}
-		text = fmt.Sprintf("%d of %d databases not backed up: %s", len(undone), len(exits), strings.Join(undone, ", "))
-	}
-	return &severalError{text, exitOfAll(exits)}
+	return all
 }
-
-// A severalError says which of several databases failed.
-type severalError struct {
-	text string
-	exit int
-}
-
-func (e *severalError) Error() string { return e.text }
-
-// exitOfAll makes one exit code of those of several backups: if all failed for
-// one reason, its own, so that a job may retry as for a single one.
-func exitOfAll(exits []int) int {
-	code := exits[0]
-	for _, e := range exits {
-		switch {
-		case e == code:
-		case code == exitDone || e == exitDone || code == exitIncomplete || e == exitIncomplete:
-			return exitIncomplete // some are safe
-		default:
-			code = exitFailed
-		}
-	}
-	return code
-}
-
-// errNoneFound: a job that finds nothing to do must not report success for
-// ever.
-var errNoneFound = errors.New("no database was found")

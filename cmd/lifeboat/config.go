@@ -43,14 +43,15 @@ type setting struct {
 // text returns the value of a setting that is no list.
 func (s setting) text() string { return strings.Join(s.values, "\n") }
 
-// The keys of the file beside those that are flags of backup.
+// The keys of the file beside those that are flags.
 var (
 	topKeys   = []string{"host", "parallel", "defaults", "databases"}
 	entryKeys = []string{"path", "url"}
 )
 
 // parseConfiguration reads a configuration. The flags are those that a
-// database may set. The error names all that is wrong, each with its line.
+// database may set, by their names; of one that is nil the value is not looked
+// at. The error names all that is wrong, each with its line.
 func parseConfiguration(text []byte, flags map[string]*kong.Flag, environment func(string) string) (configuration, error) {
 	var document yaml.Node
 	if err := yaml.Load(text, &document); err != nil {
@@ -158,8 +159,11 @@ func (r *configReader) settings(node *yaml.Node, others ...string) map[string]se
 	known := append(slices.Sorted(maps.Keys(r.flags)), others...)
 	found := map[string]setting{}
 	for key, value := range r.mapping(node, func(key string) string { return didYouMean(key, known) }, known) {
-		flag := r.flags[key]
-		found[key] = r.setting(value, flag != nil && flag.IsSlice())
+		flag, isFlag := r.flags[key]
+		if isFlag && flag == nil {
+			continue
+		}
+		found[key] = r.setting(value, isFlag && flag.IsSlice())
 	}
 	return found
 }
@@ -255,7 +259,7 @@ func didYouMean(name string, known []string) string {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	if len(known) > 8 {
-		return "the keys are path, url, and the flags that lifeboat backup --help shows"
+		return "the keys are path, url, max-age, and the flags that lifeboat backup --help shows"
 	}
 	return "there are " + strings.Join(known, ", ")
 }

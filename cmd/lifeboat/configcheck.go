@@ -42,11 +42,11 @@ type jobDocument struct {
 
 // Run implements the command.
 func (k *configCheckCmd) Run(ctx context.Context, c *console) error {
-	s, err := k.schedule(ctx, c, []string{"backup"})
+	s, err := k.schedule(ctx, c, "backup", []string{"backup"})
 	if err != nil {
 		return err
 	}
-	flags, err := fileKeys(ctx, c)
+	flags, err := fileKeys(ctx, c, "backup")
 	if err != nil {
 		return err
 	}
@@ -75,10 +75,7 @@ func (k *configCheckCmd) Run(ctx context.Context, c *console) error {
 // describe says what a job would do. Values are told as they are written:
 // what a variable holds may be a secret.
 func (j *job) describe(flags map[string]*kong.Flag) jobDocument {
-	d := jobDocument{Path: j.path, Database: j.command.name(), Line: j.entry.line, Settings: map[string]string{}}
-	if j.command.URL != (bucketURL{}) {
-		d.URL = j.command.URL.String()
-	}
+	d := jobDocument{Path: j.path, Database: j.name, URL: j.bucketURL(), Line: j.entry.line, Settings: map[string]string{}}
 	if j.err != nil {
 		d.Error = j.err.Error()
 	}

@@ -60,6 +60,7 @@ var examples = map[string]string{
   lifeboat verify s3://bucket/app --sql 'SELECT count(*) > 1000 FROM orders'
   lifeboat verify s3://bucket/app --sample 3 --check full --json
   lifeboat verify s3://bucket/app --all --fast        no disk needed
+  lifeboat verify s3://bucket/app --metrics-file /metrics/app.prom
 `,
 	"lifecycle": `  lifeboat lifecycle plan s3://bucket/app       what apply would change
   lifeboat lifecycle apply s3://bucket/app      once, with an admin's keys
@@ -86,6 +87,7 @@ var examples = map[string]string{
 	"unpin": "  lifeboat unpin s3://bucket/app --snapshot 20261120T17\n",
 	"status": `  lifeboat status s3://bucket/app
   lifeboat status s3://bucket/app --max-age 26h --quiet    exits 9 if too old
+  lifeboat status --config lifeboat.yaml    all databases that the file names
 `,
 	"doctor":  "  lifeboat doctor s3://bucket/app\n  lifeboat doctor file:///mnt/nas/app --json\n",
 	"version": "  lifeboat version --json\n",

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,14 +23,19 @@ import (
 type configFlags struct {
 	Config   string `placeholder:"lifeboat.yaml" help:"The file of databases, where no DB is given."`
 	Host     string `placeholder:"NAME" help:"What {host} in that file stands for."`
-	Parallel int    `placeholder:"1" help:"How many of its databases at once."`
+	Parallel int    `placeholder:"N" help:"How many of its databases at once."`
 }
 
 // defaultConfig is looked for in the working directory.
 const defaultConfig = "lifeboat.yaml"
 
-// maxParallel is more than one machine's memory and disks are good for.
-const maxParallel = 64
+const (
+	// maxParallel is more than one machine's memory and disks are good for.
+	maxParallel = 64
+	// lookingParallel is how many series status looks at, where nobody has said
+	// anything else: it waits for the store, and needs little memory.
+	lookingParallel = 8
+)
 
 // Validate implements kong's check.
 func (f *configFlags) Validate() error {
@@ -48,20 +54,30 @@ type schedule struct {
 	warnings []string
 }
 
-// A job is one database to back up.
+// A job is one database of the configuration.
 type job struct {
 	entry   entry
 	path    string
-	command backupCmd // as if DB and BUCKET_URL had been given
+	name    string    // its own, in the series
+	url     bucketURL // none if the template makes none
+	command program   // the verb as if DB and BUCKET_URL had been given
 	err     error     // why it cannot be run
 }
 
-// schedule reads the configuration and finds its databases. args are a
-// command line of backup with flags only; they win over the environment, and
-// that over the file. The error is about the file as a whole; what is wrong
-// with one database is in its job.
-func (f *configFlags) schedule(ctx context.Context, c *console, args []string) (schedule, error) {
-	keys, err := fileKeys(ctx, c)
+// bucketURL returns the job's bucket URL, "" for none.
+func (j *job) bucketURL() string {
+	if j.url == (bucketURL{}) {
+		return ""
+	}
+	return j.url.String()
+}
+
+// schedule reads the configuration and finds its databases, for backup or
+// status. args are a command line of that verb with flags only; they win over
+// the environment, and that over the file. The error is about the file as a
+// whole; what is wrong with one database is in its job.
+func (f *configFlags) schedule(ctx context.Context, c *console, verb string, args []string) (schedule, error) {
+	keys, err := fileKeys(ctx, c, verb)
 	if err != nil {
 		return schedule{}, err
 	}
@@ -69,15 +85,17 @@ func (f *configFlags) schedule(ctx context.Context, c *console, args []string) (
 	if err != nil {
 		return schedule{}, err
 	}
-	s := schedule{parallel: f.Parallel}
-	if s.parallel == 0 {
-		s.parallel, _ = strconv.Atoi(cmp.Or(conf.parallel.text(), "1")) // was checked
+	usual := 1
+	if verb == "status" {
+		usual = lookingParallel
 	}
+	written, _ := strconv.Atoi(conf.parallel.text()) // 0 for none; was checked
+	s := schedule{parallel: cmp.Or(f.Parallel, written, usual)}
 	var problems []error
 	for _, e := range conf.entries {
-		command, err := e.command(ctx, c, args)
+		command, err := e.command(ctx, c, verb, args)
 		if err == nil {
-			err = s.add(e, command, cmp.Or(f.Host, conf.host.text()))
+			err = s.add(e, verb, command, cmp.Or(f.Host, conf.host.text()))
 		}
 		if err != nil {
 			problems = append(problems, err)
@@ -91,7 +109,7 @@ func (f *configFlags) schedule(ctx context.Context, c *console, args []string) (
 }
 
 // add finds the databases of an entry.
-func (s *schedule) add(e entry, command backupCmd, host string) error {
+func (s *schedule) add(e entry, verb string, command program, host string) error {
 	names := templateNames{}
 	if strings.Contains(e.url.text(), "{host}") {
 		var err error
@@ -109,11 +127,12 @@ func (s *schedule) add(e entry, command backupCmd, host string) error {
 		s.warnings = append(s.warnings, fmt.Sprintf("no database matches %s (line %d)", e.path.text(), e.path.line))
 	}
 	for _, path := range paths {
-		j := &job{entry: e, path: path, command: command}
-		j.command.DB = path
-		j.command.URL.URL, j.err = j.bucket(names)
-		if j.err == nil {
-			j.err = j.command.Validate()
+		j := &job{entry: e, path: path, name: cmp.Or(e.settings["name"].text(), filepath.Base(path)), command: command}
+		j.url.URL, j.err = j.bucket(names)
+		j.command.Status.URL = j.url
+		j.command.Backup.DB, j.command.Backup.URL = path, j.url
+		if j.err == nil && verb == "backup" {
+			j.err = j.command.Backup.Validate()
 		}
 		if j.err != nil {
 			j.err = usage("%w", j.err)
@@ -129,7 +148,7 @@ func (j *job) bucket(names templateNames) (upload.URL, error) {
 	if err != nil {
 		return upload.URL{}, err
 	}
-	names.name, names.dir = j.command.name(), filepath.Base(filepath.Dir(absolute))
+	names.name, names.dir = j.name, filepath.Base(filepath.Dir(absolute))
 	text, err := expandTemplate(j.entry.url.text(), names)
 	if err != nil {
 		return upload.URL{}, err
@@ -234,11 +253,11 @@ func refuseMixing(jobs []*job) {
 	at := map[string][]*job{}
 	for _, j := range jobs {
 		if j.err == nil {
-			at[j.command.URL.String()] = append(at[j.command.URL.String()], j)
+			at[j.bucketURL()] = append(at[j.bucketURL()], j)
 		}
 	}
 	for _, j := range jobs {
-		own := j.command.URL.String()
+		own := j.bucketURL()
 		for outer := own; outer != ""; outer = outer[:max(strings.LastIndexByte(outer, '/'), 0)] {
 			for _, other := range at[outer] {
 				switch {
@@ -257,50 +276,63 @@ func refuseMixing(jobs []*job) {
 // refuse gives the first reason why a job cannot be run.
 func (j *job) refuse(relation string, other *job) {
 	if j.err == nil {
-		j.err = usage("its bucket URL %s %s %s (line %d)", j.command.URL, relation, other.path, other.entry.line)
+		j.err = usage("its bucket URL %s %s %s (line %d)", j.url, relation, other.path, other.entry.line)
 	}
 }
 
+// statusKeys are those of a database's settings that status goes by. The others
+// are backup's: what it needs, such as a directory or a secret in a variable,
+// need not be there where status runs.
+var statusKeys = []string{"name", "hold", "max-age"}
+
 // fileKeys returns the flags that a database may set in a configuration: all
-// of backup's own but those for the run as a whole.
-func fileKeys(ctx context.Context, c *console) (map[string]*kong.Flag, error) {
+// of backup's own but those for the run as a whole, and status' max-age. Those
+// that do not matter to the verb are nil.
+func fileKeys(ctx context.Context, c *console, verb string) (map[string]*kong.Flag, error) {
 	parser, err := new(program).parser(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	keys := map[string]*kong.Flag{}
 	for _, command := range parser.Model.Children {
-		if command.Name != "backup" {
-			continue
-		}
 		for _, flag := range command.Flags {
-			switch flag.Name {
-			case "config", "host", "parallel", "json":
-			default:
+			switch {
+			case slices.Contains([]string{"config", "host", "parallel", "json"}, flag.Name):
+			case command.Name == "backup", command.Name == "status" && flag.Name == "max-age":
 				keys[flag.Name] = flag
+				if verb == "status" && !slices.Contains(statusKeys, flag.Name) {
+					keys[flag.Name] = nil
+				}
 			}
 		}
 	}
 	return keys, nil
 }
 
-// command parses the entry as a command line of backup would be: with the same
-// kinds, choices and checks.
-func (e entry) command(ctx context.Context, c *console, args []string) (backupCmd, error) {
-	var p program
+// command parses the entry as a command line of the verb would be: with the
+// same kinds, choices and checks.
+func (e entry) command(ctx context.Context, c *console, verb string, args []string) (p program, err error) {
 	parser, err := p.parser(ctx, c, kong.Resolvers(kong.ResolverFunc(e.resolve)))
 	if err != nil {
-		return backupCmd{}, err
+		return p, err
 	}
-	_, err = parser.Parse(append(append([]string{}, args...), "--", e.path.text(), "file:///to/be/set"))
-	if err != nil {
-		text := withoutSecret(strings.TrimPrefix(err.Error(), "backup: "))
-		return backupCmd{}, problem(e.lineOf(text), "%s", text)
+	if s, ok := e.settings["max-age"]; ok {
+		if err := new(duration).UnmarshalText([]byte(s.text())); err != nil {
+			return p, problem(s.line, "--max-age: %w", err) // backup has no such flag that would see it
+		}
+	}
+	arguments := []string{"--", e.path.text(), "file:///to/be/set"}
+	if verb == "status" {
+		arguments = []string{"--", "file:///to/be/set"}
+	}
+	if _, err = parser.Parse(append(append([]string{}, args...), arguments...)); err != nil {
+		text := withoutSecret(strings.TrimPrefix(err.Error(), verb+": "))
+		return p, problem(e.lineOf(text), "%s", text)
 	}
 	if name := p.Backup.Name; name != "" && name != e.settings["name"].text() {
-		return backupCmd{}, problem(e.line, "--name or LIFEBOAT_NAME would give all databases of the file one name, %q", name)
+		return p, problem(e.line, "--name or LIFEBOAT_NAME would give all databases of the file one name, %q", name)
 	}
-	return p.Backup, nil
+	return p, nil
 }
 
 // resolve gives kong what the file says, unless the environment says it too.

@@ -109,7 +109,7 @@ func TestRefuseMixing(t *testing.T) {
 				continue
 			}
 			j := &job{path: text}
-			j.command.URL.URL = u
+			j.url.URL = u
 			jobs = append(jobs, j)
 		}
 		refuseMixing(jobs)
@@ -137,6 +137,21 @@ func TestExitOfAll(t *testing.T) {
 		{1, []int{4, 11}}, {1, []int{4, 11, 5}}, {1, []int{4, 4, 11, 4}},
 	} {
 		if got := exitOfAll(c.exits); got != c.want {
+			t.Errorf("%v: exit %d, want %d", c.exits, got, c.want)
+		}
+	}
+}
+
+// A series that is not fresh outweighs all else.
+func TestExitOfStatus(t *testing.T) {
+	for _, c := range []struct {
+		want  int
+		exits []int
+	}{
+		{0, []int{0, 0}}, {9, []int{0, 9, 0}}, {9, []int{9, 9}}, {9, []int{5, 11, 9}}, {9, []int{3, 9}},
+		{5, []int{5, 5}}, {3, []int{0, 5}}, {1, []int{5, 11}}, {3, []int{3, 0}},
+	} {
+		if got := exitOfStatus(c.exits); got != c.want {
 			t.Errorf("%v: exit %d, want %d", c.exits, got, c.want)
 		}
 	}

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -14,10 +17,11 @@ import (
 
 // statusCmd gives up sooner than other commands: a probe has a deadline.
 type statusCmd struct {
-	URL      bucketURL `arg:"" name:"bucket-url" help:"Where the snapshots are: s3://bucket/prefix or file:///dir."`
+	URL      bucketURL `arg:"" optional:"" name:"bucket-url" help:"Where the snapshots are: s3://bucket/prefix or file:///dir."`
 	RetryFor duration  `default:"15s" placeholder:"15s" help:"How long a failing store is tried again."`
 	MaxAge   duration  `placeholder:"26h" help:"Exit with 9 if the newest snapshot was taken, or last confirmed, longer ago."`
 	holdFlag
+	configFlags
 	reporting
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
@@ -68,26 +72,42 @@ type sizeDocument struct {
 }
 
 // Run implements the command.
-func (s *statusCmd) Run(ctx context.Context, c *console) error {
-	return s.around(ctx, c, runReport{verb: "status", url: s.URL.String()}, s.run)
-}
-
-func (s *statusCmd) run(ctx context.Context, c *console, report *runReport) error {
-	b, err := series{s.URL, s.RetryFor}.open(ctx, c, upload.Options{})
-	if err != nil {
+func (s *statusCmd) Run(ctx context.Context, c *console, k *kong.Context) error {
+	if s.URL == (bucketURL{}) {
+		return s.all(ctx, c, k.Args)
+	}
+	if s.Config != "" && s.Config != os.Getenv(envPrefix+"_CONFIG") {
+		return usage("--config names databases, and a bucket URL is one: choose")
+	}
+	d, now, err := s.one(ctx, c)
+	if d == nil {
 		return err
 	}
-	d, now, err := s.look(ctx, b)
-	if err != nil {
-		return err
-	}
-	report.succeeded = true // it could be told, whatever it is
-	report.add(d.measures()...)
 	text := d.text(now, painter(c.stdout))
 	if d.State == stateFresh && len(d.Warnings) == 0 {
 		text = c.unlessQuiet(text)
 	}
-	return errors.Join(c.result(s.JSON, d, text), d.verdict())
+	return errors.Join(c.result(s.JSON, d, text), err)
+}
+
+// one looks at one series. The document is there also with an error, if it
+// could be told how the series is; now is the present by the store's clock.
+func (s *statusCmd) one(ctx context.Context, c *console) (d *healthDocument, now time.Time, err error) {
+	err = s.around(ctx, c, runReport{verb: "status", url: s.URL.String()}, func(ctx context.Context, c *console, report *runReport) error {
+		b, err := series{s.URL, s.RetryFor}.open(ctx, c, upload.Options{})
+		if err != nil {
+			return err
+		}
+		found, present, err := s.look(ctx, b)
+		if err != nil {
+			return err
+		}
+		d, now = &found, present
+		report.succeeded = true // whatever it is that could be told
+		report.add(d.measures()...)
+		return d.verdict()
+	})
+	return d, now, err
 }
 
 // look returns what there is, and the present by the store's clock.
@@ -287,6 +307,14 @@ func (d *healthDocument) judge(maxAge time.Duration) {
 
 func (d *healthDocument) age() time.Duration {
 	return time.Duration(d.AgeSeconds * float64(time.Second)).Truncate(time.Second)
+}
+
+// seen is when the newest was taken or last confirmed.
+func (n *newestDocument) seen() time.Time {
+	if n.Confirmed != nil {
+		return *n.Confirmed
+	}
+	return n.Taken
 }
 
 // verdict returns the error that the exit code comes from.

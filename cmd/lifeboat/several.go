@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// load reads the configuration for a verb that was given no database. missing
+// says which arguments that are.
+func (f *configFlags) load(ctx context.Context, c *console, verb string, args []string, missing string) (schedule, error) {
+	s, err := f.schedule(ctx, c, verb, args)
+	if errors.Is(err, fs.ErrNotExist) && f.Config == "" {
+		return s, usage("%s missing, and there is no %s here that names databases", missing, defaultConfig)
+	}
+	if err != nil {
+		return s, err
+	}
+	for _, w := range s.warnings {
+		c.log.Warn(w)
+	}
+	if len(s.jobs) == 0 {
+		return s, errNoneFound
+	}
+	return s, nil
+}
+
+// errNoneFound: a job that finds nothing to do must not report success for
+// ever.
+var errNoneFound = errors.New("no database was found")
+
+// each does something for every job, with a console of its own, and as many at
+// once as the schedule says. What is left when ctx ends, do must notice.
+func (s *schedule) each(c *console, do func(c *console, i int, j *job) error) error {
+	var group errgroup.Group
+	group.SetLimit(s.parallel)
+	for i, j := range s.jobs {
+		group.Go(func() error {
+			own := *c
+			own.log = c.log.With("database", j.path)
+			if s.parallel > 1 {
+				own.bars = nil // they tell one job's stages
+			}
+			return do(&own, i, j)
+		})
+	}
+	return group.Wait()
+}
+
+// An outcome is what became of one of several databases.
+type outcome struct {
+	path string
+	done bool // as far as it could be
+	exit int  // the code for this one alone
+}
+
+// verdictOf returns the error that the exit code of the whole comes from, which
+// combine makes of those of all: nil if all are well. The words are for those
+// that failed, and for those that were not done when a signal came.
+func verdictOf(ctx context.Context, all []outcome, failed, undone string, combine func(exits []int) int) error {
+	var exits []int
+	var bad, left []string
+	for _, o := range all {
+		exits = append(exits, o.exit)
+		if o.exit != exitDone {
+			bad = append(bad, fmt.Sprintf("%s (exit %d)", o.path, o.exit))
+		}
+		if !o.done {
+			left = append(left, o.path)
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("%d of %d databases %s: %s", len(bad), len(all), failed, strings.Join(bad, ", "))
+	if ctx.Err() != nil {
+		text = fmt.Sprintf("%d of %d databases %s: %s", len(left), len(all), undone, strings.Join(left, ", "))
+	}
+	return &severalError{text, combine(exits)}
+}
+
+// A severalError says which of several databases failed.
+type severalError struct {
+	text string
+	exit int
+}
+
+func (e *severalError) Error() string { return e.text }
+
+// exitOfAll makes one exit code of those of several databases: if all failed
+// for one reason, its own, so that a job may retry as for a single one.
+func exitOfAll(exits []int) int {
+	code := exits[0]
+	for _, e := range exits {
+		switch {
+		case e == code:
+		case code == exitDone || e == exitDone || code == exitIncomplete || e == exitIncomplete:
+			return exitIncomplete // some are safe
+		default:
+			code = exitFailed
+		}
+	}
+	return code
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"text/tabwriter"
+
+	"github.com/dustin/go-humanize"
+)
+
+// manyHealthDocument is what status --json prints when a configuration names
+// the databases.
+type manyHealthDocument struct {
+	Config string           `json:"config"`
+	Series []seriesDocument `json:"series"` // in the order of the configuration
+}
+
+// seriesDocument is how the series of one database is. If that could not be
+// told, the fields of healthDocument are not there.
+type seriesDocument struct {
+	Path string `json:"path"`
+	URL  string `json:"url,omitempty"` // none if the template makes none
+	*healthDocument
+	Error string `json:"error,omitempty"`
+	Exit  int    `json:"exit"` // what the status of this one alone would exit with
+}
+
+// all looks at the series of every database of the configuration. One that
+// fails does not stop the others. Each has metrics of its own; the notice is of
+// the run as a whole.
+func (s *statusCmd) all(ctx context.Context, c *console, args []string) error {
+	notice := reporting{PingURL: s.PingURL}
+	return notice.around(ctx, c, runReport{verb: "status"}, func(ctx context.Context, c *console, _ *runReport) error {
+		plan, err := s.load(ctx, c, "status", args, "<bucket-url> is")
+		if err != nil {
+			return err
+		}
+		documents := make([]seriesDocument, len(plan.jobs))
+		var telling sync.Mutex
+		if err := plan.each(c, func(c *console, i int, j *job) error {
+			d, err := j.status(ctx, c)
+			telling.Lock()
+			defer telling.Unlock()
+			documents[i] = j.describeSeries(d, broken(ctx, err))
+			if err != nil && ctx.Err() == nil { // what was broken off, the verdict says
+				c.fail(fmt.Errorf("%s: %w", j.path, err))
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		shown := documents
+		if c.Quiet {
+			shown = slices.DeleteFunc(slices.Clone(documents), seriesDocument.well)
+		}
+		printing := c.result(s.JSON, manyHealthDocument{s.file(), documents}, overview(shown, painter(c.stdout)))
+		var all []outcome
+		for _, d := range documents {
+			all = append(all, outcome{d.Path, d.healthDocument != nil, d.Exit})
+		}
+		return errors.Join(verdictOf(ctx, all, "are not well", "not looked at", exitOfStatus), printing)
+	})
+}
+
+// status looks at the job's series, unless the run as a whole has ended.
+func (j *job) status(ctx context.Context, c *console) (d *healthDocument, err error) {
+	defer recovered(&err)
+	if j.err != nil || ctx.Err() != nil {
+		return nil, errors.Join(j.err, ctx.Err())
+	}
+	j.command.Status.PingURL = httpURL{}
+	d, _, err = j.command.Status.one(ctx, c)
+	return d, err
+}
+
+func (j *job) describeSeries(d *healthDocument, err error) seriesDocument {
+	s := seriesDocument{Path: j.path, URL: j.bucketURL(), healthDocument: d, Exit: exitCode(err)}
+	if err != nil {
+		s.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	return s
+}
+
+// well tells that there is nothing to say.
+func (s seriesDocument) well() bool { return s.Exit == exitDone && len(s.Warnings) == 0 }
+
+// exitOfStatus makes one exit code of those of several series: a series that
+// is not fresh matters more than one that could not be looked at.
+func exitOfStatus(exits []int) int {
+	if slices.Contains(exits, exitNotFresh) {
+		return exitNotFresh
+	}
+	return exitOfAll(exits)
+}
+
+// overview is the table for people, with what there is to warn of beneath.
+func overview(all []seriesDocument, paint func(colour int, text string) string) string {
+	if len(all) == 0 {
+		return ""
+	}
+	var table, warnings strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "STATE\tAGE\tSTORED\tTREND\tHELD\tNEXT TO GO\tDATABASE\tBUCKET URL")
+	for _, s := range all {
+		fmt.Fprintln(w, strings.Join(s.row(), "\t"))
+		if s.healthDocument == nil {
+			continue
+		}
+		for _, warning := range s.Warnings {
+			fmt.Fprintf(&warnings, "%s %s: %s\n", paint(yellow, "warning:"), s.Path, warning)
+		}
+	}
+	w.Flush() // a strings.Builder does not fail
+	lines := strings.SplitAfter(table.String(), "\n")
+	for i, s := range all { // here, because a colour has no width
+		state, colour := s.state(), red
+		if state == stateFresh {
+			colour = green
+		}
+		lines[i+1] = paint(colour, state) + strings.TrimPrefix(lines[i+1], state)
+	}
+	return strings.Join(lines, "") + warnings.String()
+}
+
+// row is a line of the table.
+func (s seriesDocument) row() []string {
+	age, stored, trend, held, next := "-", "-", "-", "-", "-"
+	if d := s.healthDocument; d != nil {
+		trend = cmp.Or(d.Trend, trend)
+		if d.Newest != nil {
+			age, stored = clock(d.age()), humanize.IBytes(uint64(d.Newest.Stored))
+		}
+		if d.Held != nil {
+			held = strconv.Itoa(*d.Held)
+		}
+		if d.NextExpiry != nil {
+			next = day(d.NextExpiry)
+		}
+	}
+	return []string{s.state(), age, stored, trend, held, next, s.Path, cmp.Or(s.URL, "-")}
+}
+
+// state is that of the series, and unknown where it could not be told.
+func (s seriesDocument) state() string {
+	if s.healthDocument == nil {
+		return "unknown"
+	}
+	return s.State
+}
