@@ -18,6 +18,7 @@ AGE         := filippo.io/age/cmd/...@$(shell sed -n 's|.*filippo.io/age \(v[^ ]
 VERSITYGW   := $(shell sed -n 's/^.*versitygwModule = "\(.*\)"/\1/p' upload/miniotest/others.go)
 RCLONE      := $(shell sed -n 's/^.*rcloneModule *= "\(.*\)"/\1/p' upload/miniotest/others.go)
 PUSHGATEWAY := $(shell sed -n 's/^const pushgatewayModule = "\(.*\)"/\1/p' upload/miniotest/pushgateway.go)
+KUSTOMIZE   := $(shell sed -n 's/^const module = "\(.*\)"/\1/p' deploy/kubernetes/kubetest/kubetest.go)
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
@@ -104,6 +105,7 @@ tools-test: tools
 	@PATH="$(GOBIN):$$PATH"; age-keygen -pq >/dev/null 2>&1 || { echo 'building age with go install'; GOFLAGS= go install $(AGE); }
 	@PATH="$(GOBIN):$$PATH"; command -v versitygw >/dev/null || { echo 'building versitygw, another test server, with go install'; GOFLAGS= go install $(VERSITYGW); }
 	@PATH="$(GOBIN):$$PATH"; rclone serve s3 --help >/dev/null 2>&1 || { echo 'building rclone, another test server, with go install'; GOFLAGS= go install $(RCLONE); }
+	@PATH="$(GOBIN):$$PATH"; command -v kustomize >/dev/null || { echo 'building kustomize with go install'; GOFLAGS= go install $(KUSTOMIZE); }
 	@PATH="$(GOBIN):$$PATH"; command -v pushgateway >/dev/null || { echo 'building the Pushgateway, another test server'; $(call build_module,$(PUSHGATEWAY)); }
 
 # Something that builds images, and the certificates that go in.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -92,4 +93,29 @@ func Overlays(t testing.TB, manifests string) []string {
 		files[i] = filepath.Dir(files[i])
 	}
 	return files
+}
+
+// Copy copies the manifests to a directory of the test's own, to be edited.
+func Copy(t testing.TB, manifests string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(manifests)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// Edit replaces what stands in a file once.
+func Edit(t testing.TB, file, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(text, []byte(from)); n != 1 {
+		t.Fatalf("%s: %q stands there %d times", file, from, n)
+	}
+	if err := os.WriteFile(file, bytes.Replace(text, []byte(from), []byte(to), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
