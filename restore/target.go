@@ -101,7 +101,7 @@ func (t target) allowed(o Options) error {
 	case isMountPoint(t.path, t.info, t.dir):
 		return t.cannotSwap("is a mount point of its own (a mounted single file)")
 	case !canOwn(t.info):
-		return t.cannotSwap("belongs to another user or group, which this user may not give a new file to")
+		return t.cannotSwap(fmt.Sprintf("belongs to user %d and group %d: only they, or root, can give a new file to them", t.stat().Uid, t.stat().Gid))
 	}
 	own, err := t.ownNames()
 	if err != nil {

@@ -200,11 +200,14 @@ func openSource(path string) (*conn, error) {
 		}
 	}
 	c, err := openConn(real, mode, busySlice, nil)
-	if err != nil && unix.Faccessat(unix.AT_FDCWD, filepath.Dir(real), unix.W_OK, unix.AT_EACCESS) != nil {
-		// It is there and can be read (Locate): what fails is the making of a -shm file.
-		return nil, &reasonError{err.Error() + " (its directory is not writable, and a WAL database needs a -shm file there)", ErrSource, err}
+	if err == nil {
+		return c, nil
 	}
-	return c, err
+	if denied := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(real), unix.W_OK, unix.AT_EACCESS); denied != nil {
+		// It is there and can be read (Locate): what fails is the making of a -shm file.
+		return nil, &reasonError{fmt.Sprintf("open %s: its directory is not writable, and a WAL database needs a -shm file there: %v", real, denied), ErrSource, denied}
+	}
+	return nil, err
 }
 
 // retryLocked calls f until it does something else than fail with ErrLocked,

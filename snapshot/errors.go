@@ -53,6 +53,9 @@ func sqliteError(what, path string, err error) error {
 		code = e.Code
 	}
 	text := fmt.Sprintf("%s %s: %v", what, path, err)
+	if isFull(e.SystemErrno) { // to SQLite an I/O error, such as while it makes a -shm file
+		return &reasonError{text, ErrNoRoom, err}
+	}
 	switch extended(e) {
 	case sqlite3.ErrIoErrRead, sqlite3.ErrIoErrShortRead, errIoErrCorruptFS:
 		return &reasonError{text, ErrSource, err}
@@ -96,10 +99,14 @@ func fileError(what string, err error) error {
 		return nil
 	}
 	err = fmt.Errorf("%s: %w", what, err)
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+	if isFull(err) {
 		return &reasonError{err.Error(), ErrNoRoom, err}
 	}
 	return err
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 func damaged(format string, args ...any) error {

@@ -37,7 +37,7 @@ var hints = []struct {
 	{snapshot.ErrNewerFormat, "a newer lifeboat can read it; so can: aws s3 cp ... - | zstd -d"},
 	{snapshot.ErrUncheckable, "--check none leaves SQLite's check out; every frame is verified in any case"},
 	{restore.ErrNotRecorded, "it takes the right to read and set the snapshot's tags (s3:GetObjectTagging, s3:PutObjectTagging)"},
-	{snapshot.ErrNoRoom, "--temp-dir names another directory for the copy"},
+	{snapshot.ErrNoRoom, "make room on that disk; where it is that of the copy, --temp-dir names another"},
 	{snapshot.ErrTempDir, "--temp-dir (or TMPDIR) names a directory that can be written, such as an emptyDir volume"},
 	{upload.ErrOtherDatabase, "give each database a prefix of its own; if this is the same database under a new name, add --adopt"},
 	{upload.ErrPlaintext, "give the --age-recipient that was given before; --plaintext goes on without encryption"},
