@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"net"
 	"slices"
 	"strings"
@@ -46,6 +47,7 @@ var hints = []struct {
 	{upload.ErrWrongIdentity, "each snapshot needs a key of those it was encrypted to at its time; if it surely has the right one, the snapshot's header is damaged: --before ID takes an older one"},
 	{upload.ErrNotEncrypted, "this store ignores --sse; --age-recipient encrypts before anything leaves this machine"},
 	{upload.ErrClock, setClock},
+	{fs.ErrPermission, "run it as the user that the file belongs to (ls -ln; in Kubernetes runAsUser, runAsGroup and fsGroup)"},
 	{lifecycle.ErrNoRules, "is the bucket URL right? lifeboat lifecycle show says what rules there are"},
 }
 

@@ -132,6 +132,9 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 	default:
 		err = r.restore(ctx, c, bucket, found, o)
 	}
+	if r.DB != stdoutTarget && errors.Is(err, restore.ErrNoRoom) {
+		err = &hinted{err, "make room on that disk: until the new database is complete the old one stays beside it"}
+	}
 	return withOlder(ctx, bucket, found.ID, r.command(), err)
 }
 
