@@ -1,0 +1,223 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// An app is an application in a namespace of its own, with a database on a
+// volume and the MinIO overlay.
+type app struct {
+	namespace
+	store  *store
+	prefix string
+}
+
+const (
+	claimName = "app-data"
+	database  = "/data/app.db" // in the application's pod, and in Lifeboat's
+)
+
+// newApp starts one as a user would: the application, the Secrets, the overlay
+// with its lines changed.
+func newApp(t *testing.T, s *store, v *volumes, name string) *app {
+	t.Helper()
+	volume := v.make(t, runName+"-"+name) // before the namespace, so that it goes after it
+	a := &app{newNamespace(t, runName+"-"+name, "restricted"), s, name}
+	a.claim(t, volume)
+	for _, role := range []string{"backup", "restore", "release"} {
+		s.secret(t, a.namespace, "lifeboat-"+role, role, a.prefix)
+	}
+	kubectl(t, "", "apply", "--kustomize="+a.overlay(t))
+	// The overlay's own policy lets out to the store's port, but not to those
+	// where the proxy makes it slow or breaks it.
+	a.apply(t, render(`
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: e2e-proxy}
+spec:
+  podSelector: {}
+  policyTypes: [Egress]
+  egress: [{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: STORE}}}]}]
+`, "STORE", string(s.namespace)))
+	a.apply(t, render(application))
+	a.waitUntilRunning(t)
+	return a
+}
+
+const application = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: app}
+spec:
+  strategy: {type: Recreate}
+  selector: {matchLabels: {app: app}}
+  template:
+    metadata: {labels: {app: app}}
+    spec:
+      automountServiceAccountToken: false
+      securityContext: {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000, seccompProfile: {type: RuntimeDefault}}
+      containers:
+        - name: app
+          image: E2E_IMAGE
+          command: [/writer, run, /data/app.db]
+          securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, readOnlyRootFilesystem: true}
+          volumeMounts: [{name: data, mountPath: /data}]
+          # It has written a row.
+          readinessProbe: {exec: {command: [/writer, sum, /data/app.db, "1"]}, periodSeconds: 1}
+      volumes: [{name: data, persistentVolumeClaim: {claimName: app-data}}]
+`
+
+// url is where its snapshots go.
+func (a *app) url() string { return "s3://" + a.store.bucket + "/" + a.prefix }
+
+// overlay copies the manifests, changes the lines in the MinIO overlay that a
+// user changes, and returns its directory.
+func (a *app) overlay(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("..", "kubernetes"))); err != nil {
+		t.Fatal(err)
+	}
+	overlay := filepath.Join(dir, "overlays", "minio")
+	name := os.Getenv("IMAGE")
+	tag := name[strings.LastIndex(name, ":")+1:]
+	edit(t, filepath.Join(overlay, "kustomization.yaml"),
+		`^namespace: .*`, "namespace: "+string(a.namespace),
+		`^images: .*`, fmt.Sprintf("images: [{name: lifeboat, newName: %s, newTag: %q}]", strings.TrimSuffix(name, ":"+tag), tag),
+		`- CLAIM=\S+`, "- CLAIM="+claimName,
+		`- BUCKET_URL=\S+`, "- BUCKET_URL="+a.url(),
+		`- AWS_ENDPOINT_URL_S3=\S+`, "- AWS_ENDPOINT_URL_S3="+a.store.endpoint(storePort),
+		`- TEMP_SIZE=\S+`, "- TEMP_SIZE=1Gi")
+	edit(t, filepath.Join(overlay, "network-policy.yaml"),
+		`metadata.name: minio\b`, "metadata.name: "+string(a.store.namespace))
+	return overlay
+}
+
+// edit replaces what a line of a file matches, for pairs of patterns and texts.
+func edit(t *testing.T, file string, pairs ...string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		line := regexp.MustCompile("(?m)" + pairs[i])
+		if n := len(line.FindAll(text, -1)); n != 1 {
+			t.Fatalf("%s has %d lines with %s, want one", file, n, pairs[i])
+		}
+		text = line.ReplaceAllLiteral(text, []byte(pairs[i+1]))
+	}
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (a *app) waitUntilRunning(t *testing.T) {
+	t.Helper()
+	a.kubectl(t, "rollout", "status", "deployment/app", "--timeout=90s")
+}
+
+// scale starts or stops the application, and waits until it is so.
+func (a *app) scale(t *testing.T, replicas int) {
+	t.Helper()
+	a.kubectl(t, "scale", "deployment/app", fmt.Sprint("--replicas=", replicas))
+	if replicas > 0 {
+		a.waitUntilRunning(t)
+		return
+	}
+	a.kubectl(t, "wait", "pod", "--selector=app=app", "--for=delete", "--timeout=60s")
+}
+
+// exec runs the writer in the application's pod.
+func (a *app) exec(t *testing.T, args ...string) string {
+	t.Helper()
+	return a.kubectl(t, append([]string{"exec", "deployment/app", "--container=app", "--", "/writer"}, args...)...)
+}
+
+// A state is what a database holds: so many rows, and a sum of all of them.
+type state struct {
+	rows int
+	sum  string
+}
+
+// parseState reads what writer state prints.
+func parseState(t *testing.T, text string) (s state) {
+	t.Helper()
+	count, sum, _ := strings.Cut(strings.TrimSpace(text), " ")
+	rows, err := strconv.Atoi(count)
+	if err != nil {
+		t.Fatalf("no state: %q", text)
+	}
+	return state{rows, sum}
+}
+
+// state has the running application's database checked, row for row.
+func (a *app) state(t *testing.T) state {
+	t.Helper()
+	return parseState(t, a.exec(t, "state", database))
+}
+
+// beside runs the writer in a pod of its own with the volume of the
+// application, which need not run, and returns what it printed.
+func (a *app) beside(t *testing.T, args ...string) string {
+	t.Helper()
+	a.apply(t, render(`
+apiVersion: v1
+kind: Pod
+metadata: {name: beside}
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  securityContext: {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000, seccompProfile: {type: RuntimeDefault}}
+  containers:
+    - name: writer
+      image: E2E_IMAGE
+      command: COMMAND
+      securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, readOnlyRootFilesystem: true}
+      volumeMounts: [{name: data, mountPath: /data}]
+  volumes: [{name: data, persistentVolumeClaim: {claimName: app-data}}]
+`, "COMMAND", quoted(append([]string{"/writer"}, args...))))
+	return a.finish(t, "beside")
+}
+
+// finish waits until a pod has done its work, removes it and returns what it
+// printed.
+func (n namespace) finish(t *testing.T, name string) string {
+	t.Helper()
+	var p pod
+	eventually(t, time.Minute, "the end of the pod "+name, func() (string, bool) {
+		p = pod{}
+		n.get(t, &p, "pod", name)
+		return p.Status.Phase, p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed"
+	})
+	out := n.kubectl(t, "logs", name)
+	if p.Status.Phase == "Failed" {
+		t.Fatalf("pod %s: exit %d: %s", name, p.exit(), out)
+	}
+	n.kubectl(t, "delete", "pod", name)
+	return out
+}
+
+// render fills in the image, and pairs of words and texts.
+func render(manifest string, pairs ...string) string {
+	return strings.NewReplacer(append([]string{"E2E_IMAGE", os.Getenv("E2E_IMAGE")}, pairs...)...).Replace(manifest)
+}
+
+// quoted writes a list as YAML may have it in one line.
+func quoted(list []string) string {
+	text, err := json.Marshal(list)
+	if err != nil {
+		panic(err) // strings always can
+	}
+	return string(text)
+}

@@ -1,0 +1,181 @@
+//go:build e2e
+
+// Package e2e_test proves deploy/kubernetes on the cluster that kubectl leads
+// to, with kubectl, as a user has it. See README.md.
+package e2e_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
+)
+
+// runName begins the name of everything that a run makes outside of its
+// namespaces.
+var runName = fmt.Sprintf("lifeboat-e2e-%s", strings.ToLower(rand.Text()[:5]))
+
+func TestKubernetes(t *testing.T) {
+	for _, name := range []string{"IMAGE", "E2E_IMAGE"} {
+		if os.Getenv(name) == "" {
+			t.Fatalf("%s is not set: make e2e does", name)
+		}
+	}
+	s, v := newStore(t), newVolumes(t)
+	for name, test := range map[string]func(t *testing.T, a *app){
+		"worst-day": testWorstDay,
+		"schedule":  testSchedule,
+		"trouble":   testTrouble,
+		"drain":     testDrain,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newApp(t, s, v, name))
+		})
+	}
+}
+
+// testWorstDay takes a backup, runs each of the other jobs, loses the database
+// and brings it back.
+func testWorstDay(t *testing.T, a *app) {
+	before := a.state(t)
+	a.start(t, "lifeboat-backup", "backup")
+	a.completes(t, "backup")
+	if keys := a.store.snapshots(t, a.prefix); len(keys) != 1 || !strings.HasSuffix(keys[0], ".db.zst") {
+		t.Fatalf("in the bucket: %q, want one snapshot", keys)
+	}
+	a.runOtherJobs(t)
+
+	// The application runs: a restore leaves its database alone.
+	a.start(t, "lifeboat-restore", "too-soon")
+	a.failsAtOnce(t, "too-soon", 8, "is open")
+
+	a.scale(t, 0)
+	after := parseState(t, a.beside(t, "state", database))
+	a.beside(t, "remove", database, database+"-wal", database+"-shm")
+	a.start(t, "lifeboat-restore", "lifeboat-restore")
+	a.completes(t, "lifeboat-restore")
+	a.compare(t, before, after)
+	a.scale(t, 1)
+	a.goesOn(t)
+}
+
+// compare looks whether the database that is there now is the one that was
+// there between two states, with every row of the first.
+func (a *app) compare(t *testing.T, before, after state) {
+	t.Helper()
+	restored := parseState(t, a.beside(t, "state", database))
+	if restored.rows < before.rows || restored.rows > after.rows {
+		t.Errorf("%d rows, want from %d to %d", restored.rows, before.rows, after.rows)
+	}
+	if sum := strings.TrimSpace(a.beside(t, "sum", database, fmt.Sprint(before.rows))); sum != before.sum {
+		t.Errorf("the sum of row %d is %s, want %s", before.rows, sum, before.sum)
+	}
+}
+
+// goesOn waits until the application has written a row to a database that is
+// right from the first to the last.
+func (a *app) goesOn(t *testing.T) {
+	t.Helper()
+	first := a.state(t).rows
+	eventually(t, 20*time.Second, "another row", func() (string, bool) {
+		now := a.state(t).rows
+		return fmt.Sprint(now), now > first
+	})
+}
+
+// runOtherJobs runs the job of each CronJob once, but for those of the backup
+// and the restore. What releases or looks comes behind what uploads.
+func (a *app) runOtherJobs(t *testing.T) {
+	t.Helper()
+	a.start(t, "lifeboat-compact", "compact")
+	a.completes(t, "compact")
+	if keys := a.store.snapshots(t, a.prefix+"-compact"); len(keys) != 1 {
+		t.Errorf("in the compact series: %q, want one snapshot", keys)
+	}
+	var names []string
+	for name := range strings.FieldsSeq(a.kubectl(t, "get", "cronjobs", "--output=name")) {
+		name = strings.TrimPrefix(name, "cronjob.batch/lifeboat-")
+		if name != "backup" && name != "restore" && name != "compact" {
+			a.start(t, "lifeboat-"+name, name)
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		t.Logf("%s: %s", name, a.completes(t, name))
+	}
+}
+
+// testDrain drains the node, as far as one pod is concerned, while it uploads.
+func testDrain(t *testing.T, a *app) {
+	a.exec(t, "fill", database, "24")
+	slow := a.store.toxic(t, "slow", "bandwidth", "upstream", toxiproxy.Attributes{"rate": 500}) // KB/s
+	a.start(t, "lifeboat-backup", "backup", with("AWS_ENDPOINT_URL_S3", a.store.endpoint(slowPort)))
+	eventually(t, time.Minute, "an upload in parts", func() (string, bool) {
+		files := a.store.unfinished(t)
+		return files, files != ""
+	})
+	evicted := a.podsOf(t, "backup")[0].Metadata.Name
+	last := a.watch(t, evicted)
+	a.evict(t, evicted)
+	gone := <-last
+	if gone.exit() != 143 {
+		t.Errorf("the evicted pod ended with %d, want 143: %+v", gone.exit(), gone.Status)
+	}
+	if files := a.store.unfinished(t); files != "" {
+		t.Errorf("left in the bucket:\n%s", files)
+	}
+	if keys := a.store.snapshots(t, a.prefix); len(keys) > 0 {
+		t.Errorf("in the bucket: %q", keys)
+	}
+	a.onlyTheDatabase(t)
+
+	// The disruption is not counted, and another pod does the work.
+	slow()
+	a.completes(t, "backup")
+	if failed := a.job(t, "backup").Status.Failed; failed != 0 {
+		t.Errorf("%d failed pods are counted", failed)
+	}
+	if keys := a.store.snapshots(t, a.prefix); len(keys) != 1 {
+		t.Errorf("in the bucket: %q, want one snapshot", keys)
+	}
+}
+
+// evict asks for the eviction of a pod, as kubectl drain does.
+func (n namespace) evict(t *testing.T, pod string) {
+	t.Helper()
+	kubectl(t, `{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "`+pod+`", "namespace": "`+string(n)+`"}}`,
+		"create", "--raw=/api/v1/namespaces/"+string(n)+"/pods/"+pod+"/eviction", "--filename=-")
+}
+
+// onlyTheDatabase fails if anything else is on the application's volume.
+func (a *app) onlyTheDatabase(t *testing.T) {
+	t.Helper()
+	for file := range strings.FieldsSeq(a.exec(t, "files", "/data")) {
+		if file != database && file != database+"-wal" && file != database+"-shm" {
+			t.Errorf("left on the volume: %s", file)
+		}
+	}
+}
+
+// testSchedule has the CronJob start its jobs itself, every minute, and looks
+// that a second one is not started while the first one runs.
+func testSchedule(t *testing.T, a *app) {
+	a.exec(t, "fill", database, "24")
+	// A minute is the shortest schedule. The copy takes two.
+	a.kubectl(t, "patch", "cronjob/lifeboat-backup", "--type=json", `--patch=[
+		{"op": "replace", "path": "/spec/schedule", "value": "* * * * *"},
+		{"op": "add", "path": "/spec/jobTemplate/spec/template/spec/containers/0/env", "value": [{"name": "LIFEBOAT_MAX_RATE", "value": "150KiB"}]}]`)
+	eventually(t, 150*time.Second, "a job that was not started", func() (string, bool) {
+		events := a.kubectl(t, "get", "events", "--field-selector=involvedObject.kind=CronJob")
+		return events, strings.Contains(events, "JobAlreadyActive")
+	})
+	if pods := a.pods(t, "app.kubernetes.io/name=lifeboat"); len(pods) != 1 || pods[0].Status.Phase != "Running" {
+		t.Errorf("pods: %+v, want one that runs", pods)
+	}
+	a.kubectl(t, "patch", "cronjob/lifeboat-backup", `--patch={"spec": {"suspend": true}}`)
+}

@@ -1,0 +1,110 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A change is made to the template of a job's pod before it starts: what
+// somebody got wrong in it.
+type change func(pod map[string]any)
+
+// start starts a job from one of the overlay's CronJobs, as kubectl create job
+// --from does.
+func (a *app) start(t *testing.T, cronJob, name string, changes ...change) {
+	t.Helper()
+	text := a.kubectl(t, "create", "job", name, "--from=cronjob/"+cronJob, "--dry-run=client", "--output=json")
+	var job map[string]any
+	if err := json.Unmarshal([]byte(text), &job); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range changes {
+		c(job["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any))
+	}
+	changed, err := json.Marshal(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.apply(t, string(changed))
+}
+
+func container(pod map[string]any) map[string]any {
+	return pod["containers"].([]any)[0].(map[string]any)
+}
+
+// with sets a variable, whatever ConfigMap and Secret say.
+func with(name, value string) change {
+	return func(pod map[string]any) {
+		env, _ := container(pod)["env"].([]any)
+		container(pod)["env"] = append(env, map[string]any{"name": name, "value": value})
+	}
+}
+
+// A job is what the tests look at of one.
+type job struct {
+	Status struct {
+		Active, Succeeded, Failed int
+		Conditions                []condition
+	}
+}
+
+func (a *app) job(t *testing.T, name string) (j job) {
+	t.Helper()
+	a.get(t, &j, "job", name)
+	return j
+}
+
+// completes waits until a job is done, and returns what its pods printed.
+func (a *app) completes(t *testing.T, name string) string {
+	t.Helper()
+	a.waitForEnd(t, name)
+	logs := a.logs(t, name)
+	if c := has(a.job(t, name).Status.Conditions, "Failed"); c != nil {
+		t.Fatalf("job %s failed: %s: %s\n%s", name, c.Reason, c.Message, logs)
+	}
+	return logs
+}
+
+// failsAtOnce waits until a job has failed, and fails unless it did so with one
+// pod and the exit code, and printed each of the words.
+func (a *app) failsAtOnce(t *testing.T, name string, exit int, words ...string) {
+	t.Helper()
+	a.waitForEnd(t, name)
+	logs := a.logs(t, name)
+	if c := has(a.job(t, name).Status.Conditions, "Failed"); c == nil || c.Reason != "PodFailurePolicy" {
+		t.Errorf("job %s: %+v, want it failed by its podFailurePolicy", name, c)
+	}
+	if pods := a.podsOf(t, name); len(pods) != 1 || pods[0].exit() != exit {
+		t.Errorf("job %s: want one pod with exit %d: %+v", name, exit, pods)
+	}
+	for _, word := range words {
+		if !strings.Contains(logs, word) {
+			t.Errorf("job %s does not say %q", name, word)
+		}
+	}
+	t.Logf("what the user sees of %s:\n%s", name, logs)
+}
+
+// podsOf returns the pods that a job has made, as far as they are still there.
+func (a *app) podsOf(t *testing.T, job string) []pod {
+	t.Helper()
+	return a.pods(t, "batch.kubernetes.io/job-name="+job)
+}
+
+func (a *app) waitForEnd(t *testing.T, name string) {
+	t.Helper()
+	eventually(t, 90*time.Second, "the end of job "+name, func() (string, bool) {
+		j := a.job(t, name)
+		return fmt.Sprintf("%+v", j.Status), has(j.Status.Conditions, "Complete") != nil || has(j.Status.Conditions, "Failed") != nil
+	})
+}
+
+func (a *app) logs(t *testing.T, job string) string {
+	t.Helper()
+	return a.kubectl(t, "logs", "--selector=batch.kubernetes.io/job-name="+job, "--tail=-1")
+}

@@ -1,0 +1,214 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+const (
+	storePort = 9000
+	slowPort  = 9001 // the same store, far away
+	downPort  = 9002 // the same store, when it is out of reach
+	adminPort = 8474 // of the proxy that makes it so
+	root      = "lifeboat-e2e-root"
+	password  = "lifeboat-e2e-password"
+)
+
+// A store is a MinIO in the cluster, behind a proxy of each port above.
+type store struct {
+	namespace
+	ip     string
+	server *miniotest.Server // it, as seen from here
+	bucket string
+	proxy  *toxiproxy.Client
+}
+
+// newStore starts one. Pods reach it by its pod's address, which works in
+// clusters without DNS, too.
+func newStore(t *testing.T) *store {
+	t.Helper()
+	s := &store{namespace: newNamespace(t, runName+"-store", "restricted")}
+	s.apply(t, render(`
+apiVersion: v1
+kind: Pod
+metadata:
+  name: store
+spec:
+  automountServiceAccountToken: false
+  securityContext: {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000, seccompProfile: {type: RuntimeDefault}}
+  containers:
+    - name: minio
+      image: E2E_IMAGE
+      command: [/minio, server, /data, --address, ":STORE_PORT", --quiet]
+      env:
+        - {name: MINIO_ROOT_USER, value: ROOT}
+        - {name: MINIO_ROOT_PASSWORD, value: PASSWORD}
+        - {name: MINIO_BROWSER, value: "off"}
+        - {name: MINIO_UPDATE, value: "off"}
+        - {name: HOME, value: /tmp}
+      securityContext: &locked {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, readOnlyRootFilesystem: true}
+      volumeMounts: [{name: data, mountPath: /data}, {name: tmp, mountPath: /tmp}]
+      readinessProbe: {httpGet: {path: /minio/health/ready, port: STORE_PORT}, periodSeconds: 1}
+    - name: proxy
+      image: E2E_IMAGE
+      command: [/toxiproxy, -host, 0.0.0.0]
+      securityContext: *locked
+  volumes: [{name: data, emptyDir: {}}, {name: tmp, emptyDir: {}}]
+`, "STORE_PORT", fmt.Sprint(storePort), "ROOT", root, "PASSWORD", password))
+	s.kubectl(t, "wait", "pod/store", "--for=condition=Ready", "--timeout=120s")
+	s.ip = s.pods(t, "")[0].Status.PodIP
+
+	ports := s.forward(t, "pod/store", storePort, adminPort)
+	s.server = &miniotest.Server{Endpoint: "http://" + ports[0], AccessKey: root, SecretKey: password}
+	s.bucket = s.server.Bucket(t)
+	s.proxy = toxiproxy.NewClient(ports[1])
+	for name, port := range map[string]int{"slow": slowPort, "down": downPort} {
+		if _, err := s.proxy.CreateProxy(name, fmt.Sprint("0.0.0.0:", port), fmt.Sprint("127.0.0.1:", storePort)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// endpoint returns the address of one of the store's ports, for pods.
+func (s *store) endpoint(port int) string { return fmt.Sprintf("http://%s:%d", s.ip, port) }
+
+// forward has kubectl listen on free ports of this machine for ports of a pod,
+// and returns their addresses.
+func (n namespace) forward(t *testing.T, pod string, ports ...int) []string {
+	t.Helper()
+	args := []string{"--namespace=" + string(n), "port-forward", "--address=127.0.0.1", pod}
+	for _, port := range ports {
+		args = append(args, fmt.Sprint(":", port))
+	}
+	command := exec.CommandContext(t.Context(), "kubectl", args...)
+	command.Stderr = os.Stderr
+	// Killed with this process, whatever its end: by the thread that starts it.
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	output, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	started, ended := make(chan error), make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(ended)
+		err := command.Start()
+		started <- err
+		if err == nil {
+			command.Wait() // it is killed
+		}
+	}()
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { <-ended })
+	var addresses []string
+	forwarding := regexp.MustCompile(`^Forwarding from (127\.0\.0\.1:\d+) -> `)
+	lines := bufio.NewScanner(output)
+	for len(addresses) < len(ports) && lines.Scan() {
+		if found := forwarding.FindStringSubmatch(lines.Text()); found != nil {
+			addresses = append(addresses, found[1])
+		}
+	}
+	if len(addresses) < len(ports) {
+		t.Fatalf("kubectl %s: forwards only %v", strings.Join(args, " "), addresses)
+	}
+	go func() { // it prints a line for each connection
+		for lines.Scan() {
+		}
+	}()
+	return addresses
+}
+
+// secret makes a Secret in the application's namespace with the keys of a new
+// user, who has a role's policy in deploy/iam.
+func (s *store) secret(t *testing.T, n namespace, name, role, prefix string) {
+	t.Helper()
+	policy, err := os.ReadFile(filepath.Join("..", "iam", role+"-minio.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := s.server.As(t, strings.NewReplacer("BUCKET", s.bucket, "PREFIX", prefix).Replace(string(policy)))
+	n.kubectl(t, "create", "secret", "generic", name,
+		"--from-literal=AWS_ACCESS_KEY_ID="+user.AccessKey, "--from-literal=AWS_SECRET_ACCESS_KEY="+user.SecretKey)
+}
+
+// snapshots returns the keys below a prefix, and fails if one of them is not
+// held, as new snapshots are.
+func (s *store) snapshots(t *testing.T, prefix string) (keys []string) {
+	t.Helper()
+	client := s.server.Client(t)
+	list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: aws.String(prefix + "/")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range list.Contents {
+		keys = append(keys, *object.Key)
+		tags, err := client.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &s.bucket, Key: object.Key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		held := false
+		for _, tag := range tags.TagSet {
+			held = held || *tag.Key == upload.TagRetention && *tag.Value == "held"
+		}
+		if !held {
+			t.Errorf("%s is not held: %v", *object.Key, tags.TagSet)
+		}
+	}
+	return keys
+}
+
+// unfinished returns the files of uploads that were begun and not ended. MinIO
+// lists such uploads only to who knows the key.
+func (s *store) unfinished(t *testing.T) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := s.tried(ctx, "exec", "store", "--container=minio", "--", "/writer", "files", "/data/.minio.sys/multipart")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// toxic adds a fault of toxiproxy's to one of the ways to the store, until the
+// function that it returns is called.
+func (s *store) toxic(t *testing.T, way, kind, stream string, attributes toxiproxy.Attributes) (remove func()) {
+	t.Helper()
+	p, err := s.proxy.Proxy(way)
+	if err != nil {
+		t.Fatal(err)
+	}
+	added, err := p.AddToxic("", kind, stream, 1, attributes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		if err := p.RemoveToxic(added.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Volumes are where the applications' databases are: of the cluster's default
+// storage class, or, where it has none, directories of its node, which must be
+// the only one then.
+type volumes struct {
+	node namespace // of a pod that sees the node's /tmp, or ""
+}
+
+func newVolumes(t *testing.T) *volumes {
+	t.Helper()
+	if strings.Contains(kubectl(t, "", "get", "storageclasses", "--output=yaml"), `is-default-class: "true"`) {
+		return &volumes{}
+	}
+	v := &volumes{newNamespace(t, runName+"-node", "privileged")}
+	v.node.apply(t, render(`
+apiVersion: v1
+kind: Pod
+metadata: {name: node}
+spec:
+  automountServiceAccountToken: false
+  containers:
+    - name: writer
+      image: E2E_IMAGE
+      command: [/writer, wait]
+      volumeMounts: [{name: tmp, mountPath: /node}]
+  volumes: [{name: tmp, hostPath: {path: /tmp}}]
+`))
+	v.node.kubectl(t, "wait", "pod/node", "--for=condition=Ready", "--timeout=60s")
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if _, err := v.node.tried(ctx, "exec", "node", "--", "/writer", "remove", "/node/"+runName); err != nil {
+			t.Error(err)
+		}
+	})
+	return v
+}
+
+// make makes the volume for an application's claim, if the cluster does not do
+// so itself, and returns what the claim says of it. The volume goes when the
+// test ends.
+func (v *volumes) make(t *testing.T, name string) string {
+	t.Helper()
+	if v.node == "" {
+		return ""
+	}
+	// The kubelet gives such a volume to no fsGroup.
+	dir := "/" + runName + "/" + name
+	v.node.kubectl(t, "exec", "node", "--", "/writer", "own", "/node"+dir, "1000", "0770")
+	kubectl(t, render(`
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: NAME}
+spec:
+  accessModes: [ReadWriteOnce]
+  capacity: {storage: 1Gi}
+  persistentVolumeReclaimPolicy: Retain
+  hostPath: {path: /tmpDIR}
+`, "NAME", name, "DIR", dir), "apply", "--filename=-")
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if _, err := tried(ctx, "", "delete", "persistentvolume", name); err != nil {
+			t.Error(err)
+		}
+	})
+	return "storageClassName: \"\"\n  volumeName: " + name
+}
+
+// claim makes the claim for an application's volume.
+func (n namespace) claim(t *testing.T, volume string) {
+	t.Helper()
+	n.apply(t, `
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: `+claimName+`}
+spec:
+  accessModes: [ReadWriteOnce]
+  resources: {requests: {storage: 1Gi}}
+  `+volume+"\n")
+}
