@@ -29,7 +29,7 @@ FUZZTIME ?= 10m
 IMAGE           ?= localhost/lifeboat
 CA_CERTIFICATES ?= /usr/share/ca-certificates/mozilla/*.crt
 
-.PHONY: build static image release demo test fuzz lint vuln bench tools tools-test tools-image tools-lint tools-release clean
+.PHONY: build static image release demo test e2e fuzz lint vuln bench tools tools-test tools-image tools-lint tools-release clean
 
 build: tools
 	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o dist/lifeboat ./cmd/lifeboat
@@ -71,6 +71,10 @@ test: tools-test
 	$(GO) vet -tags $(TAGS) ./...
 	PATH="$(GOBIN):$$PATH" $(GO) test -race -timeout 30m -tags $(TAGS) ./...
 
+# The deployment on a real Kubernetes: deploy/e2e/README.md says which.
+e2e: tools-test image
+	@$(engine); PATH="$(GOBIN):$$PATH" ENGINE=$$engine IMAGE=$(IMAGE):$(VERSION) TAGS=$(TAGS) deploy/e2e/run
+
 # Every fuzz target, one after the other, FUZZTIME each. make test runs their
 # seeds. What one finds is in the package's testdata/fuzz afterwards.
 fuzz: tools
@@ -83,7 +87,7 @@ fuzz: tools
 
 lint: tools-lint
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt -w is due for: $$unformatted" >&2; exit 1; fi
-	PATH="$$PATH:$(GOBIN)" staticcheck -tags $(TAGS) ./...
+	PATH="$$PATH:$(GOBIN)" staticcheck -tags $(TAGS),e2e ./...
 
 # Asks the Go vulnerability database.
 vuln: tools-lint

@@ -22,22 +22,18 @@ type app struct {
 	prefix string
 }
 
-const (
-	claimName = "app-data"
-	database  = "/data/app.db" // in the application's pod, and in Lifeboat's
-)
+// database is the application's file, in its own pod.
+const database = "/var/lib/app/app.db"
 
-// newApp starts one as a user would: the application, the Secrets, the overlay
-// with its lines changed.
+// newApp starts one as a user would: the Secrets, the overlay, the example of
+// an application, with their lines changed.
 func newApp(t *testing.T, s *store, v *volumes, name string) *app {
 	t.Helper()
-	volume := v.make(t, runName+"-"+name) // before the namespace, so that it goes after it
+	v.make(t, runName+"-"+name) // before the namespace, so that it goes after it
 	a := &app{newNamespace(t, runName+"-"+name, "restricted"), s, name}
-	a.claim(t, volume)
 	for _, role := range []string{"backup", "restore", "release"} {
 		s.secret(t, a.namespace, "lifeboat-"+role, role, a.prefix)
 	}
-	kubectl(t, "", "apply", "--kustomize="+a.overlay(t))
 	// The overlay's own policy lets out to the store's port, but not to those
 	// where the proxy makes it slow or breaks it.
 	a.apply(t, render(`
@@ -49,58 +45,46 @@ spec:
   policyTypes: [Egress]
   egress: [{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: STORE}}}]}]
 `, "STORE", string(s.namespace)))
-	a.apply(t, render(application))
+	dir := a.manifests(t)
+	kubectl(t, "", "apply", "--kustomize="+filepath.Join(dir, "overlays", "minio"))
+	kubectl(t, "", "apply", "--kustomize="+filepath.Join(dir, "example"))
 	a.waitUntilRunning(t)
 	return a
 }
 
-const application = `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: app}
-spec:
-  strategy: {type: Recreate}
-  selector: {matchLabels: {app: app}}
-  template:
-    metadata: {labels: {app: app}}
-    spec:
-      automountServiceAccountToken: false
-      securityContext: {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000, seccompProfile: {type: RuntimeDefault}}
-      containers:
-        - name: app
-          image: E2E_IMAGE
-          command: [/writer, run, /data/app.db]
-          securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, readOnlyRootFilesystem: true}
-          volumeMounts: [{name: data, mountPath: /data}]
-          # It has written a row.
-          readinessProbe: {exec: {command: [/writer, sum, /data/app.db, "1"]}, periodSeconds: 1}
-      volumes: [{name: data, persistentVolumeClaim: {claimName: app-data}}]
-`
-
 // url is where its snapshots go.
 func (a *app) url() string { return "s3://" + a.store.bucket + "/" + a.prefix }
 
-// overlay copies the manifests, changes the lines in the MinIO overlay that a
-// user changes, and returns its directory.
-func (a *app) overlay(t *testing.T) string {
+// manifests copies deploy/kubernetes, changes the lines that a user changes, and
+// returns the copy.
+func (a *app) manifests(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join("..", "kubernetes"))); err != nil {
 		t.Fatal(err)
 	}
-	overlay := filepath.Join(dir, "overlays", "minio")
-	name := os.Getenv("IMAGE")
-	tag := name[strings.LastIndex(name, ":")+1:]
-	edit(t, filepath.Join(overlay, "kustomization.yaml"),
+	edit(t, filepath.Join(dir, "overlays", "minio", "kustomization.yaml"),
 		`^namespace: .*`, "namespace: "+string(a.namespace),
-		`^images: .*`, fmt.Sprintf("images: [{name: lifeboat, newName: %s, newTag: %q}]", strings.TrimSuffix(name, ":"+tag), tag),
-		`- CLAIM=\S+`, "- CLAIM="+claimName,
+		`^images: .*`, "images: ["+image("lifeboat", "IMAGE")+"]",
+		`- CLAIM=\S+`, "- CLAIM=app-data",
 		`- BUCKET_URL=\S+`, "- BUCKET_URL="+a.url(),
 		`- AWS_ENDPOINT_URL_S3=\S+`, "- AWS_ENDPOINT_URL_S3="+a.store.endpoint(storePort),
 		`- TEMP_SIZE=\S+`, "- TEMP_SIZE=1Gi")
-	edit(t, filepath.Join(overlay, "network-policy.yaml"),
+	edit(t, filepath.Join(dir, "overlays", "minio", "network-policy.yaml"),
 		`metadata.name: minio\b`, "metadata.name: "+string(a.store.namespace))
-	return overlay
+	edit(t, filepath.Join(dir, "example", "kustomization.yaml"),
+		`^namespace: .*`, "namespace: "+string(a.namespace),
+		`\{name: lifeboat, .*\}`, image("lifeboat", "IMAGE"),
+		`\{name: app, .*\}`, image("app", "E2E_IMAGE"))
+	return dir
+}
+
+// image is a line that puts the image which a variable names in the place of
+// another.
+func image(name, variable string) string {
+	full := os.Getenv(variable)
+	i := strings.LastIndex(full, ":")
+	return fmt.Sprintf("{name: %s, newName: %s, newTag: %q}", name, full[:i], full[i+1:])
 }
 
 // edit replaces what a line of a file matches, for pairs of patterns and texts.
@@ -125,6 +109,10 @@ func edit(t *testing.T, file string, pairs ...string) {
 func (a *app) waitUntilRunning(t *testing.T) {
 	t.Helper()
 	a.kubectl(t, "rollout", "status", "deployment/app", "--timeout=90s")
+	eventually(t, 20*time.Second, "the first row", func() (string, bool) {
+		out, err := a.tried(t.Context(), "exec", "deployment/app", "--", "/writer", "sum", database, "1")
+		return fmt.Sprint(out, err), err == nil
+	})
 }
 
 // scale starts or stops the application, and waits until it is so.
@@ -141,7 +129,7 @@ func (a *app) scale(t *testing.T, replicas int) {
 // exec runs the writer in the application's pod.
 func (a *app) exec(t *testing.T, args ...string) string {
 	t.Helper()
-	return a.kubectl(t, append([]string{"exec", "deployment/app", "--container=app", "--", "/writer"}, args...)...)
+	return a.kubectl(t, append([]string{"exec", "deployment/app", "--", "/writer"}, args...)...)
 }
 
 // A state is what a database holds: so many rows, and a sum of all of them.
@@ -184,7 +172,7 @@ spec:
       image: E2E_IMAGE
       command: COMMAND
       securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, readOnlyRootFilesystem: true}
-      volumeMounts: [{name: data, mountPath: /data}]
+      volumeMounts: [{name: data, mountPath: /var/lib/app}]
   volumes: [{name: data, persistentVolumeClaim: {claimName: app-data}}]
 `, "COMMAND", quoted(append([]string{"/writer"}, args...))))
 	return a.finish(t, "beside")

@@ -59,21 +59,34 @@ func testWorstDay(t *testing.T, a *app) {
 	a.beside(t, "remove", database, database+"-wal", database+"-shm")
 	a.start(t, "lifeboat-restore", "lifeboat-restore")
 	a.completes(t, "lifeboat-restore")
-	a.compare(t, before, after)
+	a.restored(t, before, after)
 	a.scale(t, 1)
+	a.goesOn(t)
+
+	// And once more, but nobody runs a restore: the init container sees to it.
+	a.scale(t, 0)
+	a.beside(t, "remove", database, database+"-wal", database+"-shm")
+	a.scale(t, 1)
+	a.holds(t, before)
 	a.goesOn(t)
 }
 
-// compare looks whether the database that is there now is the one that was
-// there between two states, with every row of the first.
-func (a *app) compare(t *testing.T, before, after state) {
+// restored looks whether the database is one that was there between two
+// states, the application down.
+func (a *app) restored(t *testing.T, before, after state) {
 	t.Helper()
-	restored := parseState(t, a.beside(t, "state", database))
-	if restored.rows < before.rows || restored.rows > after.rows {
-		t.Errorf("%d rows, want from %d to %d", restored.rows, before.rows, after.rows)
+	now := parseState(t, a.beside(t, "state", database))
+	if now.rows < before.rows || now.rows > after.rows {
+		t.Errorf("%d rows, want from %d to %d", now.rows, before.rows, after.rows)
 	}
-	if sum := strings.TrimSpace(a.beside(t, "sum", database, fmt.Sprint(before.rows))); sum != before.sum {
-		t.Errorf("the sum of row %d is %s, want %s", before.rows, sum, before.sum)
+	a.holds(t, before)
+}
+
+// holds looks whether all rows of a state are in the database.
+func (a *app) holds(t *testing.T, s state) {
+	t.Helper()
+	if sum := strings.TrimSpace(a.beside(t, "sum", database, fmt.Sprint(s.rows))); sum != s.sum {
+		t.Errorf("the sum of row %d is %s, want %s", s.rows, sum, s.sum)
 	}
 }
 
@@ -155,7 +168,7 @@ func (n namespace) evict(t *testing.T, pod string) {
 // onlyTheDatabase fails if anything else is on the application's volume.
 func (a *app) onlyTheDatabase(t *testing.T) {
 	t.Helper()
-	for file := range strings.FieldsSeq(a.exec(t, "files", "/data")) {
+	for file := range strings.FieldsSeq(a.exec(t, "files", "/var/lib/app")) {
 		if file != database && file != database+"-wal" && file != database+"-shm" {
 			t.Errorf("left on the volume: %s", file)
 		}

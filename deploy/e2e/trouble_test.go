@@ -13,7 +13,7 @@ import (
 // what they see of it: exit code, log, events.
 func testTrouble(t *testing.T, a *app) {
 	a.exec(t, "fill", database, "8")
-	a.exec(t, "fill", "/data/other.db", "1")
+	a.exec(t, "fill", "/var/lib/app/other.db", "1")
 	a.start(t, "lifeboat-backup", "first")
 	a.completes(t, "first")
 	quick := with("LIFEBOAT_RETRY_FOR", "2s")

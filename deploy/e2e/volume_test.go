@@ -47,15 +47,14 @@ spec:
 }
 
 // make makes the volume for an application's claim, if the cluster does not do
-// so itself, and returns what the claim says of it. The volume goes when the
-// test ends.
-func (v *volumes) make(t *testing.T, name string) string {
+// so itself. It goes when the test ends.
+func (v *volumes) make(t *testing.T, namespace string) {
 	t.Helper()
 	if v.node == "" {
-		return ""
+		return
 	}
 	// The kubelet gives such a volume to no fsGroup.
-	dir := "/" + runName + "/" + name
+	dir := "/" + runName + "/" + namespace
 	v.node.kubectl(t, "exec", "node", "--", "/writer", "own", "/node"+dir, "1000", "0770")
 	kubectl(t, render(`
 apiVersion: v1
@@ -63,29 +62,16 @@ kind: PersistentVolume
 metadata: {name: NAME}
 spec:
   accessModes: [ReadWriteOnce]
-  capacity: {storage: 1Gi}
+  capacity: {storage: 20Gi}
   persistentVolumeReclaimPolicy: Retain
+  claimRef: {namespace: NAME, name: app-data}
   hostPath: {path: /tmpDIR}
-`, "NAME", name, "DIR", dir), "apply", "--filename=-")
+`, "NAME", namespace, "DIR", dir), "apply", "--filename=-")
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if _, err := tried(ctx, "", "delete", "persistentvolume", name); err != nil {
+		if _, err := tried(ctx, "", "delete", "persistentvolume", namespace); err != nil {
 			t.Error(err)
 		}
 	})
-	return "storageClassName: \"\"\n  volumeName: " + name
-}
-
-// claim makes the claim for an application's volume.
-func (n namespace) claim(t *testing.T, volume string) {
-	t.Helper()
-	n.apply(t, `
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: `+claimName+`}
-spec:
-  accessModes: [ReadWriteOnce]
-  resources: {requests: {storage: 1Gi}}
-  `+volume+"\n")
 }
