@@ -263,8 +263,8 @@ func TestMinIO(t *testing.T) {
 	}
 
 	t.Run("backup", func(t *testing.T) {
-		if has, err := lifecycle.Read(t.Context(), job.bucket.(*upload.S3)); err != nil || len(has.Rules) > 0 {
-			t.Errorf("rules: %v, %v", has.Rules, err)
+		if has, err := lifecycle.Read(t.Context(), job.bucket.(*upload.S3)); err != nil || len(has.Rules()) > 0 {
+			t.Errorf("rules: %v, %v", has.Rules(), err)
 		}
 		aborts(t, server, job, bucket)
 		allDenied(t, job, bucket, key, reads, releases, never, rules, pin)
