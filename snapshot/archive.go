@@ -119,6 +119,9 @@ func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o A
 	defer db.Close()
 
 	size := c.Header.Size()
+	// Read for the last time, unless the check comes to it later: it must not
+	// push out what applications read all the time.
+	drop := memoryIsScarce(size)
 	raw := newBufferPool(workers, FrameSize)
 	packed := newBufferPool(2*workers, encoder.MaxEncodedSize(FrameSize))
 	type frame struct {
@@ -136,6 +139,9 @@ func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o A
 			return frame{}, fmt.Errorf("frame %d of the copy is not what was hashed", i)
 		}
 		data := encoder.EncodeAll(content, packed.get())
+		if drop {
+			dropCache(db, int64(i)*FrameSize, int64(len(content)))
+		}
 		return frame{i, data, sha256.Sum256(data)}, nil
 	}
 	emit := func(f frame) error {

@@ -1,0 +1,59 @@
+package snapshot
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestDropCache(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	content := bytes.Repeat([]byte("page"), FrameSize/2) // two frames
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if !cached(t, f, 0) || !cached(t, f, FrameSize) {
+		t.Fatal("what was written just now is not cached")
+	}
+	dropCache(f, 0, FrameSize)
+	if cached(t, f, 0) != inMemory(t, path) || !cached(t, f, FrameSize) {
+		t.Errorf("after the first frame was dropped: first cached %v, second %v", cached(t, f, 0), cached(t, f, FrameSize))
+	}
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("what was dropped reads differently: %v", err)
+	}
+}
+
+// cached reports whether a page can be read without a disk.
+func cached(t *testing.T, f *os.File, offset int64) bool {
+	t.Helper()
+	_, err := unix.Preadv2(int(f.Fd()), [][]byte{make([]byte, 1)}, offset, unix.RWF_NOWAIT)
+	if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EOPNOTSUPP) {
+		t.Fatal(err)
+	}
+	return !errors.Is(err, unix.EAGAIN)
+}
+
+// inMemory reports whether there is no disk beneath.
+func inMemory(t *testing.T, path string) bool {
+	var s unix.Statfs_t
+	if err := unix.Statfs(path, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s.Type == unix.TMPFS_MAGIC
+}
+
+func TestMemoryIsScarce(t *testing.T) {
+	if memoryIsScarce(1) || !memoryIsScarce(1<<60) {
+		t.Errorf("for a byte: %v, for an exbibyte: %v", memoryIsScarce(1), memoryIsScarce(1<<60))
+	}
+}
