@@ -3,7 +3,6 @@
 
 TAGS     = sqlite_fts5,sqlite_math_functions,sqlite_omit_load_extension,netgo,osusergo
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-REVISION := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 GO       = CGO_ENABLED=1 go
 GOBIN   := $(shell go env GOBIN)
@@ -24,9 +23,11 @@ GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 FUZZTIME ?= 10m
 
-# The image's name, and the certificate authorities that it trusts: those of
-# Mozilla as Debian has them, without what was added on this machine.
+# The image's name; what may build it, the first that works; the certificate
+# authorities that it trusts: Mozilla's as Debian has them, and none that was
+# added on this machine.
 IMAGE           ?= localhost/lifeboat
+ENGINE          ?= docker podman buildah
 CA_CERTIFICATES ?= /usr/share/ca-certificates/mozilla/*.crt
 
 .PHONY: build static image release demo test e2e fuzz lint vuln bench tools tools-test tools-image tools-lint tools-release clean
@@ -40,8 +41,7 @@ static: tools
 	@if ldd dist/lifeboat-static >/dev/null 2>&1; then echo 'dist/lifeboat-static still needs shared libraries' >&2; exit 1; fi
 	dist/lifeboat-static version
 
-# A container image with that file, by docker, podman or buildah. docker may be
-# there without an engine, so each is asked.
+# A container image with that file and nothing to run beside it.
 image: static tools-image
 	rm -rf dist/image && mkdir -p dist/image
 	install -m 755 dist/lifeboat-static dist/image/lifeboat
@@ -49,7 +49,7 @@ image: static tools-image
 	echo 'lifeboat:x:65532:65532:lifeboat:/:/nonexistent' >dist/image/passwd
 	echo 'lifeboat:x:65532:' >dist/image/group
 	chmod 644 dist/image/ca-certificates.crt dist/image/passwd dist/image/group
-	@$(engine); set -x; $$engine build --file deploy/Dockerfile --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+	@$(engine); : $${engine:?none of $(ENGINE) works here}; set -x; $$engine build --file deploy/Dockerfile --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
 		--tag $(IMAGE):$(VERSION) --tag $(IMAGE):latest dist/image
 	@$(engine); $$engine images $(IMAGE)
 
@@ -104,6 +104,7 @@ tools:
 # only, built from source; it takes some minutes, once.
 tools-test: tools
 	@$(call from_apt,strace:strace ssh-keygen:openssh-client zsh:zsh fish:fish)
+	@$(call from_apt,buildah:buildah $(ca_certificates) busybox:busybox-static systemd-analyze:systemd)
 	@PATH="$(GOBIN):$$PATH"; command -v minio >/dev/null || { echo 'building MinIO, the test server, with go install'; GOFLAGS= go install $(MINIO); }
 	@PATH="$(GOBIN):$$PATH"; mc --version 2>/dev/null | grep -q '^mc version' || { echo 'building mc, its client, with go install'; GOFLAGS= go install $(MC); }
 	@PATH="$(GOBIN):$$PATH"; age-keygen -pq >/dev/null 2>&1 || { echo 'building age with go install'; GOFLAGS= go install $(AGE); }
@@ -114,7 +115,9 @@ tools-test: tools
 
 # Something that builds images, and the certificates that go in.
 tools-image:
-	@$(engine); $(call from_apt,$${engine:-buildah}:buildah $(if $(wildcard $(CA_CERTIFICATES)),,:ca-certificates))
+	@$(engine); $(call from_apt,$${engine:-buildah}:buildah $(ca_certificates))
+
+ca_certificates = $(if $(wildcard $(CA_CERTIFICATES)),,:ca-certificates)
 
 # A compiler for each architecture: one of them is gcc itself.
 tools-release: tools
@@ -134,9 +137,10 @@ dir=$$(mktemp -d) && ( cd $$dir && export GOFLAGS=-mod=mod && go mod init tools 
 	go build -o $(GOBIN)/ $(firstword $(subst @, ,$(1))) ) && chmod -R u+w $$dir && rm -r $$dir
 endef
 
-# engine sets $engine to the first of these that works, if one does.
+# engine sets $engine to the first of ENGINE that works, if one does: docker may
+# be there without its daemon.
 define engine
-engine=; for e in docker podman buildah; do if $$e info >/dev/null 2>&1; then engine=$$e; break; fi; done
+engine=; for e in $(ENGINE); do if $$e info >/dev/null 2>&1; then engine=$$e; break; fi; done
 endef
 
 # from_apt installs the packages of those PROGRAM:PACKAGE pairs whose program

@@ -1,0 +1,228 @@
+package deploy_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+// testImage is the image of these tests, in a storage of their own.
+const testImage = "localhost/lifeboat"
+
+// buildsImage runs make image with buildah. It needs no daemon, and nothing
+// outside of the test's directories sees what it does.
+func buildsImage(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	settings := fmt.Sprintf("[storage]\ndriver = \"vfs\"\ngraphroot = %q\nrunroot = %q\n", filepath.Join(dir, "images"), filepath.Join(dir, "run"))
+	write(t, filepath.Join(dir, "storage.conf"), settings, 0o600)
+	t.Setenv("CONTAINERS_STORAGE_CONF", filepath.Join(dir, "storage.conf"))
+	t.Setenv("BUILDAH_ISOLATION", "chroot")
+	output := makes(t, "image", "ENGINE=buildah", "IMAGE="+testImage)
+	if !strings.Contains(output, " MB") {
+		t.Errorf("make image does not tell the size: %s", output)
+	}
+}
+
+// container makes a container of an image and returns its name.
+func container(t *testing.T, image string) string {
+	t.Helper()
+	name := strings.TrimSpace(runs(t, "", "buildah", "from", "--pull-never", "--cap-drop", "all", image))
+	t.Cleanup(func() { runs(t, "", "buildah", "rm", name) })
+	return name
+}
+
+func TestImage(t *testing.T) {
+	buildsImage(t)
+	image := unpack(t, testImage)
+	t.Run("files", func(t *testing.T) {
+		want := []string{"etc/", "etc/group", "etc/passwd", "etc/ssl/", "etc/ssl/certs/", "etc/ssl/certs/ca-certificates.crt", "lifeboat"}
+		if got := slices.Sorted(maps.Keys(image.files)); !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		for name, f := range image.files {
+			if f.Uid != 0 || f.Gid != 0 || f.Mode&0o6022 != 0 {
+				t.Errorf("%s is of %d:%d with mode %o", name, f.Uid, f.Gid, f.Mode)
+			}
+		}
+		if got := string(image.files["etc/passwd"].content); got != "lifeboat:x:65532:65532:lifeboat:/:/nonexistent\n" {
+			t.Errorf("/etc/passwd: %q", got)
+		}
+		if got := string(image.files["etc/group"].content); got != "lifeboat:x:65532:\n" {
+			t.Errorf("/etc/group: %q", got)
+		}
+	})
+	t.Run("configuration", func(t *testing.T) {
+		c := image.configuration
+		if c.User != "65532:65532" || !slices.Equal(c.Entrypoint, []string{"/lifeboat"}) || c.WorkingDir != "/" || len(c.Cmd) != 0 {
+			t.Errorf("user %q, entrypoint %q, directory %q, command %q", c.User, c.Entrypoint, c.WorkingDir, c.Cmd)
+		}
+		version := strings.Fields(runs(t, "", program(t), "version"))[1]
+		for label, want := range map[string]string{
+			"title": "Lifeboat", "description": "Backs up live SQLite databases to S3-compatible buckets, and restores them",
+			"licenses": "Apache-2.0", "version": version, "revision": strings.TrimSpace(runs(t, "", "git", "rev-parse", "HEAD")),
+		} {
+			if got := c.Labels["org.opencontainers.image."+label]; got != want {
+				t.Errorf("%s is %q, want %q", label, got, want)
+			}
+		}
+		runs(t, "", "buildah", "inspect", "--type", "image", testImage+":"+version)
+	})
+	t.Run("certificates", func(t *testing.T) {
+		count := 0
+		for rest := image.files["etc/ssl/certs/ca-certificates.crt"].content; len(bytes.TrimSpace(rest)) > 0; count++ {
+			var block *pem.Block
+			if block, rest = pem.Decode(rest); block == nil {
+				t.Fatalf("after %d certificates: %.100q", count, rest)
+			}
+			if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+				t.Error(err)
+			}
+		}
+		if count < 100 {
+			t.Errorf("only %d certificates", count)
+		}
+	})
+	t.Run("runs", testInImage)
+}
+
+// testInImage backs up and restores in a container, over HTTPS with a
+// certificate authority of one's own.
+func testInImage(t *testing.T) {
+	server := miniotest.StartTLS(t)
+	name := container(t, testImage)
+	data, temp := t.TempDir(), t.TempDir()
+	newDatabase(t, filepath.Join(data, "app.db"))
+	write(t, filepath.Join(data, "ca.pem"), read(t, server.CAFile), 0o644)
+	for path, mode := range map[string]os.FileMode{data: 0o777, temp: 0o777, filepath.Join(data, "app.db"): 0o666} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(options []string, arguments ...string) (int, string) {
+		all := []string{"run", "--volume", data + ":/data"}
+		environment := server.Environment()
+		delete(environment, "AWS_CA_BUNDLE")
+		for name, value := range environment {
+			all = append(all, "--env", name+"="+value)
+		}
+		return exits(t, "", "buildah", slices.Concat(all, options, []string{name, "--"}, arguments)...)
+	}
+	url := "s3://" + server.Bucket(t) + "/app"
+	tmp := []string{"--volume", temp + ":/tmp"}
+	trusting := []string{"--env", "AWS_CA_BUNDLE=/data/ca.pem"}
+	own := slices.Concat(tmp, trusting)
+	public := slices.Concat(tmp, []string{"--volume", filepath.Join(data, "ca.pem") + ":/etc/ssl/certs/ca-certificates.crt:ro"})
+	for _, step := range []struct {
+		what      string
+		options   []string
+		arguments []string
+		code      int
+		says      string
+	}{
+		{"no shell", nil, []string{"/bin/sh", "-c", "true"}, 1, "no such file"},
+		{"no temp directory", trusting, []string{"/lifeboat", "backup", "/data/app.db", url}, 8, "--temp-dir"},
+		{"unknown authority", tmp, []string{"/lifeboat", "backup", "/data/app.db", url}, 11, "AWS_CA_BUNDLE"},
+		{"backup", own, []string{"/lifeboat", "backup", "/data/app.db", url}, 0, "uploaded: "},
+		{"the image's authorities are looked at", public, []string{"/lifeboat", "list", url}, 0, ""},
+		{"restore", own, []string{"/lifeboat", "restore", url, "/data/new.db"}, 0, ""},
+		{"writes outside of volumes", own, []string{"/lifeboat", "restore", url, "/new.db"}, 8, "permission denied"},
+	} {
+		if code, output := run(step.options, step.arguments...); code != step.code || !strings.Contains(output, step.says) {
+			t.Errorf("%s: exit %d, want %d with %q: %s", step.what, code, step.code, step.says, output)
+		}
+	}
+	// The user is the image's, for none was named.
+	if status := runs(t, "", "stat", "--format", "%u:%g", filepath.Join(data, "new.db")); os.Geteuid() == 0 && status != "65532:65532\n" {
+		t.Errorf("the restored database is of %s", status)
+	}
+	runs(t, "", "chmod", "666", filepath.Join(data, "new.db"))
+	checkDatabase(t, filepath.Join(data, "new.db"))
+	if left, err := os.ReadDir(temp); err != nil || len(left) != 0 {
+		t.Errorf("left in the temp directory: %v, %v", left, err)
+	}
+}
+
+// An unpacked image.
+type unpacked struct {
+	configuration struct {
+		User            string
+		Entrypoint, Cmd []string
+		WorkingDir      string
+		Labels          map[string]string
+	}
+	files map[string]file
+}
+
+type file struct {
+	tar.Header
+	content []byte
+}
+
+// unpack reads an image as it is pushed to a registry.
+func unpack(t *testing.T, image string) unpacked {
+	t.Helper()
+	dir := t.TempDir()
+	runs(t, "", "buildah", "push", image, "dir:"+dir)
+	type blob struct{ Digest string }
+	var manifest struct {
+		Config blob
+		Layers []blob
+	}
+	path := func(b blob) string { return filepath.Join(dir, strings.TrimPrefix(b.Digest, "sha256:")) }
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, "manifest.json"))), &manifest); err != nil {
+		t.Fatal(err)
+	}
+	u := unpacked{files: map[string]file{}}
+	if err := json.Unmarshal([]byte(read(t, path(manifest.Config))), &struct{ Config any }{&u.configuration}); err != nil {
+		t.Fatal(err)
+	}
+	for _, layer := range manifest.Layers {
+		u.add(t, path(layer))
+	}
+	return u
+}
+
+func (u unpacked) add(t *testing.T, layer string) {
+	t.Helper()
+	f, err := os.Open(layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var content io.Reader = f
+	if unzipped, err := gzip.NewReader(f); err == nil {
+		content = unzipped
+	} else if _, err := f.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	entries := tar.NewReader(content)
+	for {
+		header, err := entries.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.files[header.Name] = file{*header, text}
+	}
+}

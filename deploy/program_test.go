@@ -1,0 +1,154 @@
+// Package deploy_test proves what users deploy: the container image, the units
+// of systemd, the composition and the crontab.
+package deploy_test
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	_ "github.com/mattn/go-sqlite3"
+)
+
+// makes runs make in the repository, as a user does: not as a part of the make
+// that may run this test.
+func makes(t *testing.T, arguments ...string) string {
+	t.Helper()
+	t.Setenv("MAKEFLAGS", "")
+	t.Setenv("MAKELEVEL", "")
+	return runs(t, "..", "make", arguments...)
+}
+
+// program returns the path of the program as make static builds it.
+func program(t *testing.T) string {
+	t.Helper()
+	makes(t, "static")
+	path, err := filepath.Abs(filepath.Join("..", "dist", "lifeboat-static"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// programAs puts the program in a directory, as a name.
+func programAs(t *testing.T, path string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(program(t), path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// runs runs a program that must succeed, and returns its output.
+func runs(t *testing.T, dir, name string, arguments ...string) string {
+	t.Helper()
+	code, output := exits(t, dir, name, arguments...)
+	if code != 0 {
+		t.Fatalf("%s %s: exit %d: %s", name, strings.Join(arguments, " "), code, output)
+	}
+	return output
+}
+
+// exits runs a program, and returns its exit code and its output.
+func exits(t *testing.T, dir, name string, arguments ...string) (int, string) {
+	t.Helper()
+	command := exec.Command(name, arguments...)
+	command.Dir = dir
+	output, err := command.CombinedOutput()
+	var ended *exec.ExitError
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Fatalf("%v: make tools-test installs it", err)
+	} else if err != nil && !errors.As(err, &ended) {
+		t.Fatal(err)
+	}
+	return command.ProcessState.ExitCode(), string(output)
+}
+
+// newDatabase makes a database in WAL mode with one row, 42.
+func newDatabase(t *testing.T, path string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, path)
+	if _, err := db.Exec("PRAGMA journal_mode=WAL; CREATE TABLE account (balance); INSERT INTO account VALUES (42)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkDatabase checks that a database has the row.
+func checkDatabase(t *testing.T, path string) {
+	t.Helper()
+	var balance int
+	if err := open(t, path).QueryRow("SELECT balance FROM account").Scan(&balance); err != nil || balance != 42 {
+		t.Errorf("%s: balance %d, %v", path, balance, err)
+	}
+}
+
+func open(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite3", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// snapshots counts the snapshots in a directory.
+func snapshots(t *testing.T, dir string) int {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, "*.db.zst"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(found)
+}
+
+// read returns what is in a file.
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// write makes a file, and the directories that it is in.
+func write(t *testing.T, path, text string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// testCommands runs what is in the sh blocks of a document, from the top of the
+// repository, with its names replaced by real ones.
+func testCommands(t *testing.T, document string, names ...string) string {
+	t.Helper()
+	var commands bytes.Buffer
+	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(read(t, document), -1) {
+		commands.WriteString(block[1])
+	}
+	if commands.Len() == 0 {
+		t.Fatalf("%s: no commands found", document)
+	}
+	t.Setenv("MAKEFLAGS", "")
+	t.Setenv("MAKELEVEL", "")
+	return runs(t, "..", "sh", "-eux", "-c", strings.NewReplacer(names...).Replace(commands.String()))
+}
