@@ -25,10 +25,15 @@ func makes(t *testing.T, arguments ...string) string {
 	return runs(t, "..", "make", arguments...)
 }
 
+var isBuilt bool
+
 // program returns the path of the program as make static builds it.
 func program(t *testing.T) string {
 	t.Helper()
-	makes(t, "static")
+	if !isBuilt {
+		makes(t, "static")
+		isBuilt = true
+	}
 	path, err := filepath.Abs(filepath.Join("..", "dist", "lifeboat-static"))
 	if err != nil {
 		t.Fatal(err)
@@ -78,11 +83,18 @@ func newDatabase(t *testing.T, path string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	db := open(t, path)
-	if _, err := db.Exec("PRAGMA journal_mode=WAL; CREATE TABLE account (balance); INSERT INTO account VALUES (42)"); err != nil {
+	change(t, path, "PRAGMA journal_mode=WAL; CREATE TABLE account (balance); INSERT INTO account VALUES (42)")
+}
+
+// change changes a database and closes it.
+func change(t *testing.T, path, statements string) {
+	t.Helper()
+	db, err := sql.Open("sqlite3", path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Close(); err != nil {
+	defer db.Close()
+	if _, err := db.Exec(statements); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -90,20 +102,15 @@ func newDatabase(t *testing.T, path string) {
 // checkDatabase checks that a database has the row.
 func checkDatabase(t *testing.T, path string) {
 	t.Helper()
-	var balance int
-	if err := open(t, path).QueryRow("SELECT balance FROM account").Scan(&balance); err != nil || balance != 42 {
-		t.Errorf("%s: balance %d, %v", path, balance, err)
-	}
-}
-
-func open(t *testing.T, path string) *sql.DB {
-	t.Helper()
 	db, err := sql.Open("sqlite3", path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
-	return db
+	defer db.Close()
+	var balance int
+	if err := db.QueryRow("SELECT balance FROM account").Scan(&balance); err != nil || balance != 42 {
+		t.Errorf("%s: balance %d, %v", path, balance, err)
+	}
 }
 
 // snapshots counts the snapshots in a directory.

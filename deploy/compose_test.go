@@ -1,0 +1,228 @@
+package deploy_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// A composition has those keys of compose's schema that ours uses: any other
+// is an error.
+type composition struct {
+	Services map[string]service
+	Volumes  map[string]struct{}
+}
+
+type service struct {
+	Image           string
+	Build           string
+	User            string
+	Environment     map[string]string
+	EnvFile         string `yaml:"env_file"`
+	Volumes         []string
+	Restart         string
+	StopGracePeriod string   `yaml:"stop_grace_period"`
+	ReadOnly        bool     `yaml:"read_only"`
+	CapDrop         []string `yaml:"cap_drop"`
+	SecurityOpt     []string `yaml:"security_opt"`
+	MemLimit        string   `yaml:"mem_limit"`
+	Healthcheck     struct {
+		Test        []string
+		Interval    string
+		Timeout     string
+		StartPeriod string `yaml:"start_period"`
+	}
+}
+
+// sidecar returns the container of the composition that backs up.
+func sidecar(t *testing.T) service {
+	t.Helper()
+	var c composition
+	if err := yaml.Load([]byte(read(t, "compose/compose.yaml")), &c, yaml.WithKnownFields()); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Services["app"]; got.User != c.Services["backup"].User || !slices.Equal(got.Volumes, c.Services["backup"].Volumes[:1]) {
+		t.Errorf("application and backup differ: user %s, volumes %q", got.User, got.Volumes)
+	}
+	for _, s := range c.Services {
+		for _, volume := range s.Volumes {
+			if name, _, _ := strings.Cut(volume, ":"); !slices.Contains([]string{"data", "temp"}, name) {
+				t.Errorf("the volume %s is not declared", name)
+			}
+		}
+	}
+	return c.Services["backup"]
+}
+
+func TestComposition(t *testing.T) {
+	s := sidecar(t)
+	for what, got := range map[string][2]any{
+		"root":         {s.ReadOnly, true},
+		"capabilities": {s.CapDrop, []string{"ALL"}},
+		"privileges":   {s.SecurityOpt, []string{"no-new-privileges:true"}},
+		"memory":       {s.MemLimit, "512m"},
+		"restart":      {s.Restart, "unless-stopped"},
+		"end":          {s.StopGracePeriod, "30s"},
+		"volumes":      {s.Volumes, []string{"data:/data", "temp:/tmp"}},
+	} {
+		if !reflect.DeepEqual(got[0], got[1]) {
+			t.Errorf("%s: %v, want %v", what, got[0], got[1])
+		}
+	}
+}
+
+// TestSidecar runs the loop by itself, with the shell that it has in its
+// container: it goes on after a failure, is healthy, and ends when told to.
+func TestSidecar(t *testing.T) {
+	s, work := sidecar(t), t.TempDir()
+	programAs(t, filepath.Join(work, "bin/lifeboat"))
+	data, bucket, temp := filepath.Join(work, "data"), filepath.Join(work, "bucket"), filepath.Join(work, "tmp")
+	for _, dir := range []string{data, bucket, temp} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	environment := []string{"PATH=" + filepath.Join(work, "bin") + ":" + os.Getenv("PATH"), "TMPDIR=" + temp, "LIFEBOAT_ALWAYS=true",
+		"DB=" + strings.Replace(s.Environment["DB"], "/data", data, 1), "BUCKET_URL=file://" + bucket}
+	health := func() bool {
+		check := exec.Command("sh", "-c", strings.ReplaceAll(s.Healthcheck.Test[1], "$$", "$"))
+		check.Env = environment
+		return check.Run() == nil
+	}
+	start := func(more ...string) (stop func() string) {
+		var output bytes.Buffer
+		loop := exec.Command("busybox", "sh", "compose/sidecar.sh")
+		loop.Env = slices.Concat(environment, more)
+		loop.Stdout, loop.Stderr = &output, &output
+		loop.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		if err := loop.Start(); err != nil {
+			t.Fatalf("%v: make tools-test installs it", err)
+		}
+		return func() string {
+			loop.Process.Signal(syscall.SIGTERM)
+			ended := make(chan error, 1)
+			go func() { ended <- loop.Wait() }()
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Errorf("it ended with %v", err)
+				}
+			case <-time.After(20 * time.Second):
+				syscall.Kill(-loop.Process.Pid, syscall.SIGKILL)
+				<-ended
+				t.Errorf("it did not end")
+			}
+			return output.String()
+		}
+	}
+
+	stop := start("EVERY=0.1")
+	if health() {
+		t.Error("healthy without a snapshot")
+	}
+	newDatabase(t, filepath.Join(data, "app.db"))
+	waitUntil(t, "two snapshots", func() bool { return snapshots(t, bucket) >= 2 })
+	if !health() {
+		t.Error("not healthy")
+	}
+	output := stop()
+	if !strings.Contains(output, "uploaded: ") {
+		t.Errorf("the log: %s", output)
+	}
+
+	change(t, filepath.Join(data, "app.db"), "CREATE TABLE large AS SELECT randomblob(10000000)")
+	before := snapshots(t, bucket)
+	stop = start("EVERY=1h", "LIFEBOAT_MAX_RATE=1MiB")
+	waitUntil(t, "a copy", func() bool {
+		copies, _ := filepath.Glob(filepath.Join(temp, "*", "copy.db"))
+		return len(copies) == 1
+	})
+	output = stop()
+	if left, err := os.ReadDir(temp); err != nil || len(left) != 0 || snapshots(t, bucket) != before || !strings.Contains(output, "terminated") {
+		t.Errorf("after its end: %v, %d snapshots, %d before; the log: %s", left, snapshots(t, bucket), before, output)
+	}
+}
+
+// TestSidecarImage builds the sidecar's image on a busybox of this machine, and
+// backs up in it.
+func TestSidecarImage(t *testing.T) {
+	buildsImage(t)
+	base := t.TempDir()
+	write(t, filepath.Join(base, "Dockerfile"), "FROM scratch\nCOPY busybox /bin/\nRUN [\"/bin/busybox\", \"--install\", \"/bin\"]\nENV PATH=/usr/local/bin:/bin\nCMD [\"sh\"]\n", 0o644)
+	runs(t, base, "sh", "-c", `cp "$(command -v busybox)" .`)
+	runs(t, base, "buildah", "build", "--tag", "docker.io/library/busybox:1.37", ".")
+	s := sidecar(t)
+	runs(t, "compose", "buildah", "build", "--pull-never", "--tag", s.Image, s.Build)
+	name, data, temp := container(t, s.Image), t.TempDir(), t.TempDir()
+	newDatabase(t, filepath.Join(data, "app.db"))
+	runs(t, "", "chmod", "-R", "a+rwX", data, temp)
+	command := unpack(t, s.Image).configuration.Cmd
+	if len(command) != 1 {
+		t.Fatalf("the command is %q", command)
+	}
+	all := []string{"run", "--user", s.User, "--volume", data + ":/data", "--volume", temp + ":/tmp", "--env", "BUCKET_URL=file:///data/bucket"}
+	for name, value := range s.Environment {
+		if name != "BUCKET_URL" {
+			all = append(all, "--env", name+"="+value)
+		}
+	}
+	script := command[0] + ` & until ls /data/bucket/*.db.zst; do sleep 0.1; done; kill "$!"; wait "$!"`
+	runs(t, "", "buildah", append(all, name, "--", "timeout", "60", "sh", "-c", script)...)
+	if got := snapshots(t, filepath.Join(data, "bucket")); got != 1 {
+		t.Errorf("%d snapshots", got)
+	}
+}
+
+// TestSidecarDocument runs the commands of the README with a docker that knows
+// no more than which container a command would run in.
+func TestSidecarDocument(t *testing.T) {
+	work, s := t.TempDir(), sidecar(t)
+	log, db, url := filepath.Join(work, "log"), filepath.Join(work, "app.db"), "file://"+filepath.Join(work, "bucket")
+	programAs(t, filepath.Join(work, "bin/lifeboat"))
+	write(t, filepath.Join(work, "bin/docker"), `#!/bin/sh
+echo "$*" >>"`+log+`"
+case "$1 $2" in "compose run") ;; *) exit ;; esac
+while [ "$1" != backup ]; do shift; done
+shift
+exec "$@"
+`, 0o755)
+	for name, value := range map[string]string{"PATH": filepath.Join(work, "bin") + ":" + os.Getenv("PATH"), "DB": db, "BUCKET_URL": url} {
+		t.Setenv(name, value)
+	}
+	newDatabase(t, db)
+	runs(t, "", "lifeboat", "backup", db, url)
+	change(t, db, "DELETE FROM account")
+	copied := filepath.Join(work, "compose")
+	runs(t, "", "cp", "-r", "compose", copied)
+	testCommands(t, "compose/README.md", "make image", "true", "deploy/compose", copied)
+	checkDatabase(t, db)
+	info, err := os.Stat(filepath.Join(copied, s.EnvFile))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the keys: %v, %v", info, err)
+	}
+	want := []string{"up", "logs", "ps", "stop app backup", "run", "start app backup"}
+	for i, line := range strings.Split(strings.TrimSpace(read(t, log)), "\n") {
+		if i >= len(want) || !strings.HasPrefix(line, "compose "+want[i]) {
+			t.Errorf("docker %s", line)
+		}
+	}
+}
+
+// waitUntil waits until something is so.
+func waitUntil(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited for %s in vain", what)
+		}
+	}
+}

@@ -1,0 +1,242 @@
+package deploy_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// exposure is what systemd-analyze security says of each service, as in its
+// README.
+var exposure = map[string]float64{"lifeboat-backup@": 1.3, "lifeboat-verify@": 1.2, "lifeboat-backup": 2.1}
+
+// units puts all units in a directory, with the program as make static builds
+// it in place of the one that is installed, and returns their paths.
+func units(t *testing.T, dir string) []string {
+	t.Helper()
+	paths, err := filepath.Glob("systemd/*.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var copies []string
+	for _, path := range paths {
+		if ext := filepath.Ext(path); ext == ".service" || ext == ".timer" {
+			copies = append(copies, filepath.Join(dir, filepath.Base(path)))
+			write(t, copies[len(copies)-1], strings.ReplaceAll(read(t, path), "/usr/local/bin/lifeboat", program(t)), 0o644)
+		}
+	}
+	return copies
+}
+
+// verifies checks units with systemd itself, which only warns of what it does
+// not know.
+func verifies(t *testing.T, units ...string) {
+	t.Helper()
+	output := runs(t, "", "systemd-analyze", append([]string{"verify", "--man=no", "--recursive-errors=no"}, units...)...)
+	if output != "" {
+		t.Error(output)
+	}
+}
+
+func TestUnits(t *testing.T) {
+	all := units(t, t.TempDir())
+	verifies(t, all...)
+	for name, level := range exposure {
+		t.Run(name, func(t *testing.T) {
+			if !slices.Contains(all, filepath.Join(filepath.Dir(all[0]), name+".timer")) {
+				t.Error("it has no timer")
+			}
+			service := "systemd/" + name + ".service"
+			runs(t, "", "systemd-analyze", "security", "--no-pager", "--offline=true", fmt.Sprintf("--threshold=%.0f", level*10), service)
+			if says := fmt.Sprintf("`%s` at %.1f", name, level); !strings.Contains(read(t, "systemd/README.md"), says) {
+				t.Errorf("the README does not say %s", says)
+			}
+			checkExits(t, parseUnit(t, service))
+		})
+	}
+	if len(all) != 2*len(exposure) {
+		t.Errorf("units that no test knows: %v", all)
+	}
+}
+
+// checkExits checks what a unit does about each exit code of the README's
+// table.
+func checkExits(t *testing.T, u unit) {
+	t.Helper()
+	stays := strings.Fields(u.only(t, "RestartPreventExitStatus"))
+	rows := regexp.MustCompile(`(?m)^\| ([0-9]+) \|.*\| (retry|alert|fail at once) \|$`).FindAllStringSubmatch(read(t, "../README.md"), -1)
+	if len(rows) < 10 {
+		t.Fatalf("the table of exit codes has only %d rows", len(rows))
+	}
+	for _, row := range rows {
+		if code, does := row[1], row[2]; slices.Contains(stays, code) != (does != "retry") {
+			t.Errorf("exit %s: a job should %s, and RestartPreventExitStatus= is %v", code, does, stays)
+		}
+	}
+	if u.only(t, "Restart") != "on-failure" || u.only(t, "SuccessExitStatus") != "143" {
+		t.Errorf("restart %s, success %s", u.only(t, "Restart"), u.only(t, "SuccessExitStatus"))
+	}
+}
+
+// TestUnitCommands runs what the services run, with what they set, and looks
+// whether the kernel would have let them.
+func TestUnitCommands(t *testing.T) {
+	etc, data, bucket := t.TempDir(), filepath.Join(t.TempDir(), "app"), filepath.Join(t.TempDir(), "bucket")
+	newDatabase(t, filepath.Join(data, "app.db"))
+	settings := strings.NewReplacer("/var/lib/app", data, "s3://my-bucket/app", "file://"+bucket).Replace(read(t, "systemd/app.env"))
+	write(t, filepath.Join(etc, "app.env"), settings, 0o600)
+	write(t, filepath.Join(etc, "app.restore.env"), "LIFEBOAT_SQL='SELECT balance = 42 FROM account'\n", 0o600)
+	write(t, filepath.Join(etc, "lifeboat.env"), "LIFEBOAT_ALWAYS=true\n", 0o600)
+	write(t, filepath.Join(etc, "lifeboat.yaml"), fmt.Sprintf("databases: [{path: %s/app.db, url: 'file://%s'}]\n", data, bucket), 0o600)
+	for _, step := range []struct {
+		service, says string
+		snapshots     int
+	}{
+		{"lifeboat-backup@", "uploaded: ", 1},
+		{"lifeboat-verify@", "SELECT balance = 42", 1},
+		{"lifeboat-backup", "uploaded: ", 2},
+	} {
+		u := parseUnit(t, "systemd/"+step.service+".service")
+		output := u.start(t, program(t), etc)
+		if got := snapshots(t, bucket); !strings.Contains(output, step.says) || got != step.snapshots {
+			t.Errorf("%s: %d snapshots: %s", step.service, got, output)
+		}
+	}
+}
+
+// TestUnitDocument runs the commands of the README, but for those of systemctl,
+// and has systemd look at the drop-in.
+func TestUnitDocument(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "bin/systemctl"), "#!/bin/sh\necho \"systemctl $*\" >>"+dir+"/log\n", 0o755)
+	t.Setenv("PATH", filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
+	system := filepath.Join(dir, "units")
+	if err := os.Mkdir(system, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	testCommands(t, "systemd/README.md", "/usr/local/bin", filepath.Join(dir, "bin"), "/etc/systemd/system", system, "/etc/lifeboat", filepath.Join(dir, "etc"))
+	runs(t, "", filepath.Join(dir, "bin/lifeboat"), "version")
+	units(t, system) // the same, but for the path of the program
+	verifies(t, filepath.Join(system, "lifeboat-backup@shop.service"))
+	for _, unit := range regexp.MustCompile(`lifeboat-[^ \n]+`).FindAllString(read(t, filepath.Join(dir, "log")), -1) {
+		name, kind, isTimer := strings.Cut(unit, ".")
+		if !isTimer {
+			kind = "service"
+		}
+		if _, err := os.Stat(filepath.Join(system, strings.TrimSuffix(name, "app")+"."+kind)); err != nil {
+			t.Errorf("systemctl is asked for %s: %v", unit, err)
+		}
+	}
+}
+
+// A unit has the values of each setting, in their order.
+type unit map[string][]string
+
+// parseUnit reads as much of systemd's language as the units speak.
+func parseUnit(t *testing.T, path string) unit {
+	t.Helper()
+	u := unit{}
+	for _, line := range strings.Split(read(t, path), "\n") {
+		if key, value, found := strings.Cut(line, "="); found && !strings.HasPrefix(line, "#") {
+			u[key] = append(u[key], strings.ReplaceAll(value, "%i", "app"))
+		}
+	}
+	return u
+}
+
+func (u unit) only(t *testing.T, key string) string {
+	t.Helper()
+	if len(u[key]) != 1 {
+		t.Fatalf("%s= is %q", key, u[key])
+	}
+	return u[key][0]
+}
+
+// start runs ExecStart= as systemd does, with etc in place of /etc/lifeboat,
+// and returns what it prints.
+func (u unit) start(t *testing.T, program, etc string) string {
+	t.Helper()
+	environment := map[string]string{}
+	lines := slices.Clone(u["Environment"])
+	for _, path := range u["EnvironmentFile"] {
+		path = strings.Replace(strings.TrimPrefix(path, "-"), "/etc/lifeboat", etc, 1)
+		lines = append(lines, strings.Split(read(t, path), "\n")...)
+	}
+	for _, line := range lines {
+		if name, value, found := strings.Cut(line, "="); found && !strings.HasPrefix(line, "#") {
+			environment[name] = strings.Trim(value, "'")
+		}
+	}
+	calls := filepath.Join(t.TempDir(), "calls")
+	arguments := []string{"-f", "-o", calls}
+	for _, word := range strings.Fields(u.only(t, "ExecStart")) {
+		word = strings.NewReplacer("/usr/local/bin/lifeboat", program, "/etc/lifeboat", etc).Replace(word)
+		arguments = append(arguments, os.Expand(word, func(name string) string { return environment[name] }))
+	}
+	command := exec.Command("strace", arguments...)
+	for name, value := range environment {
+		command.Env = append(command.Env, name+"="+value)
+	}
+	output, err := command.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %v: %s", arguments, err, output)
+	}
+	u.checkCalls(t, read(t, calls))
+	return string(output)
+}
+
+// checkCalls checks that SystemCallFilter= lets all calls pass that a run made.
+func (u unit) checkCalls(t *testing.T, trace string) {
+	t.Helper()
+	allowed := map[string]bool{}
+	for _, filter := range u["SystemCallFilter"] {
+		names, denies := strings.CutPrefix(filter, "~")
+		for _, name := range strings.Fields(names) {
+			for _, call := range calls(t, name) {
+				allowed[call] = !denies
+			}
+		}
+	}
+	// SQLite hands files to the owner of the database as root alone, as the
+	// tests may be but the other services are not.
+	for _, call := range calls(t, "@chown") {
+		allowed[call] = true
+	}
+	made := map[string]bool{}
+	for _, call := range regexp.MustCompile(`(?m)^[0-9]+ +([a-z0-9_]+)\(`).FindAllStringSubmatch(trace, -1) {
+		made[call[1]] = true
+	}
+	if len(made) < 20 {
+		t.Fatalf("only these calls were seen: %v", made)
+	}
+	for _, call := range slices.Sorted(maps.Keys(made)) {
+		if !allowed[call] {
+			t.Errorf("the filter %q lets no %s pass", u["SystemCallFilter"], call)
+		}
+	}
+}
+
+// calls returns the system calls that a name of systemd's stands for.
+func calls(t *testing.T, name string) []string {
+	t.Helper()
+	if !strings.HasPrefix(name, "@") {
+		return []string{name}
+	}
+	var all []string
+	for _, line := range strings.Split(runs(t, "", "systemd-analyze", "syscall-filter", "--no-pager", name), "\n") {
+		if member, indented := strings.CutPrefix(line, "    "); indented && !strings.HasPrefix(member, "#") {
+			all = append(all, calls(t, member)...)
+		}
+	}
+	if len(all) == 0 {
+		t.Fatalf("%s has no calls", strconv.Quote(name))
+	}
+	return all
+}
