@@ -74,7 +74,7 @@ func TestRequestsPerBackup(t *testing.T) {
 	last := time.Now().Add(-time.Hour)
 	filled := 0
 	for _, n := range []int{10, 1000, 3000} { // 10,000 would only take longer: TestReleaseRequests has them
-		fill(t, direct, last, filled, n)
+		fill(t, direct, last, time.Hour, filled, n)
 		filled = n
 		clear(count.calls)
 		began := time.Now()
@@ -103,9 +103,9 @@ func TestRequestsPerBackup(t *testing.T) {
 	}
 }
 
-// fill makes an hourly series of n snapshots up to last, of which have are
-// there. All but the newest are released.
-func fill(t *testing.T, b *upload.S3, last time.Time, have, n int) {
+// fill makes a series of n snapshots up to last, of which have are there. All
+// but the newest are released.
+func fill(t *testing.T, b *upload.S3, last time.Time, pace time.Duration, have, n int) {
 	t.Helper()
 	var group errgroup.Group
 	group.SetLimit(16)
@@ -115,7 +115,7 @@ func fill(t *testing.T, b *upload.S3, last time.Time, have, n int) {
 			retention = upload.Held
 		}
 		group.Go(func() error {
-			id := snapshot.NewID(last.Add(-time.Duration(i) * time.Hour))
+			id := snapshot.NewID(last.Add(-time.Duration(i) * pace))
 			_, err := b.Put(t.Context(), upload.ObjectName(id), upload.PutOptions{Tags: upload.Tags{upload.TagRetention: retention}},
 				func(io.Writer) error { return nil })
 			return err
