@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// The reasons that a caller may want to tell apart, beside those of package
-// upload, which what goes wrong with the bucket has. Every error of this
-// package that has one of them wraps it.
+// The reasons that a caller may want to tell apart. Every error of this
+// package that has one of them wraps it; the text says what was tried on what.
+// What goes wrong with the bucket has the errors of package upload.
 var (
 	// ErrNoRules: Freeze and Thaw found nothing to switch.
 	ErrNoRules = errors.New("the bucket has no rules for this series")

@@ -162,6 +162,7 @@ type Holder struct {
 	Command string `json:"command"`
 }
 
+// String names the process for people.
 func (h Holder) String() string { return fmt.Sprintf("%s (pid %d)", h.Command, h.PID) }
 
 func joinHolders(found []Holder) string {
