@@ -112,6 +112,7 @@ tools-test: tools
 	@PATH="$(GOBIN):$$PATH"; rclone serve s3 --help >/dev/null 2>&1 || { echo 'building rclone, another test server, with go install'; GOFLAGS= go install $(RCLONE); }
 	@PATH="$(GOBIN):$$PATH"; command -v kustomize >/dev/null || { echo 'building kustomize with go install'; GOFLAGS= go install $(KUSTOMIZE); }
 	@PATH="$(GOBIN):$$PATH"; command -v pushgateway >/dev/null || { echo 'building the Pushgateway, another test server'; $(call build_module,$(PUSHGATEWAY)); }
+	@PATH="$(GOBIN):$$PATH"; command -v promtool >/dev/null || { echo 'taking promtool, which tests alerts, out of the package prometheus'; $(call out_of_package,prometheus,promtool); }
 
 # Something that builds images, and the certificates that go in.
 tools-image:
@@ -135,6 +136,15 @@ clean:
 define build_module
 dir=$$(mktemp -d) && ( cd $$dir && export GOFLAGS=-mod=mod && go mod init tools 2>/dev/null && go mod edit -require=$(1) && mkdir -p $(GOBIN) && \
 	go build -o $(GOBIN)/ $(firstword $(subst @, ,$(1))) ) && chmod -R u+w $$dir && rm -r $$dir
+endef
+
+# out_of_package fetches a package of apt's and takes one program out of it, where
+# installing it would start a server.
+define out_of_package
+command -v apt-get >/dev/null || { echo "please install: $(2)" >&2; exit 1; }; \
+sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; fetch='apt-get -qq -o APT::Sandbox::User=root download $(1)'; \
+dir=$$(mktemp -d) && ( cd $$dir && { $$fetch 2>/dev/null || { $$sudo apt-get update -qq && $$fetch; }; } && \
+	dpkg-deb --fsys-tarfile *.deb | tar -x ./usr/bin/$(2) && install -D usr/bin/$(2) $(GOBIN)/$(2) ) && rm -r $$dir
 endef
 
 # engine sets $engine to the first of ENGINE that works, if one does: docker may

@@ -87,6 +87,7 @@ func TestProgram(t *testing.T) {
 	t.Run("runbook", func(t *testing.T) {
 		testDocument(t, server, filepath.Join("..", "..", "deploy", "RUNBOOK.md"), ruin)
 	})
+	t.Run("monitoring", func(t *testing.T) { testMonitoring(t, server) })
 	t.Run("demo", testDemo)
 }
 

@@ -13,6 +13,20 @@ import (
 // Pushgateway, pinned. make tools-test builds it.
 const pushgatewayModule = "github.com/prometheus/pushgateway@v1.11.1"
 
+// Promtool returns the path of Prometheus' promtool, which make tools-test takes
+// out of a package.
+func Promtool(t testing.TB) string {
+	t.Helper()
+	program, err := exec.LookPath("promtool")
+	if err != nil {
+		program = filepath.Join(goBin(t), "promtool")
+	}
+	if _, err := os.Stat(program); err != nil {
+		t.Fatalf("promtool is missing, make tools-test fetches it: %v", err)
+	}
+	return program
+}
+
 // StartPushgateway starts a Pushgateway, in the way of Start, and returns its
 // URL.
 func StartPushgateway(t testing.TB) string {

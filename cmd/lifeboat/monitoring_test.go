@@ -1,0 +1,260 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/deploy/kubernetes/kubetest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+var monitoring = filepath.Join("..", "..", "deploy", "monitoring")
+
+// promtool runs Prometheus' own checks.
+func promtool(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(miniotest.Promtool(t), args...).CombinedOutput(); err != nil {
+		t.Errorf("promtool %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+}
+
+// Alerts fire when they should, and not when they should not. The rules are
+// taken out of the PrometheusRule as users without the operator do it.
+func TestAlerts(t *testing.T) {
+	for _, dir := range []string{".", "cronjobs"} {
+		t.Run(dir, func(t *testing.T) {
+			t.Parallel()
+			work := t.TempDir()
+			manifest, err := os.ReadFile(filepath.Join(monitoring, dir, "prometheusrule.yaml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, spec, _ := strings.Cut(string(manifest), "\nspec:\n")
+			tests, err := os.ReadFile(filepath.Join(monitoring, dir, "rules_test.yaml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, text := range map[string]string{"rules.yaml": strings.ReplaceAll("\n"+spec, "\n  ", "\n"), "rules_test.yaml": string(tests)} {
+				if err := os.WriteFile(filepath.Join(work, name), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			promtool(t, "check", "rules", filepath.Join(work, "rules.yaml"))
+			promtool(t, "test", "rules", filepath.Join(work, "rules_test.yaml"))
+			checkRules(t, filepath.Join(monitoring, dir), string(tests))
+		})
+	}
+}
+
+// checkRules looks at the PrometheusRule as kustomize gives it to a cluster:
+// every alert is one that the tests see firing, and says how bad it is and
+// what to do.
+func checkRules(t *testing.T, dir, tests string) {
+	var rules struct {
+		Spec struct {
+			Groups []struct {
+				Rules []struct {
+					Alert               string
+					Labels, Annotations map[string]string
+				}
+			}
+		}
+	}
+	alerts := 0
+	for _, o := range kubetest.Build(t, dir) {
+		if o.Kind != "PrometheusRule" {
+			continue
+		}
+		text, err := json.Marshal(o.Raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &rules); err != nil {
+			t.Fatal(err)
+		}
+		for _, group := range rules.Spec.Groups {
+			for _, r := range group.Rules {
+				alerts++
+				if s := r.Labels["severity"]; s != "critical" && s != "warning" {
+					t.Errorf("%s has the severity %q", r.Alert, s)
+				}
+				if r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
+					t.Errorf("%s does not say what to do: %v", r.Alert, r.Annotations)
+				}
+				if !strings.Contains(tests, `alertname="`+r.Alert+`"`) {
+					t.Errorf("%s is not tested", r.Alert)
+				}
+			}
+		}
+	}
+	if alerts == 0 {
+		t.Error("no alerts")
+	}
+}
+
+// A dashboard is what the test looks at of Grafana's.
+type dashboard struct {
+	Templating struct {
+		List []struct {
+			Name, Type, Definition string
+		}
+	}
+	Panels []struct {
+		ID         int
+		Title      string
+		Datasource struct{ UID string }
+		GridPos    struct{ X, Y, W, H int }
+		Targets    []struct{ Expr string }
+	}
+}
+
+// TestDashboard checks that Prometheus understands every expression, and that
+// no panel lies over another.
+func TestDashboard(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(monitoring, "dashboard.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d dashboard
+	if err := json.Unmarshal(text, &d); err != nil {
+		t.Fatal(err)
+	}
+	variables := strings.NewReplacer()
+	var known []string
+	for _, v := range d.Templating.List {
+		known = append(known, v.Name, v.Type)
+	}
+	if want := []string{"datasource", "datasource", "database", "query", "bucket_url", "query"}; !slices.Equal(known, want) {
+		t.Errorf("variables %v, want %v", known, want)
+	}
+	variables = strings.NewReplacer("$database", ".*", "$bucket_url", ".*")
+	type rule struct {
+		Record string `json:"record"`
+		Expr   string `json:"expr"`
+	}
+	var rules []rule
+	ids, cells := map[int]bool{}, map[[2]int]string{}
+	for _, p := range d.Panels {
+		if ids[p.ID] || p.Title == "" || p.Datasource.UID != "${datasource}" || len(p.Targets) == 0 {
+			t.Errorf("panel %d, %q, of %s with %d targets", p.ID, p.Title, p.Datasource.UID, len(p.Targets))
+		}
+		ids[p.ID] = true
+		for x := range p.GridPos.W {
+			for y := range p.GridPos.H {
+				cell := [2]int{p.GridPos.X + x, p.GridPos.Y + y}
+				if cells[cell] != "" || cell[0] >= 24 {
+					t.Fatalf("%q lies over %q, or over the edge", p.Title, cells[cell])
+				}
+				cells[cell] = p.Title
+			}
+		}
+		for _, target := range p.Targets {
+			expr := variables.Replace(target.Expr)
+			if strings.Contains(expr, "$") || !strings.Contains(target.Expr, "$bucket_url") {
+				t.Errorf("%q: %s", p.Title, target.Expr)
+			}
+			rules = append(rules, rule{fmt.Sprintf("panel:%d:%d", p.ID, len(rules)), expr})
+		}
+	}
+	group := map[string]any{"groups": []any{map[string]any{"name": "dashboard", "rules": rules}}}
+	file, err := json.Marshal(group) // which is YAML, too
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	promtool(t, "check", "rules", path)
+}
+
+// testMonitoring compares the metrics that the program really writes with
+// those that alerts, dashboard and documents go by, and runs the commands of
+// deploy/monitoring.
+func testMonitoring(t *testing.T, server *miniotest.Server) {
+	work := t.TempDir()
+	db, file := filepath.Join(work, "app.db"), filepath.Join(work, "all.prom")
+	names := seed(t, server, db)
+	bucket := "s3://" + names[1] + "/app"
+	t.Setenv("LIFEBOAT_METRICS_FILE", file)
+	for _, args := range [][]string{{"backup", db}, {"verify"}, {"status"}, {"lifecycle", "release"}, {"prune", "--confirm"}} {
+		lifeboat(t, 0, append(args, bucket)...)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := slices.Sorted(maps.Keys(metrics(t, content)))
+	read := func(path ...string) string {
+		text, err := os.ReadFile(filepath.Join(path...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	readme := read("..", "..", "README.md")
+	for name, text := range map[string]string{
+		"README.md":                             readme,
+		"deploy/monitoring/README.md":           read(monitoring, "README.md"),
+		"deploy/monitoring/prometheusrule.yaml": read(monitoring, "prometheusrule.yaml"),
+		"deploy/monitoring/rules_test.yaml":     read(monitoring, "rules_test.yaml"),
+		"deploy/monitoring/dashboard.json":      read(monitoring, "dashboard.json"),
+	} {
+		for _, metric := range regexp.MustCompile(`\blifeboat_[a-z_]+`).FindAllString(text, -1) {
+			if !slices.Contains(written, metric) {
+				t.Errorf("%s names %s, which nobody writes", name, metric)
+			}
+		}
+	}
+	told := metricsIn(readme)
+	for _, metric := range written {
+		if !slices.Contains(told, metric) {
+			t.Errorf("README.md does not tell of %s", metric)
+		}
+	}
+
+	t.Setenv("LIFEBOAT_METRICS_FILE", "")
+	t.Setenv("PATH", os.Getenv("PATH")+string(os.PathListSeparator)+filepath.Dir(miniotest.Promtool(t)))
+	names = append(names, "/var/lib/app", work, "/var/lib/node_exporter", t.TempDir(), "http://pushgateway.example.com:9091", miniotest.StartPushgateway(t))
+	shell := exec.Command("sh", "-eux", "-c", strings.NewReplacer(names...).Replace(commandsIn(t, filepath.Join(monitoring, "README.md"))))
+	shell.Dir = t.TempDir()
+	if err := os.CopyFS(shell.Dir, os.DirFS(monitoring)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := shell.CombinedOutput(); err != nil || !strings.Contains(string(out), "SUCCESS: ") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// metricsIn returns the metrics that the README's table tells of. A row may go
+// on with other endings of its first name, or with other verbs.
+func metricsIn(readme string) []string {
+	var all, four []string
+	quoted := regexp.MustCompile("`([a-z_]+)(?:\\{[a-z,]+\\})?`")
+	for _, row := range regexp.MustCompile(`(?m)^\| (.*?(?:lifeboat_|the same four).*?) \| .* \|$`).FindAllStringSubmatch(readme, -1) {
+		for _, name := range quoted.FindAllStringSubmatch(row[1], -1) {
+			switch {
+			case strings.HasPrefix(name[1], "_"):
+				all = append(all, "lifeboat_backup"+name[1])
+			case strings.HasPrefix(name[1], "lifeboat_"):
+				all = append(all, name[1])
+			default:
+				for _, of := range four {
+					all = append(all, strings.Replace(of, "backup", name[1], 1))
+				}
+			}
+		}
+		if len(all) <= 4 {
+			four = all
+		}
+	}
+	return all
+}
