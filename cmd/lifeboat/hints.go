@@ -44,7 +44,7 @@ var hints = []struct {
 	{upload.ErrPlaintext, "give the --age-recipient that was given before; --plaintext goes on without encryption"},
 	{upload.ErrRecipients, "post-quantum recipients (age1pq1...) go only with each other"},
 	{upload.ErrNoIdentity, "--age-identity FILE names the file with the private key"},
-	{upload.ErrWrongIdentity, "each snapshot needs a key of those it was encrypted to at its time; if it surely has the right one, the snapshot's header is damaged: --before ID takes an older one"},
+	{upload.ErrWrongIdentity, "each snapshot needs a key of those it was encrypted to at its time; if it surely has the right one, the snapshot's header is damaged: --snapshot ID takes an older one"},
 	{upload.ErrNotEncrypted, "this store ignores --sse; --age-recipient encrypts before anything leaves this machine"},
 	{upload.ErrClock, setClock},
 	{fs.ErrPermission, "run it as the user that the file belongs to (ls -ln; in Kubernetes runAsUser, runAsGroup and fsGroup)"},

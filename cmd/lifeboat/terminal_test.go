@@ -309,6 +309,23 @@ func TestProgressInterrupted(t *testing.T) {
 	terminal.closed(t, "", "error: interrupted")
 }
 
+// A drill is not over when all is fetched: SQLite goes on.
+func TestProgressOfDrill(t *testing.T) {
+	db := smallDatabase(t)
+	bucket := "file://" + t.TempDir()
+	lifeboat(t, 0, "backup", db, bucket)
+	terminal := openTerminal(t, 40)
+	command := terminal.start(t, nil, "verify", bucket, "--sql", "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c) SELECT count(*) FROM c")
+	terminal.awaits(t, `verify +100%`)
+	terminal.awaits(t, `check .* so far`)
+	if _, err := terminal.Write([]byte{3}); err != nil {
+		t.Fatal(err)
+	}
+	if code := exitOf(command.Wait()); code != 130 {
+		t.Errorf("exit %d", code)
+	}
+}
+
 // A copy that does not pass its check fails while the bars are there.
 func TestProgressFailed(t *testing.T) {
 	db := smallDatabase(t)

@@ -160,7 +160,7 @@ func (v *verifyCmd) drill(ctx context.Context, c *console, b upload.Bucket, s up
 	began := time.Now()
 	r, err := restore.Verify(ctx, b, s, restore.VerifyOptions{
 		Identities: identities, Fast: v.Fast, Check: v.Check, Queries: v.SQL, QueryTime: time.Duration(v.SQLLimit),
-		TempDir: v.TempDir, Progress: c.progress("verify"),
+		TempDir: v.TempDir, Progress: v.progress(c),
 	})
 	c.endProgress()
 	d := drillDocument{
@@ -183,6 +183,18 @@ func (v *verifyCmd) drill(ctx context.Context, c *console, b upload.Bucket, s up
 		d.Error, d.Exit = strings.ReplaceAll(err.Error(), "\n", "; "), exitCode(err)
 	}
 	return d, err
+}
+
+// progress shows how much is fetched, and then that SQLite checks: it does not
+// tell how far it is.
+func (v *verifyCmd) progress(c *console) func(done, total int64) {
+	fetch, check := c.progress("verify"), c.progress("check")
+	return func(done, total int64) {
+		fetch(done, total)
+		if done == total && !v.Fast {
+			check(0, 0)
+		}
+	}
 }
 
 // summary returns the command's error, nil if nothing failed.
