@@ -83,6 +83,8 @@ func TestProgram(t *testing.T) {
 	t.Run("readme", func(t *testing.T) {
 		testDocument(t, server, filepath.Join("..", "..", "README.md"), tenants)
 	})
+	t.Run("kubernetes", func(t *testing.T) { testKubernetesMinIO(t, server) })
+	t.Run("kubernetes start", func(t *testing.T) { testKubernetesStart(t, server) })
 	t.Run("runbook in kubernetes", func(t *testing.T) { testRunbookKubernetes(t, server) })
 	t.Run("runbook", func(t *testing.T) {
 		testDocument(t, server, filepath.Join("..", "..", "deploy", "RUNBOOK.md"), ruin)

@@ -348,7 +348,11 @@ func TestOptionalComponents(t *testing.T) {
 		file := filepath.Join(copied, dir, "kustomization.yaml")
 		kubetest.Edit(t, file, "# - ../../components/pushgateway", "- ../../components/pushgateway")
 		objects := kubetest.Build(t, filepath.Dir(file))
-		equal(t, dir+": gateway", kubetest.Settings(t, objects)["LIFEBOAT_PUSHGATEWAY"], "http://pushgateway.monitoring.svc:9091")
+		settings, err := kubetest.Settings(objects)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, dir+": gateway", settings["LIFEBOAT_PUSHGATEWAY"], "http://pushgateway.monitoring.svc:9091")
 		names := map[string]bool{}
 		for _, o := range objects {
 			names[o.Kind+" "+o.Metadata.Name] = true

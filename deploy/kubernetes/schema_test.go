@@ -140,7 +140,11 @@ func TestSchemas(t *testing.T) {
 		{"runAsUser: 1000", `runAsUser: "1000"`},
 	} {
 		text := strings.Replace(string(good), bad.from, bad.to, 1)
-		err := v.validate(t, kubetest.Parse(t, []byte(text))[0])
+		objects, err := kubetest.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = v.validate(t, objects[0])
 		if refused, want := err != nil, bad.from != ""; refused != want || (want && text == string(good)) {
 			t.Errorf("%q for %q: %v", bad.to, bad.from, err)
 		}

@@ -1,6 +1,7 @@
 package kubetest
 
 import (
+	"errors"
 	"slices"
 	"testing"
 )
@@ -76,6 +77,7 @@ type Pod struct {
 type Container struct {
 	Name, Image, ImagePullPolicy, RestartPolicy string
 	Command, Args                               []string
+	Env                                         []Variable
 	EnvFrom                                     []struct {
 		ConfigMapRef, SecretRef *struct {
 			Name     string
@@ -88,6 +90,12 @@ type Container struct {
 		Name, MountPath string
 		ReadOnly        bool
 	}
+}
+
+// A Variable is one of a container's.
+type Variable struct {
+	Name, Value string
+	ValueFrom   struct{ FieldRef struct{ FieldPath string } }
 }
 
 // Secret returns the name of the Secret that the container gets, or "".
@@ -125,15 +133,13 @@ func Named(t testing.TB, jobs []CronJob, name string) CronJob {
 }
 
 // Settings returns what the ConfigMap lifeboat holds.
-func Settings(t testing.TB, objects []Object) map[string]string {
-	t.Helper()
+func Settings(objects []Object) (map[string]string, error) {
 	for _, o := range objects {
 		if o.Kind == "ConfigMap" && o.Metadata.Name == "lifeboat" {
 			var m struct{ Data map[string]string }
-			o.As(t, &m)
-			return m.Data
+			err := o.Decode(&m)
+			return m.Data, err
 		}
 	}
-	t.Fatal("no ConfigMap lifeboat")
-	return nil
+	return nil, errors.New("no ConfigMap lifeboat")
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -32,15 +33,20 @@ type Metadata struct {
 	Labels, Annotations map[string]string
 }
 
-// As decodes the object into a struct that has some of its fields, whatever
-// their case.
-func (o Object) As(t testing.TB, into any) {
-	t.Helper()
+// Decode decodes the object into a struct that has some of its fields,
+// whatever their case.
+func (o Object) Decode(into any) error {
 	text, err := json.Marshal(o.Raw)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	if err := json.Unmarshal(text, into); err != nil {
+	return json.Unmarshal(text, into)
+}
+
+// As is Decode, where an error is the end of the test.
+func (o Object) As(t testing.TB, into any) {
+	t.Helper()
+	if err := o.Decode(into); err != nil {
 		t.Fatalf("%s %s: %v", o.Kind, o.Metadata.Name, err)
 	}
 }
@@ -48,36 +54,43 @@ func (o Object) As(t testing.TB, into any) {
 // Build renders a directory with a kustomization.
 func Build(t testing.TB, dir string) []Object {
 	t.Helper()
-	if _, err := exec.LookPath("kustomize"); err != nil {
-		t.Fatalf("%v: make tools-test builds %s", err, module)
+	objects, err := Render(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return objects
+}
+
+// Render is Build outside of a test. A warning is an error.
+func Render(dir string) ([]Object, error) {
 	command := exec.Command("kustomize", "build", dir)
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	text, err := command.Output()
-	if err != nil {
-		t.Fatalf("kustomize build %s: %v: %s", dir, err, stderr.String())
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil, fmt.Errorf("%w: make tools-test builds %s", err, module)
 	}
-	if stderr.Len() > 0 {
-		t.Errorf("kustomize build %s warns: %s", dir, stderr.String())
+	if err != nil || stderr.Len() > 0 {
+		return nil, fmt.Errorf("kustomize build %s: %v: %s", dir, err, stderr.String())
 	}
-	return Parse(t, text)
+	return Parse(text)
 }
 
 // Parse returns the objects of a YAML file.
-func Parse(t testing.TB, text []byte) []Object {
-	t.Helper()
+func Parse(text []byte) ([]Object, error) {
 	var objects []Object
 	for decoder := yaml.NewDecoder(bytes.NewReader(text)); ; {
 		var o Object
 		err := decoder.Decode(&o.Raw)
 		if errors.Is(err, io.EOF) {
-			return objects
+			return objects, nil
 		}
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
-		o.As(t, &o)
+		if err := o.Decode(&o); err != nil {
+			return nil, err
+		}
 		objects = append(objects, o)
 	}
 }
