@@ -43,7 +43,7 @@ metadata: {name: e2e-proxy}
 spec:
   podSelector: {}
   policyTypes: [Egress]
-  egress: [{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: STORE}}}]}]
+  egress: [{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: "${STORE}"}}}]}]
 `, "STORE", string(s.namespace)))
 	dir := a.manifests(t)
 	kubectl(t, "", "apply", "--kustomize="+filepath.Join(dir, "overlays", "minio"))
@@ -169,8 +169,8 @@ spec:
   securityContext: {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000, seccompProfile: {type: RuntimeDefault}}
   containers:
     - name: writer
-      image: E2E_IMAGE
-      command: COMMAND
+      image: ${E2E_IMAGE}
+      command: ${COMMAND}
       securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, readOnlyRootFilesystem: true}
       volumeMounts: [{name: data, mountPath: /var/lib/app}]
   volumes: [{name: data, persistentVolumeClaim: {claimName: app-data}}]
@@ -196,9 +196,17 @@ func (n namespace) finish(t *testing.T, name string) string {
 	return out
 }
 
-// render fills in the image, and pairs of words and texts.
+// render puts the image in the place of ${E2E_IMAGE}, and for pairs of names and
+// texts these in that of the others.
 func render(manifest string, pairs ...string) string {
-	return strings.NewReplacer(append([]string{"E2E_IMAGE", os.Getenv("E2E_IMAGE")}, pairs...)...).Replace(manifest)
+	return os.Expand(manifest, func(name string) string {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i] == name {
+				return pairs[i+1]
+			}
+		}
+		return os.Getenv(name)
+	})
 }
 
 // quoted writes a list as YAML may have it in one line.

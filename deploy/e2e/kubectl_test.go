@@ -95,8 +95,7 @@ func (n namespace) describe() string {
 		}
 	}
 	show("get", "deployments,cronjobs,jobs,pods,persistentvolumeclaims", "--output=wide")
-	show("get", "events", "--sort-by=.lastTimestamp")
-	show("describe", "pods")
+	show("get", "events", "--sort-by=.lastTimestamp", "--field-selector=reason!=MissingClusterDNS")
 	pods, err := n.tried(ctx, "get", "pods", "--output=name")
 	if err != nil {
 		fmt.Fprintln(&all, err)
@@ -120,7 +119,7 @@ func eventually(t testing.TB, within time.Duration, what string, ask func() (str
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: not within %v: %s", what, within, answer)
 		}
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(time.Second)
 	}
 }
 

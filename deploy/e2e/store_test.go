@@ -57,23 +57,24 @@ spec:
   securityContext: {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000, seccompProfile: {type: RuntimeDefault}}
   containers:
     - name: minio
-      image: E2E_IMAGE
-      command: [/minio, server, /data, --address, ":STORE_PORT", --quiet]
+      image: ${E2E_IMAGE}
+      command: [/minio, server, /data, --address, ":${PORT}", --quiet]
       env:
-        - {name: MINIO_ROOT_USER, value: ROOT}
-        - {name: MINIO_ROOT_PASSWORD, value: PASSWORD}
+        - {name: MINIO_ROOT_USER, value: "${ROOT}"}
+        - {name: MINIO_ROOT_PASSWORD, value: "${PASSWORD}"}
         - {name: MINIO_BROWSER, value: "off"}
         - {name: MINIO_UPDATE, value: "off"}
         - {name: HOME, value: /tmp}
       securityContext: &locked {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, readOnlyRootFilesystem: true}
       volumeMounts: [{name: data, mountPath: /data}, {name: tmp, mountPath: /tmp}]
-      readinessProbe: {httpGet: {path: /minio/health/ready, port: STORE_PORT}, periodSeconds: 1}
+      readinessProbe: {httpGet: {path: /minio/health/ready, port: ${PORT}}, periodSeconds: 1}
     - name: proxy
-      image: E2E_IMAGE
+      image: ${E2E_IMAGE}
       command: [/toxiproxy, -host, 0.0.0.0]
+      env: [{name: LOG_LEVEL, value: error}]
       securityContext: *locked
   volumes: [{name: data, emptyDir: {}}, {name: tmp, emptyDir: {}}]
-`, "STORE_PORT", fmt.Sprint(storePort), "ROOT", root, "PASSWORD", password))
+`, "PORT", fmt.Sprint(storePort), "ROOT", root, "PASSWORD", password))
 	s.kubectl(t, "wait", "pod/store", "--for=condition=Ready", "--timeout=120s")
 	s.ip = s.pods(t, "")[0].Status.PodIP
 
@@ -142,14 +143,17 @@ func (n namespace) forward(t *testing.T, pod string, ports ...int) []string {
 }
 
 // secret makes a Secret in the application's namespace with the keys of a new
-// user, who has a role's policy in deploy/iam.
+// user, who has a role's policy in deploy/iam for both series.
 func (s *store) secret(t *testing.T, n namespace, name, role, prefix string) {
 	t.Helper()
 	policy, err := os.ReadFile(filepath.Join("..", "iam", role+"-minio.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	user := s.server.As(t, strings.NewReplacer("BUCKET", s.bucket, "PREFIX", prefix).Replace(string(policy)))
+	fill := func(prefix string) string {
+		return strings.NewReplacer("BUCKET", s.bucket, "PREFIX", prefix).Replace(string(policy))
+	}
+	user := s.server.As(t, fill(prefix), fill(prefix+"-compact"))
 	n.kubectl(t, "create", "secret", "generic", name,
 		"--from-literal=AWS_ACCESS_KEY_ID="+user.AccessKey, "--from-literal=AWS_SECRET_ACCESS_KEY="+user.SecretKey)
 }

@@ -30,7 +30,7 @@ spec:
   automountServiceAccountToken: false
   containers:
     - name: writer
-      image: E2E_IMAGE
+      image: ${E2E_IMAGE}
       command: [/writer, wait]
       volumeMounts: [{name: tmp, mountPath: /node}]
   volumes: [{name: tmp, hostPath: {path: /tmp}}]
@@ -59,13 +59,13 @@ func (v *volumes) make(t *testing.T, namespace string) {
 	kubectl(t, render(`
 apiVersion: v1
 kind: PersistentVolume
-metadata: {name: NAME}
+metadata: {name: "${NAME}"}
 spec:
   accessModes: [ReadWriteOnce]
   capacity: {storage: 20Gi}
   persistentVolumeReclaimPolicy: Retain
-  claimRef: {namespace: NAME, name: app-data}
-  hostPath: {path: /tmpDIR}
+  claimRef: {namespace: "${NAME}", name: app-data}
+  hostPath: {path: "/tmp${DIR}"}
 `, "NAME", namespace, "DIR", dir), "apply", "--filename=-")
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -1,6 +1,7 @@
 package miniotest
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
@@ -13,19 +14,22 @@ import (
 // the Go module proxy when no mc is installed.
 const mcModule = "github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9"
 
-// As returns the server as a new user sees it who may do what the policy says,
-// a document in the language of IAM.
-func (s *Server) As(t testing.TB, policy string) *Server {
+// As returns the server as a new user sees it who may do what the policies say,
+// each a document in the language of IAM.
+func (s *Server) As(t testing.TB, policies ...string) *Server {
 	t.Helper()
 	user := *s
 	user.AccessKey, user.SecretKey = "user-"+random(4), random(16)
-	file := filepath.Join(t.TempDir(), "policy.json")
-	if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.mc(t, "admin", "policy", "create", "test", user.AccessKey, file)
 	s.mc(t, "admin", "user", "add", "test", user.AccessKey, user.SecretKey)
-	s.mc(t, "admin", "policy", "attach", "test", user.AccessKey, "--user", user.AccessKey)
+	for i, policy := range policies {
+		name := fmt.Sprintf("%s-%d", user.AccessKey, i)
+		file := filepath.Join(t.TempDir(), "policy.json")
+		if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.mc(t, "admin", "policy", "create", "test", name, file)
+		s.mc(t, "admin", "policy", "attach", "test", name, "--user", user.AccessKey)
+	}
 	return &user
 }
 
