@@ -8,11 +8,15 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
 // runName begins the name of everything that a run makes outside of its
@@ -45,9 +49,7 @@ func testWorstDay(t *testing.T, a *app) {
 	before := a.state(t)
 	a.start(t, "lifeboat-backup", "backup")
 	a.completes(t, "backup")
-	if keys := a.store.snapshots(t, a.prefix); len(keys) != 1 || !strings.HasSuffix(keys[0], ".db.zst") {
-		t.Fatalf("in the bucket: %q, want one snapshot", keys)
-	}
+	a.hasOneSnapshot(t, a.prefix)
 	a.runOtherJobs(t)
 
 	// The application runs: a restore leaves its database alone.
@@ -101,15 +103,31 @@ func (a *app) goesOn(t *testing.T) {
 	})
 }
 
+// hasOneSnapshot looks for one snapshot in a series, and what its tags say.
+func (a *app) hasOneSnapshot(t *testing.T, prefix string) {
+	t.Helper()
+	found := a.store.snapshots(t, prefix)
+	if len(found) != 1 {
+		t.Fatalf("in the bucket: %v, want one snapshot", found)
+	}
+	name, err := upload.EncodeTag(string(a.namespace) + "/data/app.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, tags := range found {
+		if !strings.HasSuffix(key, ".db.zst") || tags[upload.TagRetention] != upload.Held || tags[upload.TagDatabase] != name {
+			t.Errorf("in the bucket: %s with the tags %v", key, tags)
+		}
+	}
+}
+
 // runOtherJobs runs the job of each CronJob once, but for those of the backup
 // and the restore. What releases or looks comes behind what uploads.
 func (a *app) runOtherJobs(t *testing.T) {
 	t.Helper()
 	a.start(t, "lifeboat-compact", "compact")
 	a.completes(t, "compact")
-	if keys := a.store.snapshots(t, a.prefix+"-compact"); len(keys) != 1 {
-		t.Errorf("in the compact series: %q, want one snapshot", keys)
-	}
+	a.hasOneSnapshot(t, a.prefix+"-compact")
 	var names []string
 	for name := range strings.FieldsSeq(a.kubectl(t, "get", "cronjobs", "--output=name")) {
 		name = strings.TrimPrefix(name, "cronjob.batch/lifeboat-")
@@ -123,38 +141,59 @@ func (a *app) runOtherJobs(t *testing.T) {
 	}
 }
 
-// testDrain drains the node, as far as one pod is concerned, while it uploads.
+// testDrain ends pods in the middle of their work.
 func testDrain(t *testing.T, a *app) {
 	a.exec(t, "fill", database, "24")
-	slow := a.store.toxic(t, "slow", "bandwidth", "upstream", toxiproxy.Attributes{"rate": 500}) // KB/s
-	a.start(t, "lifeboat-backup", "backup", with("AWS_ENDPOINT_URL_S3", a.store.endpoint(slowPort)))
+	slowly := with("AWS_ENDPOINT_URL_S3", a.store.endpoint(slowPort))
+	rate := toxiproxy.Attributes{"rate": 500} // KB/s for each connection
+
+	// The node is drained, as far as this pod is concerned.
+	quick := a.store.toxic(t, "slow", "bandwidth", "upstream", rate)
+	a.start(t, "lifeboat-backup", "backup", slowly)
 	eventually(t, time.Minute, "an upload in parts", func() (string, bool) {
 		files := a.store.unfinished(t)
 		return files, files != ""
 	})
-	evicted := a.podsOf(t, "backup")[0].Metadata.Name
-	last := a.watch(t, evicted)
-	a.evict(t, evicted)
-	gone := <-last
-	if gone.exit() != 143 {
-		t.Errorf("the evicted pod ended with %d, want 143: %+v", gone.exit(), gone.Status)
-	}
+	a.terminated(t, "backup", a.evict)
 	if files := a.store.unfinished(t); files != "" {
 		t.Errorf("left in the bucket:\n%s", files)
 	}
-	if keys := a.store.snapshots(t, a.prefix); len(keys) > 0 {
-		t.Errorf("in the bucket: %q", keys)
+	if found := a.store.snapshots(t, a.prefix); len(found) > 0 {
+		t.Errorf("in the bucket: %v", found)
 	}
-	a.onlyTheDatabase(t)
-
+	a.hasOnly(t, database, database+"-wal", database+"-shm")
 	// The disruption is not counted, and another pod does the work.
-	slow()
+	quick()
 	a.completes(t, "backup")
 	if failed := a.job(t, "backup").Status.Failed; failed != 0 {
 		t.Errorf("%d failed pods are counted", failed)
 	}
-	if keys := a.store.snapshots(t, a.prefix); len(keys) != 1 {
-		t.Errorf("in the bucket: %q, want one snapshot", keys)
+	a.hasOneSnapshot(t, a.prefix)
+
+	// Somebody deletes the pod of a restore.
+	quick = a.store.toxic(t, "slow", "bandwidth", "downstream", rate)
+	a.start(t, "lifeboat-restore", "restore", slowly, with("DATABASE", "/data/new.db"))
+	eventually(t, time.Minute, "a temp file of the restore", func() (string, bool) {
+		files := a.exec(t, "files", filepath.Dir(database))
+		return files, strings.Contains(files, "new.db")
+	})
+	a.terminated(t, "restore", func(t *testing.T, pod string) { a.kubectl(t, "delete", "pod", pod, "--wait=false") })
+	quick()
+	a.completes(t, "restore")
+	a.hasOnly(t, database, database+"-wal", database+"-shm", filepath.Dir(database)+"/new.db")
+}
+
+// terminated ends the pod of a job, and looks that it ends as it should.
+func (a *app) terminated(t *testing.T, job string, end func(t *testing.T, pod string)) {
+	t.Helper()
+	pods := a.podsOf(t, job)
+	if len(pods) != 1 || pods[0].Status.Phase != "Running" {
+		t.Fatalf("pods of %s: %+v, want one that runs", job, pods)
+	}
+	last := a.watch(t, pods[0].Metadata.Name)
+	end(t, pods[0].Metadata.Name)
+	if gone := <-last; gone.exit() != 143 {
+		t.Errorf("the pod of %s ended with %d, want 143: %+v", job, gone.exit(), gone.Status)
 	}
 }
 
@@ -165,11 +204,11 @@ func (n namespace) evict(t *testing.T, pod string) {
 		"create", "--raw=/api/v1/namespaces/"+string(n)+"/pods/"+pod+"/eviction", "--filename=-")
 }
 
-// onlyTheDatabase fails if anything else is on the application's volume.
-func (a *app) onlyTheDatabase(t *testing.T) {
+// hasOnly fails if anything but these files is on the application's volume.
+func (a *app) hasOnly(t *testing.T, files ...string) {
 	t.Helper()
-	for file := range strings.FieldsSeq(a.exec(t, "files", "/var/lib/app")) {
-		if file != database && file != database+"-wal" && file != database+"-shm" {
+	for file := range strings.FieldsSeq(a.exec(t, "files", filepath.Dir(database))) {
+		if !slices.Contains(files, file) {
 			t.Errorf("left on the volume: %s", file)
 		}
 	}
@@ -182,7 +221,7 @@ func testSchedule(t *testing.T, a *app) {
 	// A minute is the shortest schedule. The copy takes two.
 	a.kubectl(t, "patch", "cronjob/lifeboat-backup", "--type=json", `--patch=[
 		{"op": "replace", "path": "/spec/schedule", "value": "* * * * *"},
-		{"op": "add", "path": "/spec/jobTemplate/spec/template/spec/containers/0/env", "value": [{"name": "LIFEBOAT_MAX_RATE", "value": "150KiB"}]}]`)
+		{"op": "add", "path": "/spec/jobTemplate/spec/template/spec/containers/0/env/-", "value": {"name": "LIFEBOAT_MAX_RATE", "value": "150KiB"}}]`)
 	eventually(t, 150*time.Second, "a job that was not started", func() (string, bool) {
 		events := a.kubectl(t, "get", "events", "--field-selector=involvedObject.kind=CronJob")
 		return events, strings.Contains(events, "JobAlreadyActive")

@@ -41,11 +41,12 @@ func container(pod map[string]any) map[string]any {
 	return pod["containers"].([]any)[0].(map[string]any)
 }
 
-// with sets a variable, whatever ConfigMap and Secret say.
+// with sets a variable, whatever ConfigMap and Secret say. Those that are made
+// of it see it, too.
 func with(name, value string) change {
 	return func(pod map[string]any) {
 		env, _ := container(pod)["env"].([]any)
-		container(pod)["env"] = append(env, map[string]any{"name": name, "value": value})
+		container(pod)["env"] = append([]any{map[string]any{"name": name, "value": value}}, env...)
 	}
 }
 

@@ -158,30 +158,27 @@ func (s *store) secret(t *testing.T, n namespace, name, role, prefix string) {
 		"--from-literal=AWS_ACCESS_KEY_ID="+user.AccessKey, "--from-literal=AWS_SECRET_ACCESS_KEY="+user.SecretKey)
 }
 
-// snapshots returns the keys below a prefix, and fails if one of them is not
-// held, as new snapshots are.
-func (s *store) snapshots(t *testing.T, prefix string) (keys []string) {
+// snapshots returns the objects below a prefix, by key, with their tags.
+func (s *store) snapshots(t *testing.T, prefix string) map[string]upload.Tags {
 	t.Helper()
 	client := s.server.Client(t)
 	list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: aws.String(prefix + "/")})
 	if err != nil {
 		t.Fatal(err)
 	}
+	found := map[string]upload.Tags{}
 	for _, object := range list.Contents {
-		keys = append(keys, *object.Key)
-		tags, err := client.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &s.bucket, Key: object.Key})
+		answer, err := client.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &s.bucket, Key: object.Key})
 		if err != nil {
 			t.Fatal(err)
 		}
-		held := false
-		for _, tag := range tags.TagSet {
-			held = held || *tag.Key == upload.TagRetention && *tag.Value == "held"
+		tags := upload.Tags{}
+		for _, tag := range answer.TagSet {
+			tags[*tag.Key] = *tag.Value
 		}
-		if !held {
-			t.Errorf("%s is not held: %v", *object.Key, tags.TagSet)
-		}
+		found[*object.Key] = tags
 	}
-	return keys
+	return found
 }
 
 // unfinished returns the files of uploads that were begun and not ended. MinIO
