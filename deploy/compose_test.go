@@ -1,7 +1,6 @@
 package deploy_test
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,10 +98,14 @@ func TestSidecar(t *testing.T) {
 		return check.Run() == nil
 	}
 	start := func(more ...string) (stop func() string) {
-		var output bytes.Buffer
+		output, err := os.Create(filepath.Join(work, "log")) // not a buffer: Wait would wait for whoever may still write to it
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer output.Close()
 		loop := exec.Command("busybox", "sh", "compose/sidecar.sh")
 		loop.Env = slices.Concat(environment, more)
-		loop.Stdout, loop.Stderr = &output, &output
+		loop.Stdout, loop.Stderr = output, output
 		loop.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		if err := loop.Start(); err != nil {
 			t.Fatalf("%v: make tools-test installs it", err)
@@ -121,7 +124,7 @@ func TestSidecar(t *testing.T) {
 				<-ended
 				t.Errorf("it did not end")
 			}
-			return output.String()
+			return read(t, output.Name())
 		}
 	}
 

@@ -14,7 +14,7 @@ func TestCron(t *testing.T) {
 	etc, data, bucket, bin := t.TempDir(), filepath.Join(t.TempDir(), "app"), filepath.Join(t.TempDir(), "bucket"), t.TempDir()
 	newDatabase(t, filepath.Join(data, "app.db"))
 	settings := strings.NewReplacer("/var/lib/app", data, "s3://my-bucket/app", "file://"+bucket).Replace(read(t, "systemd/app.env"))
-	write(t, filepath.Join(etc, "app.env"), settings, 0o600)
+	write(t, filepath.Join(etc, "app.env"), settings+"LIFEBOAT_LOG_FORMAT=json\n", 0o600)
 	programAs(t, filepath.Join(bin, "lifeboat"))
 	crontab := strings.NewReplacer("/etc/lifeboat", etc, "/usr/local/bin", bin).Replace(read(t, "cron/lifeboat"))
 	var environment, jobs []string
@@ -48,7 +48,7 @@ func TestCron(t *testing.T) {
 	if err := os.Remove(filepath.Join(data, "app.db")); err != nil {
 		t.Fatal(err)
 	}
-	if output := run(); !strings.Contains(output, "error: ") {
+	if output := run(); !strings.Contains(output, `"level":"ERROR"`) {
 		t.Errorf("no mail: %q", output)
 	}
 	// One at a time.
