@@ -1,17 +1,31 @@
 package snapshot
 
 import (
+	"fmt"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// memoryIsScarce reports whether keeping size bytes of files in memory, and as
-// much again that is written meanwhile, would take memory from what others
-// have in the page cache.
+// memoryIsScarce reports whether size bytes of files, read and written, would
+// take memory from what others read all the time: whether less than twice that
+// is free or holds what was read only once. Where that cannot be told it is not
+// scarce.
 func memoryIsScarce(size int64) bool {
-	var info unix.Sysinfo_t
-	return unix.Sysinfo(&info) == nil && uint64(info.Freeram)*uint64(info.Unit) < 2*uint64(size)
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return false
+	}
+	room, known := int64(0), false
+	for line := range strings.Lines(string(text)) {
+		var name string
+		var kib int64
+		if _, err := fmt.Sscan(line, &name, &kib); err == nil && (name == "MemFree:" || name == "Inactive(file):") {
+			room, known = room+kib<<10, true
+		}
+	}
+	return known && room/2 < size
 }
 
 // dropCache lets the kernel forget a range of a file that will hardly be read
