@@ -127,7 +127,6 @@ func TestDashboard(t *testing.T) {
 	if err := json.Unmarshal(text, &d); err != nil {
 		t.Fatal(err)
 	}
-	variables := strings.NewReplacer()
 	var known []string
 	for _, v := range d.Templating.List {
 		known = append(known, v.Name, v.Type)
@@ -135,7 +134,7 @@ func TestDashboard(t *testing.T) {
 	if want := []string{"datasource", "datasource", "database", "query", "bucket_url", "query"}; !slices.Equal(known, want) {
 		t.Errorf("variables %v, want %v", known, want)
 	}
-	variables = strings.NewReplacer("$database", ".*", "$bucket_url", ".*")
+	variables := strings.NewReplacer("$database", ".*", "$bucket_url", ".*")
 	type rule struct {
 		Record string `json:"record"`
 		Expr   string `json:"expr"`
