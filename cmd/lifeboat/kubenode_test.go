@@ -28,7 +28,7 @@ func (n kubeNode) command(namespace string, c kubetest.Container) (*exec.Cmd, er
 	}
 	var args []string
 	for _, arg := range c.Args {
-		args = append(args, kubeExpand(arg, environment))
+		args = append(args, n.inVolume(kubeExpand(arg, environment)))
 	}
 	command := exec.Command("lifeboat", args...)
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + n.temp,
@@ -37,6 +37,14 @@ func (n kubeNode) command(namespace string, c kubetest.Container) (*exec.Cmd, er
 		command.Env = append(command.Env, name+"="+value)
 	}
 	return command, nil
+}
+
+// inVolume returns the file that a path in the container means.
+func (n kubeNode) inVolume(path string) string {
+	if file, found := strings.CutPrefix(path, "/data/"); found {
+		return filepath.Join(n.volume, file)
+	}
+	return path
 }
 
 // environment returns the variables that the container has.
@@ -54,9 +62,6 @@ func (n kubeNode) environment(namespace string, c kubetest.Container) (map[strin
 		for name, value := range values {
 			environment[name] = value
 		}
-	}
-	if file, inVolume := strings.CutPrefix(environment["DATABASE"], "/data/"); inVolume {
-		environment["DATABASE"] = filepath.Join(n.volume, file)
 	}
 	for _, variable := range c.Env {
 		environment[variable.Name] = kubeExpand(variable.Value, environment)

@@ -12,7 +12,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/deploy/kubernetes/kubetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
@@ -25,6 +27,7 @@ type kubeTest struct {
 	kubeNode
 	jobs []kubetest.CronJob
 	db   string
+	as   uint32 // the user who runs the containers, if not this one
 }
 
 // newKubeTest renders an overlay with some lines changed.
@@ -63,6 +66,10 @@ func (k kubeTest) run(t *testing.T, c kubetest.Container, want int, words ...str
 	command, err := k.command("app", c)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if k.as != 0 {
+		asUser(t, command, k.as, k.volume, k.temp)
+		chmod(t, k.temp, 0o777)
 	}
 	code, out := ended(t, command)
 	if code != want {
@@ -119,7 +126,7 @@ func testKubernetesMinIO(t *testing.T, server *miniotest.Server) {
 		}
 	}
 	k.run(t, k.container(t, "status"), 9, "no snapshot")
-	k.run(t, k.container(t, "backup"), 0, "uploaded: ", " of app"+k.db)
+	k.run(t, k.container(t, "backup"), 0, "uploaded: ", " of app/data/app.db")
 	k.run(t, k.container(t, "backup"), 0, "unchanged: ")
 	k.run(t, k.container(t, "compact"), 0, "uploaded: ")
 	k.run(t, k.container(t, "release"), 0, "nothing to release")
@@ -274,4 +281,65 @@ func endsJob(t *testing.T) (ends []int) {
 		}
 	}
 	return ends
+}
+
+// TestKubernetesSidecar runs the loop of components/sidecar, whose pod is then
+// ended in the middle of a backup.
+func TestKubernetesSidecar(t *testing.T) {
+	dir, temp := t.TempDir(), t.TempDir()
+	db, bucket := filepath.Join(dir, "app.db"), filepath.Join(dir, "bucket")
+	loop := exec.Command("sh", filepath.Join(manifests, "components", "sidecar", "backup-loop.sh"))
+	loop.Env = append(os.Environ(), "EVERY=1", "AFTER=0", "TMPDIR="+temp, "DATABASE="+db, "BUCKET_URL=file://"+bucket, "LIFEBOAT_MAX_RATE=1MiB")
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	loop.Stdout, loop.Stderr = log, log
+	said := func() string {
+		text, err := os.ReadFile(log.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	if err := loop.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- loop.Wait() }()
+	// It goes on after a run that fails, for want of a database here.
+	waitFor(t, func() bool { return strings.Contains(said(), "lifeboat exited with 4") })
+	makeDB(t, db, 10, "")
+	waitFor(t, func() bool {
+		found, _ := filepath.Glob(filepath.Join(bucket, "*.db.zst"))
+		return len(found) == 1
+	})
+	makeDB(t, db+".large", 20000, "")
+	if err := os.Rename(db+".large", db); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool {
+		copies, _ := filepath.Glob(filepath.Join(temp, "*", "copy.db"))
+		return len(copies) == 1 && size(copies[0]) > 1<<20
+	})
+	if err := loop.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("%v: %s", err, said())
+		}
+	case <-time.After(20 * time.Second):
+		loop.Process.Kill()
+		t.Fatal("it does not end")
+	}
+	checkEmpty(t, temp)
+	if found, _ := filepath.Glob(filepath.Join(bucket, "*")); len(found) > 2 {
+		t.Errorf("left in the bucket: %v", found)
+	}
+	if !strings.Contains(said(), "error: terminated") {
+		t.Errorf("it said: %s", said())
+	}
 }

@@ -84,6 +84,9 @@ func TestProgram(t *testing.T) {
 		testDocument(t, server, filepath.Join("..", "..", "README.md"), tenants)
 	})
 	t.Run("kubernetes", func(t *testing.T) { testKubernetesMinIO(t, server) })
+	t.Run("deploy in kubernetes", func(t *testing.T) { testDeployKubernetes(t, server) })
+	t.Run("kubernetes trouble", func(t *testing.T) { testKubernetesTrouble(t, server) })
+	t.Run("kubernetes twice", func(t *testing.T) { testKubernetesTwice(t, server) })
 	t.Run("kubernetes start", func(t *testing.T) { testKubernetesStart(t, server) })
 	t.Run("runbook in kubernetes", func(t *testing.T) { testRunbookKubernetes(t, server) })
 	t.Run("runbook", func(t *testing.T) {
