@@ -43,55 +43,6 @@ func TestKubernetes(t *testing.T) {
 	}
 }
 
-// testWorstDay takes a backup, runs each of the other jobs, loses the database
-// and brings it back.
-func testWorstDay(t *testing.T, a *app) {
-	before := a.state(t)
-	a.start(t, "lifeboat-backup", "backup")
-	a.completes(t, "backup")
-	a.hasOneSnapshot(t, a.prefix)
-	a.runOtherJobs(t)
-
-	// The application runs: a restore leaves its database alone.
-	a.start(t, "lifeboat-restore", "too-soon")
-	a.failsAtOnce(t, "too-soon", 8, "is open")
-
-	a.scale(t, 0)
-	after := parseState(t, a.beside(t, "state", database))
-	a.beside(t, "remove", database, database+"-wal", database+"-shm")
-	a.start(t, "lifeboat-restore", "lifeboat-restore")
-	a.completes(t, "lifeboat-restore")
-	a.restored(t, before, after)
-	a.scale(t, 1)
-	a.goesOn(t)
-
-	// And once more, but nobody runs a restore: the init container sees to it.
-	a.scale(t, 0)
-	a.beside(t, "remove", database, database+"-wal", database+"-shm")
-	a.scale(t, 1)
-	a.holds(t, before)
-	a.goesOn(t)
-}
-
-// restored looks whether the database is one that was there between two
-// states, the application down.
-func (a *app) restored(t *testing.T, before, after state) {
-	t.Helper()
-	now := parseState(t, a.beside(t, "state", database))
-	if now.rows < before.rows || now.rows > after.rows {
-		t.Errorf("%d rows, want from %d to %d", now.rows, before.rows, after.rows)
-	}
-	a.holds(t, before)
-}
-
-// holds looks whether all rows of a state are in the database.
-func (a *app) holds(t *testing.T, s state) {
-	t.Helper()
-	if sum := strings.TrimSpace(a.beside(t, "sum", database, fmt.Sprint(s.rows))); sum != s.sum {
-		t.Errorf("the sum of row %d is %s, want %s", s.rows, sum, s.sum)
-	}
-}
-
 // goesOn waits until the application has written a row to a database that is
 // right from the first to the last.
 func (a *app) goesOn(t *testing.T) {
@@ -103,8 +54,9 @@ func (a *app) goesOn(t *testing.T) {
 	})
 }
 
-// hasOneSnapshot looks for one snapshot in a series, and what its tags say.
-func (a *app) hasOneSnapshot(t *testing.T, prefix string) {
+// hasOneSnapshot looks for one snapshot in a series, and what its tags say, and
+// returns its ID.
+func (a *app) hasOneSnapshot(t *testing.T, prefix string) (id string) {
 	t.Helper()
 	found := a.store.snapshots(t, prefix)
 	if len(found) != 1 {
@@ -115,10 +67,13 @@ func (a *app) hasOneSnapshot(t *testing.T, prefix string) {
 		t.Fatal(err)
 	}
 	for key, tags := range found {
-		if !strings.HasSuffix(key, ".db.zst") || tags[upload.TagRetention] != upload.Held || tags[upload.TagDatabase] != name {
+		var named bool
+		id, named = strings.CutSuffix(strings.TrimPrefix(key, prefix+"/"), ".db.zst")
+		if !named || tags[upload.TagRetention] != upload.Held || tags[upload.TagDatabase] != name {
 			t.Errorf("in the bucket: %s with the tags %v", key, tags)
 		}
 	}
+	return id
 }
 
 // runOtherJobs runs the job of each CronJob once, but for those of the backup
