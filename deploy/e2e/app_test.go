@@ -15,25 +15,34 @@ import (
 )
 
 // An app is an application in a namespace of its own, with a database on a
-// volume and the MinIO overlay.
+// volume, a bucket, and the MinIO overlay.
 type app struct {
 	namespace
 	store  *store
-	prefix string
+	bucket string
+	dir    string // where the commands of documents run
 }
 
 // database is the application's file, in its own pod.
 const database = "/var/lib/app/app.db"
 
-// newApp starts one as a user would: the Secrets, the overlay, the example of
-// an application, with their lines changed.
+// prefix is that of its snapshots.
+const prefix = "app"
+
+// newApp starts one as a user would: the example of an application, and what
+// deploy/README.md says.
 func newApp(t *testing.T, s *store, v *volumes, name string) *app {
 	t.Helper()
 	v.make(t, runName+"-"+name) // before the namespace, so that it goes after it
-	a := &app{newNamespace(t, runName+"-"+name, "restricted"), s, name}
-	for _, role := range []string{"backup", "restore", "release"} {
-		s.secret(t, a.namespace, "lifeboat-"+role, role, a.prefix)
+	a := &app{newNamespace(t, runName+"-"+name, "restricted"), s, s.server.Bucket(t), t.TempDir()}
+	for _, role := range []string{"backup", "restore", "release", "admin"} {
+		file := filepath.Join(a.dir, role+".env")
+		if err := os.WriteFile(file, []byte(a.keys(t, role)), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	a.copyManifests(t)
+	a.follow(t, readConsole(t, "README.md", 2)[0])
 	// The overlay's own policy lets out to the store's port, but not to those
 	// where the proxy makes it slow or breaks it.
 	a.apply(t, render(`
@@ -45,21 +54,34 @@ spec:
   policyTypes: [Egress]
   egress: [{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: "${STORE}"}}}]}]
 `, "STORE", string(s.namespace)))
-	dir := a.manifests(t)
-	kubectl(t, "", "apply", "--kustomize="+filepath.Join(dir, "overlays", "minio"))
-	kubectl(t, "", "apply", "--kustomize="+filepath.Join(dir, "example"))
+	kubectl(t, "", "apply", "--kustomize="+filepath.Join(a.dir, "deploy", "kubernetes", "example"))
 	a.waitUntilRunning(t)
 	return a
 }
 
-// url is where its snapshots go.
-func (a *app) url() string { return "s3://" + a.store.bucket + "/" + a.prefix }
-
-// manifests copies deploy/kubernetes, changes the lines that a user changes, and
-// returns the copy.
-func (a *app) manifests(t *testing.T) string {
+// keys returns those of a new user who has a role's policy in deploy/iam, for
+// both series, as a file of variables.
+func (a *app) keys(t *testing.T, role string) string {
 	t.Helper()
-	dir := t.TempDir()
+	policy, err := os.ReadFile(filepath.Join("..", "iam", role+"-minio.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill := func(prefix string) string {
+		return strings.NewReplacer("BUCKET", a.bucket, "PREFIX", prefix).Replace(string(policy))
+	}
+	user := a.store.server.As(t, fill(prefix), fill(prefix+"-compact"))
+	return "AWS_ACCESS_KEY_ID=" + user.AccessKey + "\nAWS_SECRET_ACCESS_KEY=" + user.SecretKey + "\n"
+}
+
+// url is where its snapshots go.
+func (a *app) url() string { return "s3://" + a.bucket + "/" + prefix }
+
+// copyManifests copies deploy/kubernetes and changes what a user changes: lines
+// of the overlay and of the example.
+func (a *app) copyManifests(t *testing.T) {
+	t.Helper()
+	dir := filepath.Join(a.dir, "deploy", "kubernetes")
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join("..", "kubernetes"))); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +98,6 @@ func (a *app) manifests(t *testing.T) string {
 		`^namespace: .*`, "namespace: "+string(a.namespace),
 		`\{name: lifeboat, .*\}`, image("lifeboat", "IMAGE"),
 		`\{name: app, .*\}`, image("app", "E2E_IMAGE"))
-	return dir
 }
 
 // image is a line that puts the image which a variable names in the place of

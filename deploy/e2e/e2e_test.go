@@ -24,7 +24,7 @@ import (
 var runName = fmt.Sprintf("lifeboat-e2e-%s", strings.ToLower(rand.Text()[:5]))
 
 func TestKubernetes(t *testing.T) {
-	for _, name := range []string{"IMAGE", "E2E_IMAGE"} {
+	for _, name := range []string{"IMAGE", "E2E_IMAGE", "LIFEBOAT"} {
 		if os.Getenv(name) == "" {
 			t.Fatalf("%s is not set: make e2e does", name)
 		}
@@ -58,7 +58,7 @@ func (a *app) goesOn(t *testing.T) {
 // returns its ID.
 func (a *app) hasOneSnapshot(t *testing.T, prefix string) (id string) {
 	t.Helper()
-	found := a.store.snapshots(t, prefix)
+	found := a.snapshots(t, prefix)
 	if len(found) != 1 {
 		t.Fatalf("in the bucket: %v, want one snapshot", found)
 	}
@@ -82,7 +82,7 @@ func (a *app) runOtherJobs(t *testing.T) {
 	t.Helper()
 	a.start(t, "lifeboat-compact", "compact")
 	a.completes(t, "compact")
-	a.hasOneSnapshot(t, a.prefix+"-compact")
+	a.hasOneSnapshot(t, prefix+"-compact")
 	var names []string
 	for name := range strings.FieldsSeq(a.kubectl(t, "get", "cronjobs", "--output=name")) {
 		name = strings.TrimPrefix(name, "cronjob.batch/lifeboat-")
@@ -113,7 +113,7 @@ func testDrain(t *testing.T, a *app) {
 	if files := a.store.unfinished(t); files != "" {
 		t.Errorf("left in the bucket:\n%s", files)
 	}
-	if found := a.store.snapshots(t, a.prefix); len(found) > 0 {
+	if found := a.snapshots(t, prefix); len(found) > 0 {
 		t.Errorf("in the bucket: %v", found)
 	}
 	a.hasOnly(t, database, database+"-wal", database+"-shm")
@@ -123,7 +123,7 @@ func testDrain(t *testing.T, a *app) {
 	if failed := a.job(t, "backup").Status.Failed; failed != 0 {
 		t.Errorf("%d failed pods are counted", failed)
 	}
-	a.hasOneSnapshot(t, a.prefix)
+	a.hasOneSnapshot(t, prefix)
 
 	// Somebody deletes the pod of a restore.
 	quick = a.store.toxic(t, "slow", "bandwidth", "downstream", rate)

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// A change is made to the template of a job's pod before it starts: what
+// A change is made to the specification of a job before it starts: what
 // somebody got wrong in it.
-type change func(pod map[string]any)
+type change func(job map[string]any)
 
 // start starts a job from one of the overlay's CronJobs, as kubectl create job
 // --from does.
@@ -28,7 +28,7 @@ func (a *app) start(t *testing.T, cronJob, name string, changes ...change) {
 		delete(job["metadata"].(map[string]any), "ownerReferences")
 	}
 	for _, c := range changes {
-		c(job["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any))
+		c(job["spec"].(map[string]any))
 	}
 	changed, err := json.Marshal(job)
 	if err != nil {
@@ -37,16 +37,29 @@ func (a *app) start(t *testing.T, cronJob, name string, changes ...change) {
 	a.apply(t, string(changed))
 }
 
-func container(pod map[string]any) map[string]any {
-	return pod["containers"].([]any)[0].(map[string]any)
+// within returns what is at a path in a document, of maps by their keys and of
+// lists the first.
+func within(document any, path ...string) map[string]any {
+	for _, key := range path {
+		document = document.(map[string]any)[key]
+		if list, ok := document.([]any); ok {
+			document = list[0]
+		}
+	}
+	return document.(map[string]any)
 }
+
+func podOf(job map[string]any) map[string]any { return within(job, "template", "spec") }
+
+func containerOf(job map[string]any) map[string]any { return within(podOf(job), "containers") }
 
 // with sets a variable, whatever ConfigMap and Secret say. Those that are made
 // of it see it, too.
 func with(name, value string) change {
-	return func(pod map[string]any) {
-		env, _ := container(pod)["env"].([]any)
-		container(pod)["env"] = append([]any{map[string]any{"name": name, "value": value}}, env...)
+	return func(job map[string]any) {
+		container := containerOf(job)
+		env, _ := container["env"].([]any)
+		container["env"] = append([]any{map[string]any{"name": name, "value": value}}, env...)
 	}
 }
 
@@ -84,7 +97,8 @@ func (a *app) failsAtOnce(t *testing.T, name string, exit int, words ...string) 
 	if c := has(a.job(t, name).Status.Conditions, "Failed"); c == nil || c.Reason != "PodFailurePolicy" {
 		t.Errorf("job %s: %+v, want it failed by its podFailurePolicy", name, c)
 	}
-	if pods := a.podsOf(t, name); len(pods) != 1 || pods[0].exit() != exit {
+	pods := a.podsOf(t, name)
+	if len(pods) != 1 || pods[0].exit() != exit {
 		t.Errorf("job %s: want one pod with exit %d: %+v", name, exit, pods)
 	}
 	for _, word := range words {

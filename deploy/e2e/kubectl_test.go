@@ -19,7 +19,7 @@ type namespace string
 
 // tried runs kubectl and returns what it printed.
 func tried(ctx context.Context, stdin string, args ...string) (string, error) {
-	command := exec.CommandContext(ctx, "kubectl", append([]string{"--request-timeout=60s"}, args...)...)
+	command := exec.CommandContext(ctx, "kubectl", args...)
 	command.Stdin = strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr

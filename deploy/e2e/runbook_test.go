@@ -4,57 +4,14 @@ package e2e_test
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// A runbook is what deploy/RUNBOOK.md says to do in Kubernetes: its blocks of
-// commands, each a list of lines.
+// A runbook is what deploy/RUNBOOK.md says to do in Kubernetes.
 type runbook [][]string
-
-func readRunbook(t *testing.T) (blocks runbook) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "RUNBOOK.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, block := range regexp.MustCompile("(?ms)^```console\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
-		var lines []string
-		for line := range strings.SplitSeq(block[1], "\n") {
-			if command, ok := strings.CutPrefix(line, "$ "); ok {
-				lines = append(lines, command)
-			}
-		}
-		blocks = append(blocks, lines)
-	}
-	if len(blocks) != 4 {
-		t.Fatalf("RUNBOOK.md has %d blocks of commands", len(blocks))
-	}
-	return blocks
-}
-
-// follow runs commands of the runbook for this application, and returns what
-// they print.
-func (a *app) follow(t *testing.T, commands []string) string {
-	t.Helper()
-	script := strings.NewReplacer(
-		"kubectl -n app ", "kubectl -n "+string(a.namespace)+" ",
-		"deployment APP", "deployment app", "app=APP", "app=app", "--replicas=N", "--replicas=1",
-		// Who looks on ends it by hand; a script waits.
-		"get job lifeboat-restore --watch", "wait job/lifeboat-restore --for=condition=complete --timeout=90s",
-	).Replace(strings.Join(commands, "\n"))
-	out, err := exec.CommandContext(t.Context(), "sh", "-euc", script).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s\n%v: %s", script, err, out)
-	}
-	t.Logf("%s", out)
-	return string(out)
-}
 
 // restoreOf returns the runbook's commands for a restore, of the newest
 // snapshot or, if it is given, of that one.
@@ -82,11 +39,10 @@ func (r runbook) afterwards() []string { return r[2] }
 // testWorstDay takes a backup, runs each of the other jobs, loses the database,
 // and does what the runbook says.
 func testWorstDay(t *testing.T, a *app) {
-	book := readRunbook(t)
+	book := runbook(readConsole(t, "RUNBOOK.md", 4))
 	before := a.state(t)
-	a.start(t, "lifeboat-backup", "backup")
-	a.completes(t, "backup")
-	saved := a.hasOneSnapshot(t, a.prefix)
+	a.follow(t, readConsole(t, "README.md", 2)[1])
+	saved := a.hasOneSnapshot(t, prefix)
 	a.runOtherJobs(t)
 
 	// The application runs: a restore leaves its database alone.

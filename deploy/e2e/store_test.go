@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -38,7 +37,6 @@ type store struct {
 	namespace
 	ip     string
 	server *miniotest.Server // it, as seen from here
-	bucket string
 	proxy  *toxiproxy.Client
 }
 
@@ -80,7 +78,6 @@ spec:
 
 	ports := s.forward(t, "pod/store", storePort, adminPort)
 	s.server = &miniotest.Server{Endpoint: "http://" + ports[0], AccessKey: root, SecretKey: password}
-	s.bucket = s.server.Bucket(t)
 	s.proxy = toxiproxy.NewClient(ports[1])
 	for name, port := range map[string]int{"slow": slowPort, "down": downPort} {
 		if _, err := s.proxy.CreateProxy(name, fmt.Sprint("0.0.0.0:", port), fmt.Sprint("127.0.0.1:", storePort)); err != nil {
@@ -142,33 +139,17 @@ func (n namespace) forward(t *testing.T, pod string, ports ...int) []string {
 	return addresses
 }
 
-// secret makes a Secret in the application's namespace with the keys of a new
-// user, who has a role's policy in deploy/iam for both series.
-func (s *store) secret(t *testing.T, n namespace, name, role, prefix string) {
+// snapshots returns the objects of a series, by key, with their tags.
+func (a *app) snapshots(t *testing.T, prefix string) map[string]upload.Tags {
 	t.Helper()
-	policy, err := os.ReadFile(filepath.Join("..", "iam", role+"-minio.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	fill := func(prefix string) string {
-		return strings.NewReplacer("BUCKET", s.bucket, "PREFIX", prefix).Replace(string(policy))
-	}
-	user := s.server.As(t, fill(prefix), fill(prefix+"-compact"))
-	n.kubectl(t, "create", "secret", "generic", name,
-		"--from-literal=AWS_ACCESS_KEY_ID="+user.AccessKey, "--from-literal=AWS_SECRET_ACCESS_KEY="+user.SecretKey)
-}
-
-// snapshots returns the objects below a prefix, by key, with their tags.
-func (s *store) snapshots(t *testing.T, prefix string) map[string]upload.Tags {
-	t.Helper()
-	client := s.server.Client(t)
-	list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: aws.String(prefix + "/")})
+	client := a.store.server.Client(t)
+	list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &a.bucket, Prefix: aws.String(prefix + "/")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]upload.Tags{}
 	for _, object := range list.Contents {
-		answer, err := client.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &s.bucket, Key: object.Key})
+		answer, err := client.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &a.bucket, Key: object.Key})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,25 @@ func testTrouble(t *testing.T, a *app) {
 	a.exec(t, "fill", "/var/lib/app/other.db", "1")
 	a.start(t, "lifeboat-backup", "first")
 	a.completes(t, "first")
-	quick := with("LIFEBOAT_RETRY_FOR", "2s")
+	a.failAtOnce(t)
+	a.waitInVain(t)
+	for name, test := range map[string]func(t *testing.T){
+		"missing-secret": a.testMissingSecret,
+		"unreachable":    a.testUnreachable,
+		"too-late":       a.testTooLate,
+		"evicted":        a.testEvicted,
+		"out-of-memory":  a.testOutOfMemory,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t)
+		})
+	}
+}
+
+// failAtOnce: what a second try cannot mend.
+func (a *app) failAtOnce(t *testing.T) {
+	secure := strings.Replace(a.store.endpoint(storePort), "http:", "https:", 1)
 	for _, wrong := range []struct {
 		name, cronJob string
 		changes       []change
@@ -25,14 +43,15 @@ func testTrouble(t *testing.T, a *app) {
 	}{
 		{"wrong-key", "backup", []change{with("AWS_ACCESS_KEY_ID", "nobody")}, 11, "does not know this access key ID"},
 		{"wrong-secret", "backup", []change{with("AWS_SECRET_ACCESS_KEY", "wrong")}, 11, "the secret access key is wrong"},
-		{"wrong-bucket", "backup", []change{with("BUCKET_URL", "s3://lifeboat-e2e-nowhere/app")}, 11, "s3://lifeboat-e2e-nowhere/app"},
+		{"no-keys", "backup", []change{withoutSecret}, 11, "no AWS credentials found"},
+		{"other-bucket", "backup", []change{with("BUCKET_URL", "s3://lifeboat-e2e-nowhere/app")}, 11, "access denied"},
 		{"wrong-url", "backup", []change{with("BUCKET_URL", "lifeboat")}, 64, "bucket URL"},
-		{"wrong-scheme", "backup", []change{quick, with("AWS_ENDPOINT_URL_S3", strings.Replace(a.store.endpoint(storePort), "http:", "https:", 1))}, 11, "speaks HTTP, not HTTPS"},
+		{"wrong-scheme", "backup", []change{with("LIFEBOAT_RETRY_FOR", "2s"), with("AWS_ENDPOINT_URL_S3", secure)}, 11, "speaks HTTP, not HTTPS"},
 		{"missing-database", "backup", []change{with("DATABASE", "/data/nowhere.db")}, 4, "no such file"},
+		{"other-database", "backup", []change{with("DATABASE", "/data/other.db")}, 64, "belongs to another database"},
 		{"other-user", "backup", []change{asUser(1234)}, 4, "permission denied"},
-		{"other-database", "backup", []change{with("DATABASE", "/data/other.db")}, 64, "give each database a prefix of its own"},
-		{"no-room-for-the-copy", "backup", []change{volume("tmp", inMemory("1Mi"))}, 8, "MiB in the temp directory /tmp"},
-		{"no-room-to-restore", "restore", []change{volume("data", inMemory("1Mi"))}, 8, "MiB in /data"},
+		{"no-room-for-the-copy", "backup", []change{volume("tmp", inMemory("1Mi"))}, 8, "in the temp directory /tmp, which has"},
+		{"no-room-to-restore", "restore", []change{volume("data", inMemory("1Mi"))}, 8, "the restore needs"},
 		{"no-snapshot", "restore", []change{with("BUCKET_URL", a.url()+"/nothing")}, 6, "no such snapshot"},
 	} {
 		t.Run(wrong.name, func(t *testing.T) {
@@ -41,37 +60,29 @@ func testTrouble(t *testing.T, a *app) {
 			a.failsAtOnce(t, wrong.name, wrong.exit, wrong.says)
 		})
 	}
-	t.Run("missing-secret", func(t *testing.T) {
-		t.Parallel()
-		testMissingSecret(t, a)
-	})
-	t.Run("unreachable", func(t *testing.T) {
-		t.Parallel()
-		testUnreachable(t, a)
-	})
-	t.Run("evicted", func(t *testing.T) {
-		t.Parallel()
-		testEvicted(t, a)
-	})
+}
+
+func withoutSecret(job map[string]any) {
+	container := containerOf(job)
+	container["envFrom"] = container["envFrom"].([]any)[:1]
 }
 
 // asUser runs the pod as somebody else than the application.
 func asUser(id int) change {
-	return func(pod map[string]any) {
-		context := pod["securityContext"].(map[string]any)
-		context["runAsUser"], context["runAsGroup"] = id, id
-		delete(context, "fsGroup")
-		delete(context, "fsGroupChangePolicy")
+	return func(job map[string]any) {
+		podOf(job)["securityContext"] = map[string]any{"runAsNonRoot": true, "runAsUser": id, "runAsGroup": id,
+			"seccompProfile": map[string]any{"type": "RuntimeDefault"}}
 	}
 }
 
 // volume puts another volume in the place of one.
 func volume(name string, source map[string]any) change {
-	return func(pod map[string]any) {
-		for i, v := range pod["volumes"].([]any) {
+	return func(job map[string]any) {
+		volumes := podOf(job)["volumes"].([]any)
+		for i, v := range volumes {
 			if v.(map[string]any)["name"] == name {
 				source["name"] = name
-				pod["volumes"].([]any)[i] = source
+				volumes[i] = source
 			}
 		}
 	}
@@ -82,27 +93,58 @@ func inMemory(size string) map[string]any {
 	return map[string]any{"emptyDir": map[string]any{"medium": "Memory", "sizeLimit": size}}
 }
 
-// testMissingSecret looks that a pod without its Secret says so, and runs as
-// soon as that is there.
-func testMissingSecret(t *testing.T, a *app) {
-	a.start(t, "lifeboat-backup", "missing-secret", func(pod map[string]any) {
-		for _, source := range container(pod)["envFrom"].([]any) {
-			if secret, ok := source.(map[string]any)["secretRef"].(map[string]any); ok {
-				secret["name"] = "not-yet"
+// waitInVain: pods that never start, until the job's deadline. Their events
+// say why.
+func (a *app) waitInVain(t *testing.T) {
+	for name, c := range map[string]struct {
+		change change
+		says   string
+	}{
+		"no-application": {func(job map[string]any) {
+			within(podOf(job), "affinity", "podAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "labelSelector", "matchExpressions")["values"] = []any{"nobody"}
+		}, "didn't match pod affinity rules"},
+		"no-claim": {volume("data", map[string]any{"persistentVolumeClaim": map[string]any{"claimName": "nowhere"}}),
+			`persistentvolumeclaim "nowhere" not found`},
+		"no-image": {func(job map[string]any) { containerOf(job)["image"] = "localhost/lifeboat:nowhere" },
+			`Failed to pull image "localhost/lifeboat:nowhere"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a.start(t, "lifeboat-backup", name, c.change)
+			a.hasEvent(t, name, c.says)
+			a.kubectl(t, "delete", "job", name)
+		})
+	}
+}
+
+// hasEvent waits for an event of a job's pod with these words.
+func (a *app) hasEvent(t *testing.T, job, says string) {
+	t.Helper()
+	eventually(t, time.Minute, "an event of "+job, func() (string, bool) {
+		events := a.kubectl(t, "get", "events", "--field-selector=involvedObject.kind=Pod", "--output=wide")
+		for line := range strings.Lines(events) {
+			if strings.Contains(line, "pod/"+job+"-") && strings.Contains(line, says) {
+				return "", true
 			}
 		}
+		return events, false
 	})
-	eventually(t, time.Minute, "a pod that waits for its Secret", func() (string, bool) {
-		events := a.kubectl(t, "get", "events", "--field-selector=involvedObject.kind=Pod,reason=Failed")
-		return events, strings.Contains(events, `secret "not-yet" not found`)
+}
+
+// testMissingSecret looks that a pod without its Secret says so, and runs as
+// soon as that is there.
+func (a *app) testMissingSecret(t *testing.T) {
+	a.start(t, "lifeboat-backup", "missing-secret", func(job map[string]any) {
+		containerOf(job)["envFrom"].([]any)[1] = map[string]any{"secretRef": map[string]any{"name": "not-yet"}}
 	})
-	a.store.secret(t, a.namespace, "not-yet", "backup", a.prefix)
+	a.hasEvent(t, "missing-secret", `secret "not-yet" not found`)
+	a.follow(t, []string{"kubectl -n app create secret generic not-yet --from-env-file=backup.env"})
 	a.completes(t, "missing-secret")
 }
 
 // testUnreachable cuts the way to the store: pod after pod tries, until it is
 // there again.
-func testUnreachable(t *testing.T, a *app) {
+func (a *app) testUnreachable(t *testing.T) {
 	down, err := a.store.proxy.Proxy("down")
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +164,7 @@ func testUnreachable(t *testing.T, a *app) {
 		t.Fatal(err)
 	}
 	logs := a.completes(t, "unreachable")
-	if !strings.Contains(logs, "the store is unreachable") || !strings.Contains(logs, "hint: AWS_ENDPOINT_URL_S3") {
+	if !strings.Contains(logs, "connection refused") || !strings.Contains(logs, "hint: AWS_ENDPOINT_URL_S3") {
 		t.Errorf("what the user sees: %s", logs)
 	}
 	exits := map[int]int{}
@@ -134,24 +176,55 @@ func testUnreachable(t *testing.T, a *app) {
 	}
 }
 
+// testTooLate gives a job too little time.
+func (a *app) testTooLate(t *testing.T) {
+	a.start(t, "lifeboat-backup", "too-late", with("LIFEBOAT_MAX_RATE", "50KiB"), func(job map[string]any) { job["activeDeadlineSeconds"] = 5 })
+	a.waitForEnd(t, "too-late")
+	if c := has(a.job(t, "too-late").Status.Conditions, "Failed"); c == nil || c.Reason != "DeadlineExceeded" {
+		t.Errorf("job too-late: %+v, want it failed by its deadline", c)
+	}
+}
+
 // testEvicted lets a copy outgrow the limit of its volume, which the kubelet
-// measures once a minute. It is not a disruption to ignore: each pod would do
-// the same.
-func testEvicted(t *testing.T, a *app) {
+// measures now and then.
+func (a *app) testEvicted(t *testing.T) {
 	a.start(t, "lifeboat-backup", "evicted", with("LIFEBOAT_MAX_RATE", "50KiB"),
 		volume("tmp", map[string]any{"emptyDir": map[string]any{"sizeLimit": "100Ki"}}))
-	eventually(t, 3*time.Minute, "an eviction that counts", func() (string, bool) {
-		pods := a.podsOf(t, "evicted")
-		return fmt.Sprintf("%+v", pods), a.job(t, "evicted").Status.Failed > 0
+	if p := a.firstFailed(t, "evicted"); p.Status.Reason != "Evicted" || !strings.Contains(p.Status.Message, `Usage of EmptyDir volume "tmp" exceeds the limit`) {
+		t.Errorf("%+v, want an eviction", p.Status)
+	}
+}
+
+// testOutOfMemory gives a pod too little of it.
+func (a *app) testOutOfMemory(t *testing.T) {
+	a.start(t, "lifeboat-backup", "out-of-memory", func(job map[string]any) {
+		within(containerOf(job), "resources")["limits"] = map[string]any{"memory": "16Mi"}
+		within(containerOf(job), "resources")["requests"] = map[string]any{"memory": "16Mi"}
 	})
-	for _, p := range a.podsOf(t, "evicted") {
-		if p.Status.Reason == "Evicted" {
-			if !strings.Contains(p.Status.Message, `EmptyDir volume "tmp" exceeds the limit`) {
-				t.Errorf("what the user sees: %s", p.Status.Message)
-			}
-			a.kubectl(t, "delete", "job", "evicted") // the next pod would do the same
-			return
+	p := a.firstFailed(t, "out-of-memory")
+	if p.exit() != 137 || p.Status.ContainerStatuses[0].State.Terminated.Reason != "OOMKilled" {
+		t.Errorf("%+v, want it killed", p.Status)
+	}
+}
+
+// firstFailed waits for a failed pod that its job counts, but does not give up
+// for, and returns it. It ends the job, since the next pod would do the same.
+func (a *app) firstFailed(t *testing.T, name string) pod {
+	t.Helper()
+	eventually(t, 3*time.Minute, "a failed pod of "+name, func() (string, bool) {
+		j := a.job(t, name)
+		return fmt.Sprintf("%+v", j.Status), j.Status.Failed > 0
+	})
+	if c := has(a.job(t, name).Status.Conditions, "Failed"); c != nil {
+		t.Errorf("job %s failed at once: %+v", name, c)
+	}
+	pods := a.podsOf(t, name)
+	a.kubectl(t, "delete", "job", name)
+	for _, p := range pods {
+		if p.Status.Phase == "Failed" {
+			return p
 		}
 	}
-	t.Error("no pod was evicted")
+	t.Fatalf("no pod of %s failed: %+v", name, pods)
+	return pod{}
 }
