@@ -25,7 +25,7 @@ func TestDropCache(t *testing.T) {
 		t.Fatal("what was written just now is not cached")
 	}
 	dropCache(f, 0, FrameSize)
-	if cached(t, f, 0) != inMemory(t, path) || !cached(t, f, FrameSize) {
+	if cached(t, f, 0) && tells(t, path) || !cached(t, f, FrameSize) {
 		t.Errorf("after the first frame was dropped: first cached %v, second %v", cached(t, f, 0), cached(t, f, FrameSize))
 	}
 	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, content) {
@@ -43,13 +43,15 @@ func cached(t *testing.T, f *os.File, offset int64) bool {
 	return !errors.Is(err, unix.EAGAIN)
 }
 
-// inMemory reports whether there is no disk beneath.
-func inMemory(t *testing.T, path string) bool {
+// tells reports whether what cached says of the file system is to be relied on:
+// one in memory has no disk beneath, and an overlay takes the advice but does
+// not know the question.
+func tells(t *testing.T, path string) bool {
 	var s unix.Statfs_t
 	if err := unix.Statfs(path, &s); err != nil {
 		t.Fatal(err)
 	}
-	return s.Type == unix.TMPFS_MAGIC
+	return s.Type != unix.TMPFS_MAGIC && s.Type != unix.OVERLAYFS_SUPER_MAGIC
 }
 
 func TestMemoryIsScarce(t *testing.T) {
