@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,12 +62,8 @@ func testDocument(t *testing.T, server *miniotest.Server, path string, happens f
 
 // commandsIn returns what is in the sh blocks of a document.
 func commandsIn(t *testing.T, path string) string {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var commands []string
-	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(readFile(t, path), -1) {
 		commands = append(commands, block[1])
 	}
 	if len(commands) < 3 {
@@ -137,10 +134,7 @@ func TestPicture(t *testing.T) {
 	for _, d := range lifecycle.Plan(items, lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: now}) {
 		count[string(d.Action)+" "+string(d.Class)]++
 	}
-	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := readFile(t, filepath.Join("..", "..", "README.md"))
 	for _, want := range []string{
 		fmt.Sprintf(" %d snapshots taken", len(items)),
 		fmt.Sprintf(" %d, every hour", len(items)-count["release hourly"]-count["release daily"]-count["release weekly"]-count["expire hourly"]),
@@ -149,10 +143,82 @@ func TestPicture(t *testing.T) {
 		fmt.Sprintf(" %d weekly,", count["release weekly"]),
 		fmt.Sprintf(" %d other hours", count["expire hourly"]),
 	} {
-		if !strings.Contains(string(text), want) {
+		if !strings.Contains(text, want) {
 			t.Errorf("the picture does not say%s: %v", want, count)
 		}
 	}
+}
+
+// documents returns the README and what there is about deploying.
+func documents(t *testing.T) []string {
+	found := []string{filepath.Join("..", "..", "README.md")}
+	err := filepath.WalkDir(filepath.Join("..", "..", "deploy"), func(path string, _ os.DirEntry, err error) error {
+		if filepath.Ext(path) == ".md" {
+			found = append(found, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// What the documents link to is there: files, and headings as GitHub names them.
+func TestLinks(t *testing.T) {
+	for _, document := range documents(t) {
+		for _, link := range regexp.MustCompile(`\]\(([^):]*)\)`).FindAllStringSubmatch(readFile(t, document), -1) {
+			path, heading, _ := strings.Cut(link[1], "#")
+			target := document
+			if path != "" {
+				target = filepath.Join(filepath.Dir(document), path)
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s: %v", document, err)
+			} else if heading != "" && !slices.Contains(headings(readFile(t, target)), heading) {
+				t.Errorf("%s: %s has no heading %s", document, target, heading)
+			}
+		}
+	}
+}
+
+// What the quick start says for a platform stands in that platform's own
+// document, where it is tested.
+func TestQuickStart(t *testing.T) {
+	all := documents(t)
+	_, text, _ := strings.Cut(readFile(t, all[0]), "## Quick start")
+	text, _, _ = strings.Cut(text, "\n## ")
+	var elsewhere strings.Builder
+	for _, document := range all[1:] {
+		elsewhere.WriteString(readFile(t, document))
+	}
+	commands := regexp.MustCompile(`(?m)^    ([a-z].*?)(?: {4}#.*)?$`).FindAllStringSubmatch(text, -1)
+	if len(commands) < 10 {
+		t.Errorf("only %d commands found", len(commands))
+	}
+	for _, command := range commands {
+		if !strings.Contains(elsewhere.String(), command[1]) {
+			t.Errorf("nowhere else: %s", command[1])
+		}
+	}
+}
+
+// headings returns the anchors of a document.
+func headings(document string) (anchors []string) {
+	for _, heading := range regexp.MustCompile("(?m)^#+ (.*)$").FindAllStringSubmatch(document, -1) {
+		plain := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+		anchors = append(anchors, strings.ReplaceAll(plain, " ", "-"))
+	}
+	return anchors
 }
 
 // ruin makes a database what nobody can open, with a log beside it.
