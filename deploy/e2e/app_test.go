@@ -78,7 +78,8 @@ func (a *app) keys(t *testing.T, role string) string {
 func (a *app) url() string { return "s3://" + a.bucket + "/" + prefix }
 
 // copyManifests copies deploy/kubernetes and changes what a user changes: lines
-// of the overlay and of the example.
+// of the overlay and of the example. And all schedules, or some CronJob would
+// start by itself while the test runs, if it runs at the wrong minute.
 func (a *app) copyManifests(t *testing.T) {
 	t.Helper()
 	dir := filepath.Join(a.dir, "deploy", "kubernetes")
@@ -98,6 +99,11 @@ func (a *app) copyManifests(t *testing.T) {
 		`^namespace: .*`, "namespace: "+string(a.namespace),
 		`\{name: lifeboat, .*\}`, image("lifeboat", "IMAGE"),
 		`\{name: app, .*\}`, image("app", "E2E_IMAGE"))
+	later := fmt.Sprintf("schedule: %d * * * *", time.Now().UTC().Add(30*time.Minute).Minute())
+	for _, cronJob := range []string{"base/backup", "components/compact/compact", "components/release/release",
+		"components/release-compact/release", "components/status/status", "components/verify/verify"} {
+		edit(t, filepath.Join(dir, cronJob+".yaml"), `schedule: .*`, later)
+	}
 }
 
 // image is a line that puts the image which a variable names in the place of
