@@ -3,12 +3,10 @@
 package e2e_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -142,17 +140,6 @@ func (a *app) waitUntilRunning(t *testing.T) {
 	})
 }
 
-// scale starts or stops the application, and waits until it is so.
-func (a *app) scale(t *testing.T, replicas int) {
-	t.Helper()
-	a.kubectl(t, "scale", "deployment/app", fmt.Sprint("--replicas=", replicas))
-	if replicas > 0 {
-		a.waitUntilRunning(t)
-		return
-	}
-	a.kubectl(t, "wait", "pod", "--selector=app=app", "--for=delete", "--timeout=60s")
-}
-
 // exec runs the writer in the application's pod.
 func (a *app) exec(t *testing.T, args ...string) string {
 	t.Helper()
@@ -165,62 +152,20 @@ type state struct {
 	sum  string
 }
 
-// parseState reads what writer state prints.
-func parseState(t *testing.T, text string) (s state) {
-	t.Helper()
-	count, sum, _ := strings.Cut(strings.TrimSpace(text), " ")
-	rows, err := strconv.Atoi(count)
-	if err != nil {
-		t.Fatalf("no state: %q", text)
-	}
-	return state{rows, sum}
-}
-
 // state has the running application's database checked, row for row.
-func (a *app) state(t *testing.T) state {
+func (a *app) state(t *testing.T) (s state) {
 	t.Helper()
-	return parseState(t, a.exec(t, "state", database))
-}
-
-// beside runs the writer in a pod of its own with the volume of the
-// application, which need not run, and returns what it printed.
-func (a *app) beside(t *testing.T, args ...string) string {
-	t.Helper()
-	a.apply(t, render(`
-apiVersion: v1
-kind: Pod
-metadata: {name: beside}
-spec:
-  restartPolicy: Never
-  automountServiceAccountToken: false
-  securityContext: {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000, seccompProfile: {type: RuntimeDefault}}
-  containers:
-    - name: writer
-      image: ${E2E_IMAGE}
-      command: ${COMMAND}
-      securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, readOnlyRootFilesystem: true}
-      volumeMounts: [{name: data, mountPath: /var/lib/app}]
-  volumes: [{name: data, persistentVolumeClaim: {claimName: app-data}}]
-`, "COMMAND", quoted(append([]string{"/writer"}, args...))))
-	return a.finish(t, "beside")
-}
-
-// finish waits until a pod has done its work, removes it and returns what it
-// printed.
-func (n namespace) finish(t *testing.T, name string) string {
-	t.Helper()
-	var p pod
-	eventually(t, time.Minute, "the end of the pod "+name, func() (string, bool) {
-		p = pod{}
-		n.get(t, &p, "pod", name)
-		return p.Status.Phase, p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed"
-	})
-	out := n.kubectl(t, "logs", name)
-	if p.Status.Phase == "Failed" {
-		t.Fatalf("pod %s: exit %d: %s", name, p.exit(), out)
+	text := a.exec(t, "state", database)
+	if _, err := fmt.Sscan(text, &s.rows, &s.sum); err != nil {
+		t.Fatalf("the state is %q: %v", text, err)
 	}
-	n.kubectl(t, "delete", "pod", name)
-	return out
+	return s
+}
+
+// remove takes the database away from below the running application.
+func (a *app) remove(t *testing.T) {
+	t.Helper()
+	a.exec(t, "remove", database, database+"-wal", database+"-shm")
 }
 
 // render puts the image in the place of ${E2E_IMAGE}, and for pairs of names and
@@ -234,13 +179,4 @@ func render(manifest string, pairs ...string) string {
 		}
 		return os.Getenv(name)
 	})
-}
-
-// quoted writes a list as YAML may have it in one line.
-func quoted(list []string) string {
-	text, err := json.Marshal(list)
-	if err != nil {
-		panic(err) // strings always can
-	}
-	return string(text)
 }

@@ -47,7 +47,10 @@ func (a *app) follow(t *testing.T, commands []string) string {
 	prelude := `lifeboat() { env $(cat admin.env) "$LIFEBOAT" "$@"; }` + "\n"
 	shell := exec.CommandContext(t.Context(), "sh", "-euc", prelude+script)
 	shell.Dir = a.dir
-	shell.Env = append(os.Environ(), "AWS_ENDPOINT_URL_S3="+a.store.server.Endpoint)
+	shell.Env = os.Environ()
+	for name, value := range a.store.server.Environment() {
+		shell.Env = append(shell.Env, name+"="+value)
+	}
 	out, err := shell.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s\n%v: %s", script, err, out)

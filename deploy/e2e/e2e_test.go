@@ -19,9 +19,12 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
-// runName begins the name of everything that a run makes outside of its
-// namespaces.
-var runName = fmt.Sprintf("lifeboat-e2e-%s", strings.ToLower(rand.Text()[:5]))
+// label is on everything that a run makes outside of its namespaces, and on
+// these.
+const label = "lifeboat-e2e"
+
+// runName begins their names.
+var runName = fmt.Sprintf("%s-%s", label, strings.ToLower(rand.Text()[:5]))
 
 func TestKubernetes(t *testing.T) {
 	for _, name := range []string{"IMAGE", "E2E_IMAGE", "LIFEBOAT"} {
@@ -143,12 +146,12 @@ func (a *app) terminated(t *testing.T, job string, end func(t *testing.T, pod st
 	t.Helper()
 	pods := a.podsOf(t, job)
 	if len(pods) != 1 || pods[0].Status.Phase != "Running" {
-		t.Fatalf("pods of %s: %+v, want one that runs", job, pods)
+		t.Fatalf("pods of %s: %v, want one that runs", job, pods)
 	}
 	last := a.watch(t, pods[0].Metadata.Name)
 	end(t, pods[0].Metadata.Name)
 	if gone := <-last; gone.exit() != 143 {
-		t.Errorf("the pod of %s ended with %d, want 143: %+v", job, gone.exit(), gone.Status)
+		t.Errorf("the pod of %s: %v, want 143", job, gone)
 	}
 }
 
@@ -173,7 +176,7 @@ func (a *app) hasOnly(t *testing.T, files ...string) {
 // that a second one is not started while the first one runs.
 func testSchedule(t *testing.T, a *app) {
 	a.exec(t, "fill", database, "24")
-	// A minute is the shortest schedule. The copy takes two.
+	// A minute is the shortest schedule. The copy takes almost three.
 	a.kubectl(t, "patch", "cronjob/lifeboat-backup", "--type=json", `--patch=[
 		{"op": "replace", "path": "/spec/schedule", "value": "* * * * *"},
 		{"op": "add", "path": "/spec/jobTemplate/spec/template/spec/containers/0/env/-", "value": {"name": "LIFEBOAT_MAX_RATE", "value": "150KiB"}}]`)
@@ -182,7 +185,7 @@ func testSchedule(t *testing.T, a *app) {
 		return events, strings.Contains(events, "JobAlreadyActive")
 	})
 	if pods := a.pods(t, "app.kubernetes.io/name=lifeboat"); len(pods) != 1 || pods[0].Status.Phase != "Running" {
-		t.Errorf("pods: %+v, want one that runs", pods)
+		t.Errorf("pods: %v, want one that runs", pods)
 	}
 	a.kubectl(t, "patch", "cronjob/lifeboat-backup", `--patch={"spec": {"suspend": true}}`)
 }

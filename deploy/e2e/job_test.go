@@ -99,7 +99,7 @@ func (a *app) failsAtOnce(t *testing.T, name string, exit int, words ...string) 
 	}
 	pods := a.podsOf(t, name)
 	if len(pods) != 1 || pods[0].exit() != exit {
-		t.Errorf("job %s: want one pod with exit %d: %+v", name, exit, pods)
+		t.Errorf("job %s: pods: %v, want one with exit %d", name, pods, exit)
 	}
 	for _, word := range words {
 		if !strings.Contains(logs, word) {

@@ -73,7 +73,7 @@ func newNamespace(t testing.TB, name, level string) namespace {
 			t.Error(err)
 		}
 	})
-	kubectl(t, "", "label", "namespace", name, "pod-security.kubernetes.io/enforce="+level)
+	kubectl(t, "", "label", "namespace", name, label+"=", "pod-security.kubernetes.io/enforce="+level)
 	// Pods are refused until it is there.
 	eventually(t, time.Minute, "the service account of "+name, func() (string, bool) {
 		out, err := n.tried(t.Context(), "get", "serviceaccount", "default")
@@ -134,25 +134,26 @@ func (n namespace) get(t testing.TB, into any, args ...string) {
 
 // A pod is what the tests look at of one.
 type pod struct {
-	Metadata struct {
-		Name              string
-		DeletionTimestamp *time.Time
-	}
-	Status struct {
+	Metadata struct{ Name string }
+	Status   struct {
 		Phase, Reason, Message, PodIP string
-		Conditions                    []condition
 		ContainerStatuses             []struct {
 			State struct {
-				Waiting, Terminated *struct {
-					Reason, Message string
-					ExitCode        int
+				Terminated *struct {
+					Reason   string
+					ExitCode int
 				}
 			}
 		}
 	}
 }
 
-// A condition is one of a pod's or a job's.
+// String is for messages.
+func (p pod) String() string {
+	return fmt.Sprintf("%s: %s %s, exit %d", p.Metadata.Name, p.Status.Phase, p.Status.Reason, p.exit())
+}
+
+// A condition is one of a job's.
 type condition struct{ Type, Status, Reason, Message string }
 
 // has returns the condition of a type, if it is true.

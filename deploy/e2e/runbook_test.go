@@ -49,7 +49,7 @@ func testWorstDay(t *testing.T, a *app) {
 	a.start(t, "lifeboat-restore", "too-soon")
 	a.failsAtOnce(t, "too-soon", 8, "is open")
 
-	a.exec(t, "remove", database, database+"-wal", database+"-shm")
+	a.remove(t)
 	if out := a.follow(t, book.restoreOf(t, "")); !strings.Contains(out, "restored: snapshot "+saved) {
 		t.Errorf("%s was not restored", saved)
 	}
@@ -71,10 +71,10 @@ func testWorstDay(t *testing.T, a *app) {
 	a.holds(t, before)
 	a.hasOnly(t, database, database+"-wal", database+"-shm", database+".before-"+saved)
 
-	// A new volume: nobody runs a restore, the init container sees to it.
-	a.scale(t, 0)
-	a.beside(t, "remove", database, database+"-wal", database+"-shm", database+".before-"+saved)
-	a.scale(t, 1)
+	// And once more, but nobody runs a restore: the init container sees to it.
+	a.remove(t)
+	a.kubectl(t, "rollout", "restart", "deployment/app")
+	a.waitUntilRunning(t)
 	a.holds(t, before)
 	a.goesOn(t)
 }

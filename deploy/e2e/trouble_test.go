@@ -14,8 +14,12 @@ import (
 func testTrouble(t *testing.T, a *app) {
 	a.exec(t, "fill", database, "8")
 	a.exec(t, "fill", "/var/lib/app/other.db", "1")
+	// Two at once do no harm: a job that is started by hand is not one that the
+	// CronJob knows.
 	a.start(t, "lifeboat-backup", "first")
+	a.start(t, "lifeboat-backup", "second")
 	a.completes(t, "first")
+	a.completes(t, "second")
 	a.failAtOnce(t)
 	a.waitInVain(t)
 	for name, test := range map[string]func(t *testing.T){
@@ -155,7 +159,7 @@ func (a *app) testUnreachable(t *testing.T) {
 	a.start(t, "lifeboat-backup", "unreachable", with("LIFEBOAT_RETRY_FOR", "2s"), with("AWS_ENDPOINT_URL_S3", a.store.endpoint(downPort)))
 	eventually(t, time.Minute, "a second pod", func() (string, bool) {
 		pods := a.podsOf(t, "unreachable")
-		return fmt.Sprintf("%+v", pods), len(pods) > 1
+		return fmt.Sprint(pods), len(pods) > 1
 	})
 	if j := a.job(t, "unreachable"); len(j.Status.Conditions) > 0 {
 		t.Errorf("the job is over already: %+v", j.Status)
@@ -191,7 +195,7 @@ func (a *app) testEvicted(t *testing.T) {
 	a.start(t, "lifeboat-backup", "evicted", with("LIFEBOAT_MAX_RATE", "50KiB"),
 		volume("tmp", map[string]any{"emptyDir": map[string]any{"sizeLimit": "100Ki"}}))
 	if p := a.firstFailed(t, "evicted"); p.Status.Reason != "Evicted" || !strings.Contains(p.Status.Message, `Usage of EmptyDir volume "tmp" exceeds the limit`) {
-		t.Errorf("%+v, want an eviction", p.Status)
+		t.Errorf("%v: %s, want an eviction", p, p.Status.Message)
 	}
 }
 
@@ -203,7 +207,7 @@ func (a *app) testOutOfMemory(t *testing.T) {
 	})
 	p := a.firstFailed(t, "out-of-memory")
 	if p.exit() != 137 || p.Status.ContainerStatuses[0].State.Terminated.Reason != "OOMKilled" {
-		t.Errorf("%+v, want it killed", p.Status)
+		t.Errorf("%v, want it killed", p)
 	}
 }
 
@@ -225,6 +229,6 @@ func (a *app) firstFailed(t *testing.T, name string) pod {
 			return p
 		}
 	}
-	t.Fatalf("no pod of %s failed: %+v", name, pods)
+	t.Fatalf("no pod of %s failed: %v", name, pods)
 	return pod{}
 }

@@ -59,14 +59,14 @@ func (v *volumes) make(t *testing.T, namespace string) {
 	kubectl(t, render(`
 apiVersion: v1
 kind: PersistentVolume
-metadata: {name: "${NAME}"}
+metadata: {name: "${NAME}", labels: {"${LABEL}": ""}}
 spec:
   accessModes: [ReadWriteOnce]
   capacity: {storage: 20Gi}
   persistentVolumeReclaimPolicy: Retain
   claimRef: {namespace: "${NAME}", name: app-data}
   hostPath: {path: "/tmp${DIR}"}
-`, "NAME", namespace, "DIR", dir), "apply", "--filename=-")
+`, "NAME", namespace, "LABEL", label, "DIR", dir), "apply", "--filename=-")
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
