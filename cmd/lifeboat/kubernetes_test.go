@@ -133,6 +133,7 @@ func testKubernetesMinIO(t *testing.T, server *miniotest.Server) {
 	k.run(t, k.container(t, "release-compact"), 0, "nothing to release")
 	k.run(t, k.container(t, "verify"), 0, "verified: ")
 	k.run(t, k.container(t, "status"), 0, "fresh", "recent 4d, hourly 4d")
+	k.run(t, k.container(t, "status-compact"), 0, "fresh", "recent 4d, hourly 4d")
 
 	// With the keys of another role it is refused.
 	wrong := k.container(t, "verify")

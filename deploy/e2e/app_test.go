@@ -99,7 +99,8 @@ func (a *app) copyManifests(t *testing.T) {
 		`\{name: app, .*\}`, image("app", "E2E_IMAGE"))
 	later := fmt.Sprintf("schedule: %d * * * *", time.Now().UTC().Add(30*time.Minute).Minute())
 	for _, cronJob := range []string{"base/backup", "components/compact/compact", "components/release/release",
-		"components/release-compact/release", "components/status/status", "components/verify/verify"} {
+		"components/release-compact/release", "components/status/status",
+		"components/status-compact/status", "components/verify/verify"} {
 		edit(t, filepath.Join(dir, cronJob+".yaml"), `schedule: .*`, later)
 	}
 }

@@ -167,15 +167,15 @@ func TestVolumes(t *testing.T) {
 // Each job has the credentials of its role and no others.
 func TestCredentialsAreSeparate(t *testing.T) {
 	roles := map[string]string{
-		"lifeboat-backup": "lifeboat-backup", "lifeboat-compact": "lifeboat-backup", "lifeboat-status": "lifeboat-backup",
+		"lifeboat-backup": "lifeboat-backup", "lifeboat-compact": "lifeboat-backup", "lifeboat-status": "lifeboat-backup", "lifeboat-status-compact": "lifeboat-backup",
 		"lifeboat-restore": "lifeboat-restore", "lifeboat-verify": "lifeboat-restore",
 		"lifeboat-release": "lifeboat-release", "lifeboat-release-compact": "lifeboat-release",
 		"lifeboat-prune": "lifeboat-prune", "lifeboat-prune-compact": "lifeboat-prune",
 	}
 	want := map[string][]string{
-		"minio": {"backup", "compact", "release", "release-compact", "restore", "status", "verify"},
-		"aws":   {"backup", "compact", "restore", "status", "verify"},
-		"r2":    {"backup", "compact", "prune", "prune-compact", "restore", "status", "verify"},
+		"minio": {"backup", "compact", "release", "release-compact", "restore", "status", "status-compact", "verify"},
+		"aws":   {"backup", "compact", "restore", "status", "status-compact", "verify"},
+		"r2":    {"backup", "compact", "prune", "prune-compact", "restore", "status", "status-compact", "verify"},
 	}
 	for dir, objects := range all(t) {
 		accounts, jobs := map[string]map[string]string{}, []string(nil)
