@@ -47,7 +47,6 @@ var hints = []struct {
 	{upload.ErrWrongIdentity, "each snapshot needs a key of those it was encrypted to at its time; if it surely has the right one, the snapshot's header is damaged: --snapshot ID takes an older one"},
 	{upload.ErrNotEncrypted, "this store ignores --sse; --age-recipient encrypts before anything leaves this machine"},
 	{upload.ErrClock, setClock},
-	{fs.ErrPermission, "run it as the user that the file belongs to (ls -ln; in Kubernetes runAsUser, runAsGroup and fsGroup)"},
 	{lifecycle.ErrNoRules, "is the bucket URL right? lifeboat lifecycle show says what rules there are"},
 }
 
@@ -63,6 +62,11 @@ func hintFor(err error) string {
 		if errors.Is(err, h.reason) {
 			return h.hint
 		}
+	}
+	// A firewall forbids connections by the same error.
+	var network *net.OpError
+	if errors.Is(err, fs.ErrPermission) && !errors.As(err, &network) {
+		return "run it as the user that the file belongs to (ls -ln; in Kubernetes runAsUser, runAsGroup and fsGroup)"
 	}
 	return hintForStore(err)
 }

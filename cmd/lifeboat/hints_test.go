@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -84,6 +85,24 @@ func TestHintsForUnknownHosts(t *testing.T) {
 		err := fmt.Errorf("list: %w: %w", upload.ErrUnreachable, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true})
 		if hint := hintFor(err); !strings.Contains(hint, want) {
 			t.Errorf("%s: %q", host, hint)
+		}
+	}
+}
+
+// What a firewall forbids has nothing to do with a file's owner.
+func TestHintsForPermission(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.EACCES)}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{&os.PathError{Op: "open", Path: "app.db", Err: syscall.EACCES}, "run it as the user"},
+		{&os.LinkError{Op: "rename", Old: "new.db", New: "app.db", Err: syscall.EPERM}, "run it as the user"},
+		{fmt.Errorf("list: %w: %w", upload.ErrUnreachable, dial), "AWS_ENDPOINT_URL_S3"},
+		{fmt.Errorf("push metrics to pushgateway.example.com: %w", dial), ""},
+	} {
+		if hint := hintFor(c.err); !strings.Contains(hint, c.want) || (hint == "") != (c.want == "") {
+			t.Errorf("%v: %q, want %q", c.err, hint, c.want)
 		}
 	}
 }
