@@ -84,6 +84,8 @@ func (b *backupCmd) Validate() error {
 	switch {
 	case b.DB != "" && b.URL == bucketURL{}:
 		return errors.New("<bucket-url> is missing")
+	case b.DB == "" && b.URL != bucketURL{}: // as when a script's variable is not set
+		return errors.New("<db> is missing")
 	case b.Plaintext && len(b.AgeRecipient)+len(b.AgeRecipientFile) > 0:
 		return errors.New("--plaintext does not encrypt, --age-recipient does: choose")
 	case b.Method == snapshot.MethodVacuum && b.MaxRate != 0:
