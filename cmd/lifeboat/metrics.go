@@ -113,11 +113,12 @@ func register(to prometheus.Registerer, all []measure) error {
 	return nil
 }
 
-// buildInfo says which program it was.
-func buildInfo() prometheus.Collector {
+// buildInfo says which program it was. The verb is there for those who have a
+// file for each user: no two files may hold the same metric.
+func buildInfo(verb string) prometheus.Collector {
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: "lifeboat", Name: "build_info", Help: "Always 1. The labels say which program wrote these metrics last.",
-		ConstLabels: prometheus.Labels{"version": programVersion(), "goversion": runtime.Version()},
+		ConstLabels: prometheus.Labels{"verb": verb, "version": programVersion(), "goversion": runtime.Version()},
 	})
 	info.Set(1)
 	return info
@@ -127,7 +128,7 @@ func buildInfo() prometheus.Collector {
 // by POST, so that others of it stay.
 func pushMetrics(ctx context.Context, to httpURL, r *runReport) error {
 	registry := prometheus.NewRegistry()
-	if err := errors.Join(register(registry, r.measures()), registry.Register(buildInfo())); err != nil {
+	if err := errors.Join(register(registry, r.measures()), registry.Register(buildInfo(r.verb))); err != nil {
 		return err
 	}
 	p := push.New(to.to.String(), pushJob).Gatherer(registry).

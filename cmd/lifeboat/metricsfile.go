@@ -21,7 +21,7 @@ import (
 
 // writeMetrics adds the run's metrics to a file of them: what the file has of
 // other series, and of this one from earlier runs under other names, stays. So
-// any number of databases may share a file. Runs that end at once take turns,
+// any number of databases of one user may share a file. Runs that end at once take turns,
 // by a lock on a file beside it, for at most as long as ctx lasts. The file is
 // replaced whole.
 func writeMetrics(ctx context.Context, path string, r *runReport) (err error) {
@@ -36,7 +36,8 @@ func writeMetrics(ctx context.Context, path string, r *runReport) (err error) {
 	}
 	registry := prometheus.NewRegistry()
 	mine := r.labels()
-	if err := errors.Join(register(prometheus.WrapRegistererWith(mine, registry), r.measures()), registry.Register(buildInfo())); err != nil {
+	labelled := prometheus.WrapRegistererWith(mine, registry)
+	if err := errors.Join(register(labelled, r.measures()), labelled.Register(buildInfo(r.verb))); err != nil {
 		return err
 	}
 	gathered, err := registry.Gather()
@@ -56,8 +57,7 @@ func writeMetrics(ctx context.Context, path string, r *runReport) (err error) {
 	return nil
 }
 
-// replaced reports whether a metric is of the series with exactly these labels,
-// or of none.
+// replaced reports whether a metric is of the series with exactly these labels.
 func replaced(m *dto.Metric, mine prometheus.Labels) bool {
 	has := prometheus.Labels{}
 	for _, label := range m.GetLabel() {
@@ -65,7 +65,7 @@ func replaced(m *dto.Metric, mine prometheus.Labels) bool {
 			has[name] = label.GetValue()
 		}
 	}
-	return len(has) == 0 || maps.Equal(has, mine)
+	return maps.Equal(has, mine)
 }
 
 // readFamilies reads a file of metrics by name; none is no error. A file that
