@@ -53,6 +53,7 @@ func (d *healthDocument) measures() []measure {
 	}
 	all = append(all,
 		measure{name: "snapshots_held", help: "Snapshots that no rule takes yet.", value: float64(*d.Held)},
+		measure{name: "snapshots_pinned", help: "Snapshots that no rule takes, of those whose tags status reads.", value: float64(d.pinned)},
 		measure{name: "snapshots_guarded", help: "Snapshots that are due, but kept by the shrink guard.", value: float64(d.Guarded)})
 	if d.Newest != nil {
 		all = append(all, measure{name: "status_newest_timestamp_seconds", help: "When the newest snapshot was taken or last confirmed.", value: float64(d.Newest.seen().Unix())})

@@ -57,6 +57,8 @@ type healthDocument struct {
 	Rules       map[string]string `json:"rules,omitempty"`         // how long each class is kept, such as 14d or forever
 	Missing     *int              `json:"rules_missing,omitempty"` // classes without a rule that they need. Absent: not known, or prune does it
 	Warnings    []string          `json:"warnings"`
+
+	pinned int // as far as Survey sees it
 }
 
 // newestDocument is the newest snapshot.
@@ -214,6 +216,9 @@ func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms) {
 	for _, decision := range lifecycle.Plan(items, t) {
 		if decision.Held() {
 			held++
+		}
+		if decision.Tags[upload.TagRetention] == upload.Pinned {
+			d.pinned++
 		}
 		if decision.Guarded {
 			d.Guarded++
