@@ -21,9 +21,9 @@ import (
 
 // writeMetrics adds the run's metrics to a file of them: what the file has of
 // other series, and of this one from earlier runs under other names, stays. So
-// any number of databases of one user may share a file. Runs that end at once take turns,
-// by a lock on a file beside it, for at most as long as ctx lasts. The file is
-// replaced whole.
+// any number of databases of one user may share a file. Runs that end at once
+// take turns, by a lock on a file beside it, for at most as long as ctx lasts.
+// The file is replaced whole.
 func writeMetrics(ctx context.Context, path string, r *runReport) (err error) {
 	unlock, err := lockFile(ctx, path+".lock")
 	if err != nil {
