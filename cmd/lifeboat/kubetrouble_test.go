@@ -140,7 +140,7 @@ func troublesInTable(t *testing.T) map[string]bool {
 		t.Fatal(err)
 	}
 	found := map[string]bool{}
-	for _, row := range regexp.MustCompile("(?m)^\\| (exit \\d+), (.*?) \\|").FindAllStringSubmatch(string(text), -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| (exit \d+), (.*?) \|`).FindAllStringSubmatch(string(text), -1) {
 		for _, phrase := range regexp.MustCompile("`[^`]+`").FindAllString(row[2], -1) {
 			found[row[1]+", "+phrase] = true
 		}
