@@ -92,9 +92,10 @@ func TestSidecar(t *testing.T) {
 	}
 	environment := []string{"PATH=" + filepath.Join(work, "bin") + ":" + os.Getenv("PATH"), "TMPDIR=" + temp, "LIFEBOAT_ALWAYS=true",
 		"DB=" + strings.Replace(s.Environment["DB"], "/data", data, 1), "BUCKET_URL=file://" + bucket}
+	notices := newNotices(t)
 	health := func() bool {
 		check := exec.Command("sh", "-c", strings.ReplaceAll(s.Healthcheck.Test[1], "$$", "$"))
-		check.Env = environment
+		check.Env = append(slices.Clone(environment), "LIFEBOAT_PING_URL="+notices.URL)
 		return check.Run() == nil
 	}
 	start := func(more ...string) (stop func() string) {
@@ -136,6 +137,9 @@ func TestSidecar(t *testing.T) {
 	waitUntil(t, "two snapshots", func() bool { return snapshots(t, bucket) >= 2 })
 	if !health() {
 		t.Error("not healthy")
+	}
+	if got := notices.got(); len(got) != 0 {
+		t.Errorf("the health check sends notices, as if it were a backup: %q", got)
 	}
 	output := stop()
 	if !strings.Contains(output, "uploaded: ") {

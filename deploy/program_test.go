@@ -6,11 +6,14 @@ import (
 	"bytes"
 	"database/sql"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	_ "github.com/mattn/go-sqlite3"
@@ -75,6 +78,31 @@ func exits(t *testing.T, dir, name string, arguments ...string) (int, string) {
 		t.Fatal(err)
 	}
 	return command.ProcessState.ExitCode(), string(output)
+}
+
+// notices are the paths that a service for notices was asked for.
+type notices struct {
+	*httptest.Server
+	mutex sync.Mutex
+	paths []string
+}
+
+func newNotices(t *testing.T) *notices {
+	t.Helper()
+	n := &notices{}
+	n.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		n.mutex.Lock()
+		defer n.mutex.Unlock()
+		n.paths = append(n.paths, r.URL.Path)
+	}))
+	t.Cleanup(n.Close)
+	return n
+}
+
+func (n *notices) got() []string {
+	n.mutex.Lock()
+	defer n.mutex.Unlock()
+	return n.paths
 }
 
 // newDatabase makes a database in WAL mode with one row, 42.

@@ -82,13 +82,17 @@ func checkExits(t *testing.T, u unit) {
 }
 
 // TestUnitCommands runs what the services run, with what they set, and looks
-// whether the kernel would have let them.
+// whether the kernel would have let them. Notices to the URL in app.env, and
+// metrics in the file there, are of the backup alone.
 func TestUnitCommands(t *testing.T) {
 	etc, data, bucket := t.TempDir(), filepath.Join(t.TempDir(), "app"), filepath.Join(t.TempDir(), "bucket")
 	newDatabase(t, filepath.Join(data, "app.db"))
-	settings := strings.NewReplacer("/var/lib/app", data, "s3://my-bucket/app", "file://"+bucket).Replace(read(t, "systemd/app.env"))
-	write(t, filepath.Join(etc, "app.env"), settings, 0o600)
-	write(t, filepath.Join(etc, "app.restore.env"), "LIFEBOAT_SQL='SELECT balance = 42 FROM account'\n", 0o600)
+	notices := newNotices(t)
+	settings := strings.NewReplacer("/var/lib/app", data, "s3://my-bucket/app", "file://"+bucket,
+		"#LIFEBOAT_PING_URL", "LIFEBOAT_PING_URL", "https://hc-ping.com", notices.URL).Replace(read(t, "systemd/app.env"))
+	metrics := filepath.Join(data, "lifeboat.prom")
+	write(t, filepath.Join(etc, "app.env"), settings+"LIFEBOAT_METRICS_FILE="+metrics+"\n", 0o600)
+	write(t, filepath.Join(etc, "app.restore.env"), read(t, "systemd/app.restore.env")+"LIFEBOAT_SQL='SELECT balance = 42 FROM account'\n", 0o600)
 	write(t, filepath.Join(etc, "lifeboat.env"), "LIFEBOAT_ALWAYS=true\n", 0o600)
 	write(t, filepath.Join(etc, "lifeboat.yaml"), fmt.Sprintf("databases: [{path: %s/app.db, url: 'file://%s'}]\n", data, bucket), 0o600)
 	for _, step := range []struct {
@@ -104,6 +108,12 @@ func TestUnitCommands(t *testing.T) {
 		if got := snapshots(t, bucket); !strings.Contains(output, step.says) || got != step.snapshots {
 			t.Errorf("%s: %d snapshots: %s", step.service, got, output)
 		}
+	}
+	if got := notices.got(); !slices.Equal(got, []string{"/your-uuid/start", "/your-uuid"}) {
+		t.Errorf("notices: %q", got)
+	}
+	if got := read(t, metrics); !strings.Contains(got, "lifeboat_backup_last_exit_code") || strings.Contains(got, "lifeboat_verify") {
+		t.Errorf("metrics: %s", got)
 	}
 }
 
@@ -162,7 +172,7 @@ func (u unit) start(t *testing.T, program, etc string) string {
 	environment := map[string]string{}
 	lines := slices.Clone(u["Environment"])
 	for _, path := range u["EnvironmentFile"] {
-		path = strings.Replace(strings.TrimPrefix(path, "-"), "/etc/lifeboat", etc, 1)
+		path = strings.Replace(path, "/etc/lifeboat", etc, 1) // none may be missing
 		lines = append(lines, strings.Split(read(t, path), "\n")...)
 	}
 	for _, line := range lines {
