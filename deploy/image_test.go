@@ -54,10 +54,15 @@ func TestImage(t *testing.T) {
 		if got := slices.Sorted(maps.Keys(image.files)); !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
+		size := int64(0)
 		for name, f := range image.files {
+			size += f.Size
 			if f.Uid != 0 || f.Gid != 0 || f.Mode&0o6022 != 0 {
 				t.Errorf("%s is of %d:%d with mode %o", name, f.Uid, f.Gid, f.Mode)
 			}
+		}
+		if size > 30e6 { // the README says about 27 MB
+			t.Errorf("%d bytes", size)
 		}
 		if got := string(image.files["etc/passwd"].content); got != "lifeboat:x:65532:65532:lifeboat:/:/nonexistent\n" {
 			t.Errorf("/etc/passwd: %q", got)
