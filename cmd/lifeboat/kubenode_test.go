@@ -31,7 +31,7 @@ func (n kubeNode) command(namespace string, c kubetest.Container) (*exec.Cmd, er
 		args = append(args, n.inVolume(kubeExpand(arg, environment)))
 	}
 	command := exec.Command("lifeboat", args...)
-	command.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + n.temp,
+	command.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + n.temp, "GORACE=" + os.Getenv("GORACE"),
 		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull}
 	for name, value := range environment {
 		command.Env = append(command.Env, name+"="+value)

@@ -27,6 +27,9 @@ import (
 // TestMain puts the program itself, built with the tests, on the PATH, and
 // beside it a stand-in for what the documents use of the AWS tool.
 func TestMain(m *testing.M) {
+	// Under the race detector every program sleeps for a second before it ends,
+	// unless it is told not to.
+	os.Setenv("GORACE", "atexit_sleep_ms=0")
 	testscript.Main(m, map[string]func(){"lifeboat": main, "aws": aws, "kubectl": kubectl})
 }
 
@@ -60,6 +63,7 @@ func TestProgram(t *testing.T) {
 				for name, value := range server.Environment() {
 					env.Setenv(name, value)
 				}
+				env.Setenv("GORACE", os.Getenv("GORACE"))
 				for name, value := range endpoints {
 					env.Setenv(name, value)
 				}
