@@ -206,6 +206,7 @@ func TestLiveNoMix(t *testing.T) {
 						t.Errorf("a reader sees %v after %d", row, last)
 					}
 					last = gen
+					time.Sleep(time.Millisecond) // leave others a chance: the lock waits for reader and writer
 				}
 			})
 			group.Go(func() { // a writer
