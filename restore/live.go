@@ -208,15 +208,14 @@ func (w *liveWrite) overJournal(ctx context.Context) (err error) {
 // lockJournal locks everybody else out of a rollback database until dst closes.
 func (w *liveWrite) lockJournal(ctx context.Context) error {
 	return w.disk.do(stepLiveLock, func() error {
-		// In this mode the lock outlives the transaction that takes it.
-		if _, err := w.dst.query(ctx, "PRAGMA locking_mode=EXCLUSIVE"); err != nil {
+		if err := w.retry(ctx, w.target, func() error { return w.dst.exec(ctx, "BEGIN EXCLUSIVE") }); err != nil {
 			return err
 		}
-		err := w.retry(ctx, w.target, func() error { return w.dst.exec(ctx, "BEGIN EXCLUSIVE") })
-		if err != nil {
-			return err
-		}
-		return w.dst.exec(ctx, "COMMIT")
+		// In this mode the lock outlives the transaction. Any earlier, what a
+		// vain attempt has locked would outlive that too: a writer could then
+		// never commit, and would never let go.
+		_, err := w.dst.query(ctx, "PRAGMA locking_mode=EXCLUSIVE")
+		return errors.Join(err, w.dst.exec(ctx, "COMMIT"))
 	})
 }
 

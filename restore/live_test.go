@@ -161,6 +161,44 @@ func TestLiveLocked(t *testing.T) {
 	}
 }
 
+// While a restore waits for a writer, that one can commit: what waits holds no
+// lock that the commit would wait for.
+func TestLiveWriterCommits(t *testing.T) {
+	path := makeOld(t, "PRAGMA journal_mode=DELETE;")
+	writer, err := openConn(path, 2*time.Second, url.Values{"mode": {"rw"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.exec(t.Context(), "BEGIN IMMEDIATE; UPDATE account SET balance = balance"); err != nil {
+		t.Fatal(err)
+	}
+	o := liveOrder(path, newSource(t, ""), false)
+	o.Wait = 20 * time.Second
+	cmd := command(t, o)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(path + ".before-" + string(testID)); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the old content was not copied")
+		}
+	}
+	time.Sleep(300 * time.Millisecond) // it tries to get its lock meanwhile; if it does not yet, that must do as well
+	if err := writer.exec(t.Context(), "COMMIT"); err != nil {
+		t.Errorf("the writer cannot commit: %v", err)
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	mustLook(t, path, genNew)
+}
+
 // A database that SQLite cannot open cannot be written through it either.
 func TestLiveBroken(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.db")
@@ -206,7 +244,6 @@ func TestLiveNoMix(t *testing.T) {
 						t.Errorf("a reader sees %v after %d", row, last)
 					}
 					last = gen
-					time.Sleep(time.Millisecond) // leave others a chance: the lock waits for reader and writer
 				}
 			})
 			group.Go(func() { // a writer
