@@ -259,7 +259,7 @@ func TestWrongID(t *testing.T) {
 func TestFollower(t *testing.T) {
 	for _, pageSize := range []int{512, 4096, 65536} {
 		path := makeDB(t, 40, fmt.Sprintf("page_size=%d", pageSize))
-		c := take(t, path, CopyOptions{MaxRate: 100 << 20}) // slow enough to be followed
+		c := take(t, path, CopyOptions{MaxRate: 50 << 20}) // slow enough to be followed
 		if len(c.early) < 5 {
 			t.Errorf("page size %d: only %d frames hashed early", pageSize, len(c.early))
 		}
@@ -293,3 +293,28 @@ func TestFollower(t *testing.T) {
 		}
 	}
 }
+
+// When the copy is complete there is more than one core for what is left.
+func TestFollowerLeavesTheRest(t *testing.T) {
+	f := &follower{wake: make(chan struct{}, 1)}
+	over := readerAtFunc(func(p []byte, _ int64) (int, error) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.over = true
+		return len(p), nil
+	})
+	leaves, err := os.Create(filepath.Join(t.TempDir(), "pages"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leaves.Close()
+	f.copied(9*FrameSize, false)
+	close(f.wake)
+	if err := f.run(over, leaves, 4096); err != nil || len(f.frames) != 1 {
+		t.Errorf("%d frames hashed by one core alone, %v; want the one that was begun", len(f.frames), err)
+	}
+}
+
+type readerAtFunc func(p []byte, offset int64) (int, error)
+
+func (f readerAtFunc) ReadAt(p []byte, offset int64) (int, error) { return f(p, offset) }

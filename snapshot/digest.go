@@ -137,11 +137,13 @@ func (c *Copy) leaves() string { return filepath.Join(c.dir.path, "pages") }
 // idle. SQLite writes the pages in order and keeps the last few in its cache;
 // a frame is read once the copy is further ahead than that. A copy that begins
 // anew writes over pages that look right but are old, so the follower gives up
-// then and leaves it all to Digest.
+// then and leaves it all to Digest. So it does with what is left when the copy
+// is complete: from there on there is more than one core for it.
 type follower struct {
 	mu     sync.Mutex
 	ready  int64 // bytes at the start of the copy that are in the file
 	lost   bool  // the copy has begun anew
+	over   bool  // the copy is complete
 	frames []hashed
 	wake   chan struct{}
 	stop   func() ([]hashed, error)
@@ -163,6 +165,9 @@ func (c *Copy) follow(pageSize int) (*follower, error) {
 		gone <- errors.Join(f.run(db, leaves, pageSize), db.Close(), leaves.Close())
 	}()
 	f.stop = func() ([]hashed, error) {
+		f.mu.Lock()
+		f.over = true
+		f.mu.Unlock()
 		close(f.wake)
 		err := <-gone
 		if f.lost {
@@ -191,7 +196,7 @@ func (f *follower) run(db io.ReaderAt, leaves io.WriterAt, pageSize int) error {
 		for {
 			f.mu.Lock()
 			i := len(f.frames)
-			wait := f.lost || f.ready < int64(i+1)*FrameSize
+			wait := f.lost || f.over || f.ready < int64(i+1)*FrameSize
 			f.mu.Unlock()
 			if wait {
 				break
