@@ -73,13 +73,44 @@ type hashed struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// hashFrame writes the page digests of frame i to leaves.
-func hashFrame(leaves io.WriterAt, frame []byte, i, pageSize int) (hashed, error) {
-	digests := pageDigests(make([]byte, 0, len(frame)/pageSize*digestSize), frame, pageSize)
-	if _, err := leaves.WriteAt(digests, int64(i)*int64(FrameSize/pageSize*digestSize)); err != nil {
-		return hashed{}, fileError("spool page digests", err)
+// readStep is how much of a frame is read at once, in bytes: so little that
+// what is hashed next is still in the processor's own cache. Every page size
+// divides it.
+const readStep = 256 << 10
+
+// hashFrame reads frame i of the copy, which is length bytes long, and writes
+// its page digests to leaves. buf is its own to use, and has room for readStep.
+func hashFrame(db io.ReaderAt, leaves io.WriterAt, buf []byte, i, length, pageSize int) (h hashed, err error) {
+	digests := make([]byte, 0, length/pageSize*digestSize)
+	for done := 0; done < length; done += readStep {
+		step := buf[:min(readStep, length-done)]
+		if h.checksum, err = readSummed(db, step, int64(i)*FrameSize+int64(done), h.checksum); err != nil {
+			return h, err
+		}
+		digests = pageDigests(digests, step, pageSize)
 	}
-	return hashed{sha256.Sum256(digests), crc32.Checksum(frame, castagnoli)}, nil
+	h.content = sha256.Sum256(digests)
+	if _, err := leaves.WriteAt(digests, int64(i)*int64(FrameSize/pageSize*digestSize)); err != nil {
+		return h, fileError("spool page digests", err)
+	}
+	return h, nil
+}
+
+// readSummed fills step from the copy and adds it to the checksum.
+func readSummed(db io.ReaderAt, step []byte, offset int64, checksum uint32) (uint32, error) {
+	if _, err := db.ReadAt(step, offset); err != nil {
+		return 0, fileError("read the copy", err)
+	}
+	return crc32.Update(checksum, castagnoli, step), nil
+}
+
+// readFrame fills frame from the copy and returns its checksum.
+func readFrame(db io.ReaderAt, frame []byte, i int) (checksum uint32, err error) {
+	for done := 0; done < len(frame) && err == nil; done += readStep {
+		step := frame[done:min(done+readStep, len(frame))]
+		checksum, err = readSummed(db, step, int64(i)*FrameSize+int64(done), checksum)
+	}
+	return checksum, err
 }
 
 // Digest computes the copy's digest tree. What was hashed while the copy was
@@ -100,18 +131,15 @@ func (c *Copy) Digest(ctx context.Context, progress func(done, total int64)) (*D
 
 	d := &Digest{leaves: c.leaves()}
 	size, pageSize, workers := c.Header.Size(), c.Header.PageSize, workers()
-	frames := newBufferPool(workers, FrameSize)
+	steps := newBufferPool(workers, readStep)
 	work := func(_ context.Context, i int) (hashed, error) {
 		// SQLite writes the first page once more when the copy is complete.
 		if i > 0 && i < len(c.early) && frameLength(size, i) == FrameSize {
 			return c.early[i], nil
 		}
-		frame := frames.get()[:frameLength(size, i)]
-		defer frames.put(frame)
-		if _, err := db.ReadAt(frame, int64(i)*FrameSize); err != nil {
-			return hashed{}, fileError("read the copy", err)
-		}
-		return hashFrame(leaves, frame, i, pageSize)
+		buf := steps.get()[:readStep]
+		defer steps.put(buf)
+		return hashFrame(db, leaves, buf, i, frameLength(size, i), pageSize)
 	}
 	emit := func(h hashed) error {
 		d.frames = append(d.frames, h)
@@ -162,7 +190,8 @@ func (c *Copy) follow(pageSize int) (*follower, error) {
 	f := &follower{wake: make(chan struct{}, 1)}
 	gone := make(chan error, 1)
 	go func() {
-		gone <- errors.Join(f.run(db, leaves, pageSize), db.Close(), leaves.Close())
+		f.run(db, leaves, pageSize)
+		gone <- errors.Join(db.Close(), leaves.Close())
 	}()
 	f.stop = func() ([]hashed, error) {
 		f.mu.Lock()
@@ -190,8 +219,8 @@ func (f *follower) copied(bytes int64, restarted bool) {
 	}
 }
 
-func (f *follower) run(db io.ReaderAt, leaves io.WriterAt, pageSize int) error {
-	frame := make([]byte, FrameSize)
+func (f *follower) run(db io.ReaderAt, leaves io.WriterAt, pageSize int) {
+	buf := make([]byte, readStep)
 	for range f.wake {
 		for {
 			f.mu.Lock()
@@ -201,17 +230,13 @@ func (f *follower) run(db io.ReaderAt, leaves io.WriterAt, pageSize int) error {
 			if wait {
 				break
 			}
-			if _, err := db.ReadAt(frame, int64(i)*FrameSize); err != nil {
-				break // not written yet after all: Digest will do it
-			}
-			h, err := hashFrame(leaves, frame, i, pageSize)
+			h, err := hashFrame(db, leaves, buf, i, FrameSize, pageSize)
 			if err != nil {
-				return err
+				break // Digest does it again, and says what is wrong if it still is
 			}
 			f.mu.Lock()
 			f.frames = append(f.frames, h)
 			f.mu.Unlock()
 		}
 	}
-	return nil
 }
