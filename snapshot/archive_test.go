@@ -261,7 +261,7 @@ func TestFollower(t *testing.T) {
 		path := makeDB(t, 40, fmt.Sprintf("page_size=%d", pageSize))
 		c := take(t, path, CopyOptions{MaxRate: 50 << 20}) // slow enough to be followed
 		if len(c.early) < 5 {
-			t.Errorf("page size %d: only %d frames hashed early", pageSize, len(c.early))
+			t.Fatalf("page size %d: only %d frames hashed early", pageSize, len(c.early))
 		}
 		content, err := os.ReadFile(c.path)
 		if err != nil {

@@ -80,37 +80,22 @@ const readStep = 256 << 10
 
 // hashFrame reads frame i of the copy, which is length bytes long, and writes
 // its page digests to leaves. buf is its own to use, and has room for readStep.
-func hashFrame(db io.ReaderAt, leaves io.WriterAt, buf []byte, i, length, pageSize int) (h hashed, err error) {
+func hashFrame(db io.ReaderAt, leaves io.WriterAt, buf []byte, i, length, pageSize int) (hashed, error) {
+	var h hashed
 	digests := make([]byte, 0, length/pageSize*digestSize)
 	for done := 0; done < length; done += readStep {
 		step := buf[:min(readStep, length-done)]
-		if h.checksum, err = readSummed(db, step, int64(i)*FrameSize+int64(done), h.checksum); err != nil {
-			return h, err
+		if _, err := db.ReadAt(step, int64(i)*FrameSize+int64(done)); err != nil {
+			return hashed{}, fileError("read the copy", err)
 		}
+		h.checksum = crc32.Update(h.checksum, castagnoli, step)
 		digests = pageDigests(digests, step, pageSize)
 	}
 	h.content = sha256.Sum256(digests)
 	if _, err := leaves.WriteAt(digests, int64(i)*int64(FrameSize/pageSize*digestSize)); err != nil {
-		return h, fileError("spool page digests", err)
+		return hashed{}, fileError("spool page digests", err)
 	}
 	return h, nil
-}
-
-// readSummed fills step from the copy and adds it to the checksum.
-func readSummed(db io.ReaderAt, step []byte, offset int64, checksum uint32) (uint32, error) {
-	if _, err := db.ReadAt(step, offset); err != nil {
-		return 0, fileError("read the copy", err)
-	}
-	return crc32.Update(checksum, castagnoli, step), nil
-}
-
-// readFrame fills frame from the copy and returns its checksum.
-func readFrame(db io.ReaderAt, frame []byte, i int) (checksum uint32, err error) {
-	for done := 0; done < len(frame) && err == nil; done += readStep {
-		step := frame[done:min(done+readStep, len(frame))]
-		checksum, err = readSummed(db, step, int64(i)*FrameSize+int64(done), checksum)
-	}
-	return checksum, err
 }
 
 // Digest computes the copy's digest tree. What was hashed while the copy was
