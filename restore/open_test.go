@@ -13,8 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
 // makeOld makes a clean database of the old generation.
@@ -379,100 +377,6 @@ func TestBackupMeanwhile(t *testing.T) {
 	}
 }
 
-// A target that a rename cannot replace, or a place where nothing can be made,
-// is refused before anything is fetched.
-func TestRefusedEarly(t *testing.T) {
-	source := newSource(t, "")
-	tests := []struct {
-		name   string
-		reason error
-		make   func(t *testing.T, path string) (target string)
-		user   bool // as another user than root
-		change func(*childOrder)
-	}{
-		{name: "exists", reason: ErrTargetExists, change: func(o *childOrder) { o.Replace = false }},
-		{name: "hard link", reason: ErrCannotSwap, make: func(t *testing.T, path string) string {
-			if err := os.Link(path, path+".other"); err != nil {
-				t.Fatal(err)
-			}
-			return path
-		}},
-		{name: "mounted file", reason: ErrCannotSwap, make: func(t *testing.T, path string) string {
-			sh(t, "mount", "--bind", path, path)
-			t.Cleanup(func() { sh(t, "umount", path) })
-			return path
-		}},
-		{name: "another owner", reason: ErrCannotSwap, user: true, make: func(t *testing.T, path string) string {
-			if err := os.Chmod(filepath.Dir(path), 0o777); err != nil {
-				t.Fatal(err)
-			}
-			return path
-		}},
-		{name: "read-only directory", reason: ErrTarget, user: true, make: func(t *testing.T, path string) string { return path }},
-		{name: "read-only mount", reason: ErrTarget, make: func(t *testing.T, path string) string {
-			dir := filepath.Dir(path)
-			sh(t, "mount", "--bind", dir, dir)
-			t.Cleanup(func() { sh(t, "umount", dir) })
-			sh(t, "mount", "-o", "remount,bind,ro", dir)
-			return path
-		}},
-		{name: "directory", reason: ErrTarget, make: func(t *testing.T, path string) string { return filepath.Dir(path) }},
-		{name: "no directory", reason: ErrTarget, make: func(t *testing.T, path string) string { return filepath.Join(filepath.Dir(path), "none", "app.db") }},
-		{name: "file on the way", reason: ErrTarget, make: func(t *testing.T, path string) string { return filepath.Join(path, "app.db") }},
-		{name: "symlink to itself", reason: ErrTarget, make: func(t *testing.T, path string) string {
-			if err := os.Symlink("loop", filepath.Join(filepath.Dir(path), "loop")); err != nil {
-				t.Fatal(err)
-			}
-			return filepath.Join(filepath.Dir(path), "loop")
-		}},
-		{name: "FIFO", reason: ErrTarget, make: func(t *testing.T, path string) string {
-			sh(t, "mkfifo", path+".fifo")
-			return path + ".fifo"
-		}},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			// t.TempDir is not for another user's eyes.
-			dir, err := os.MkdirTemp("", "lifeboat-refused-")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { os.RemoveAll(dir) })
-			if err := os.Chmod(dir, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			path := filepath.Join(dir, "app.db")
-			run(t, path, fillSQL(genOld))
-			o := basicOrder(path, source)
-			if test.make != nil {
-				o.Target = test.make(t, path)
-			}
-			if test.change != nil {
-				test.change(&o)
-			}
-			before := names(t, path)
-			o.Steps = filepath.Join(t.TempDir(), "steps")
-			if test.user {
-				self := copySelf(t, dir)
-				before = names(t, path)
-				cmd := command(t, o)
-				cmd.Path, cmd.Args = "/usr/bin/setpriv", []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", self}
-				o.Steps = ""
-				refusedCommand(t, withOrder(t, cmd, o), test.reason)
-			} else {
-				refusedWith(t, o, test.reason)
-				if steps, err := os.ReadFile(o.Steps); err != nil || len(steps) > 0 {
-					t.Errorf("steps were taken: %s (%v)", steps, err)
-				}
-			}
-			if after := names(t, path); !slices.Equal(before, after) {
-				t.Errorf("%v became %v", before, after)
-			}
-			mustLook(t, path, genOld)
-		})
-	}
-}
-
 // copySelf puts the test binary where another user can run it.
 func copySelf(t *testing.T, dir string) string {
 	t.Helper()
@@ -502,46 +406,4 @@ func withOrder(t *testing.T, cmd *exec.Cmd, o childOrder) *exec.Cmd {
 	t.Helper()
 	cmd.Env = command(t, o).Env
 	return cmd
-}
-
-// What a killed run with another snapshot left is cleared too, and what looks
-// alike is left alone.
-func TestSweep(t *testing.T) {
-	source := newSource(t, "")
-	path := makeOld(t, "")
-	dir := filepath.Dir(path)
-	other := snapshot.ID("20250101T000000Z-abcdef")
-	left := filepath.Join(dir, ".app.db.lifeboat-"+string(other)+"-0123456789abcdef.tmp")
-	alike := []string{
-		filepath.Join(dir, ".app.db.lifeboat-mine.tmp"),
-		filepath.Join(dir, ".other.db.lifeboat-"+string(other)+"-0123456789abcdef.tmp"),
-		path + ".before-" + string(other),
-	}
-	write(t, left, garbage(100))
-	for _, name := range alike {
-		write(t, name, garbage(100))
-	}
-	if err := os.Link(path, path+".before-20250202T000000Z-abcdef"); err != nil {
-		t.Fatal(err)
-	}
-	restored(t, basicOrder(path, source))
-	mustLook(t, path, genNew)
-	mustLook(t, path+".before-"+string(testID), genOld)
-	want := []string{filepath.Base(alike[1]), filepath.Base(alike[0]), "app.db", filepath.Base(alike[2]), "app.db.before-" + string(testID)}
-	slices.Sort(want)
-	if got := names(t, path); !slices.Equal(got, want) {
-		t.Errorf("there is\n%q\ninstead of\n%q", got, want)
-	}
-}
-
-// The name under which the old database is kept is never one that is taken,
-// also not by a stray sidecar that SQLite would replay into it.
-func TestKeptNames(t *testing.T) {
-	source := newSource(t, "")
-	path := makeOld(t, "")
-	before := path + ".before-" + string(testID)
-	write(t, before, garbage(100))
-	write(t, before+"-2-wal", garbage(100))
-	restored(t, basicOrder(path, source))
-	mustLook(t, before+"-3", genOld)
 }

@@ -1,0 +1,129 @@
+package upload
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+)
+
+func testPutExisting(t *testing.T, s store) {
+	b := s.open(t)
+	for _, size := range []int{10, testPart + 10} {
+		old := content(size)
+		name := fmt.Sprint("object-", size)
+		put(t, b, name, old, Tags{"which": "old"})
+		for _, newSize := range []int{0, 10, 11, testPart + 10, 2 * testPart} {
+			_, err := b.Put(t.Context(), name, PutOptions{Tags: Tags{"which": "new"}}, inPieces(make([]byte, newSize)))
+			if !errors.Is(err, ErrExists) {
+				t.Errorf("put of %d bytes over %d: %v, want ErrExists", newSize, size, err)
+			}
+		}
+		o := find(t, b, name)
+		if !bytes.Equal(readAll(t, b, o), old) {
+			t.Error("the old content is gone")
+		}
+		if tags, err := b.Tags(t.Context(), o); err != nil || tags["which"] != "old" {
+			t.Errorf("tags of the old object: %v, %v", tags, err)
+		}
+	}
+	s.clean(t, b, "object-10", fmt.Sprint("object-", testPart+10))
+}
+
+func testPutThatFails(t *testing.T, s store) {
+	b := s.open(t)
+	broken := errors.New("the source broke")
+	for _, size := range []int{0, 10, testPart, testPart + 1, 4 * testPart} {
+		name := fmt.Sprint("object-", size)
+		_, err := b.Put(t.Context(), name, PutOptions{Tags: Tags{"a": "b"}}, func(w io.Writer) error {
+			if err := inPieces(content(size))(w); err != nil {
+				return err
+			}
+			return broken
+		})
+		if !errors.Is(err, broken) {
+			t.Errorf("%d bytes: %v, want the error of write", size, err)
+		}
+	}
+	s.clean(t, b)
+	// The name is free.
+	put(t, b, "object-10", content(10), nil)
+	s.clean(t, b, "object-10")
+}
+
+func testPutCancelled(t *testing.T, s store) {
+	b := s.open(t)
+	reason := errors.New("enough")
+	for _, size := range []int{0, 10, testPart + 1, 3*testPart + 1} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		_, err := b.Put(ctx, "object", PutOptions{}, func(w io.Writer) error {
+			err := inPieces(content(size))(w)
+			cancel(reason)
+			return err // as if nothing were wrong
+		})
+		if !errors.Is(err, reason) {
+			t.Errorf("%d bytes: %v, want the reason of the cancellation", size, err)
+		}
+		_, err = b.Put(ctx, "object", PutOptions{}, func(w io.Writer) error {
+			w.Write(content(size)) // nor does it mind a failed write
+			return nil
+		})
+		if !errors.Is(err, reason) {
+			t.Errorf("%d bytes, cancelled before: %v, want the reason of the cancellation", size, err)
+		}
+	}
+	s.clean(t, b)
+}
+
+func testPutThatPanics(t *testing.T, s store) {
+	b := s.open(t)
+	func() {
+		defer func() {
+			if recover() != "panic in write" {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		b.Put(t.Context(), "object", PutOptions{}, func(w io.Writer) error {
+			w.Write(content(testPart + 10))
+			panic("panic in write")
+		})
+	}()
+	s.clean(t, b)
+}
+
+func testPutOfOneName(t *testing.T, s store) {
+	b := s.open(t)
+	const writers = 8
+	var mu sync.Mutex
+	var winners []string
+	var group sync.WaitGroup
+	for i := range writers {
+		group.Go(func() {
+			me := fmt.Sprint("writer ", i)
+			size := int64(len(me))
+			_, err := b.Put(t.Context(), "object", PutOptions{MaxSize: size, Tags: Tags{"writer": me}}, inPieces([]byte(me)))
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				winners = append(winners, me)
+			} else if !errors.Is(err, ErrExists) {
+				t.Errorf("%s: %v, want ErrExists", me, err)
+			}
+		})
+	}
+	group.Wait()
+	if len(winners) != 1 {
+		t.Fatalf("winners %q, want one", winners)
+	}
+	o := find(t, b, "object")
+	if got := string(readAll(t, b, o)); got != winners[0] {
+		t.Errorf("content of %q, but %q won", got, winners[0])
+	}
+	if tags, err := b.Tags(t.Context(), o); err != nil || tags["writer"] != winners[0] {
+		t.Errorf("tags %v, %v, but %q won", tags, err, winners[0])
+	}
+	s.clean(t, b, "object")
+}
