@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	_ "github.com/mattn/go-sqlite3"
-
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
