@@ -1,12 +1,12 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -33,7 +33,7 @@ type Proposal struct {
 	Sooner []Decision
 
 	before Configuration
-	merged []types.LifecycleRule
+	settle time.Duration
 }
 
 // Propose works out what applying a policy would do, and writes nothing. It
@@ -53,9 +53,8 @@ func Propose(ctx context.Context, b *upload.S3, t Terms, noncurrent Keep) (*Prop
 	}
 	prefix := b.URL().Prefix
 	want := rulesFor(prefix, t.Policy, noncurrent)
-	p := &Proposal{before: before, Rules: wrap(want)}
-	var changes []change
-	p.merged, changes = merge(before.rules, prefix, want)
+	p := &Proposal{before: before, settle: t.settle(), Rules: wrap(want)}
+	_, changes := merge(before.rules, prefix, want)
 	for _, c := range changes {
 		p.Changes = append(p.Changes, c.String())
 	}
@@ -119,28 +118,33 @@ func sooner(items []Item, before Policy, t Terms) []Decision {
 	return sooner
 }
 
-// Apply writes what was proposed, and reads it back to see that every rule of
-// others is still there. It returns notes about what the store did not take.
-// It writes nothing if there are no changes, if the bucket holds what would be
-// lost (*LostError), or if its rules are no longer those that Propose saw
-// (ErrChangedMeanwhile).
+// Apply writes what was proposed, with every rule of others as it is by then.
+// It returns when the rules have lasted for the time to settle of Propose's terms, and writes
+// them again if another command has undone them until then. It returns notes
+// about what the store did not take. It writes nothing if there are no changes,
+// or if the bucket holds what would be lost (*LostError). If the rules of the
+// series are no longer those that Propose saw, or are not what was written, the
+// error wraps ErrChangedMeanwhile.
 func (p *Proposal) Apply(ctx context.Context, b *upload.S3) ([]string, error) {
 	if len(p.Changes) == 0 {
 		return nil, nil
 	}
-	now, err := Read(ctx, b)
-	if err != nil {
-		return nil, err
+	prefix := b.URL().Prefix
+	seen, _ := split(p.before.rules, prefix)
+	r := rewrite{bucket: b, settle: p.settle}
+	r.edit = func(has []types.LifecycleRule) ([]types.LifecycleRule, int, error) {
+		if mine, _ := split(has, prefix); r.written == nil && !sameRules(mine, seen) {
+			return nil, 0, fmt.Errorf("apply to %s: %w; nothing was written", b.URL(), ErrChangedMeanwhile)
+		}
+		merged, changes := merge(has, prefix, unwrap(p.Rules))
+		return merged, len(changes), nil
 	}
-	if !sameRules(now.rules, p.before.rules) {
-		return nil, fmt.Errorf("apply to %s: %w; nothing was written", b.URL(), ErrChangedMeanwhile)
-	}
-	after, err := write(ctx, b, now, p.merged)
+	after, _, err := r.run(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, rule := range after.rules {
-		if ours(rule, b.URL().Prefix) == tidy && rule.AbortIncompleteMultipartUpload == nil {
+		if ours(rule, prefix) == tidy && rule.AbortIncompleteMultipartUpload == nil {
 			return []string{"the store does not end unfinished uploads by rule: see to it that it does by its own settings"}, nil
 		}
 	}
@@ -148,82 +152,34 @@ func (p *Proposal) Apply(ctx context.Context, b *upload.S3) ([]string, error) {
 }
 
 // Freeze disables the rules of the series, so that nothing expires until Thaw.
-// It returns how many it disabled: 0 if all were. A series without rules is
-// ErrNoRules, and a bucket that holds what would be lost a *LostError.
-func Freeze(ctx context.Context, b *upload.S3) (int, error) {
-	return setStatus(ctx, b, types.ExpirationStatusDisabled)
+// It returns when they have stayed disabled for the time to settle, which is
+// DefaultSettle if 0, and how many it disabled: 0 if all were. A series without
+// rules is ErrNoRules, a bucket that holds what would be lost a *LostError, and
+// rules that another command changes at the same time ErrChangedMeanwhile.
+func Freeze(ctx context.Context, b *upload.S3, settle time.Duration) (int, error) {
+	return setStatus(ctx, b, settle, types.ExpirationStatusDisabled)
 }
 
-// Thaw enables the rules of the series, and returns how many it enabled. Its
-// errors are those of Freeze.
-func Thaw(ctx context.Context, b *upload.S3) (int, error) {
-	return setStatus(ctx, b, types.ExpirationStatusEnabled)
+// Thaw enables the rules of the series, and returns how many it enabled. Else
+// it is as Freeze.
+func Thaw(ctx context.Context, b *upload.S3, settle time.Duration) (int, error) {
+	return setStatus(ctx, b, settle, types.ExpirationStatusEnabled)
 }
 
-func setStatus(ctx context.Context, b *upload.S3, status types.ExpirationStatus) (int, error) {
-	before, err := Read(ctx, b)
-	if err != nil {
-		return 0, err
+func setStatus(ctx context.Context, b *upload.S3, settle time.Duration, status types.ExpirationStatus) (int, error) {
+	r := rewrite{bucket: b, settle: cmp.Or(settle, DefaultSettle)}
+	r.edit = func(has []types.LifecycleRule) ([]types.LifecycleRule, int, error) {
+		if mine, _ := split(has, b.URL().Prefix); len(mine) == 0 {
+			if r.written != nil {
+				return nil, 0, r.wrong("they are gone")
+			}
+			return nil, 0, fmt.Errorf("%s: %w", b.URL(), ErrNoRules)
+		}
+		rules, changed := withStatus(has, b.URL().Prefix, status)
+		return rules, changed, nil
 	}
-	if mine, _ := split(before.rules, b.URL().Prefix); len(mine) == 0 {
-		return 0, fmt.Errorf("%s: %w", b.URL(), ErrNoRules)
-	}
-	rules, changed := withStatus(before.rules, b.URL().Prefix, status)
-	if changed == 0 {
-		return 0, nil
-	}
-	if _, err := write(ctx, b, before, rules); err != nil {
-		return 0, err
-	}
-	return changed, nil
-}
-
-// write replaces the bucket's rules and returns what it has afterwards.
-func write(ctx context.Context, b *upload.S3, before Configuration, rules []types.LifecycleRule) (Configuration, error) {
-	if len(before.lost) > 0 {
-		mine, _ := split(rules, b.URL().Prefix)
-		return Configuration{}, &LostError{Lost: before.lost, Rules: wrap(mine)}
-	}
-	if err := tooMany(rules); err != nil {
-		return Configuration{}, err
-	}
-	_, err := b.Client().PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
-		Bucket:                             aws.String(b.URL().Bucket),
-		LifecycleConfiguration:             &types.BucketLifecycleConfiguration{Rules: rules},
-		TransitionDefaultMinimumObjectSize: before.minimumSize,
-	})
-	if err != nil {
-		return Configuration{}, describeError(ctx, b, "write", "s3:PutLifecycleConfiguration", err)
-	}
-	after, err := Read(ctx, b)
-	if err != nil {
-		return Configuration{}, fmt.Errorf("the rules were written, but not checked: %w", err)
-	}
-	if wrong := check(after, before, rules, b.URL().Prefix); wrong != "" {
-		return after, fmt.Errorf("%s: the rules were written, but %s: %w", b.URL(), wrong, ErrChangedMeanwhile)
-	}
-	return after, nil
-}
-
-// check says what is wrong with what a bucket has after a write, or "".
-func check(after, before Configuration, written []types.LifecycleRule, prefix string) string {
-	mine, others := split(written, prefix)
-	haveMine, haveOthers := split(after.rules, prefix)
-	switch {
-	case !sameRules(haveOthers, others):
-		return "the rules of others are not what they were"
-	case !slices.EqualFunc(sorted(haveMine), sorted(mine), sameOurs):
-		return "ours are not what was written"
-	case after.minimumSize != before.minimumSize && before.minimumSize != "":
-		return "the minimum size for transitions is not what it was"
-	}
-	return ""
-}
-
-func sorted(rules []types.LifecycleRule) []types.LifecycleRule {
-	return slices.SortedFunc(slices.Values(rules), func(a, b types.LifecycleRule) int {
-		return strings.Compare(aws.ToString(a.ID), aws.ToString(b.ID))
-	})
+	_, changed, err := r.run(ctx)
+	return changed, err
 }
 
 // sameRules reports whether two sets of rules say the same, in any order.

@@ -14,8 +14,8 @@ var (
 	ErrNoRules = errors.New("the bucket has no rules for this series")
 	// ErrTooManyRules: no rules are written beyond what a bucket takes.
 	ErrTooManyRules = fmt.Errorf("a bucket takes at most %d rules", maxRules)
-	// ErrChangedMeanwhile: somebody else changed the bucket's rules between
-	// Propose and Apply, or they are not what was written.
+	// ErrChangedMeanwhile: another command changed the rules of the series
+	// between Propose and Apply, or they are not what was written.
 	ErrChangedMeanwhile = errors.New("the bucket's lifecycle rules changed meanwhile")
 	// ErrNotPinned: there is nothing for Unpin to give back.
 	ErrNotPinned = errors.New("it is not pinned")

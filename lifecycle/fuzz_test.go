@@ -178,8 +178,12 @@ func FuzzMerge(f *testing.F) {
 		if err != nil || len(after.lost) > 0 {
 			t.Fatalf("what was written cannot be read: %v, %v", err, after.lost)
 		}
-		if wrong := check(after, before, merged, u.Prefix); wrong != "" {
+		wroteMine, wroteOthers := split(merged, u.Prefix)
+		if wrong := check(after, before, wroteOthers, u.Prefix); wrong != "" {
 			t.Error(wrong)
+		}
+		if has, _ := split(after.rules, u.Prefix); !sameMine(has, wroteMine) {
+			t.Error("ours are not what was written")
 		}
 		if _, changes := merge(after.rules, u.Prefix, want); len(changes) > 0 {
 			t.Errorf("the second apply is not a no-op: %v", changes)

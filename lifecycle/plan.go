@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -42,7 +43,14 @@ type Terms struct {
 	Now time.Time
 	// Yes overrides the shrink guard.
 	Yes bool
+	// Settle is how long what is written to the bucket must last before it
+	// counts, against other commands that write at the same time. 0 means
+	// DefaultSettle.
+	Settle time.Duration
 }
+
+// settle returns what Settle means.
+func (t Terms) settle() time.Duration { return cmp.Or(t.Settle, DefaultSettle) }
 
 // hold returns what Hold means.
 func (t Terms) hold() time.Duration {

@@ -23,6 +23,8 @@ const (
 	// tidy names, in the place of a class, the rule that clears up what is
 	// no snapshot.
 	tidy = "tidy"
+	// idPrefix begins the ID of every rule of every series.
+	idPrefix = "lifeboat/"
 )
 
 // DefaultNoncurrent is for how many days a versioned bucket keeps what was
@@ -72,10 +74,10 @@ func rulesFor(prefix string, p Policy, noncurrent Keep) []types.LifecycleRule {
 
 // ruleID names a rule of ours. A prefix that is too long is hashed.
 func ruleID(prefix, class string) string {
-	id := "lifeboat/" + prefix + "/" + class
+	id := idPrefix + prefix + "/" + class
 	if len(id) > maxRuleID {
 		sum := sha256.Sum256([]byte(prefix))
-		id = "lifeboat/" + hex.EncodeToString(sum[:]) + "/" + class
+		id = idPrefix + hex.EncodeToString(sum[:]) + "/" + class
 	}
 	return id
 }

@@ -74,7 +74,7 @@ func equal(t testing.TB, what string, got []string, want ...string) {
 
 func apply(t testing.TB, b *upload.S3, p Policy) (*Proposal, []string) {
 	t.Helper()
-	proposal, err := Propose(t.Context(), b, Terms{Policy: p, Hold: DefaultHold, Now: time.Now()}, DefaultNoncurrent)
+	proposal, err := Propose(t.Context(), b, Terms{Policy: p, Hold: DefaultHold, Now: time.Now(), Settle: settle}, DefaultNoncurrent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,14 +154,14 @@ func testApply(t *testing.T, b *upload.S3) {
 
 	p := DefaultPolicy()
 	p[Daily] = 10
-	stale, err := Propose(t.Context(), b, Terms{Policy: p, Hold: DefaultHold, Now: time.Now()}, DefaultNoncurrent)
+	stale, err := Propose(t.Context(), b, Terms{Policy: p, Hold: DefaultHold, Now: time.Now(), Settle: settle}, DefaultNoncurrent)
 	if err != nil || len(stale.Changes) != 1 || len(stale.Sooner) != 1 {
 		t.Fatalf("a shorter time: %v, sooner %v, %v", stale.Changes, stale.Sooner, err)
 	}
-	if n, err := Freeze(t.Context(), b); n != 6 || err != nil {
+	if n, err := Freeze(t.Context(), b, settle); n != 6 || err != nil {
 		t.Errorf("froze %d: %v", n, err)
 	}
-	if n, err := Freeze(t.Context(), b); n != 0 || err != nil {
+	if n, err := Freeze(t.Context(), b, settle); n != 0 || err != nil {
 		t.Errorf("froze %d twice: %v", n, err)
 	}
 	if _, err := stale.Apply(t.Context(), b); !errors.Is(err, ErrChangedMeanwhile) {
@@ -176,7 +176,7 @@ func testApply(t *testing.T, b *upload.S3) {
 	if c, err := Read(t.Context(), b); err != nil || !isFrozen(c.rules, "app") || policyOf(c.rules, "app").Keep(Recent) != Forever {
 		t.Errorf("apply has thawed: %v", err)
 	}
-	if n, err := Thaw(t.Context(), b); n != 6 || err != nil {
+	if n, err := Thaw(t.Context(), b, settle); n != 6 || err != nil {
 		t.Errorf("thawed %d: %v", n, err)
 	}
 	if c, err := Read(t.Context(), b); err != nil || policyOf(c.rules, "app").Keep(Daily) != 10 || len(c.rules) != 9 {
@@ -189,7 +189,7 @@ func testLostIsRefused(t *testing.T, b *upload.S3) {
 	const document = `<LifecycleConfiguration><Rule><ID>markers</ID><Status>Enabled</Status><Filter><Prefix>x/</Prefix></Filter>` +
 		`<DelMarkerExpiration><Days>3</Days></DelMarkerExpiration></Rule></LifecycleConfiguration>`
 	putRaw(t, b, document)
-	proposal, err := Propose(t.Context(), b, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now()}, DefaultNoncurrent)
+	proposal, err := Propose(t.Context(), b, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now(), Settle: settle}, DefaultNoncurrent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func testDates(t *testing.T, b *upload.S3) {
 	if err != nil || len(items) != len(classes)+1 {
 		t.Fatalf("%d items: %v", len(items), err)
 	}
-	for _, d := range Plan(items, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now()}) {
+	for _, d := range Plan(items, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now(), Settle: settle}) {
 		when, rule, err := Expiration(t.Context(), b, d.Object)
 		if err != nil {
 			t.Fatal(err)
@@ -354,7 +354,7 @@ func testRuleLimit(t *testing.T, b *upload.S3) {
 			Filter: &types.LifecycleRuleFilter{Prefix: prefix}, Expiration: &types.LifecycleExpiration{Days: aws.Int32(7)}})
 	}
 	putRules(t, b, many)
-	proposal, err := Propose(t.Context(), b, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now()}, None)
+	proposal, err := Propose(t.Context(), b, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now(), Settle: settle}, None)
 	if err != nil {
 		t.Fatal(err)
 	}

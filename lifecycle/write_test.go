@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -21,6 +22,7 @@ const minimumSize = "x-amz-transition-default-minimum-object-size"
 // no store at hand has, and may forget what it is told.
 type forgetful struct {
 	document, size string
+	had            string // the document before the last write
 	forget         func(document, size string) (string, string)
 	fails          int
 }
@@ -35,7 +37,7 @@ func (f *forgetful) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 		}
-		f.document, f.size = string(body), r.Header.Get(minimumSize)
+		f.had, f.document, f.size = f.document, string(body), r.Header.Get(minimumSize)
 		if f.forget != nil {
 			f.document, f.size = f.forget(f.document, f.size)
 		}
@@ -62,13 +64,13 @@ func TestWriteCarriesTheMinimumSize(t *testing.T) {
 	var f forgetful
 	b := f.bucket(t)
 	before := f.document
-	if n, err := Freeze(t.Context(), b); n != 6 || err != nil {
+	if n, err := Freeze(t.Context(), b, settle); n != 6 || err != nil {
 		t.Fatalf("froze %d: %v", n, err)
 	}
 	if f.size != "varies_by_storage_class" {
 		t.Errorf("the minimum size for transitions is %q now", f.size)
 	}
-	if n, err := Thaw(t.Context(), b); n != 6 || err != nil {
+	if n, err := Thaw(t.Context(), b, settle); n != 6 || err != nil {
 		t.Fatalf("thawed %d: %v", n, err)
 	}
 	if got := read(t, f.document); !sameRules(got, read(t, before)) {
@@ -83,7 +85,7 @@ func TestFreezeRefuses(t *testing.T) {
 	f.document = strings.Replace(f.document, "</Rule>", "<DelMarkerExpiration><Days>3</Days></DelMarkerExpiration></Rule>", 1)
 	enabled := f.document
 	for _, set := range []struct {
-		to      func(context.Context, *upload.S3) (int, error)
+		to      func(context.Context, *upload.S3, time.Duration) (int, error)
 		enabled bool
 		before  string
 	}{
@@ -92,7 +94,7 @@ func TestFreezeRefuses(t *testing.T) {
 	} {
 		f.document = set.before
 		var lost *LostError
-		if n, err := set.to(t.Context(), b); n != 0 || !errors.As(err, &lost) || len(lost.Rules) != 6 || f.document != set.before {
+		if n, err := set.to(t.Context(), b, settle); n != 0 || !errors.As(err, &lost) || len(lost.Rules) != 6 || f.document != set.before {
 			t.Fatalf("to enabled %v: %d, %v", set.enabled, n, err)
 		}
 		for _, r := range lost.Rules {
@@ -108,10 +110,10 @@ func TestFreezeRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.document = text
-	if n, err := Freeze(t.Context(), b); n != 0 || !errors.Is(err, ErrNoRules) {
+	if n, err := Freeze(t.Context(), b, settle); n != 0 || !errors.Is(err, ErrNoRules) {
 		t.Errorf("froze %d: %v", n, err)
 	}
-	if n, err := Thaw(t.Context(), b); n != 0 || !errors.Is(err, ErrNoRules) || f.document != text {
+	if n, err := Thaw(t.Context(), b, settle); n != 0 || !errors.Is(err, ErrNoRules) || f.document != text {
 		t.Errorf("thawed %d: %v", n, err)
 	}
 }
@@ -134,7 +136,7 @@ func TestWriteIsChecked(t *testing.T) {
 		},
 	} {
 		f := forgetful{forget: forget}
-		if _, err := Freeze(t.Context(), f.bucket(t)); !errors.Is(err, ErrChangedMeanwhile) {
+		if _, err := Freeze(t.Context(), f.bucket(t), settle); !errors.Is(err, ErrChangedMeanwhile) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -88,6 +88,15 @@ func describeRules(rules []lifecycle.Rule) []ruleDocument {
 	return described
 }
 
+// settle is how long apply, freeze, pin and unpin see to it that what they have
+// written lasts.
+var settle = lifecycle.DefaultSettle
+
+// waits tells why a command is not done yet.
+func (c *console) waits(what string) {
+	c.log.Info("writing "+what+", and looking at what became of that, as another command may write at the same time", "for", settle)
+}
+
 // openS3 returns the bucket of a series that has lifecycle rules.
 func (s series) openS3(ctx context.Context, c *console) (*upload.S3, error) {
 	b, err := s.open(ctx, c, upload.Options{})
@@ -160,6 +169,9 @@ func (l *lifecycleApplyCmd) Run(ctx context.Context, c *console) error {
 			"look at the list above, then add --yes",
 		}
 	}
+	if len(d.Changes) > 0 {
+		c.waits("the rules")
+	}
 	notes, err := p.Apply(ctx, b)
 	if err != nil {
 		return refused(err)
@@ -213,12 +225,13 @@ func (l *lifecycleThawCmd) Run(ctx context.Context, c *console) error {
 	return l.setAll(ctx, c, false, lifecycle.Thaw, "thawed: %d rules enabled\n")
 }
 
-func (s statusFlags) setAll(ctx context.Context, c *console, frozen bool, set func(context.Context, *upload.S3) (int, error), text string) error {
+func (s statusFlags) setAll(ctx context.Context, c *console, frozen bool, set func(context.Context, *upload.S3, time.Duration) (int, error), text string) error {
 	b, err := s.openS3(ctx, c)
 	if err != nil {
 		return err
 	}
-	n, err := set(ctx, b)
+	c.waits("the rules")
+	n, err := set(ctx, b, settle)
 	if err != nil {
 		return refused(err)
 	}

@@ -68,7 +68,7 @@ func (p *pinFlags) find(ctx context.Context, c *console) (b upload.Bucket, s upl
 	if s, err = restore.Select(ctx, b, restore.Selector{Which: string(p.Snapshot)}); err != nil {
 		return b, s, t, p.lookedUp(err)
 	}
-	t = lifecycle.Terms{Hold: p.holdOf(), Now: time.Now()}
+	t = lifecycle.Terms{Hold: p.holdOf(), Now: time.Now(), Settle: settle}
 	t.Policy, err = bucketPolicy(ctx, b)
 	if errors.Is(err, upload.ErrRefused) { // the warning of a near end is all that is lost
 		err = nil

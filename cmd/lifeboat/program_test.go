@@ -30,7 +30,11 @@ func TestMain(m *testing.M) {
 	// Under the race detector every program sleeps for a second before it ends,
 	// unless it is told not to.
 	os.Setenv("GORACE", "atexit_sleep_ms=0")
-	testscript.Main(m, map[string]func(){"lifeboat": main, "aws": aws, "kubectl": kubectl})
+	impatient := func() {
+		settle = 100 * time.Millisecond
+		main()
+	}
+	testscript.Main(m, map[string]func(){"lifeboat": impatient, "aws": aws, "kubectl": kubectl})
 }
 
 // TestProgram runs the scripts in testdata and the documents' commands against

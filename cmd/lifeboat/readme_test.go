@@ -89,7 +89,7 @@ func seed(t *testing.T, server *miniotest.Server, db string) []string {
 		t.Fatal(err)
 	}
 	proposal, err := lifecycle.Propose(t.Context(), b.(*upload.S3),
-		lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: time.Now()}, lifecycle.DefaultNoncurrent)
+		lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: time.Now(), Settle: 100 * time.Millisecond}, lifecycle.DefaultNoncurrent)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -279,7 +279,7 @@ func TestMinIO(t *testing.T) {
 	})
 	t.Run("admin", func(t *testing.T) {
 		b := admin.bucket.(*upload.S3)
-		terms := lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: time.Now()}
+		terms := lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: time.Now(), Settle: 100 * time.Millisecond}
 		proposal, err := lifecycle.Propose(t.Context(), b, terms, lifecycle.DefaultNoncurrent)
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,228 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// DefaultSettle is how long at least a write to a bucket must have lasted
+// before it counts: longer than another command needs between its own read and
+// its write.
+const DefaultSettle = 5 * time.Second
+
+// rewrites is how often lost rules are written. Each repetition waits for
+// another random time, so that two commands do not meet for ever.
+const rewrites = 8
+
+// errSlow ends a write that took so long that what it was made from may no
+// longer be true.
+var errSlow = errors.New("too long after the read")
+
+// A rewrite changes the rules of one series. A bucket's lifecycle
+// configuration can only be written as a whole, and no store takes a condition
+// on that: of two commands that read, change and write at the same time, the
+// later one undoes the earlier one, even for another series. So a rewrite
+// writes soon after it reads, looks again when every other command that had
+// read before its write has written too, and repeats what is gone by then.
+type rewrite struct {
+	bucket *upload.S3
+	settle time.Duration
+	// edit returns what the bucket should have, and in how many rules that
+	// differs from what it has.
+	edit func(has []types.LifecycleRule) ([]types.LifecycleRule, int, error)
+
+	// before and written are the rules of the series around the last write.
+	before, written []types.LifecycleRule
+	// meanwhile are the IDs of rules of other series that changed around it.
+	meanwhile []string
+}
+
+// run returns what the bucket has in the end, and how many rules differed at
+// first. It does nothing but look and wait where the rules are right already.
+func (r *rewrite) run(ctx context.Context) (after Configuration, changed int, err error) {
+	window := r.settle
+	for attempt := range rewrites + 1 {
+		began := time.Now()
+		has, err := Read(ctx, r.bucket)
+		if err != nil {
+			return has, 0, r.unsure(err)
+		}
+		rules, differ, err := r.edit(has.rules)
+		if err == nil && r.written != nil && differ > 0 {
+			err = r.contested(has)
+		}
+		if err != nil {
+			return has, 0, err
+		}
+		switch {
+		case attempt == 0:
+			changed = differ
+		case differ == 0:
+			return has, changed, nil
+		}
+		if attempt == rewrites {
+			break
+		}
+		if differ > 0 {
+			err = r.write(ctx, has, rules, began.Add(window))
+			if errors.Is(err, errSlow) {
+				window *= 2 // better a small risk than no rules on a slow store
+			} else if err != nil {
+				return has, 0, err
+			}
+		}
+		if err := r.wait(ctx); err != nil {
+			return has, 0, r.unsure(err)
+		}
+	}
+	return Configuration{}, 0, fmt.Errorf("%s: %w: written %d times, and each time undone%s", r.bucket.URL(), ErrChangedMeanwhile, rewrites, r.by())
+}
+
+// write replaces the bucket's rules, and looks at once whether the store has
+// kept all that it should.
+func (r *rewrite) write(ctx context.Context, before Configuration, rules []types.LifecycleRule, until time.Time) error {
+	b, prefix := r.bucket, r.bucket.URL().Prefix
+	mine, others := split(rules, prefix)
+	if len(before.lost) > 0 {
+		return &LostError{Lost: before.lost, Rules: wrap(mine)}
+	}
+	if err := tooMany(rules); err != nil {
+		return err
+	}
+	r.written = mine
+	r.before, _ = split(before.rules, prefix)
+	if err := r.put(ctx, before, rules, until); err != nil {
+		return err
+	}
+	after, err := Read(ctx, b)
+	if err != nil {
+		return r.unsure(err)
+	}
+	_, have := split(after.rules, prefix)
+	r.meanwhile = differing(others, have)
+	if wrong := check(after, before, others, prefix); wrong != "" {
+		return r.wrong(wrong)
+	}
+	if has, _ := split(after.rules, prefix); !sameMine(has, mine) {
+		return r.contested(after)
+	}
+	return nil
+}
+
+// check says what a bucket has not kept of what was written beside the rules of
+// the series, or "". The rules of other series look after themselves.
+func check(after, before Configuration, others []types.LifecycleRule, prefix string) string {
+	foreign := func(rules []types.LifecycleRule) []types.LifecycleRule {
+		return slices.DeleteFunc(slices.Clone(rules), isLifeboats)
+	}
+	_, have := split(after.rules, prefix)
+	switch {
+	case !sameRules(foreign(have), foreign(others)):
+		return "the rules of others are not what they were"
+	case after.minimumSize != before.minimumSize && before.minimumSize != "":
+		return "the minimum size for transitions is not what it was"
+	}
+	return ""
+}
+
+// put sends the rules, and gives up when until has come.
+func (r *rewrite) put(ctx context.Context, before Configuration, rules []types.LifecycleRule, until time.Time) error {
+	sending, cancel := context.WithDeadlineCause(ctx, until, errSlow)
+	defer cancel()
+	_, err := r.bucket.Client().PutBucketLifecycleConfiguration(sending, &s3.PutBucketLifecycleConfigurationInput{
+		Bucket:                             aws.String(r.bucket.URL().Bucket),
+		LifecycleConfiguration:             &types.BucketLifecycleConfiguration{Rules: rules},
+		TransitionDefaultMinimumObjectSize: before.minimumSize,
+	})
+	if err != nil {
+		return describeError(sending, r.bucket, "write", "s3:PutLifecycleConfiguration", err)
+	}
+	return nil
+}
+
+// contested tells what was undone, where the rules are as they were before the
+// write, from what another command has written for the same series on purpose:
+// to write over that would only be a fight. It returns nil for the former.
+func (r *rewrite) contested(has Configuration) error {
+	mine, _ := split(has.rules, r.bucket.URL().Prefix)
+	if sameMine(mine, r.before) || sameMine(mine, r.written) {
+		return nil
+	}
+	return r.wrong("ours are neither what was written nor what was there before: " + strings.Join(differing(r.written, mine), ", "))
+}
+
+// wait passes the time after which a write counts.
+func (r *rewrite) wait(ctx context.Context) error {
+	select {
+	case <-time.After(r.settle + rand.N(r.settle)):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (r *rewrite) wrong(what string) error {
+	return fmt.Errorf("%s: the rules were written, but %s: %w", r.bucket.URL(), what, ErrChangedMeanwhile)
+}
+
+// unsure says of an error after a write that there was one.
+func (r *rewrite) unsure(err error) error {
+	if r.written == nil {
+		return err
+	}
+	return fmt.Errorf("the rules were written, but whether they stay was not checked: %w", err)
+}
+
+// by names the rules that others changed at the same time.
+func (r *rewrite) by() string {
+	if len(r.meanwhile) == 0 {
+		return ""
+	}
+	return " by a command that changed " + strings.Join(r.meanwhile, ", ")
+}
+
+// isLifeboats reports whether a rule is of a series, whichever.
+func isLifeboats(rule types.LifecycleRule) bool {
+	return strings.HasPrefix(aws.ToString(rule.ID), idPrefix)
+}
+
+// sameMine reports whether a store has a series' rules as they were written.
+func sameMine(have, want []types.LifecycleRule) bool {
+	return slices.EqualFunc(sorted(have), sorted(want), sameOurs)
+}
+
+// differing returns the IDs of the rules that are in one set alone, or say
+// another thing in each.
+func differing(a, b []types.LifecycleRule) []string {
+	count := map[string]int{}
+	for _, rules := range [][]types.LifecycleRule{a, b} {
+		for _, rule := range rules {
+			count[aws.ToString(rule.ID)+"\x00"+canonical(rule)]++
+		}
+	}
+	var ids []string
+	for key, n := range count {
+		if id, _, _ := strings.Cut(key, "\x00"); n%2 != 0 {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+func sorted(rules []types.LifecycleRule) []types.LifecycleRule {
+	return slices.SortedFunc(slices.Values(rules), func(a, b types.LifecycleRule) int {
+		return strings.Compare(aws.ToString(a.ID), aws.ToString(b.ID))
+	})
+}

@@ -1,0 +1,150 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+// settle is for tests in which no other command writes.
+const settle = 100 * time.Millisecond
+
+// busy is for tests in which several do, on a slow machine.
+const busy = time.Second
+
+// Commands that write the rules of different series at the same time: whatever
+// says that it has succeeded is true in the end.
+func TestRewritesMeet(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	for round := range 4 {
+		t.Run(fmt.Sprint(round), func(t *testing.T) {
+			t.Parallel()
+			meet(t, server.Bucket(t))
+		})
+	}
+}
+
+func meet(t *testing.T, bucket string) {
+	t.Helper()
+	series := func(prefix string) *upload.S3 {
+		b, err := upload.Open(t.Context(), upload.URL{Bucket: bucket, Prefix: prefix}, upload.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.(*upload.S3)
+	}
+	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now(), Settle: busy}
+	applied := func(b *upload.S3) error {
+		p, err := Propose(t.Context(), b, terms, DefaultNoncurrent)
+		if err == nil {
+			_, err = p.Apply(t.Context(), b)
+		}
+		return err
+	}
+	frozen := series("frozen")
+	apply(t, frozen, DefaultPolicy())
+
+	commands := map[*upload.S3]func(*upload.S3) error{
+		frozen:      func(b *upload.S3) error { _, err := Freeze(t.Context(), b, busy); return err },
+		series("a"): applied, series("b"): applied, series("c"): applied, series("d"): applied,
+	}
+	done := sync.Map{}
+	var all sync.WaitGroup
+	for b, command := range commands {
+		all.Go(func() { done.Store(b, command(b)) })
+	}
+	all.Wait()
+	for b := range commands {
+		err, _ := done.Load(b)
+		if err != nil {
+			t.Errorf("%s: %v", b.URL(), err)
+		}
+		has, err := Read(t.Context(), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(has.Rules()) != 6 || has.Frozen() != (b == frozen) {
+			t.Errorf("%s has %d rules, frozen %v", b.URL(), len(has.Rules()), has.Frozen())
+		}
+	}
+}
+
+// undo lets a forgetful store go back to what it had before a write, as by
+// another command that had read before it, for the first so many writes.
+func (f *forgetful) undo(times int) {
+	f.forget = func(document, size string) (string, string) {
+		if times--; times < 0 {
+			return document, size
+		}
+		return f.had, size
+	}
+}
+
+func TestRewriteRepeats(t *testing.T) {
+	var f forgetful
+	b := f.bucket(t)
+	f.undo(2)
+	if n, err := Freeze(t.Context(), b, settle); n != 6 || err != nil {
+		t.Fatalf("froze %d: %v", n, err)
+	}
+	if has, err := Read(t.Context(), b); err != nil || !has.Frozen() {
+		t.Errorf("it is not frozen: %v", err)
+	}
+
+	f.undo(1000)
+	if _, err := Thaw(t.Context(), b, settle); !errors.Is(err, ErrChangedMeanwhile) || !strings.Contains(err.Error(), "each time undone") {
+		t.Errorf("undone for ever: %v", err)
+	}
+}
+
+// What another command writes for the same series on purpose is no loss to be
+// made good.
+func TestRewriteDoesNotFight(t *testing.T) {
+	var f forgetful
+	b := f.bucket(t)
+	writes := 0
+	f.forget = func(document, size string) (string, string) {
+		writes++
+		return strings.Replace(document, "<Days>14</Days>", "<Days>20</Days>", 1), size
+	}
+	if _, err := Freeze(t.Context(), b, settle); !errors.Is(err, ErrChangedMeanwhile) || !strings.Contains(err.Error(), "lifeboat/app/daily") {
+		t.Errorf("another command's rules: %v", err)
+	}
+	others, err := Render(wrap(foreign()), "xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.forget = func(_, size string) (string, string) {
+		writes++
+		return others, size
+	}
+	if _, err := Thaw(t.Context(), b, settle); !errors.Is(err, ErrChangedMeanwhile) {
+		t.Errorf("no rules any more: %v", err)
+	}
+	if writes != 2 {
+		t.Errorf("%d writes instead of two", writes)
+	}
+}
+
+// Whoever interrupts a freeze must know that it may not last.
+func TestRewriteInterrupted(t *testing.T) {
+	var f forgetful
+	b := f.bucket(t)
+	reason := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	f.forget = func(document, size string) (string, string) {
+		time.AfterFunc(100*time.Millisecond, func() { cancel(reason) })
+		return document, size
+	}
+	if _, err := Freeze(ctx, b, time.Hour); !errors.Is(err, reason) || !strings.Contains(err.Error(), "the rules were written") {
+		t.Errorf("interrupted: %v", err)
+	}
+}
