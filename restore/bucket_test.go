@@ -191,13 +191,15 @@ func TestPrepare(t *testing.T) {
 		return p
 	}
 	want := map[string]string{
-		"clean WAL":                "a database",
-		"unfolded WAL":             "a database with a WAL that is not folded in",
-		"hot journal":              "a database with a hot journal",
-		"garbage with a WAL":       "a file that SQLite cannot open as a database",
-		"zero bytes with sidecars": "a file that SQLite cannot open as a database",
-		"absent":                   "absent",
-		"absent with sidecars":     "absent, with sidecars left over",
+		"clean WAL":                      "a database",
+		"unfolded WAL":                   "a database with a WAL that is not folded in",
+		"hot journal":                    "a database with a hot journal",
+		"garbage with a WAL":             "a file that SQLite cannot open as a database",
+		"zero bytes with sidecars":       "a file that SQLite cannot open as a database",
+		"cut short beside a WAL":         "a file that SQLite cannot open as a database",
+		"cut short beside a hot journal": "a file that SQLite cannot open as a database",
+		"absent":                         "absent",
+		"absent with sidecars":           "absent, with sidecars left over",
 	}
 	for _, state := range states {
 		if _, tested := want[state.name]; !tested {

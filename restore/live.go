@@ -59,6 +59,15 @@ func (p *placement) live(ctx context.Context, t target, temp string) (kept []str
 
 // openLive opens the target, which reads it: that can be locked, or broken.
 func (p *placement) openLive(ctx context.Context, t target) (c conn, err error) {
+	if slices.Contains(t.sidecars, "-wal") { // it would be folded into a broken database when that is closed
+		openable, err := probe(ctx, t.path, url.Values{"mode": {"ro"}})
+		if err == nil && !openable {
+			err = t.notADatabase(errors.New("its schema is damaged"))
+		}
+		if err != nil {
+			return c, err
+		}
+	}
 	err = p.retry(ctx, t, func() (err error) {
 		c, err = openConn(t.path, busySlice, url.Values{"mode": {"rw"}})
 		return err
@@ -68,7 +77,7 @@ func (p *placement) openLive(ctx context.Context, t target) (c conn, err error) 
 
 func broken(t target, err error) error {
 	if code := sqliteCode(err); code == sqlite3.ErrNotADB || code == sqlite3.ErrCorrupt {
-		return &reasonError{fmt.Sprintf("%s is not a database that SQLite can open: %v", t.path, err), ErrCannotLive, err}
+		return t.notADatabase(err)
 	}
 	return err
 }

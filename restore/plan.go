@@ -106,8 +106,8 @@ func (t target) describe(ctx context.Context, refusal error) (string, error) {
 	if refusal != nil || openHere(t.info) {
 		return "present", nil
 	}
-	if !t.hasHeader() {
-		return "a file that SQLite cannot open as a database", nil
+	if whole, err := t.whole(); err != nil || !whole {
+		return "a file that SQLite cannot open as a database", err
 	}
 	dirty, err := t.dirty()
 	if err != nil {

@@ -212,6 +212,26 @@ func zeroMain(t testing.TB, path string) {
 	write(t, path+"-journal", garbage(3000))
 }
 
+// cutWAL has a main file that has lost pages which its WAL does not have.
+func cutWAL(t testing.TB, path string) {
+	run(t, path, "PRAGMA journal_mode=WAL;"+fillSQL(genOld))
+	crash(t, path, walPragmas+"UPDATE account SET note='' WHERE id=1;")
+	cut(t, path)
+}
+
+func cutJournal(t testing.TB, path string) {
+	hotJournal(t, path)
+	cut(t, path)
+}
+
+// cut makes a main file end in the midst of its second page.
+func cut(t testing.TB, path string) {
+	t.Helper()
+	if err := os.Truncate(path, 5000); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // badSchema has a valid header, and nonsense behind it.
 func badSchema(t testing.TB, path string) {
 	unfoldedWAL(t, path)
@@ -280,6 +300,8 @@ var states = []state{
 	{name: "garbage with a WAL", build: garbageMain, steps: all(tempSteps, []step{stepHold, stepSyncMain}, asideTwo, keepSteps), broken: true},
 	{name: "garbage with a WAL, discarded", build: garbageMain, steps: all(tempSteps, []step{stepHold, stepSyncMain, stepUnlinkSidecar}, dropOne, swapSteps), broken: true, discard: true},
 	{name: "zero bytes with sidecars", build: zeroMain, steps: all(tempSteps, []step{stepHold, stepSyncMain}, asideThree, keepSteps), broken: true},
+	{name: "cut short beside a WAL", build: cutWAL, steps: all(tempSteps, []step{stepHold, stepSyncMain}, asideTwo, keepSteps), broken: true},
+	{name: "cut short beside a hot journal", build: cutJournal, steps: all(tempSteps, []step{stepHold, stepSyncMain, stepMoveSidecar}, noneBeside, keepSteps), broken: true},
 	{name: "nonsense behind a header", build: badSchema, steps: all(tempSteps, probeThree, []step{stepHold, stepSyncMain}, asideThree, keepSteps), broken: true},
 	{name: "absent with sidecars", build: staleSidecars, steps: all(newTemp, asideThree, newSteps), absent: true},
 	{name: "absent with sidecars, discarded", build: staleSidecars, steps: all(newTemp, dropThree, newSteps), absent: true, discard: true},

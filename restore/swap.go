@@ -117,8 +117,8 @@ func (p *placement) openable(ctx context.Context, t target) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	header := hasHeader(g.file)
-	if err := g.release(); err != nil || !header {
+	whole, err := t.wholeIn(g.file)
+	if err = errors.Join(err, g.release()); err != nil || !whole {
 		return false, err
 	}
 	hot, err := t.hot()

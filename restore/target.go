@@ -12,8 +12,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
 // What SQLite keeps beside a database. A super-journal is not among them: it
@@ -97,7 +95,7 @@ func (t target) allowed(o Options) error {
 	case !o.Replace && !o.Live:
 		return &reasonError{t.path + " exists already", ErrTargetExists, nil}
 	case o.Live:
-		return nil
+		return t.fitForLive()
 	case isMountPoint(t.path, t.info, t.dir):
 		return t.cannotSwap("is a mount point of its own (a mounted single file)")
 	case !canOwn(t.info):
@@ -204,24 +202,6 @@ func (t target) firstByte(suffix string) (int, error) {
 		return -1, f.Close()
 	}
 	return int(first[0]), errors.Join(err, f.Close())
-}
-
-// hasHeader tells whether the file begins as a database does. Nobody in this
-// process may have it open.
-func (t target) hasHeader() bool {
-	f, err := os.Open(t.path)
-	if err != nil {
-		return false
-	}
-	defer f.Close() // only read from
-	return hasHeader(f)
-}
-
-func hasHeader(f *os.File) bool {
-	var b [100]byte
-	n, _ := f.ReadAt(b[:], 0) // a short file has no header
-	_, err := snapshot.ParseHeader(b[:n])
-	return err == nil
 }
 
 // beside returns the name of a file of this run beside the target.

@@ -199,6 +199,9 @@ func openSource(path string) (*conn, error) {
 			mode = "ro"
 		}
 	}
+	if err := CutShort(real); err != nil {
+		return nil, err
+	}
 	c, err := openConn(real, mode, busySlice, nil)
 	if err == nil {
 		return c, nil

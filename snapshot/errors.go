@@ -14,6 +14,9 @@ var (
 	// ErrSource: the database is missing, unreadable, not a SQLite database
 	// (or an encrypted one), corrupt, or failed its check.
 	ErrSource = errors.New("the source database is not usable")
+	// ErrCutShort: the main file was cut short beside a -wal or -journal that
+	// SQLite would delete or replay. Of a backup it is ErrSource, too.
+	ErrCutShort = errors.New("the main file was cut short")
 	// ErrUncheckable: the schema uses a function or collation that only the
 	// application registers, so that SQLite cannot check the database here.
 	ErrUncheckable = errors.New("the database cannot be checked without its application")

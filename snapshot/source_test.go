@@ -175,3 +175,45 @@ func TestSourcesThatAreNone(t *testing.T) {
 		t.Error("the missing database was created")
 	}
 }
+
+// A main file that was cut short beside a -wal or -journal is evidence, and
+// SQLite would delete or replay that. Beside a WAL it does not where it may only
+// read, and the check finds the rest.
+func TestCutShortSourceIsLeftAlone(t *testing.T) {
+	for _, mode := range []string{"wal", "delete"} {
+		for _, size := range []int64{0, 1, 50, 100, 511, 5000} {
+			for _, method := range []Method{MethodBackup, MethodVacuum} {
+				t.Run(fmt.Sprintf("%s/%d/%s", mode, size, method), func(t *testing.T) {
+					path := crashed(t, mode)
+					if err := os.Truncate(path, size); err != nil {
+						t.Fatal(err)
+					}
+					before := state(t, path)
+					c, err := Take(t.Context(), path, CopyOptions{Method: method})
+					if err == nil {
+						err = errors.Join(c.Check(t.Context(), CheckQuick), c.Close())
+					}
+					if !errors.Is(err, ErrSource) || errors.Is(err, ErrCutShort) != (mode == "delete" || size < minPageSize) {
+						t.Errorf("got %v", err)
+					}
+					if after := state(t, path); after != before {
+						t.Errorf("the source or what stands beside it has changed:\n%.300s\n%.300s", before, after)
+					}
+				})
+			}
+		}
+	}
+}
+
+// What SQLite itself leaves at a crash is no cut.
+func TestCrashedSourcesAreNotCutShort(t *testing.T) {
+	for _, mode := range []string{"wal", "delete"} {
+		if err := CutShort(crashed(t, mode)); err != nil {
+			t.Errorf("%s: %v", mode, err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "new.db")
+	if err := errors.Join(CutShort(path), os.WriteFile(path, nil, 0o600), os.WriteFile(path+"-wal", nil, 0o600), CutShort(path)); err != nil {
+		t.Error(err)
+	}
+}

@@ -29,6 +29,8 @@ func TestExitCode(t *testing.T) {
 		{upload.ErrIncomplete, 3},
 		{fmt.Errorf("%w: %w", upload.ErrIncomplete, upload.ErrRefused), 3},
 		{snapshot.ErrSource, 4},
+		{errors.Join(snapshot.ErrSource, snapshot.ErrCutShort), 4},
+		{errors.Join(restore.ErrCannotLive, snapshot.ErrCutShort), 8},
 		{upload.ErrUnreachable, 5},
 		{restore.ErrNoSnapshot, 6},
 		{restore.ErrAmbiguous, 6},

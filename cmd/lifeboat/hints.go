@@ -35,6 +35,7 @@ var hints = []struct {
 	{restore.ErrAmbiguous, "give more of the ID"},
 	{restore.ErrLocked, "--wait says how long to wait for other connections"},
 	{snapshot.ErrLocked, "--wait says how long to wait for other connections"},
+	{snapshot.ErrCutShort, "put the whole main file back from a copy, or restore a snapshot with --replace, which keeps all three files aside; do not open it with sqlite3 before"},
 	{snapshot.ErrNewerFormat, "a newer lifeboat can read it; so can: aws s3 cp ... - | zstd -d"},
 	{snapshot.ErrUncheckable, "--check none leaves SQLite's check out; every frame is verified in any case"},
 	{restore.ErrNotRecorded, "it takes the right to read and set the snapshot's tags (s3:GetObjectTagging, s3:PutObjectTagging)"},

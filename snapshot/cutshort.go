@@ -1,0 +1,84 @@
+package snapshot
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// minPageSize is the least that a SQLite database has, in bytes.
+const minPageSize = 512
+
+// CutShort returns an error that wraps ErrSource and ErrCutShort if SQLite must
+// not open the database at path, which is behind all symlinks: its main file was
+// cut short while a -wal or -journal with content stands beside it. SQLite
+// deletes both beside a main file of 0 or 1 bytes, and replays a journal into
+// any other, whether or not the result is a database.
+//
+// A cut at the end of a page goes unseen: SQLite itself makes such cuts beside a
+// journal. CutShort opens no file but the journal, so that this process's own
+// connections to the database keep their locks.
+func CutShort(path string) error {
+	journal := readJournalHead(path + "-journal") // first: a commit between may shorten the main file
+	size, err := sizeOf(path)
+	if err != nil {
+		return fmt.Errorf("look at %s: %w", path, err)
+	}
+	if size < 0 {
+		return nil
+	}
+	for _, suffix := range []string{"-wal", "-journal"} {
+		beside, err := sizeOf(path + suffix)
+		if err != nil {
+			return fmt.Errorf("look beside %s: %w", path, err)
+		}
+		cut := size < minPageSize || suffix == "-journal" && journal.tornBelow(size)
+		if beside > 0 && cut {
+			return &reasonError{fmt.Sprintf("open database %s: the file was cut short, to %d bytes, and SQLite would delete or replay %s, which has %d", path, size, filepath.Base(path)+suffix, beside), ErrSource, ErrCutShort}
+		}
+	}
+	return nil
+}
+
+// A journalHead is what a rollback journal says of the database before its
+// transaction; zeros if there is no journal to roll back. Source:
+// https://www.sqlite.org/fileformat2.html#the_rollback_journal
+type journalHead struct{ pages, pageSize int64 }
+
+// tornBelow tells that a main file of that size ends within a page that it had
+// before the transaction: SQLite shortens a database by whole pages only.
+func (h journalHead) tornBelow(size int64) bool {
+	return h.pageSize > 0 && size < h.pages*h.pageSize && size%h.pageSize != 0
+}
+
+// readJournalHead leaves a journal that cannot be read to SQLite's own error.
+func readJournalHead(path string) (h journalHead) {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return h
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return h
+	}
+	defer f.Close() // only read from
+	var b [28]byte
+	if _, err := io.ReadFull(f, b[:]); err == nil && string(b[:8]) == "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" {
+		h.pages, h.pageSize = int64(binary.BigEndian.Uint32(b[16:])), int64(binary.BigEndian.Uint32(b[24:]))
+	}
+	return h
+}
+
+// sizeOf returns the size of a file in bytes, -1 if there is none.
+func sizeOf(path string) (int64, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return -1, nil
+	}
+	if err != nil {
+		return -1, err
+	}
+	return info.Size(), nil
+}
