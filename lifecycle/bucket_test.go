@@ -20,8 +20,6 @@ import (
 // store does, and lets a test come between any two calls.
 type clockwork struct {
 	now time.Time
-	// offset is how far that is ahead of the machine's clock.
-	offset time.Duration
 	// before is called before every operation, and may fail it.
 	before func(operation, name string) error
 
@@ -176,4 +174,4 @@ func (c *clockwork) Delete(ctx context.Context, o upload.Object) error {
 
 func (c *clockwork) NeverUsed(context.Context) (bool, error) { return false, nil }
 
-func (c *clockwork) ClockOffset() time.Duration { return c.offset }
+func (c *clockwork) ClockOffset() time.Duration { return time.Until(c.now) }

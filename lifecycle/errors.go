@@ -17,6 +17,9 @@ var (
 	// ErrChangedMeanwhile: another command changed the rules of the series
 	// between Propose and Apply, or they are not what was written.
 	ErrChangedMeanwhile = errors.New("the bucket's lifecycle rules changed meanwhile")
+	// ErrFuture: Prune found a snapshot that lies in the future, so one of the
+	// clocks is wrong, and ages prove nothing.
+	ErrFuture = errors.New("a snapshot lies in the future, so nothing is deleted")
 	// ErrNotPinned: there is nothing for Unpin to give back.
 	ErrNotPinned = errors.New("it is not pinned")
 )

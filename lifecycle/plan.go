@@ -37,9 +37,8 @@ type Terms struct {
 	// Hold is how long a successor must have been in the bucket. 0 means
 	// DefaultHold.
 	Hold time.Duration
-	// Now is the present. Plan takes it to be by the store's clock. What is
-	// given a bucket takes it to be by this machine's, corrects it by the
-	// store's, and zero means time.Now().
+	// Now is the present by the bucket's clock. What is given a bucket takes
+	// zero for upload.Present, asked after the listing.
 	Now time.Time
 	// Yes overrides the shrink guard.
 	Yes bool
@@ -60,12 +59,11 @@ func (t Terms) hold() time.Duration {
 	return t.Hold
 }
 
-// at returns the terms with the present by the store's clock.
+// at returns the terms with the present. The bucket must have been listed.
 func (t Terms) at(b upload.Bucket) Terms {
 	if t.Now.IsZero() {
-		t.Now = time.Now()
+		t.Now = upload.Present(b)
 	}
-	t.Now = t.Now.Add(b.ClockOffset())
 	return t
 }
 
@@ -134,7 +132,7 @@ func decide(item Item, successor *Item, t Terms) Decision {
 	tag := item.Tags[upload.TagRetention]
 	switch {
 	case item.Implausible:
-		d.Reason = "its ID is ahead of the store's time of its upload"
+		d.Reason = item.Why()
 		return d
 	case tag == upload.Pinned:
 		d.Reason = "pinned"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -15,7 +16,8 @@ import (
 // so no rules that know them. It goes by the same plan, hold and shrink guard
 // as Release and the rules. It returns all decisions; those of the snapshots
 // that it has deleted, or would, have the action ActExpire. After an error it
-// returns those that are done too.
+// returns those that are done too. While a snapshot lies in the future nothing
+// expires, and the error is ErrFuture: one of the clocks is wrong.
 //
 // t.Policy must be valid under t.Hold. It needs the rights to list, to read
 // tags and, if confirmed, to delete; errors of the bucket are package upload's.
@@ -31,8 +33,8 @@ func Prune(ctx context.Context, b upload.Bucket, t Terms, confirm bool, log *slo
 		return nil, 0, fmt.Errorf("look for snapshots to prune: %w", err)
 	}
 	decisions = Plan(items, t.at(b))
-	if !confirm {
-		return decisions, 0, nil
+	if err := stopAtFuture(decisions); err != nil || !confirm {
+		return decisions, 0, err
 	}
 	for i := range decisions {
 		d := &decisions[i]
@@ -48,6 +50,21 @@ func Prune(ctx context.Context, b upload.Bucket, t Terms, confirm bool, log *slo
 		}
 	}
 	return decisions, deleted, nil
+}
+
+// stopAtFuture keeps all snapshots while one of them lies in the future.
+func stopAtFuture(decisions []Decision) error {
+	i := slices.IndexFunc(decisions, func(d Decision) bool { return d.Future })
+	if i < 0 {
+		return nil
+	}
+	id := decisions[i].ID
+	for i := range decisions {
+		if d := &decisions[i]; d.Action == ActExpire {
+			d.Action, d.Reason = ActKeep, fmt.Sprintf("%s; stays because %s lies in the future", d.Reason, id)
+		}
+	}
+	return fmt.Errorf("prune: %w: %s", ErrFuture, id)
 }
 
 // prune deletes one snapshot, unless somebody has pinned it since.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
@@ -110,6 +111,30 @@ func TestPruneIsCareful(t *testing.T) {
 	}
 	if _, deleted, err := Prune(t.Context(), c, terms, true, nil); !errors.Is(err, upload.ErrRefused) || deleted != 0 {
 		t.Errorf("refused: %d, %v", deleted, err)
+	}
+}
+
+// While something lies in the future one of the clocks is wrong, and nothing
+// is deleted; a dry run does not announce it either.
+func TestPruneDeletesNothingWhileSomethingLiesInTheFuture(t *testing.T) {
+	for what, lead := range map[string]struct{ taken, uploaded time.Duration }{
+		"an ID": {day, 0}, "an upload": {-day, day}, "both": {365 * day, 365 * day},
+	} {
+		c := hourly(t, at("2026-11-10 12:00"), 240)
+		release(t, c, Options{})
+		ahead := snapshot.NewID(c.now.Add(lead.taken))
+		c.objects[name(ahead)] = stored{object: upload.Object{Name: name(ahead), Size: 10, Modified: c.now.Add(lead.uploaded)}}
+		for _, confirm := range []bool{false, true} {
+			decisions, deleted, err := Prune(t.Context(), c, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, confirm, nil)
+			goes := slices.ContainsFunc(decisions, func(d Decision) bool { return d.Action == ActExpire })
+			if !errors.Is(err, ErrFuture) || deleted != 0 || goes || !strings.Contains(err.Error(), string(ahead)) {
+				t.Errorf("%s, %v: %d deleted, %v", what, confirm, deleted, err)
+			}
+		}
+		delete(c.objects, name(ahead))
+		if _, deleted, err := Prune(t.Context(), c, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, true, nil); deleted == 0 || err != nil {
+			t.Errorf("%s: without it %d are deleted, %v", what, deleted, err)
+		}
 	}
 }
 

@@ -28,8 +28,8 @@ type Options struct {
 	// Hold is how long a successor must have been in the bucket. 0 means
 	// DefaultHold.
 	Hold time.Duration
-	// Now is the present by this machine's clock, which is then corrected by
-	// the store's. Zero means time.Now().
+	// Now is the present by the bucket's clock. Zero means upload.Present,
+	// asked after the listing.
 	Now time.Time
 	// All looks at every snapshot of the series.
 	All bool
@@ -126,13 +126,12 @@ func (o *Options) setDefaults() {
 	if o.Hold == 0 {
 		o.Hold = DefaultHold
 	}
-	if o.Now.IsZero() {
-		o.Now = time.Now()
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 }
+
+func (o *Options) present(b upload.Bucket) time.Time { return Terms{Now: o.Now}.at(b).Now }
 
 // candidates returns the newest part of the series, with the tags of all that
 // may be due in it, and the present by the store's clock. It goes back to a
@@ -140,11 +139,11 @@ func (o *Options) setDefaults() {
 func (o *Options) candidates(ctx context.Context, b upload.Bucket) ([]Item, time.Time, error) {
 	known := map[snapshot.ID]upload.Tags{}
 	if !o.All {
-		items, err := list(ctx, b, o.Now.Add(-o.Hold-window))
+		items, err := list(ctx, b, o.present(b).Add(-o.Hold-window))
 		if err != nil {
 			return nil, time.Time{}, err
 		}
-		now := o.Now.Add(b.ClockOffset())
+		now := o.present(b)
 		if first, err := o.readBack(ctx, b, items, now, known); err != nil || first > 0 {
 			return items[first:], now, err
 		}
@@ -153,7 +152,7 @@ func (o *Options) candidates(ctx context.Context, b upload.Bucket) ([]Item, time
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	now := o.Now.Add(b.ClockOffset())
+	now := o.present(b)
 	first, err := o.readBack(ctx, b, items, now, known)
 	return items[first:], now, err
 }

@@ -24,16 +24,15 @@ const surveyed = 32
 // follows from times. So an old snapshot that is pinned is not seen to be.
 //
 // hold is how long a successor must have been in the bucket, 0 for DefaultHold.
-// now is the present by this machine's clock, which is corrected by the
-// store's. Its errors are those of the bucket.
-func Survey(ctx context.Context, b upload.Bucket, hold time.Duration, now time.Time) ([]Item, error) {
+// Its errors are those of the bucket.
+func Survey(ctx context.Context, b upload.Bucket, hold time.Duration) ([]Item, error) {
 	items, err := list(ctx, b, time.Time{})
 	if err != nil {
 		return nil, err
 	}
 	o := Options{Hold: hold}
 	o.setDefaults()
-	now = now.Add(b.ClockOffset())
+	now := upload.Present(b)
 	known := map[snapshot.ID]upload.Tags{}
 	released, err := o.readBack(ctx, b, items, now, known)
 	if err != nil {

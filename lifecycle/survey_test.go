@@ -21,7 +21,7 @@ func TestSurveySaysWhatLoadSays(t *testing.T) {
 			continue
 		}
 		clear(c.calls)
-		got, err := Survey(t.Context(), c, DefaultHold, c.now)
+		got, err := Survey(t.Context(), c, DefaultHold)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestSurveySaysWhatLoadSays(t *testing.T) {
 
 func TestSurveyWithoutReleases(t *testing.T) {
 	c := hourly(t, at("2026-11-10 12:00"), 150)
-	items, err := Survey(t.Context(), c, DefaultHold, c.now)
+	items, err := Survey(t.Context(), c, DefaultHold)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestSurveyWithoutReleases(t *testing.T) {
 	if held != 150 || items[149].Tags[upload.TagDatabase] != "app.db" {
 		t.Errorf("%d of %d held, the newest with %v", held, len(items), items[len(items)-1].Tags)
 	}
-	empty, err := Survey(t.Context(), newClockwork(c.now), DefaultHold, c.now)
+	empty, err := Survey(t.Context(), newClockwork(c.now), DefaultHold)
 	if err != nil || len(empty) != 0 {
 		t.Errorf("of nothing: %v, %v", empty, err)
 	}

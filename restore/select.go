@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,9 @@ type Selector struct {
 	// Before means the newest snapshot that is older than this one, which
 	// need not exist.
 	Before snapshot.ID
+	// Log gets a warning when a newer snapshot is left out because its times
+	// are implausible. Nil discards it.
+	Log *slog.Logger
 }
 
 // Select finds a snapshot in a series. An implausible one is found by its ID
@@ -38,23 +42,46 @@ func Select(ctx context.Context, b upload.Bucket, s Selector) (upload.Snapshot, 
 	if err != nil {
 		return found, fmt.Errorf("%w in %s", err, b.URL())
 	}
+	if s.Log != nil && !s.byID() {
+		all = slices.DeleteFunc(all, func(other upload.Snapshot) bool { return !s.matches(other.ID) })
+		WarnLeftOut(s.Log, found, all)
+	}
 	return found, nil
+}
+
+// WarnLeftOut warns of snapshots that sort after the one that was found, but
+// were left out because their times are implausible.
+func WarnLeftOut(log *slog.Logger, found upload.Snapshot, all []upload.Snapshot) {
+	left := slices.DeleteFunc(slices.Clone(all), func(s upload.Snapshot) bool { return !s.Implausible || s.ID <= found.ID })
+	if len(left) == 0 {
+		return
+	}
+	last := left[len(left)-1]
+	log.Warn("a snapshot that may be newer was left out, because its time is implausible: to take it, name it by its ID",
+		"snapshot", last.ID, "uploaded", last.Object.Modified.UTC().Format(time.RFC3339), "reason", last.Why(), "left_out", len(left), "used", found.ID)
+}
+
+func (s Selector) byID() bool { return s.Which != "" && s.Which != Latest }
+
+// matches reports whether a selection by time takes the ID into account.
+func (s Selector) matches(id snapshot.ID) bool {
+	return (s.At.IsZero() || !id.Time().After(s.At)) && (s.Before == "" || id < s.Before)
 }
 
 // pick selects from snapshots that are sorted by ID.
 func (s Selector) pick(all []upload.Snapshot) (upload.Snapshot, error) {
-	byID := s.Which != "" && s.Which != Latest
+	byID := s.byID()
 	switch {
 	case byID && !s.At.IsZero(), byID && s.Before != "", !s.At.IsZero() && s.Before != "":
 		return upload.Snapshot{}, errors.New("a snapshot is selected by its ID, a time, or a later one: by one of them")
 	case byID:
 		return pickID(all, s.Which)
 	case !s.At.IsZero():
-		return newest(all, "not after "+s.At.UTC().Format(time.RFC3339), func(id snapshot.ID) bool { return !id.Time().After(s.At) })
+		return newest(all, "not after "+s.At.UTC().Format(time.RFC3339), s.matches)
 	case s.Before != "":
-		return newest(all, "older than "+string(s.Before), func(id snapshot.ID) bool { return id < s.Before })
+		return newest(all, "older than "+string(s.Before), s.matches)
 	}
-	return newest(all, "", func(snapshot.ID) bool { return true })
+	return newest(all, "", s.matches)
 }
 
 func pickID(all []upload.Snapshot, prefix string) (upload.Snapshot, error) {
@@ -85,7 +112,11 @@ func newest(all []upload.Snapshot, which string, matches func(snapshot.ID) bool)
 			return candidate, nil
 		}
 	}
-	if which == "" {
+	last := len(all) - 1
+	switch {
+	case which == "" && last >= 0:
+		return upload.Snapshot{}, fmt.Errorf("%w: there is only %s, whose time is implausible: %s", ErrNoSnapshot, all[last].ID, all[last].Why())
+	case which == "":
 		return upload.Snapshot{}, fmt.Errorf("%w: there is none at all", ErrNoSnapshot)
 	}
 	return upload.Snapshot{}, fmt.Errorf("%w: none %s", ErrNoSnapshot, which)

@@ -105,7 +105,7 @@ func Backup(ctx context.Context, b Bucket, path string, o BackupOptions) (Backup
 	if err != nil {
 		return r, err
 	}
-	newest, tags, err := newestWithTags(ctx, b)
+	newest, tags, err := o.newestWithTags(ctx, b)
 	if err != nil {
 		return r, err
 	}
@@ -122,6 +122,9 @@ func Backup(ctx context.Context, b Bucket, path string, o BackupOptions) (Backup
 		return r, fmt.Errorf("%w: the newest snapshot in %s is of %q, this one would be of %q", ErrOtherDatabase, b.URL(), old, o.Name)
 	}
 
+	if err := o.waitToBeNewer(ctx, newest); err != nil {
+		return r, err
+	}
 	began := time.Now()
 	o.Copy.Progress = o.stage(StageCopy)
 	c, err := snapshot.Take(ctx, path, o.Copy)
@@ -162,8 +165,12 @@ func (o *BackupOptions) stage(s Stage) func(done, total int64) {
 func (r *BackupResult) took(s Stage, began time.Time) { r.Took[s] = time.Since(began) }
 
 // newestWithTags returns the zero values for a series without snapshots.
-func newestWithTags(ctx context.Context, b Bucket) (Snapshot, Tags, error) {
-	newest, err := Newest(ctx, b, time.Now())
+func (o *BackupOptions) newestWithTags(ctx context.Context, b Bucket) (Snapshot, Tags, error) {
+	newest, ahead, err := newestAndAhead(ctx, b)
+	if ahead.Implausible {
+		o.Log.Warn("a snapshot's time is implausible, so it never counts as the newest: a clock is or was wrong; lifeboat status says what to do",
+			"snapshot", ahead.ID, "uploaded", ahead.Object.Modified.UTC().Format(time.RFC3339), "reason", ahead.Why())
+	}
 	if errors.Is(err, ErrNotFound) {
 		return Snapshot{}, nil, nil
 	}
@@ -204,7 +211,9 @@ func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, se
 	}
 
 	began = time.Now()
-	r.Snapshot.ID = snapshot.NewID(later(c.TakenAt, newest.ID.Time().Add(time.Second)))
+	if r.Snapshot.ID, err = newID(b, c.TakenAt, newest); err != nil {
+		return err
+	}
 	object, err := b.Put(ctx, string(r.Snapshot.ID)+sealer.suffix(), PutOptions{
 		MaxSize: sealer.size(c.MaxArchiveSize()),
 		Tags:    sealer.tags(Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: name, TagCheck: string(o.Check)}),
@@ -219,6 +228,10 @@ func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, se
 	}
 	r.Snapshot.Object, err = listed(ctx, b, object)
 	r.Snapshot.Encrypted = sealer.encrypts()
+	if r.Snapshot.judge(Present(b)); err == nil && r.Snapshot.Implausible {
+		return fmt.Errorf("%w: snapshot %s is there, but never counts: %s, %s", ErrClock,
+			r.Snapshot.ID, r.Snapshot.Why(), r.Snapshot.Object.Modified.UTC().Format(time.RFC3339))
+	}
 	if err == nil && object.NotEncrypted {
 		err = fmt.Errorf("%w: %w: %s/%s", ErrIncomplete, ErrNotEncrypted, b.URL(), object.Name)
 	}
@@ -309,10 +322,3 @@ func listed(ctx context.Context, b Bucket, want Object) (Object, error) {
 // ObjectName returns the name of a snapshot's object under the prefix, of one
 // that is not encrypted.
 func ObjectName(id snapshot.ID) string { return string(id) + Suffix }
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}

@@ -24,7 +24,8 @@ type directory struct{ url URL }
 // URL implements Bucket.
 func (b *directory) URL() URL { return b.url }
 
-// ClockOffset implements Bucket: a directory has no clock of its own.
+// ClockOffset implements Bucket: a directory has no clock of its own,
+// and Put sets the time of a file by this machine's.
 func (b *directory) ClockOffset() time.Duration { return 0 }
 
 func (b *directory) path(name string) string { return filepath.Join(b.url.Dir, name) }

@@ -146,6 +146,9 @@ func (b *directory) writeTemp(write func(io.Writer) error) (path string, err err
 	if err := write(file); err != nil {
 		return "", err
 	}
+	// The time of an upload is by this machine's clock, as ClockOffset says, and
+	// not by that of a file server, where it can be set.
+	_ = os.Chtimes(file.Name(), time.Time{}, time.Now())
 	if err := file.Sync(); err != nil {
 		return "", err
 	}

@@ -99,6 +99,7 @@ func (b *S3) versionsOf(page *s3.ListObjectVersionsOutput) []SnapshotVersion {
 			continue
 		}
 		if s, ok := asSnapshot(v.Object); ok {
+			s.judge(Present(b))
 			v.Snapshot = s
 			merged = append(merged, v)
 		}

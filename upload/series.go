@@ -19,7 +19,8 @@ const (
 )
 
 const (
-	// maxAhead is how far an ID may be ahead of the store's time of upload.
+	// maxAhead is how far an ID may be ahead of the store's time of upload, and
+	// either of the two ahead of the present.
 	maxAhead = 5 * time.Minute
 	// recent is how far back Newest looks before it lists everything: more
 	// than the week after which even an unchanged database is uploaded again.
@@ -33,15 +34,36 @@ type Snapshot struct {
 	// Encrypted: the object is the archive as age encrypts it, see Decrypt.
 	Encrypted bool
 	// Implausible: the ID is more than five minutes ahead of the store's own
-	// time of the upload. Such a snapshot is never the newest one.
+	// time of the upload, or the snapshot lies in the future. Such a snapshot
+	// is never the newest one.
 	Implausible bool
+	// Future: the ID or the time of the upload is more than five minutes ahead
+	// of the present. It is implausible, too.
+	Future bool
 }
+
+// Why returns in words why the snapshot is implausible, "" if it is not.
+func (s Snapshot) Why() string {
+	switch {
+	case s.Future:
+		return "it lies in the future"
+	case s.Implausible:
+		return "its ID is ahead of the store's time of its upload"
+	}
+	return ""
+}
+
+// Present returns the present by the bucket's clock: that of the store as its
+// last answer told it, or this machine's before any answer and for a directory.
+func Present(b Bucket) time.Time { return time.Now().Add(b.ClockOffset()) }
 
 // Snapshots returns the snapshots that were taken in the second of after or
 // later (the zero time: all), sorted by ID. Other objects under the prefix are
 // ignored. Of two with the same ID, encrypted and not, it is the one that was
-// uploaded first: no backup makes the other. An empty series is no error; a
-// directory that does not exist is ErrNotFound.
+// uploaded first: no backup makes the other. Which of them are implausible is
+// judged by the present after the listing: only an answer tells the store's
+// clock. An empty series is no error; a directory that does not exist is
+// ErrNotFound.
 func Snapshots(ctx context.Context, b Bucket, after time.Time) ([]Snapshot, error) {
 	var snapshots []Snapshot
 	for object, err := range b.List(ctx, startOf(after)) {
@@ -52,6 +74,10 @@ func Snapshots(ctx context.Context, b Bucket, after time.Time) ([]Snapshot, erro
 			snapshots = append(snapshots, s)
 		}
 	}
+	now := Present(b)
+	for i := range snapshots {
+		snapshots[i].judge(now)
+	}
 	slices.SortFunc(snapshots, func(a, b Snapshot) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), a.Object.Modified.Compare(b.Object.Modified))
 	})
@@ -61,19 +87,29 @@ func Snapshots(ctx context.Context, b Bucket, after time.Time) ([]Snapshot, erro
 // Newest returns the newest snapshot that is not implausible, or ErrNotFound
 // if there is none. It asks for the last days first, so that a long series
 // does not have to be listed whole.
-func Newest(ctx context.Context, b Bucket, now time.Time) (Snapshot, error) {
-	for _, after := range []time.Time{now.Add(-recent), {}} {
+func Newest(ctx context.Context, b Bucket) (Snapshot, error) {
+	newest, _, err := newestAndAhead(ctx, b)
+	return newest, err
+}
+
+// newestAndAhead returns the newest snapshot that is not implausible, and the
+// last one that is and sorts after it, if any: also beside ErrNotFound.
+func newestAndAhead(ctx context.Context, b Bucket) (newest, ahead Snapshot, err error) {
+	for _, after := range []time.Time{Present(b).Add(-recent), {}} {
 		snapshots, err := Snapshots(ctx, b, after)
 		if err != nil {
-			return Snapshot{}, err
+			return Snapshot{}, Snapshot{}, err
+		}
+		if last := len(snapshots) - 1; last >= 0 && snapshots[last].Implausible {
+			ahead = snapshots[last]
 		}
 		for _, s := range slices.Backward(snapshots) {
 			if !s.Implausible {
-				return s, nil
+				return s, ahead, nil
 			}
 		}
 	}
-	return Snapshot{}, fmt.Errorf("%s: there is no snapshot: %w", b.URL(), ErrNotFound)
+	return Snapshot{}, ahead, fmt.Errorf("%s: there is no snapshot: %w", b.URL(), ErrNotFound)
 }
 
 // startOf returns a name that sorts before those of all snapshots of t's
@@ -99,8 +135,12 @@ func asSnapshot(o Object) (Snapshot, bool) {
 	if err != nil || stem(o.Name) == o.Name {
 		return Snapshot{}, false
 	}
-	return Snapshot{
-		ID: id, Object: o, Encrypted: strings.HasSuffix(o.Name, SuffixEncrypted),
-		Implausible: id.Time().After(o.Modified.Add(maxAhead)),
-	}, true
+	return Snapshot{ID: id, Object: o, Encrypted: strings.HasSuffix(o.Name, SuffixEncrypted)}, true
+}
+
+// judge notes whether the snapshot's times can be right.
+func (s *Snapshot) judge(now time.Time) {
+	taken, uploaded, limit := s.ID.Time(), s.Object.Modified, now.Add(maxAhead)
+	s.Future = taken.After(limit) || uploaded.After(limit)
+	s.Implausible = s.Future || taken.After(uploaded.Add(maxAhead))
 }

@@ -54,7 +54,7 @@ func testSnapshots(t *testing.T, s store) {
 func testNewest(t *testing.T, s store) {
 	b := s.open(t)
 	now := time.Now()
-	if _, err := Newest(t.Context(), b, now); !errors.Is(err, ErrNotFound) {
+	if _, err := Newest(t.Context(), b); !errors.Is(err, ErrNotFound) {
 		t.Errorf("newest of an empty series: %v, want ErrNotFound", err)
 	}
 	add := func(ahead time.Duration) snapshot.ID {
@@ -64,14 +64,14 @@ func testNewest(t *testing.T, s store) {
 	}
 	newest := func() snapshot.ID {
 		t.Helper()
-		s, err := Newest(t.Context(), b, now)
+		s, err := Newest(t.Context(), b)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s.ID
 	}
 	ahead := add(6 * time.Minute)
-	if _, err := Newest(t.Context(), b, now); !errors.Is(err, ErrNotFound) {
+	if _, err := Newest(t.Context(), b); !errors.Is(err, ErrNotFound) {
 		t.Errorf("newest of an implausible one: %v, want ErrNotFound", err)
 	}
 	for _, ago := range []time.Duration{400 * 24 * time.Hour, 9 * 24 * time.Hour, 7 * 24 * time.Hour, time.Second, -4 * time.Minute} {
@@ -88,11 +88,14 @@ func testNewest(t *testing.T, s store) {
 // A listingBucket has many snapshots and counts what is listed.
 type listingBucket struct {
 	Bucket
+	now     time.Time
 	objects []Object
 	listed  int
 }
 
 func (b *listingBucket) URL() URL { return URL{Dir: "/many"} }
+
+func (b *listingBucket) ClockOffset() time.Duration { return time.Until(b.now) }
 
 func (b *listingBucket) List(_ context.Context, after string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
@@ -109,12 +112,12 @@ func (b *listingBucket) List(_ context.Context, after string) iter.Seq2[Object, 
 
 func TestNewestListsOnlyTheLastDays(t *testing.T) {
 	now := time.Date(2026, 11, 23, 20, 15, 0, 0, time.UTC)
-	b := &listingBucket{}
+	b := &listingBucket{now: now}
 	for hour := 10_000; hour >= 0; hour-- {
 		at := now.Add(-time.Duration(hour) * time.Hour)
 		b.objects = append(b.objects, Object{Name: string(snapshot.NewID(at)) + Suffix, Modified: at})
 	}
-	s, err := Newest(t.Context(), b, now)
+	s, err := Newest(t.Context(), b)
 	if err != nil || !s.ID.Time().Equal(now) {
 		t.Fatalf("newest %v, %v", s.ID, err)
 	}

@@ -73,6 +73,7 @@ var exitCodes = []struct {
 	{lifecycle.ErrNotPinned, exitUsage},
 	{lifecycle.ErrTooManyRules, exitRefused},
 	{upload.ErrClock, exitRefused},
+	{lifecycle.ErrFuture, exitRefused},
 	{upload.ErrRefused, exitRefused},
 	{upload.ErrNoTags, exitRefused},
 	{upload.ErrUnreachable, exitUnreachable},

@@ -48,6 +48,7 @@ var hints = []struct {
 	{upload.ErrWrongIdentity, "each snapshot needs a key of those it was encrypted to at its time; if it surely has the right one, the snapshot's header is damaged: --snapshot ID takes an older one"},
 	{upload.ErrNotEncrypted, "this store ignores --sse; --age-recipient encrypts before anything leaves this machine"},
 	{upload.ErrClock, setClock},
+	{lifecycle.ErrFuture, "if this machine's clock is behind, set it; else a wrong clock has named that snapshot: lifeboat status says what to do"},
 	{lifecycle.ErrNoRules, "is the bucket URL right? lifeboat lifecycle show says what rules there are"},
 }
 

@@ -51,13 +51,14 @@ type snapshotDocument struct {
 	Uploaded    time.Time `json:"uploaded"`    // by the store's clock, UTC
 	Stored      int64     `json:"stored"`      // size of the object, bytes
 	Encrypted   bool      `json:"encrypted"`   // by age, before it left the machine
-	Implausible bool      `json:"implausible"` // taken later than uploaded: never the latest
+	Implausible bool      `json:"implausible"` // its time cannot be right: never the latest
+	Why         string    `json:"implausible_why,omitempty"`
 }
 
 func describeSnapshot(s upload.Snapshot) snapshotDocument {
 	return snapshotDocument{
 		ID: string(s.ID), Taken: s.ID.Time(), Uploaded: s.Object.Modified.UTC(),
-		Stored: s.Object.Size, Encrypted: s.Encrypted, Implausible: s.Implausible,
+		Stored: s.Object.Size, Encrypted: s.Encrypted, Implausible: s.Implausible, Why: s.Why(),
 	}
 }
 
@@ -97,7 +98,7 @@ func (l listCmd) retained(ctx context.Context, c *console, b upload.Bucket) ([]r
 
 // explain says what becomes of some of the items, which the others decide.
 func explain(ctx context.Context, c *console, b upload.Bucket, items, which []lifecycle.Item, hold time.Duration) ([]retainedDocument, error) {
-	t := lifecycle.Terms{Hold: hold, Now: time.Now().Add(b.ClockOffset())}
+	t := lifecycle.Terms{Hold: hold, Now: upload.Present(b)}
 	var err error
 	t.Policy, err = bucketPolicy(ctx, b)
 	unknown := errors.Is(err, upload.ErrRefused)
@@ -167,7 +168,7 @@ func table(snapshots []retainedDocument, now time.Time) string {
 	for _, s := range snapshots {
 		why := s.Reason
 		if s.Implausible {
-			why = "implausible: taken after its upload, so never the latest"
+			why = "implausible: " + s.Why + ", so never the latest"
 		}
 		if s.Verified != nil {
 			why += "; verified " + s.verified(now)

@@ -63,7 +63,7 @@ func (d *healthDocument) measures() []measure {
 
 // survey adds to the report what the series holds after a backup.
 func (r *runReport) survey(ctx context.Context, b upload.Bucket, hold time.Duration) error {
-	items, err := lifecycle.Survey(ctx, b, hold, time.Now())
+	items, err := lifecycle.Survey(ctx, b, hold)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotTold, err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
@@ -65,10 +64,10 @@ func (p *pinFlags) find(ctx context.Context, c *console) (b upload.Bucket, s upl
 	if b, err = p.open(ctx, c, upload.Options{}); err != nil {
 		return b, s, t, err
 	}
-	if s, err = restore.Select(ctx, b, restore.Selector{Which: string(p.Snapshot)}); err != nil {
+	if s, err = restore.Select(ctx, b, restore.Selector{Which: string(p.Snapshot), Log: c.log}); err != nil {
 		return b, s, t, p.lookedUp(err)
 	}
-	t = lifecycle.Terms{Hold: p.holdOf(), Now: time.Now(), Settle: settle}
+	t = lifecycle.Terms{Hold: p.holdOf(), Settle: settle}
 	t.Policy, err = bucketPolicy(ctx, b)
 	if errors.Is(err, upload.ErrRefused) { // the warning of a near end is all that is lost
 		err = nil

@@ -33,7 +33,7 @@ func (p *policyFlags) policy() lifecycle.Policy {
 }
 
 func (p *policyFlags) terms(yes bool) lifecycle.Terms {
-	return lifecycle.Terms{Policy: p.policy(), Hold: p.holdOf(), Now: time.Now(), Yes: yes, Settle: settle}
+	return lifecycle.Terms{Policy: p.policy(), Hold: p.holdOf(), Yes: yes, Settle: settle}
 }
 
 // A keep is lifecycle's as a flag.

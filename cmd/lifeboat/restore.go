@@ -112,7 +112,7 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	found, err := r.choose(ctx, bucket)
+	found, err := r.choose(ctx, c, bucket)
 	if err != nil && r.AllowEmpty && errors.Is(err, restore.ErrNoSnapshot) {
 		return r.firstStart(ctx, c, bucket, err)
 	}
@@ -153,9 +153,9 @@ func (r *restoreCmd) firstStart(ctx context.Context, c *console, b upload.Bucket
 }
 
 // choose returns the snapshot that the flags mean.
-func (r *restoreCmd) choose(ctx context.Context, b upload.Bucket) (upload.Snapshot, error) {
+func (r *restoreCmd) choose(ctx context.Context, c *console, b upload.Bucket) (upload.Snapshot, error) {
 	if r.VersionID == "" {
-		return restore.Select(ctx, b, restore.Selector{Which: string(r.Snapshot), At: r.At.Time, Before: snapshot.ID(r.Before)})
+		return restore.Select(ctx, b, restore.Selector{Which: string(r.Snapshot), At: r.At.Time, Before: snapshot.ID(r.Before), Log: c.log})
 	}
 	all, err := versions(ctx, b)
 	if err != nil {

@@ -24,6 +24,7 @@ var retentionCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"versioned": versioned, "foreign-rule": foreignRule, "spoil": spoil, "age": ageSnapshots, "files": files,
 	"eventually": eventually, "locked": locked, "undeletable": undeletable,
 	"more-tags": moreTags, "many-rules": manyRules,
+	"ahead": ahead,
 }
 
 func scriptBucket(ts *testscript.TestScript) (*s3.Client, upload.URL) {

@@ -43,7 +43,7 @@ func (s showCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	found, err := restore.Select(ctx, bucket, restore.Selector{Which: string(s.Snapshot)})
+	found, err := restore.Select(ctx, bucket, restore.Selector{Which: string(s.Snapshot), Log: c.log})
 	if err != nil {
 		return s.lookedUp(err)
 	}
@@ -128,7 +128,7 @@ func (d showDocument) text(now time.Time) string {
 	}
 	w.Flush() // a strings.Builder does not fail
 	if d.Implausible {
-		b.WriteString("implausible: taken after its upload, so never the latest\n")
+		b.WriteString("implausible: " + d.Why + ", so never the latest\n")
 	}
 	return b.String()
 }

@@ -42,7 +42,7 @@ type healthDocument struct {
 	URL         string            `json:"url"`
 	State       string            `json:"state"`                 // fresh, too old, no snapshot or implausible
 	Newest      *newestDocument   `json:"newest,omitempty"`      // absent: there is none
-	Implausible string            `json:"implausible,omitempty"` // ID of a snapshot that is ahead of the newest, and of its own upload
+	Implausible string            `json:"implausible,omitempty"` // ID of a snapshot whose time cannot be right: see describeImplausible
 	AgeSeconds  float64           `json:"age_seconds"`           // since the newest was taken or last confirmed
 	MaxAge      float64           `json:"max_age_seconds,omitempty"`
 	Snapshots   int               `json:"snapshots"`
@@ -58,7 +58,8 @@ type healthDocument struct {
 	Missing     *int              `json:"rules_missing,omitempty"` // classes without a rule that they need. Absent: not known, or prune does it
 	Warnings    []string          `json:"warnings"`
 
-	pinned int // as far as Survey sees it
+	pinned int             // as far as Survey sees it
+	wrong  upload.Snapshot // the implausible one
 }
 
 // newestDocument is the newest snapshot.
@@ -115,7 +116,7 @@ func (s *statusCmd) one(ctx context.Context, c *console) (d *healthDocument, now
 // look returns what there is, and the present by the store's clock.
 func (s *statusCmd) look(ctx context.Context, b upload.Bucket) (healthDocument, time.Time, error) {
 	d := healthDocument{URL: s.URL.String(), MaxAge: time.Duration(s.MaxAge).Seconds(), Sizes: []sizeDocument{}, Warnings: []string{}}
-	items, err := lifecycle.Survey(ctx, b, s.holdOf(), time.Now())
+	items, err := lifecycle.Survey(ctx, b, s.holdOf())
 	readable := !errors.Is(err, upload.ErrRefused)
 	if !readable {
 		// Perhaps only tags are refused.
@@ -128,7 +129,7 @@ func (s *statusCmd) look(ctx context.Context, b upload.Bucket) (healthDocument, 
 	if err != nil {
 		return d, time.Time{}, err
 	}
-	terms := lifecycle.Terms{Hold: s.holdOf(), Now: time.Now().Add(b.ClockOffset())}
+	terms := lifecycle.Terms{Hold: s.holdOf(), Now: upload.Present(b)}
 	if terms.Policy, err = d.rules(ctx, b); err != nil {
 		return d, terms.Now, err
 	}
@@ -230,9 +231,7 @@ func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms) {
 			plausible = append(plausible, decision)
 		}
 	}
-	if last := len(items) - 1; last >= 0 && items[last].Implausible {
-		d.Implausible = string(items[last].ID)
-	}
+	d.describeImplausible(items)
 	if d.Guarded > 0 {
 		d.Warnings = append(d.Warnings, fmt.Sprintf("the shrink guard keeps %d snapshots: the newest is less than half as large as one that is due. "+
 			"If the small one is right: lifeboat lifecycle release --yes", d.Guarded))
@@ -240,6 +239,17 @@ func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms) {
 	if len(plausible) > 0 {
 		d.describeNewest(plausible[len(plausible)-1], t.Now)
 		d.describeSizes(plausible)
+	}
+}
+
+// describeImplausible notes the snapshot to look at first: the last one that
+// lies in the future, or the last of all if its ID was ahead of its upload. One
+// of those with a later plausible one behind it does no harm.
+func (d *healthDocument) describeImplausible(items []lifecycle.Item) {
+	for i, item := range items {
+		if item.Future || item.Implausible && i == len(items)-1 {
+			d.Implausible, d.wrong = string(item.ID), item.Snapshot
+		}
 	}
 }
 
@@ -333,10 +343,12 @@ func (d *healthDocument) verdict() error {
 			"has the backup job run? its log and its exit code tell what is wrong",
 		}
 	case stateImplausible:
-		return &hinted{
-			fmt.Errorf("%w: %s in %s is ahead of its own upload, so it never counts as the newest", errNotFresh, d.Implausible, d.URL),
-			"a wrong clock has named it: once that is right, look at it with lifeboat show, then delete it",
+		hint := "a wrong clock has named it; a backup with a right one is newer, and ends this"
+		if d.wrong.Future {
+			hint = fmt.Sprintf("if this machine's clock is behind, set it. Else a wrong clock has named it: back up, look at it with lifeboat show %s --snapshot %s, then delete %s",
+				quote(d.URL), d.wrong.ID, d.wrong.Object.Name)
 		}
+		return &hinted{fmt.Errorf("%w: %s in %s never counts as the newest: %s", errNotFresh, d.Implausible, d.URL, d.wrong.Why()), hint}
 	}
 	return nil
 }

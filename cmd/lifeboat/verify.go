@@ -102,7 +102,7 @@ func (v *verifyCmd) run(ctx context.Context, c *console, report *runReport) erro
 	if err != nil {
 		return err
 	}
-	chosen, err := v.choose(ctx, b)
+	chosen, err := v.choose(ctx, c, b)
 	if err != nil {
 		return v.lookedUp(err)
 	}
@@ -134,9 +134,9 @@ func (v *verifyCmd) run(ctx context.Context, c *console, report *runReport) erro
 }
 
 // choose returns the snapshots that the flags mean, the newest first.
-func (v *verifyCmd) choose(ctx context.Context, b upload.Bucket) ([]upload.Snapshot, error) {
+func (v *verifyCmd) choose(ctx context.Context, c *console, b upload.Bucket) ([]upload.Snapshot, error) {
 	if !v.All && v.Sample == 0 {
-		found, err := restore.Select(ctx, b, restore.Selector{Which: string(v.Snapshot)})
+		found, err := restore.Select(ctx, b, restore.Selector{Which: string(v.Snapshot), Log: c.log})
 		return []upload.Snapshot{found}, err
 	}
 	all, err := upload.Snapshots(ctx, b, time.Time{})
@@ -146,7 +146,11 @@ func (v *verifyCmd) choose(ctx context.Context, b upload.Bucket) ([]upload.Snaps
 	if v.All {
 		slices.Reverse(all)
 	} else {
-		all = restore.Sample(all, v.Sample, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
+		sample := restore.Sample(all, v.Sample, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
+		if len(sample) > 0 {
+			restore.WarnLeftOut(c.log, sample[0], all)
+		}
+		all = sample
 	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("%w: there is none at all in %s", restore.ErrNoSnapshot, b.URL())

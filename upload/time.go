@@ -1,0 +1,46 @@
+package upload
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+)
+
+// waitToBeNewer waits until a snapshot that is taken now has a later second
+// than the newest one. That is a matter of a second, or of minutes where the
+// machine that took the newest has a clock that is ahead.
+func (o *BackupOptions) waitToBeNewer(ctx context.Context, newest Snapshot) error {
+	until := newest.ID.Time().Add(time.Second)
+	if wait := time.Until(until); wait > 2*time.Second {
+		o.Log.Info("waiting, so that the new snapshot is newer than the last: a clock is ahead", "newest", newest.ID, "wait", wait.Round(time.Second))
+	}
+	// The clock may be set meanwhile: look again.
+	for wait := time.Until(until); wait > 0; wait = time.Until(until) {
+		timer := time.NewTimer(min(wait, time.Second))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("wait until a snapshot is newer than %s: %w", newest.ID, context.Cause(ctx))
+		case <-timer.C:
+		}
+	}
+	return nil
+}
+
+// newID returns the ID of a snapshot that was taken at that time, by this
+// machine's clock, and follows on newest. If it would be implausible as soon as
+// it is there, it is ErrClock.
+func newID(b Bucket, taken time.Time, newest Snapshot) (snapshot.ID, error) {
+	// The clock may have been set back a little since waitToBeNewer.
+	if next := newest.ID.Time().Add(time.Second); taken.Before(next) {
+		taken = next
+	}
+	now := Present(b)
+	if ahead := taken.Sub(now); ahead > maxAhead {
+		return "", fmt.Errorf("%w: it was set back during the backup, by %s: a snapshot of %s would never count",
+			ErrClock, ahead.Round(time.Second), taken.UTC().Format(time.RFC3339))
+	}
+	return snapshot.NewID(taken), nil
+}

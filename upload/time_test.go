@@ -1,0 +1,165 @@
+package upload
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+// An ID or a time of upload that cannot be right is judged in one place.
+func TestJudge(t *testing.T) {
+	now := time.Date(2026, 11, 23, 20, 15, 0, 0, time.UTC)
+	for _, test := range []struct {
+		name                string
+		taken, uploaded     time.Duration // ahead of now
+		implausible, future bool
+	}{
+		{"just now", 0, 0, false, false},
+		{"a slow upload", -10 * time.Hour, 0, false, false},
+		{"a little ahead", 4 * time.Minute, 0, false, false},
+		{"both a little ahead", 4 * time.Minute, 4 * time.Minute, false, false},
+		{"old, and ahead of its upload", -9 * time.Hour, -10 * time.Hour, true, false},
+		{"the ID lies in the future", 6 * time.Minute, 2 * time.Minute, true, true},
+		{"a clock ahead named it and dated it", 365 * 24 * time.Hour, 365 * 24 * time.Hour, true, true},
+		{"the upload lies in the future", -time.Hour, 6 * time.Minute, true, true},
+	} {
+		s := Snapshot{ID: snapshot.NewID(now.Add(test.taken)), Object: Object{Modified: now.Add(test.uploaded)}}
+		s.judge(now)
+		if s.Implausible != test.implausible || s.Future != test.future || (s.Why() != "") != test.implausible {
+			t.Errorf("%s: implausible %v, future %v, %q", test.name, s.Implausible, s.Future, s.Why())
+		}
+	}
+}
+
+// plantAt puts a snapshot into a directory, as a run at that time would.
+func plantAt(t *testing.T, b Bucket, id snapshot.ID, uploaded time.Time) {
+	t.Helper()
+	put(t, b, ObjectName(id), []byte("x"), Tags{TagRetention: Held, TagDatabase: "app.db"})
+	if err := os.Chtimes(filepath.Join(b.URL().Dir, ObjectName(id)), time.Time{}, uploaded); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// One run with the clock a year ahead leaves a snapshot that never counts;
+// those after it do, and say that it is there.
+func TestBackupAfterAClockThatWasAhead(t *testing.T) {
+	for _, first := range []bool{false, true} {
+		b, db := series(t)
+		if !first {
+			backup(t, b, db, BackupOptions{})
+			runSQL(t, db, "INSERT INTO t VALUES (2)")
+		}
+		ahead := time.Now().AddDate(1, 0, 0)
+		plantAt(t, b, snapshot.NewID(ahead), ahead)
+		var log bytes.Buffer
+		r := backup(t, b, db, BackupOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if newest, err := Newest(t.Context(), b); err != nil || newest.ID != r.Snapshot.ID || r.Snapshot.Implausible {
+			t.Errorf("the newest is %s and not the new %s: %v", newest.ID, r.Snapshot.ID, err)
+		}
+		if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), string(snapshot.NewID(ahead))[:16]) {
+			t.Errorf("no warning: %s", log.String())
+		}
+	}
+}
+
+// A store whose answers tell another time than its listing is found out after
+// the upload; what is known before leaves nothing behind.
+func TestBackupThatNeverCountsIsNoSuccess(t *testing.T) {
+	b, db := series(t)
+	late := func(o Object) (Object, bool) { o.Modified = o.Modified.Add(-time.Hour); return o, true }
+	if _, err := Backup(t.Context(), bucket{Bucket: b, list: late}, db, BackupOptions{}); !errors.Is(err, ErrClock) || errors.Is(err, ErrIncomplete) {
+		t.Errorf("an upload that is dated before its ID: %v", err)
+	}
+	b, _ = series(t)
+	if _, err := newID(b, time.Now().Add(time.Hour), Snapshot{}); !errors.Is(err, ErrClock) {
+		t.Errorf("a clock that was set back meanwhile: %v", err)
+	}
+}
+
+// However quickly backups follow each other, each is newer than the last.
+func TestBackupsInARow(t *testing.T) {
+	t.Parallel()
+	b, db := series(t)
+	var last snapshot.ID
+	for i := range 10 {
+		began := time.Now()
+		r := backup(t, b, db, BackupOptions{Always: true})
+		id := r.Snapshot.ID
+		if last != "" && id.Time().Sub(last.Time()) < time.Second || id.Time().After(time.Now()) || id.Time().Before(began.Add(-time.Second)) {
+			t.Fatalf("backup %d: %s follows on %s, at %s", i, id, last, began)
+		}
+		if newest, err := Newest(t.Context(), b); err != nil || newest.ID != id {
+			t.Fatalf("backup %d: the newest is %s and not %s: %v", i, newest.ID, id, err)
+		}
+		last = id
+	}
+}
+
+func TestBackupsAtOnce(t *testing.T) {
+	b, db := series(t)
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() {
+			if r, err := Backup(t.Context(), b, db, BackupOptions{Always: true}); err != nil || r.Snapshot.Implausible {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}
+	group.Wait()
+	r := backup(t, b, db, BackupOptions{Always: true})
+	if newest, err := Newest(t.Context(), b); err != nil || newest.ID != r.Snapshot.ID || count(t, b) != 3 {
+		t.Errorf("the newest of %d is %s and not %s: %v", count(t, b), newest.ID, r.Snapshot.ID, err)
+	}
+}
+
+// A newest snapshot that is minutes ahead is waited for, until the run is to
+// end; nothing is uploaded.
+func TestBackupWaitsForItsSecond(t *testing.T) {
+	b, db := series(t)
+	plantAt(t, b, snapshot.NewID(time.Now().Add(4*time.Minute)), time.Now())
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, io.ErrClosedPipe)
+	defer cancel()
+	began := time.Now()
+	_, err := Backup(ctx, b, db, BackupOptions{})
+	if !errors.Is(err, io.ErrClosedPipe) || time.Since(began) > 10*time.Second || count(t, b) != 1 {
+		t.Errorf("after %s, with %d snapshots: %v", time.Since(began), count(t, b), err)
+	}
+	b, _ = series(t)
+	plantAt(t, b, snapshot.NewID(time.Now().Add(2*time.Second)), time.Now())
+	r := backup(t, b, db, BackupOptions{})
+	if newest, err := Newest(t.Context(), b); err != nil || newest.ID != r.Snapshot.ID || r.Snapshot.ID.Time().After(time.Now()) {
+		t.Errorf("the newest is %s and not %s: %v", newest.ID, r.Snapshot.ID, err)
+	}
+}
+
+// Of a store the present is the one that its answer to the listing tells.
+func TestSnapshotsAheadOfTheStore(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	b := openBucket(t, server, Options{})
+	for _, ahead := range []time.Duration{-time.Hour, 4 * time.Minute, time.Hour} {
+		put(t, b, ObjectName(snapshot.NewID(time.Now().Add(ahead))), []byte("x"), nil)
+	}
+	fresh, err := Open(t.Context(), b.URL(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := Snapshots(t.Context(), fresh, time.Time{})
+	if err != nil || len(all) != 3 || all[0].Implausible || all[1].Implausible || !all[2].Future {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if newest, err := Newest(t.Context(), fresh); err != nil || newest.ID != all[1].ID {
+		t.Errorf("the newest is %s: %v", newest.ID, err)
+	}
+}
