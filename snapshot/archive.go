@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"os"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/mattn/go-sqlite3"
@@ -112,12 +111,6 @@ func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o A
 		return err
 	}
 	defer encoder.Close()
-	db, err := os.Open(c.path)
-	if err != nil {
-		return fileError("read the copy", err)
-	}
-	defer db.Close()
-
 	size := c.Header.Size()
 	// Read for the last time, unless the check comes to it later: it must not
 	// push out what applications read all the time.
@@ -132,7 +125,7 @@ func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o A
 	work := func(_ context.Context, i int) (frame, error) {
 		content := raw.get()[:frameLength(size, i)]
 		defer raw.put(content)
-		if _, err := db.ReadAt(content, int64(i)*FrameSize); err != nil {
+		if _, err := c.db.ReadAt(content, int64(i)*FrameSize); err != nil {
 			return frame{}, fileError("read the copy", err)
 		}
 		if crc32.Checksum(content, castagnoli) != d.frames[i].checksum {
@@ -140,7 +133,7 @@ func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o A
 		}
 		data := encoder.EncodeAll(content, packed.get())
 		if drop {
-			dropCache(db, int64(i)*FrameSize, int64(len(content)))
+			dropCache(c.db, int64(i)*FrameSize, int64(len(content)))
 		}
 		return frame{i, data, sha256.Sum256(data)}, nil
 	}
@@ -157,13 +150,8 @@ func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o A
 }
 
 // writePages writes the page digests, from the file that they were spooled to.
-func (a *archiveWriter) writePages(path string, pages int) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return fileError("read page digests", err)
-	}
-	defer f.Close()
-	in := bufio.NewReaderSize(f, 1<<18)
+func (a *archiveWriter) writePages(leaves io.ReaderAt, pages int) error {
+	in := bufio.NewReaderSize(io.NewSectionReader(leaves, 0, int64(pages)*digestSize), 1<<18)
 	for pages > 0 {
 		n := min(pages, maxPagesInFrame)
 		if err := a.skippable(tagPages, n*digestSize); err != nil {

@@ -23,6 +23,9 @@ const (
 // Check lets SQLite check the copy. A copy that is not sound is an error that
 // wraps ErrSource and has SQLite's first findings.
 func (c *Copy) Check(ctx context.Context, level CheckLevel) error {
+	if c.adopted != nil {
+		return c.adopted.Check(ctx, level)
+	}
 	return CheckFile(ctx, c.path, c.source, level)
 }
 

@@ -61,10 +61,12 @@ type Copy struct {
 	// Header is what the copy's own first page says.
 	Header Header
 
-	source string // for messages
-	path   string
-	dir    *tempDir
-	early  []hashed // frames that were hashed while the copy was made
+	source  string // for messages
+	path    string
+	dir     *tempDir
+	early   []hashed // frames that were hashed while the copy was made
+	files            // of the complete copy
+	adopted *Adoption
 }
 
 const (
@@ -83,7 +85,12 @@ const (
 // ErrLocked, ErrNoRoom or ErrTempDir where one of them is the reason. A process
 // that has connections to the database of its own may call it: it opens the file
 // through SQLite only, since anything else would cost the process its locks.
-func Take(ctx context.Context, path string, o CopyOptions) (_ *Copy, err error) {
+func Take(ctx context.Context, path string, o CopyOptions) (*Copy, error) {
+	return takeIn(ctx, path, o, newTempDir)
+}
+
+// takeIn makes the copy in the directory that place returns for it.
+func takeIn(ctx context.Context, path string, o CopyOptions, place func(parent string, need int64) (*tempDir, error)) (_ *Copy, err error) {
 	if o.Wait == 0 {
 		o.Wait = 30 * time.Second
 	}
@@ -117,7 +124,7 @@ func Take(ctx context.Context, path string, o CopyOptions) (_ *Copy, err error) 
 		return nil, err
 	}
 
-	dir, err := newTempDir(o.TempDir, size+size/pageSize*digestSize)
+	dir, err := place(o.TempDir, size+size/pageSize*digestSize)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +133,7 @@ func Take(ctx context.Context, path string, o CopyOptions) (_ *Copy, err error) 
 			err = errors.Join(err, dir.remove())
 		}
 	}()
-	c := &Copy{Method: o.Method, source: path, path: filepath.Join(dir.path, "copy.db"), dir: dir}
+	c := &Copy{Method: o.Method, source: path, path: filepath.Join(dir.path, copyName), dir: dir}
 	switch o.Method {
 	case MethodBackup:
 		err = c.backup(ctx, src, int(pageSize), o)
@@ -138,7 +145,13 @@ func Take(ctx context.Context, path string, o CopyOptions) (_ *Copy, err error) 
 	if err != nil {
 		return nil, c.writeError(err)
 	}
-	return c, c.readHeader()
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	if err := c.readHeader(); err != nil {
+		return nil, errors.Join(err, c.files.close())
+	}
+	return c, nil
 }
 
 // writeError tells an error of writing, which can only be the copy's, from one
@@ -155,7 +168,13 @@ func (c *Copy) writeError(err error) error {
 }
 
 // Close removes the copy.
-func (c *Copy) Close() error { return c.dir.remove() }
+func (c *Copy) Close() error {
+	err := c.files.close()
+	if c.adopted != nil {
+		return errors.Join(err, c.adopted.Close())
+	}
+	return errors.Join(err, c.dir.remove())
+}
 
 // Locate returns the file behind path and its symlinks, without opening it. It
 // is an error that wraps ErrSource if that is not a file that can be read.
@@ -235,17 +254,12 @@ func retryLocked(ctx context.Context, wait time.Duration, f func() error) error 
 
 // readHeader fills in what the finished copy says of itself.
 func (c *Copy) readHeader() error {
-	f, err := os.Open(c.path) // our own file: no connection of this process holds a lock on it
-	if err != nil {
-		return tempDirError("read the copy", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	info, err := c.db.Stat()
 	if err != nil {
 		return err
 	}
 	var page [headerSize]byte
-	if _, err := f.ReadAt(page[:], 0); err != nil {
+	if _, err := c.db.ReadAt(page[:], 0); err != nil {
 		return fmt.Errorf("read the copy of %s: %w", c.source, err)
 	}
 	c.Header, err = ParseHeader(page[:])

@@ -58,7 +58,7 @@ func frameLength(size int64, i int) int {
 type Digest struct {
 	root   string
 	frames []hashed
-	leaves string
+	leaves io.ReaderAt
 }
 
 // String returns the digest of the database's content: "lb1:" and 64 hex digits.
@@ -103,18 +103,7 @@ func hashFrame(db io.ReaderAt, leaves io.WriterAt, buf []byte, i, length, pageSi
 // frames that are not those that were hashed. progress, which may be nil, is
 // called with bytes hashed and to be hashed.
 func (c *Copy) Digest(ctx context.Context, progress func(done, total int64)) (*Digest, error) {
-	db, err := os.Open(c.path)
-	if err != nil {
-		return nil, fileError("read the copy", err)
-	}
-	defer db.Close()
-	leaves, err := os.OpenFile(c.leaves(), os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, fileError("spool page digests", err)
-	}
-	defer leaves.Close()
-
-	d := &Digest{leaves: c.leaves()}
+	d := &Digest{leaves: c.pages}
 	size, pageSize, workers := c.Header.Size(), c.Header.PageSize, workers()
 	steps := newBufferPool(workers, readStep)
 	work := func(_ context.Context, i int) (hashed, error) {
@@ -124,7 +113,7 @@ func (c *Copy) Digest(ctx context.Context, progress func(done, total int64)) (*D
 		}
 		buf := steps.get()[:readStep]
 		defer steps.put(buf)
-		return hashFrame(db, leaves, buf, i, frameLength(size, i), pageSize)
+		return hashFrame(c.db, c.pages, buf, i, frameLength(size, i), pageSize)
 	}
 	emit := func(h hashed) error {
 		d.frames = append(d.frames, h)
@@ -143,8 +132,6 @@ func (c *Copy) Digest(ctx context.Context, progress func(done, total int64)) (*D
 	d.root = databaseDigest(pageSize, c.Header.PageCount, contents)
 	return d, nil
 }
-
-func (c *Copy) leaves() string { return filepath.Join(c.dir.path, "pages") }
 
 // A follower hashes a copy while SQLite writes it, on a core that would be
 // idle. SQLite writes the pages in order and keeps the last few in its cache;
@@ -168,7 +155,7 @@ func (c *Copy) follow(pageSize int) (*follower, error) {
 	if err != nil {
 		return nil, fileError("read the copy", err)
 	}
-	leaves, err := os.OpenFile(c.leaves(), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	leaves, err := os.OpenFile(filepath.Join(c.dir.path, pagesName), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, errors.Join(fileError("spool page digests", err), db.Close())
 	}

@@ -34,11 +34,12 @@ func seedArchive(f *testing.F, pages, pageSize int) []byte {
 		TakenAt: time.Date(2026, 11, 23, 20, 15, 0, 0, time.UTC)}
 	err := os.WriteFile(c.path, content, 0o600)
 	if err == nil {
-		c.Header, err = ParseHeader(content)
+		err = errors.Join(c.open(), c.readHeader())
 	}
 	if err != nil {
 		f.Fatal(err)
 	}
+	f.Cleanup(func() { c.files.close() })
 	b, _ := archive(f, c, ArchiveOptions{ID: "20261123T201500Z-3f9c2a", Database: "app.db", Check: CheckQuick})
 	return b
 }

@@ -13,8 +13,9 @@ import (
 // A tempDir is a directory (0700) of one run. A lock in it lives as long as
 // the process, so that a later run can tell what a killed one left behind.
 type tempDir struct {
-	path string
-	lock *os.File
+	path     string
+	lock     *os.File
+	borrowed bool // from a process that removes it itself
 }
 
 const tempPrefix = "lifeboat-backup-"
@@ -26,12 +27,8 @@ func newTempDir(parent string, need int64) (_ *tempDir, err error) {
 		parent = os.TempDir()
 	}
 	sweep(parent)
-	free, err := freeSpace(parent)
-	if err != nil {
-		return nil, tempDirError("look at the temp directory "+parent, err)
-	}
-	if need += 1 << 20; free < uint64(need) {
-		return nil, &reasonError{fmt.Sprintf("the copy needs %d MiB in the temp directory %s, which has %d MiB free", need>>20, parent, free>>20), ErrNoRoom, nil}
+	if err := checkRoom(parent, need); err != nil {
+		return nil, err
 	}
 	path, err := os.MkdirTemp(parent, tempPrefix+"*")
 	if err != nil {
@@ -53,6 +50,18 @@ func newTempDir(parent string, need int64) (_ *tempDir, err error) {
 	return d, nil
 }
 
+// checkRoom fails unless need bytes are free in a temp directory.
+func checkRoom(dir string, need int64) error {
+	free, err := freeSpace(dir)
+	if err != nil {
+		return tempDirError("look at the temp directory "+dir, err)
+	}
+	if need += 1 << 20; free < uint64(need) {
+		return &reasonError{fmt.Sprintf("the copy needs %d MiB in the temp directory %s, which has %d MiB free", need>>20, dir, free>>20), ErrNoRoom, nil}
+	}
+	return nil
+}
+
 // tempDirError says what failed about the temp directory, which may also be
 // full.
 func tempDirError(what string, err error) error {
@@ -63,6 +72,9 @@ func tempDirError(what string, err error) error {
 }
 
 func (d *tempDir) remove() error {
+	if d.borrowed {
+		return nil
+	}
 	err := os.RemoveAll(d.path)
 	if d.lock != nil {
 		d.lock.Close()

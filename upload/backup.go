@@ -56,6 +56,10 @@ type BackupOptions struct {
 	// Copy is how the copy is made. Its Progress is not called: there is one
 	// for all stages below.
 	Copy snapshot.CopyOptions
+	// Take makes the copy; nil is snapshot.Take. One that reads in another
+	// process (snapshot.TakeInto, snapshot.Adopt) keeps a hostile database's
+	// harm away from this one.
+	Take func(ctx context.Context, path string, o snapshot.CopyOptions) (*snapshot.Copy, error)
 	// Tool is the program's name and version, for the manifest.
 	Tool string
 	// Progress is called with bytes of database done and to do: for StageCheck
@@ -127,7 +131,7 @@ func Backup(ctx context.Context, b Bucket, path string, o BackupOptions) (Backup
 	}
 	began := time.Now()
 	o.Copy.Progress = o.stage(StageCopy)
-	c, err := snapshot.Take(ctx, path, o.Copy)
+	c, err := o.Take(ctx, path, o.Copy)
 	if err != nil {
 		return r, err
 	}
@@ -146,6 +150,9 @@ func (o *BackupOptions) setDefaults(path string) {
 	}
 	if o.Check == "" {
 		o.Check = snapshot.CheckQuick
+	}
+	if o.Take == nil {
+		o.Take = snapshot.Take
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -1,0 +1,69 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// The files in a copy's directory.
+const (
+	copyName   = "copy.db"
+	pagesName  = "pages"  // the page digests: the leaves of the digest tree
+	hashesName = "hashes" // of frames, for the process that adopts the copy
+)
+
+// files are those of a complete copy, open until Close: they are never opened
+// by name again. No connection of this process holds a lock on them.
+type files struct{ db, pages *os.File }
+
+// open opens the files of the complete copy.
+func (c *Copy) open() error {
+	dir, err := os.Open(c.dir.path)
+	if err != nil {
+		return tempDirError("read the copy", err)
+	}
+	c.files, err = openFiles(dir, os.Geteuid())
+	return errors.Join(err, dir.Close())
+}
+
+// openFiles opens the copy's files in dir and refuses what is not a plain file
+// of the user's: where the directory belongs to another user, a link there may
+// lead to anything.
+func openFiles(dir *os.File, user int) (f files, err error) {
+	if f.db, err = openPlain(dir, copyName, unix.O_RDONLY, user); err != nil {
+		return files{}, err
+	}
+	if f.pages, err = openPlain(dir, pagesName, unix.O_RDWR|unix.O_CREAT, user); err != nil {
+		return files{}, errors.Join(err, f.db.Close())
+	}
+	return f, nil
+}
+
+func (f files) close() (err error) {
+	for _, file := range []*os.File{f.db, f.pages} {
+		if file != nil {
+			err = errors.Join(err, file.Close())
+		}
+	}
+	return err
+}
+
+// openPlain opens a regular file with one name, which belongs to the user.
+func openPlain(dir *os.File, name string, flags, user int) (*os.File, error) {
+	fd, err := unix.Openat(int(dir.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, tempDirError("read the copy", &os.PathError{Op: "open", Path: name, Err: err})
+	}
+	file := os.NewFile(uintptr(fd), name)
+	var info unix.Stat_t
+	if err = unix.Fstat(fd, &info); err == nil && (info.Mode&unix.S_IFMT != unix.S_IFREG || info.Nlink != 1 || int(info.Uid) != user) {
+		err = fmt.Errorf("%s is not a file of user %d with one name", name, user)
+	}
+	if err != nil {
+		return nil, errors.Join(tempDirError("read the copy", err), file.Close())
+	}
+	return file, nil
+}
