@@ -41,9 +41,13 @@ type childOrder struct {
 	Replace        bool
 	DiscardOld     bool
 	AssumeClosed   bool
+	AsOwner        bool
 	Live           bool
 	Wait           time.Duration
 	KillAt         int    // kill this process before its step of that number, from 1
+	LinkAt         int    // before its step of that number have another user put a symlink over LinkName
+	LinkName       string // a file in the target's directory
+	LinkTo         string
 	BreakAt        string // have another process open the target before this step
 	Steps          string // file to write the steps to
 	Mark           bool   // show each step to strace as an access to /step/<name>
@@ -71,7 +75,7 @@ func fileSize(path string) int64 {
 }
 
 func (o childOrder) options() Options {
-	return Options{Replace: o.Replace, DiscardOld: o.DiscardOld, AssumeClosed: o.AssumeClosed, Live: o.Live, Wait: o.Wait}
+	return Options{Replace: o.Replace, DiscardOld: o.DiscardOld, AssumeClosed: o.AssumeClosed, AsOwner: o.AsOwner, Live: o.Live, Wait: o.Wait}
 }
 
 func runChild(text string) int {
@@ -98,6 +102,9 @@ func runChild(text string) int {
 		}
 		if s == o.BreakAt {
 			_ = exec.Command("dd", "if="+o.Target, "of=/dev/null", "iflag=nonblock", "count=1").Run()
+		}
+		if len(steps) == o.LinkAt {
+			o.putSymlinks()
 		}
 		if len(steps) == o.KillAt {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)

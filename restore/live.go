@@ -111,7 +111,7 @@ func (p *placement) liveMode(ctx context.Context, t target, dst conn) (wal bool,
 // adapt gives the temp file the target's journal mode: the snapshot's would
 // silently become the target's.
 func (p *placement) adapt(temp string, wal bool) error {
-	f, err := os.OpenFile(temp, os.O_RDWR, 0)
+	f, err := openRegular(temp, os.O_RDWR)
 	if err != nil {
 		return err
 	}

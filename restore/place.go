@@ -25,7 +25,8 @@ type content struct {
 type placement struct {
 	content
 	Options
-	disk disk
+	disk  disk
+	owner *owner // nil if this process works as itself
 }
 
 // foldAttempts bounds how often processes that come, write and go may delay a swap.
@@ -34,7 +35,16 @@ const foldAttempts = 5
 // place brings c to the target. Nothing at the target changes until the new
 // file beside it is complete, verified and synced.
 func place(ctx context.Context, path string, c content, o Options) (result Result, err error) {
-	p := placement{c, o, disk{o.hook}}
+	err = asOwner(path, o, func(path string, w *owner) (err error) {
+		p := placement{c, o, disk{o.hook}, w}
+		result, err = p.place(ctx, path)
+		return err
+	})
+	return result, err
+}
+
+func (p *placement) place(ctx context.Context, path string) (result Result, err error) {
+	o := p.Options
 	t, err := lookAt(path, o)
 	if err != nil {
 		return Result{}, err
@@ -69,7 +79,7 @@ func place(ctx context.Context, path string, c content, o Options) (result Resul
 	if t, err = examine(path, o); err != nil {
 		return Result{}, err
 	}
-	result = Result{ID: c.id, Target: t.path, Size: c.size, Live: o.Live && t.info != nil}
+	result = Result{ID: p.id, Target: t.path, Size: p.size, Live: o.Live && t.info != nil}
 	switch {
 	case existed != (t.info != nil):
 		return Result{}, &reasonError{t.path + " was created or removed meanwhile", ErrTargetExists, nil}
@@ -186,7 +196,8 @@ func (p *placement) finishTemp(t target, f *os.File) error {
 
 // write fills f and gives it its journal mode.
 func (p *placement) write(ctx context.Context, f *os.File) error {
-	if err := p.fill(ctx, f); err != nil {
+	// The bucket may be one that only root can read.
+	if err := p.owner.suspend(func() error { return p.fill(ctx, f) }); err != nil {
 		return fileError("write the restored database", err)
 	}
 	info, err := f.Stat()

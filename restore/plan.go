@@ -45,7 +45,16 @@ func Prepare(ctx context.Context, b upload.Bucket, s upload.Snapshot, path strin
 	defer func() { err = errors.Join(err, closeArchive()) }()
 	m := archive.Manifest()
 	p := Plan{Snapshot: s, Manifest: m, Age: now.Sub(s.ID.Time())}
-	return p, p.lookAt(ctx, path, content{id: s.ID, size: m.Size, pageSize: m.PageSize}, o)
+	c := content{id: s.ID, size: m.Size, pageSize: m.PageSize}
+	looked := false
+	err = asOwner(path, o, func(path string, _ *owner) error {
+		looked = true
+		return p.lookAt(ctx, path, c, o)
+	})
+	if err != nil && !looked { // the target is why no look was taken
+		p.Target, p.Refusal, err = path, err, nil
+	}
+	return p, err
 }
 
 func (p *Plan) lookAt(ctx context.Context, path string, c content, o Options) error {

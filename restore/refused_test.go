@@ -1,10 +1,14 @@
 package restore
 
 import (
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 )
 
 // A target that a rename cannot replace, or a place where nothing can be made,
@@ -98,5 +102,69 @@ func TestRefusedEarly(t *testing.T) {
 			}
 			mustLook(t, path, genOld)
 		})
+	}
+}
+
+// What is no regular file has no place beside a target, is not waited for, and
+// is left alone.
+func TestOddSidecars(t *testing.T) {
+	source := newSource(t, "")
+	kinds := map[string]func(t *testing.T, path string){
+		"FIFO":      func(t *testing.T, path string) { sh(t, "mkfifo", path) },
+		"device":    func(t *testing.T, path string) { sh(t, "mknod", path, "c", "1", "5") },
+		"directory": func(t *testing.T, path string) { sh(t, "mkdir", path) },
+		"symlink":   func(t *testing.T, path string) { sh(t, "ln", "-s", "/dev/zero", path) },
+		"socket": func(t *testing.T, path string) {
+			l, err := net.Listen("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { l.Close() })
+		},
+	}
+	for kind, make := range kinds {
+		for _, suffix := range sidecarSuffixes {
+			for _, how := range []string{"replace", "live", "absent"} {
+				t.Run(kind+" as "+suffix+", "+how, func(t *testing.T) {
+					path := makeOld(t, "")
+					if how == "absent" {
+						sh(t, "rm", path)
+					}
+					make(t, path+suffix)
+					before := names(t, path)
+					o := basicOrder(path, source)
+					o.Replace, o.Live, o.Wait = how != "live", how == "live", time.Second
+					if said := refusedWith(t, o, ErrTarget, "timeout", "60"); !strings.Contains(said, path+suffix+" is not a regular file") {
+						t.Errorf("it says %s", said)
+					}
+					if after := names(t, path); !slices.Equal(before, after) {
+						t.Errorf("%v became %v", before, after)
+					}
+				})
+			}
+		}
+	}
+}
+
+// A FIFO that takes the place of a regular file after it was looked at is not
+// waited for either.
+func TestFIFOMeanwhile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.db")
+	sh(t, "mkfifo", path, path+"-wal", path+"-journal")
+	x := target{path: path, sidecars: []string{"-wal", "-journal"}}
+	if _, err := x.dirty(); !errors.Is(err, ErrTarget) {
+		t.Errorf("dirty: %v", err)
+	}
+	if _, err := x.hot(); !errors.Is(err, ErrTarget) {
+		t.Errorf("hot: %v", err)
+	}
+	if whole, err := x.whole(); whole || err != nil {
+		t.Errorf("whole: %v, %v", whole, err)
+	}
+	if _, err := hold(path); !errors.Is(err, ErrTarget) {
+		t.Errorf("hold: %v", err)
+	}
+	if err := copyFile(path+"-copy", path); !errors.Is(err, ErrTarget) {
+		t.Errorf("copy: %v", err)
 	}
 }

@@ -26,6 +26,13 @@ type Options struct {
 	// AssumeClosed says that no process has the target open. It is believed
 	// only where the kernel does not tell.
 	AssumeClosed bool
+	// AsOwner allows to change the effective user and group of this whole
+	// process, for the time that it works at the target, to those of the
+	// target (of its directory, if it is absent). This happens only to root,
+	// and only where another user can rename files in the target's directory;
+	// without it root is refused there, with ErrTarget. All else that the
+	// process does meanwhile it does as that user, too.
+	AsOwner bool
 	// Live writes the snapshot through SQLite into an existing database, in
 	// one transaction, while applications have it open.
 	Live bool
@@ -64,7 +71,7 @@ type Result struct {
 // Restore brings a snapshot to the file target. Until the new file is
 // complete, every frame verified and the file synced, nothing at the target
 // changes; then it is replaced at once, with its mode and owner kept (a new
-// file gets 0600). Errors wrap this package's, snapshot's or upload's where one
+// file gets 0600, and the directory's owner where AsOwner counts). Errors wrap this package's, snapshot's or upload's where one
 // of them is the reason.
 func Restore(ctx context.Context, b upload.Bucket, s upload.Snapshot, path string, o Options) (_ Result, err error) {
 	if o.Wait == 0 {

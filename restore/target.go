@@ -25,15 +25,17 @@ type target struct {
 	info     os.FileInfo // nil if there is no file
 	dir      os.FileInfo
 	sidecars []string // suffixes of those that exist
+	// linkOwners are the users to whom the symlinks belong that led here.
+	linkOwners []uint32
 }
 
 // inspect looks at the target without opening any of its files.
 func inspect(path string) (target, error) {
-	path, err := resolve(path)
+	path, linkOwners, err := resolve(path)
 	if err != nil {
 		return target{}, &reasonError{err.Error(), ErrTarget, err}
 	}
-	t := target{path: path}
+	t := target{path: path, linkOwners: linkOwners}
 	if t.dir, err = os.Stat(filepath.Dir(path)); err != nil {
 		return t, &reasonError{fmt.Sprintf("look at the target's directory: %v", err), ErrTarget, err}
 	}
@@ -48,45 +50,77 @@ func inspect(path string) (target, error) {
 		return t, &reasonError{fmt.Sprintf("%s is not a regular file", path), ErrTarget, nil}
 	}
 	for _, suffix := range sidecarSuffixes {
-		if _, err := os.Lstat(path + suffix); err == nil {
-			t.sidecars = append(t.sidecars, suffix)
-		} else if !errors.Is(err, os.ErrNotExist) {
-			return t, fmt.Errorf("look beside the target: %w", err)
+		info, err := os.Lstat(path + suffix)
+		switch {
+		case isAbsent(err):
+			continue
+		case err != nil:
+			return t, &reasonError{fmt.Sprintf("look beside the target: %v", err), ErrTarget, err}
+		case !info.Mode().IsRegular():
+			return t, &reasonError{fmt.Sprintf("%s is not a regular file (%v): move it away", path+suffix, info.Mode()), ErrTarget, nil}
 		}
+		t.sidecars = append(t.sidecars, suffix)
 	}
 	return t, nil
 }
 
-// resolve follows symlinks, also one that dangles, as SQLite does: it puts
-// its sidecars beside the real file.
-func resolve(path string) (string, error) {
-	given := path
-	path, err := filepath.Abs(path)
+// isAbsent tells that no file has the name, or that none can have it.
+func isAbsent(err error) bool {
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENAMETOOLONG)
+}
+
+// openRegular opens a regular file, and nothing else that took its name: it
+// follows no symlink and waits for no FIFO.
+func openRegular(path string, flag int) (*os.File, error) {
+	f, err := os.OpenFile(path, flag|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return "", err
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &reasonError{path + " is not a regular file", ErrTarget, nil}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// resolve follows symlinks, also one that dangles, as SQLite does: it puts
+// its sidecars beside the real file. owners are those of the symlinks to files.
+func resolve(path string) (real string, owners []uint32, err error) {
+	given := path
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return "", nil, err
 	}
 	for range 40 {
 		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 		if err != nil {
-			return "", fmt.Errorf("find the target's directory: %w", err)
+			return "", nil, fmt.Errorf("find the target's directory: %w", err)
 		}
 		path = filepath.Join(dir, filepath.Base(path))
+		info, err := os.Lstat(path)
+		if err != nil || info.Mode().Type() != os.ModeSymlink {
+			return path, owners, nil // not a link, or nothing there
+		}
 		link, err := os.Readlink(path)
 		if err != nil {
-			return path, nil // not a link, or nothing there
+			return "", nil, fmt.Errorf("find the target: %w", err)
 		}
+		owners = append(owners, info.Sys().(*syscall.Stat_t).Uid)
 		if !filepath.IsAbs(link) {
 			link = filepath.Join(dir, link)
 		}
 		path = link
 	}
-	return "", fmt.Errorf("too many symlinks behind %s", given)
+	return "", nil, fmt.Errorf("too many symlinks behind %s", given)
 }
 
 // allowed says why this target may not be restored into, as far as a look can
 // tell that nothing was opened for.
 func (t target) allowed(o Options) error {
-	if err := unix.Access(filepath.Dir(t.path), unix.W_OK|unix.X_OK); err != nil {
+	if err := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(t.path), unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
 		return &reasonError{fmt.Sprintf("the directory %s is not writable: %v", filepath.Dir(t.path), err), ErrTarget, err}
 	}
 	switch {
@@ -143,6 +177,18 @@ func (t target) guard(o Options) (*guard, error) {
 	return g, nil
 }
 
+// openRefused gives the reason why the target's file cannot be opened. O_NONBLOCK
+// makes an open fail that would wait for another process's lease.
+func openRefused(path string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return openError(path)
+	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.ELOOP), errors.Is(err, os.ErrNotExist):
+		return &reasonError{fmt.Sprintf("open the target: %v", err), ErrTarget, err}
+	}
+	return err
+}
+
 // openError says who has path open.
 func openError(path string) error {
 	text := path + " is open in a process that cannot be seen from here"
@@ -189,8 +235,8 @@ func (t target) hot() (bool, error) {
 
 // firstByte returns a sidecar's first byte, -1 if it has none.
 func (t target) firstByte(suffix string) (int, error) {
-	f, err := os.Open(t.path + suffix)
-	if errors.Is(err, os.ErrNotExist) {
+	f, err := openRegular(t.path+suffix, os.O_RDONLY)
+	if isAbsent(err) {
 		return -1, nil
 	}
 	if err != nil {

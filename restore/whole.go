@@ -38,7 +38,7 @@ func (t target) notADatabase(why error) error {
 // and has not lost pages over which a sidecar would be replayed. This process
 // may not have it open.
 func (t target) whole() (bool, error) {
-	f, err := os.Open(t.path)
+	f, err := openRegular(t.path, os.O_RDONLY)
 	if err != nil {
 		return false, nil
 	}
