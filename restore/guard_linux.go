@@ -27,9 +27,9 @@ const lockStart, lockLength = 0x40000000, 512
 // locks of SQLite's EXCLUSIVE state instead, which stop what comes but do not
 // tell of connections that are idle.
 func hold(path string) (_ *guard, err error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path, os.O_RDONLY)
 	if err != nil {
-		return nil, err
+		return nil, openRefused(path, err)
 	}
 	g := &guard{file: f}
 	fd := f.Fd()
@@ -46,8 +46,8 @@ func hold(path string) (_ *guard, err error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	if g.file, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
-		return nil, err
+	if g.file, err = openRegular(path, os.O_RDWR); err != nil {
+		return nil, openRefused(path, err)
 	}
 	all := unix.Flock_t{Type: unix.F_WRLCK, Start: lockStart, Len: lockLength}
 	err = unix.FcntlFlock(g.file.Fd(), unix.F_OFD_SETLK, &all)
@@ -72,6 +72,12 @@ func (g *guard) check(path string) error {
 	if !os.SameFile(held, named) {
 		return &reasonError{fmt.Sprintf("%s was replaced by another program meanwhile", path), ErrTargetOpen, nil}
 	}
+	return g.unopened(path)
+}
+
+// unopened fails if somebody has opened the file since, under whatever name it
+// has by now. path is what to call it.
+func (g *guard) unopened(path string) error {
 	if !g.leased {
 		return nil
 	}

@@ -57,29 +57,40 @@ func checkSteps(t testing.TB, file string, steps []step) {
 
 // The steps of a restore that takes everything back because somebody opened
 // the target at the last moment.
-var undone = []state{
-	{name: "unfolded WAL", build: unfoldedWAL, steps: all(tempSteps, foldSteps, noneBeside, []step{stepKeep, stepSyncKept, stepSwap, stepUndo, stepRemoveTemp})},
-	{name: "garbage with a WAL", build: garbageMain, broken: true, steps: all(tempSteps, []step{stepHold, stepSyncMain}, asideTwo, []step{stepKeep, stepSyncKept, stepSwap, stepUndo, stepUndo, stepUndo, stepRemoveTemp})},
+var undone = []undoing{
+	{stepLease, state{name: "unfolded WAL", build: unfoldedWAL, steps: all(tempSteps, foldSteps, noneBeside, []step{stepKeep, stepSyncKept, stepLease, stepUndo, stepRemoveTemp})}},
+	{stepLease, state{name: "garbage with a WAL", build: garbageMain, broken: true, steps: all(tempSteps, []step{stepHold, stepSyncMain}, asideTwo, []step{stepKeep, stepSyncKept, stepLease, stepUndo, stepUndo, stepUndo, stepRemoveTemp})}},
+	{stepSwap, state{name: "unfolded WAL", build: unfoldedWAL, steps: all(tempSteps, foldSteps, noneBeside, backSteps)}},
+	{stepSwap, state{name: "unfolded WAL, discarded", build: unfoldedWAL, discard: true, steps: all(tempSteps, foldSteps, noneBeside, backSteps)}},
+	{stepSwap, state{name: "garbage with a WAL", build: garbageMain, broken: true, steps: all(tempSteps, []step{stepHold, stepSyncMain}, asideTwo, backSteps, []step{stepUndo, stepUndo})}},
 }
+
+// An undoing is a state whose target another process opens before a step.
+type undoing struct {
+	at step
+	state
+}
+
+var backSteps = []step{stepKeep, stepSyncKept, stepLease, stepSwap, stepLeaseAgain, stepPutBack, stepSyncPlaced}
 
 // Killed while it takes back what it had done.
 func TestKillUndo(t *testing.T) {
 	source := newSource(t, "")
 	for _, s := range undone {
-		t.Run(s.name, func(t *testing.T) {
+		t.Run(s.name+", "+string(s.at), func(t *testing.T) {
 			t.Parallel()
 			x := s.make(t)
 			o := x.order(source)
-			o.BreakAt = string(stepSwap)
+			o.BreakAt = string(s.at)
 			o.Steps = filepath.Join(t.TempDir(), "steps")
 			refusedWith(t, o, ErrTargetOpen)
 			checkSteps(t, o.Steps, s.steps)
 			x.checkWhole(t)
 			x.noLeftovers(t)
-			for i := slices.Index(s.steps, stepSwap); i < len(s.steps); i++ {
+			for i := slices.Index(s.steps, s.at); i < len(s.steps); i++ {
 				x := s.make(t)
 				o := x.order(source)
-				o.BreakAt, o.KillAt = string(stepSwap), i+1
+				o.BreakAt, o.KillAt = string(s.at), i+1
 				killed(t, o)
 				x.checkWhole(t)
 				o.BreakAt, o.KillAt = "", 0
@@ -112,8 +123,13 @@ func TestEveryStep(t *testing.T) {
 			killedAt[s] = true
 		}
 	}
-	for _, state := range append(undone, states...) {
+	for _, state := range states {
 		for _, s := range state.steps {
+			killedAt[s] = true
+		}
+	}
+	for _, undoing := range undone {
+		for _, s := range undoing.steps {
 			killedAt[s] = true
 		}
 	}

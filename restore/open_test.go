@@ -112,9 +112,9 @@ func TestOpenElsewhere(t *testing.T) {
 // A process that comes between two steps is noticed, and everything is as it was.
 func TestOpenMeanwhile(t *testing.T) {
 	source := newSource(t, "")
-	for _, when := range []step{stepFill, stepSyncTemp, stepSyncMain, stepKeep, stepSyncKept, stepSwap} {
+	for _, when := range []step{stepFill, stepSyncTemp, stepSyncMain, stepKeep, stepSyncKept, stepLease, stepSwap} {
 		for _, s := range states {
-			if s.absent || s.link || s.discard || s.name == "super-journal" || !slices.Contains(s.steps, when) {
+			if s.absent || s.link || s.discard && when != stepLease && when != stepSwap || s.name == "super-journal" || !slices.Contains(s.steps, when) {
 				continue
 			}
 			t.Run(string(when)+", "+s.name, func(t *testing.T) {

@@ -264,8 +264,8 @@ var (
 	stepsBefore = []step{stepLock}
 	stepsAfter  = []step{stepUnlock}
 	tempSteps   = []step{stepTemp, stepOwner, stepFill, stepMode, stepSyncTemp}
-	keepSteps   = []step{stepKeep, stepSyncKept, stepSwap, stepSyncPlaced}
-	swapSteps   = []step{stepSwap, stepSyncPlaced}
+	keepSteps   = []step{stepKeep, stepSyncKept, stepLease, stepSwap, stepLeaseAgain, stepSyncPlaced}
+	swapSteps   = []step{stepKeep, stepSyncKept, stepLease, stepSwap, stepLeaseAgain, stepDiscard, stepSyncPlaced}
 	foldSteps   = []step{stepTry, stepFold, stepHold, stepSyncMain}
 	foldHot     = []step{stepFold, stepHold, stepSyncMain}
 	noneBeside  = []step{stepSyncAside}

@@ -55,25 +55,51 @@ func (p *placement) swap(ctx context.Context, t target, temp, stem string) (kept
 	if err != nil {
 		return nil, errors.Join(err, p.undo(aside))
 	}
-	if !p.DiscardOld {
-		kept = append(kept, stem)
-		if err := p.keep(t, stem); err != nil {
-			return nil, errors.Join(err, p.undo(aside))
-		}
+	if p.DiscardOld {
+		stem = p.tempName(t) // until the new file is safely in its place
 	}
-	err = p.disk.do(stepSwap, func() error {
-		if err := g.check(t.path); err != nil {
-			return err
-		}
-		return fileError("put the new database in place", os.Rename(temp, t.path))
-	})
+	second, err := p.keep(t, stem)
 	if err != nil {
-		for _, name := range kept {
-			err = errors.Join(err, p.disk.remove(stepUndo, name))
-		}
 		return nil, errors.Join(err, p.undo(aside))
 	}
-	return append(kept, destinations(aside)...), p.disk.syncDir(stepSyncPlaced, filepath.Dir(t.path))
+	if err := p.exchange(t, g, temp, second); err != nil {
+		return nil, errors.Join(err, p.undo(aside))
+	}
+	if p.DiscardOld && second != "" {
+		err = p.disk.remove(stepDiscard, second)
+	} else if !p.DiscardOld {
+		kept = append(kept, second)
+	}
+	return append(kept, destinations(aside)...), errors.Join(err, p.disk.syncDir(stepSyncPlaced, filepath.Dir(t.path)))
+}
+
+// exchange renames the temp file over the target, of which second is another
+// name. If it fails, the old file alone is there, under its own name.
+//
+// A process that opens the old file between the last look at the lease and the
+// rename would go on with a file that is no longer the database. Its open does
+// not return before the lease is released, but shows in the lease at once. So
+// another look after the rename finds it, in time to put the old file back.
+func (p *placement) exchange(t target, g *guard, temp, second string) error {
+	err := p.disk.do(stepLease, func() error { return g.check(t.path) })
+	if err == nil {
+		err = p.disk.do(stepSwap, func() error { return fileError("put the new database in place", os.Rename(temp, t.path)) })
+	}
+	if err != nil {
+		if second != "" {
+			err = errors.Join(err, p.disk.remove(stepUndo, second))
+		}
+		return err
+	}
+	err = p.disk.do(stepLeaseAgain, func() error { return g.unopened(t.path) })
+	if err == nil {
+		return nil
+	}
+	if second == "" {
+		return &reasonError{fmt.Sprintf("%v, when the new database was already in place: restart that process", err), ErrTargetOpen, err}
+	}
+	back := p.disk.do(stepPutBack, func() error { return fileError("put the old database back", os.Rename(second, t.path)) })
+	return errors.Join(err, back, p.disk.syncDir(stepSyncPlaced, filepath.Dir(t.path)))
 }
 
 // settle returns a guard on a main file that alone holds the whole old content,
@@ -167,7 +193,7 @@ func (p *placement) try(ctx context.Context, path string, params url.Values) (op
 }
 
 func copyFile(to, from string) (err error) {
-	src, err := os.Open(from)
+	src, err := openRegular(from, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
@@ -235,17 +261,21 @@ func (p *placement) undo(moves []move) (err error) {
 	return err
 }
 
-// keep gives the old main file its second name.
-func (p *placement) keep(t target, stem string) error {
+// keep gives the old main file a second name. It returns "" if the file system
+// has no hard links and the old database is to be discarded in any case.
+func (p *placement) keep(t target, stem string) (string, error) {
 	err := p.disk.do(stepKeep, func() error { return os.Link(t.path, stem) })
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EOPNOTSUPP) {
-		return t.cannotSwap("cannot be kept: the file system has no hard links")
+		if p.DiscardOld {
+			return "", nil
+		}
+		return "", t.cannotSwap("cannot be kept: the file system has no hard links")
 	}
 	if err != nil {
-		return fileError("keep the old database", err)
+		return "", fileError("keep the old database", err)
 	}
 	if err := p.disk.syncDir(stepSyncKept, filepath.Dir(t.path)); err != nil {
-		return errors.Join(err, p.disk.remove(stepUndo, stem))
+		return "", errors.Join(err, p.disk.remove(stepUndo, stem))
 	}
-	return nil
+	return stem, nil
 }
