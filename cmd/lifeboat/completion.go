@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"embed"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -63,8 +62,7 @@ func (w completeCmd) Run(ctx context.Context, c *console, parsed *kong.Context) 
 			b.WriteString(word + "\n")
 		}
 	}
-	_, err := io.WriteString(c.stdout, b.String())
-	return err
+	return c.print(b.String())
 }
 
 // A line is a command line that is being written.

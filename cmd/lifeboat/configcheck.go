@@ -66,10 +66,11 @@ func (k *configCheckCmd) Run(ctx context.Context, c *console) error {
 	for _, w := range d.Warnings {
 		c.log.Warn(w)
 	}
-	if err := c.result(k.JSON, d, d.table()); err != nil || len(wrong) == 0 {
-		return err
+	printing := c.result(k.JSON, d, d.table())
+	if len(wrong) == 0 {
+		return printing
 	}
-	return inFile(k.file(), errors.Join(wrong...))
+	return errors.Join(inFile(k.file(), errors.Join(wrong...)), printing)
 }
 
 // describe says what a job would do. Values are told as they are written:

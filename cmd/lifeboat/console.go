@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -60,16 +61,35 @@ func (c *console) endProgress() {
 	}
 }
 
-// result prints a command's result: the document, or the text for people.
+// errNotPrinted: a command has done its work, but its result could not be
+// printed.
+var errNotPrinted = errors.New("the result could not be printed")
+
+// result prints a command's result: the document, or the text for people. The
+// error wraps errNotPrinted.
 func (c *console) result(asJSON bool, document any, text string) error {
 	if asJSON {
-		encoder := json.NewEncoder(c.stdout)
+		var b strings.Builder
+		encoder := json.NewEncoder(&b)
 		encoder.SetIndent("", "  ")
 		encoder.SetEscapeHTML(false)
-		return encoder.Encode(document)
+		if err := encoder.Encode(document); err != nil {
+			return fmt.Errorf("%w: %w", errNotPrinted, err)
+		}
+		return c.print(b.String())
 	}
-	_, err := io.WriteString(c.stdout, printable(text))
-	return err
+	return c.print(printable(text))
+}
+
+// print writes to stdout.
+func (c *console) print(text string) error {
+	if text == "" {
+		return nil
+	}
+	if _, err := io.WriteString(c.stdout, text); err != nil {
+		return fmt.Errorf("%w: %w", errNotPrinted, err)
+	}
+	return nil
 }
 
 // steering is what steers a terminal, or a colour, which is harmless.

@@ -78,6 +78,7 @@ var exitCodes = []struct {
 	{upload.ErrNoTags, exitRefused},
 	{upload.ErrUnreachable, exitUnreachable},
 	{restore.ErrNotRecorded, exitIncomplete},
+	{errNotPrinted, exitIncomplete}, // the least telling of several
 }
 
 // exitCode returns the exit code for an error of a command.
@@ -100,6 +101,9 @@ func exitCode(err error) int {
 	var several *severalError
 	if errors.As(err, &several) {
 		return several.exit
+	}
+	if tooManyFiles(err) && !errors.Is(err, upload.ErrIncomplete) {
+		return exitUsage
 	}
 	for _, e := range exitCodes {
 		if errors.Is(err, e.reason) {

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/mattn/go-sqlite3"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
@@ -66,6 +69,14 @@ func TestExitCode(t *testing.T) {
 		{&lifecycle.LostError{}, 11},
 		{upload.ErrNoTags, 11},
 		{usage("wrong"), 64},
+		{errNotPrinted, 3},
+		{errors.Join(errNotPrinted, snapshot.ErrDamaged), 7},
+		{errors.Join(errNotPrinted, errNotFresh), 9},
+		{errors.Join(snapshot.ErrSource, syscall.EMFILE), 64},
+		{errors.Join(snapshot.ErrSource, sqlite3.Error{Code: sqlite3.ErrCantOpen, SystemErrno: syscall.EMFILE}), 64},
+		{errors.Join(upload.ErrUnreachable, os.NewSyscallError("socket", syscall.EMFILE)), 64},
+		{errors.Join(upload.ErrIncomplete, syscall.EMFILE), 3},
+		{syscall.ENFILE, 1}, // of the whole machine: that passes
 		{upload.ErrOtherDatabase, 64},
 		{upload.ErrPlaintext, 64},
 		{upload.ErrRecipients, 64},

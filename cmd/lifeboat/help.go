@@ -97,8 +97,16 @@ var examples = map[string]string{
 `,
 }
 
-// printHelp prints examples first: most people need nothing else.
+// printHelp prints examples first: most people need nothing else. The error
+// wraps errNotPrinted.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	if err := writeHelp(options, ctx); err != nil {
+		return fmt.Errorf("%w: %w", errNotPrinted, err)
+	}
+	return nil
+}
+
+func writeHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	selected := ctx.Selected()
 	if selected == nil {
 		_, err := io.WriteString(ctx.Stdout, topHelp)

@@ -49,6 +49,7 @@ var hints = []struct {
 	{upload.ErrNotEncrypted, "this store ignores --sse; --age-recipient encrypts before anything leaves this machine"},
 	{upload.ErrClock, setClock},
 	{lifecycle.ErrFuture, "if this machine's clock is behind, set it; else a wrong clock has named that snapshot: lifeboat status says what to do"},
+	{errNotPrinted, "stdout is full, or its reader has gone; all else that this command does is done"},
 	{lifecycle.ErrNoRules, "is the bucket URL right? lifeboat lifecycle show says what rules there are"},
 }
 
@@ -59,6 +60,9 @@ func hintFor(err error) string {
 	var own *hinted
 	if errors.As(err, &own) {
 		return own.hint
+	}
+	if tooManyFiles(err) {
+		return moreOpenFiles
 	}
 	for _, h := range hints {
 		if errors.Is(err, h.reason) {

@@ -4,13 +4,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 )
@@ -65,7 +64,7 @@ func run(args []string, stdout, stderr *os.File) int {
 // do parses and runs.
 func (p *program) do(ctx context.Context, args []string, c *console) (err error) {
 	defer recovered(&err)
-	if err := unsetEmpty(); err != nil {
+	if err := errors.Join(enoughFiles(), unsetEmpty()); err != nil {
 		return err
 	}
 	parser, err := p.parser(ctx, c)
@@ -77,6 +76,9 @@ func (p *program) do(ctx context.Context, args []string, c *console) (err error)
 		return usage("a command is missing")
 	}
 	parsed, err := parser.Parse(args)
+	if errors.Is(err, errNotPrinted) { // it was the help
+		return err
+	}
 	if err != nil {
 		return usage("%s", withoutSecret(err.Error()))
 	}
@@ -116,58 +118,4 @@ func (p *program) parser(ctx context.Context, c *console, more ...kong.Option) (
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(c),
 	}, more...)...)
-}
-
-// interrupted is the cause of a context that a signal ended.
-type interrupted struct{ signal syscall.Signal }
-
-func (i interrupted) Error() string {
-	if i.signal == syscall.SIGINT {
-		return "interrupted"
-	}
-	return "terminated"
-}
-
-func (i interrupted) Is(target error) bool { return target == context.Canceled }
-
-// broken says of an error that a signal is its reason, if it is.
-func broken(ctx context.Context, err error) error {
-	if caught, ok := context.Cause(ctx).(interrupted); ok && err != nil {
-		return fmt.Errorf("%w%s", caught, withoutNoise(err))
-	}
-	return err
-}
-
-// untilSignal returns a context that ends at SIGINT or SIGTERM. A second
-// signal ends the process at once.
-func untilSignal(parent context.Context) (context.Context, func()) {
-	// A file that reaches ulimit -f is an error to report, not a reason to die.
-	signal.Ignore(syscall.SIGXFSZ)
-	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	go func() {
-		select {
-		case s := <-signals:
-			signal.Reset(syscall.SIGINT, syscall.SIGTERM)
-			cancel(interrupted{s.(syscall.Signal)})
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() {
-		signal.Stop(signals)
-		cancel(nil)
-	}
-}
-
-// withoutNoise returns what err adds to the fact of the interruption.
-func withoutNoise(err error) string {
-	text := err.Error()
-	for _, noise := range []string{context.Canceled.Error(), "interrupted", "terminated"} {
-		text = strings.TrimSuffix(strings.TrimSuffix(text, noise), ": ")
-	}
-	if text == "" {
-		return ""
-	}
-	return " during: " + text
 }

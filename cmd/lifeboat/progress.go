@@ -23,6 +23,7 @@ type bars struct {
 	mu       sync.Mutex
 	progress *mpb.Progress // nil if there are none
 	parts    map[string]*part
+	gone     bool // the terminal has hung up, and no bar can be drawn
 }
 
 // A part is the part of the work that a bar stands for.
@@ -45,6 +46,9 @@ func canShowBars(f *os.File) bool {
 func (b *bars) set(name string, done, total int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.gone {
+		return
+	}
 	if b.progress == nil {
 		cursor := cupwriter.New(fromFirstColumn{b.tty}, false)
 		cursor.SetTermFd(int(b.tty.Fd()))
@@ -52,12 +56,10 @@ func (b *bars) set(name string, done, total int64) {
 	}
 	p := b.parts[name]
 	if p == nil {
-		p = &part{began: time.Now()}
-		p.bar = b.progress.New(0, mpb.BarStyle(), mpb.BarWidth(30), mpb.BarFillerMiddleware(unlessNarrow),
-			mpb.PrependDecorators(decor.Any(func(s decor.Statistics) string { return heading(name, s.Current, s.Total) })),
-			mpb.AppendDecorators(decor.Any(func(s decor.Statistics) string {
-				return status(s.Current, s.Total, time.Since(p.began), time.Duration(p.took.Load()), s.AvailableWidth)
-			})))
+		if p = b.add(name); p == nil {
+			b.gone = true
+			return
+		}
 		b.parts[name] = p
 	}
 	if done < total || total == 0 {
@@ -67,6 +69,22 @@ func (b *bars) set(name string, done, total int64) {
 	}
 	p.bar.SetTotal(total, false)
 	p.bar.SetCurrent(done)
+}
+
+// add draws the bar of a part. It returns nil if an earlier one could not be
+// drawn, because the terminal has hung up: then mpb takes no more.
+func (b *bars) add(name string) *part {
+	p := &part{began: time.Now()}
+	bar, err := b.progress.Add(0, mpb.BarStyle().Build(), mpb.BarWidth(30), mpb.BarFillerMiddleware(unlessNarrow),
+		mpb.PrependDecorators(decor.Any(func(s decor.Statistics) string { return heading(name, s.Current, s.Total) })),
+		mpb.AppendDecorators(decor.Any(func(s decor.Statistics) string {
+			return status(s.Current, s.Total, time.Since(p.began), time.Duration(p.took.Load()), s.AvailableWidth)
+		})))
+	if err != nil {
+		return nil
+	}
+	p.bar = bar
+	return p
 }
 
 // heading returns what stands at the left of every bar. A total of 0 is one

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"golang.org/x/term"
 
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
@@ -92,8 +91,10 @@ func (r *restoreCmd) Validate() error {
 
 // Run implements the command.
 func (r *restoreCmd) Run(ctx context.Context, c *console) error {
-	if r.DB == stdoutTarget && term.IsTerminal(int(c.stdout.Fd())) {
-		return usage("stdout is a terminal: a database does not belong there")
+	if r.DB == stdoutTarget {
+		if err := fitForDatabase(c.stdout); err != nil {
+			return err
+		}
 	}
 	if r.IfMissing {
 		missing, err := restore.Missing(r.DB)
@@ -126,7 +127,7 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 	}
 	switch {
 	case r.DB == stdoutTarget:
-		err = restore.Stream(ctx, bucket, found, c.stdout, o)
+		err = restore.Stream(ctx, bucket, found, outlet{c.stdout}, o)
 	case r.DryRun:
 		err = r.dryRun(ctx, c, bucket, found, o)
 	default:

@@ -46,6 +46,14 @@ func testTerminated(t *testing.T, server *miniotest.Server) {
 		}, "backup", db, "file://"+bucket, "--max-rate", "2MiB")
 		checkEmpty(t, bucket)
 	})
+	t.Run("hung up", func(t *testing.T) {
+		temp, bucket := t.TempDir(), t.TempDir()
+		terminate(t, syscall.SIGHUP, 143, temp, func() bool {
+			copies, _ := filepath.Glob(filepath.Join(temp, "*", "copy.db"))
+			return len(copies) == 1
+		}, "backup", db, "file://"+bucket, "--max-rate", "2MiB")
+		checkEmpty(t, bucket)
+	})
 	t.Run("compression", func(t *testing.T) {
 		temp, bucket := t.TempDir(), t.TempDir()
 		terminate(t, syscall.SIGTERM, 143, temp, func() bool {

@@ -108,6 +108,7 @@ func (v *verifyCmd) run(ctx context.Context, c *console, report *runReport) erro
 	}
 	d := verifyDocument{URL: v.URL.String(), Snapshots: []drillDocument{}}
 	var failed []error
+	var printing error
 	for _, s := range chosen {
 		drill, err := v.drill(ctx, c, b, s, identities)
 		d.Snapshots = append(d.Snapshots, drill)
@@ -115,9 +116,7 @@ func (v *verifyCmd) run(ctx context.Context, c *console, report *runReport) erro
 			failed = append(failed, err)
 		}
 		if !v.JSON && (!drill.Verified || !c.Quiet) {
-			if err := c.result(false, nil, drill.text()); err != nil {
-				return err
-			}
+			printing = errors.Join(printing, c.result(false, nil, drill.text()))
 		}
 		if ctx.Err() != nil || errors.Is(err, upload.ErrUnreachable) {
 			break // the others would fail as slowly
@@ -128,9 +127,9 @@ func (v *verifyCmd) run(ctx context.Context, c *console, report *runReport) erro
 	report.add(measuresOfDrills(d.Snapshots)...)
 	err = v.summary(ctx, b, d, len(chosen), failed)
 	if v.JSON {
-		err = errors.Join(err, c.result(true, d, ""))
+		printing = c.result(true, d, "")
 	}
-	return err
+	return errors.Join(err, printing)
 }
 
 // choose returns the snapshots that the flags mean, the newest first.
