@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -52,16 +53,40 @@ func readTags(ctx context.Context, b upload.Bucket, items []Item, which []int) e
 	group.SetLimit(readers)
 	for _, i := range which {
 		group.Go(func() error {
-			tags, err := b.Tags(ctx, items[i].Object)
+			err := items[i].readTags(ctx, b)
 			if errors.Is(err, upload.ErrNotFound) {
 				return nil
 			}
-			if err == nil && tags == nil {
-				tags = upload.Tags{} // read, and none there
-			}
-			items[i].Tags = tags
 			return err
 		})
 	}
 	return group.Wait()
+}
+
+// readTags reads the item's tags: an empty set if it has none, or damaged ones.
+func (i *Item) readTags(ctx context.Context, b upload.Bucket) error {
+	tags, err := b.Tags(ctx, i.Object)
+	i.Damaged = nil
+	if errors.Is(err, upload.ErrTagsDamaged) {
+		tags, i.Damaged, err = nil, err, nil
+	}
+	if err == nil && tags == nil {
+		tags = upload.Tags{}
+	}
+	i.Tags = tags
+	return err
+}
+
+// Damaged returns an error that names the newest of the items with damaged
+// tags, as far as they have been read, and nil if there is none.
+func Damaged(items []Item) error {
+	damaged := slices.DeleteFunc(slices.Clone(items), func(i Item) bool { return i.Damaged == nil })
+	switch last := len(damaged) - 1; {
+	case last < 0:
+		return nil
+	case last == 0:
+		return fmt.Errorf("snapshot %s: %w", damaged[0].ID, damaged[0].Damaged)
+	default:
+		return fmt.Errorf("snapshot %s, and %d others: %w", damaged[last].ID, last, damaged[last].Damaged)
+	}
 }

@@ -80,14 +80,10 @@ func find(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, edit fu
 		if item.ID != id {
 			continue
 		}
-		tags, err := b.Tags(ctx, item.Object)
-		if err != nil {
+		if err := items[i].readTags(ctx, b); err != nil {
 			return Decision{}, err
 		}
-		items[i].Tags = maps.Clone(tags)
-		if items[i].Tags == nil {
-			items[i].Tags = upload.Tags{}
-		}
+		items[i].Tags = maps.Clone(items[i].Tags)
 		edit(items[i].Tags)
 		return Plan(items, t.at(b))[i], nil
 	}

@@ -27,6 +27,9 @@ const (
 type Item struct {
 	upload.Snapshot
 	Tags upload.Tags
+	// Damaged says why the tags could not be read. They then count as none,
+	// and are not nil.
+	Damaged error
 }
 
 // Terms are what a plan is made under.
@@ -149,6 +152,8 @@ func decide(item Item, successor *Item, t Terms) Decision {
 	switch {
 	case item.Held():
 		return t.held(d, successor)
+	case item.Damaged != nil:
+		d.Reason = "its tags are damaged, so nothing takes it"
 	case d.Class == "" && tag == "":
 		d.Reason = "it has no retention tag, so no rule takes it"
 	case d.Class == "":

@@ -19,6 +19,9 @@ import (
 // returns those that are done too. While a snapshot lies in the future nothing
 // expires, and the error is ErrFuture: one of the clocks is wrong.
 //
+// With upload.ErrTagsDamaged all is done but for the snapshots whose tags are
+// damaged: they stay.
+//
 // t.Policy must be valid under t.Hold. It needs the rights to list, to read
 // tags and, if confirmed, to delete; errors of the bucket are package upload's.
 func Prune(ctx context.Context, b upload.Bucket, t Terms, confirm bool, log *slog.Logger) (decisions []Decision, deleted int, err error) {
@@ -33,8 +36,11 @@ func Prune(ctx context.Context, b upload.Bucket, t Terms, confirm bool, log *slo
 		return nil, 0, fmt.Errorf("look for snapshots to prune: %w", err)
 	}
 	decisions = Plan(items, t.at(b))
-	if err := stopAtFuture(decisions); err != nil || !confirm {
+	if err := stopAtFuture(decisions); err != nil {
 		return decisions, 0, err
+	}
+	if !confirm {
+		return decisions, 0, Damaged(items)
 	}
 	for i := range decisions {
 		d := &decisions[i]
@@ -49,7 +55,7 @@ func Prune(ctx context.Context, b upload.Bucket, t Terms, confirm bool, log *slo
 			deleted++
 		}
 	}
-	return decisions, deleted, nil
+	return decisions, deleted, Damaged(items)
 }
 
 // stopAtFuture keeps all snapshots while one of them lies in the future.
@@ -70,7 +76,7 @@ func stopAtFuture(decisions []Decision) error {
 // prune deletes one snapshot, unless somebody has pinned it since.
 func prune(ctx context.Context, b upload.Bucket, d *Decision) error {
 	tags, err := b.Tags(ctx, d.Object)
-	if err != nil && !errors.Is(err, upload.ErrNotFound) {
+	if err != nil && !errors.Is(err, upload.ErrNotFound) && !errors.Is(err, upload.ErrTagsDamaged) {
 		return err
 	}
 	if tags[upload.TagRetention] != d.Tags[upload.TagRetention] {

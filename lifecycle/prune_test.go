@@ -166,7 +166,7 @@ func TestPinAndUnpin(t *testing.T) {
 		}
 		year := terms
 		year.Now = c.now.Add(365 * day)
-		for _, d := range Plan([]Item{{item.Snapshot, c.objects[item.Object.Name].tags}, items[149]}, year)[:1] {
+		for _, d := range Plan([]Item{{Snapshot: item.Snapshot, Tags: c.objects[item.Object.Name].tags}, items[149]}, year)[:1] {
 			if d.Action != ActKeep {
 				t.Errorf("%d: pinned, but %s", test.place, d.Action)
 			}

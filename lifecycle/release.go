@@ -45,6 +45,9 @@ type Result struct {
 	Released []Decision
 	// Guarded are those that the shrink guard alone keeps.
 	Guarded []Decision
+	// Damaged names a snapshot that cannot be released, because its tags are
+	// damaged. Nil: there is none.
+	Damaged error
 	// Held is the newest snapshot if it had a class, because what superseded
 	// it is gone, and is held again.
 	Held []Decision
@@ -85,6 +88,9 @@ func Release(ctx context.Context, b upload.Bucket, o Options) (Result, error) {
 		}
 		o.Log.Info("released", "snapshot", d.ID, "class", d.Class, "reason", d.Reason)
 		result.Released = append(result.Released, d)
+	}
+	if result.Damaged = Damaged(items); result.Damaged != nil {
+		o.Log.Warn("not released until lifeboat pin and unpin have written its tags anew", "cause", result.Damaged)
 	}
 	if len(result.Guarded) > 0 {
 		o.Log.Warn("not released by the shrink guard", "snapshots", len(result.Guarded), "reason", result.Guarded[0].Reason)
@@ -137,7 +143,7 @@ func (o *Options) present(b upload.Bucket) time.Time { return Terms{Now: o.Now}.
 // may be due in it, and the present by the store's clock. It goes back to a
 // released snapshot that is older than the hold by lookBack.
 func (o *Options) candidates(ctx context.Context, b upload.Bucket) ([]Item, time.Time, error) {
-	known := map[snapshot.ID]upload.Tags{}
+	known := map[snapshot.ID]Item{}
 	if !o.All {
 		items, err := list(ctx, b, o.present(b).Add(-o.Hold-window))
 		if err != nil {
@@ -160,7 +166,7 @@ func (o *Options) candidates(ctx context.Context, b upload.Bucket) ([]Item, time
 // readBack reads the tags of the snapshots that are due, from the newest on
 // backwards, until it meets one that was released long enough ago. It returns
 // the place after that one, or 0. What it reads it also notes in known.
-func (o *Options) readBack(ctx context.Context, b upload.Bucket, items []Item, now time.Time, known map[snapshot.ID]upload.Tags) (int, error) {
+func (o *Options) readBack(ctx context.Context, b upload.Bucket, items []Item, now time.Time, known map[snapshot.ID]Item) (int, error) {
 	var due []int
 	for i, d := range Plan(items, Terms{Hold: o.Hold, Now: now, Yes: true}) {
 		if d.Action == ActRelease {
@@ -172,7 +178,9 @@ func (o *Options) readBack(ctx context.Context, b upload.Bucket, items []Item, n
 		due = due[:len(due)-len(batch)]
 		var unknown []int
 		for _, i := range batch {
-			if items[i].Tags = known[items[i].ID]; items[i].Tags == nil {
+			read := known[items[i].ID]
+			items[i].Tags, items[i].Damaged = read.Tags, read.Damaged
+			if read.Tags == nil {
 				unknown = append(unknown, i)
 			}
 		}
@@ -180,7 +188,7 @@ func (o *Options) readBack(ctx context.Context, b upload.Bucket, items []Item, n
 			return 0, err
 		}
 		for _, i := range slices.Backward(batch) {
-			known[items[i].ID] = items[i].Tags
+			known[items[i].ID] = items[i]
 			old := !items[i].ID.Time().After(now.Add(-o.Hold - lookBack))
 			if !o.All && old && items[i].Released() != "" {
 				return i + 1, nil
@@ -196,7 +204,7 @@ func (o *Options) readBack(ctx context.Context, b upload.Bucket, items []Item, n
 // is what losing a race looks like where the store's policies know tags.
 func setRetention(ctx context.Context, b upload.Bucket, item Item, from, to string) (bool, error) {
 	tags, err := b.Tags(ctx, item.Object)
-	if errors.Is(err, upload.ErrNotFound) || err == nil && tags[upload.TagRetention] != from {
+	if errors.Is(err, upload.ErrNotFound) || errors.Is(err, upload.ErrTagsDamaged) || err == nil && tags[upload.TagRetention] != from {
 		return false, nil
 	}
 	if err != nil {
@@ -212,7 +220,7 @@ func setRetention(ctx context.Context, b upload.Bucket, item Item, from, to stri
 		return false, nil
 	}
 	tags, err = b.Tags(ctx, item.Object)
-	if errors.Is(err, upload.ErrNotFound) || err == nil && tags[upload.TagRetention] != from {
+	if errors.Is(err, upload.ErrNotFound) || errors.Is(err, upload.ErrTagsDamaged) || err == nil && tags[upload.TagRetention] != from {
 		return false, nil
 	}
 	return false, failed

@@ -33,7 +33,7 @@ func Survey(ctx context.Context, b upload.Bucket, hold time.Duration) ([]Item, e
 	o := Options{Hold: hold}
 	o.setDefaults()
 	now := upload.Present(b)
-	known := map[snapshot.ID]upload.Tags{}
+	known := map[snapshot.ID]Item{}
 	released, err := o.readBack(ctx, b, items, now, known)
 	if err != nil {
 		return nil, fmt.Errorf("look at the snapshots that are due: %w", err)
@@ -48,7 +48,7 @@ func Survey(ctx context.Context, b upload.Bucket, hold time.Duration) ([]Item, e
 		return nil, fmt.Errorf("look at the newest snapshots: %w", err)
 	}
 	for _, i := range unread {
-		known[items[i].ID] = items[i].Tags
+		known[items[i].ID] = items[i]
 	}
 	for i, d := range Plan(items, Terms{Hold: o.Hold, Now: now})[:released] {
 		if _, read := known[d.ID]; !read && d.Class != "" {
@@ -56,7 +56,7 @@ func Survey(ctx context.Context, b upload.Bucket, hold time.Duration) ([]Item, e
 		}
 	}
 	return slices.DeleteFunc(items, func(item Item) bool {
-		tags, read := known[item.ID]
-		return read && tags == nil // gone meanwhile
+		found, read := known[item.ID]
+		return read && found.Tags == nil // gone meanwhile
 	}), nil
 }

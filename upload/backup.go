@@ -110,6 +110,10 @@ func Backup(ctx context.Context, b Bucket, path string, o BackupOptions) (Backup
 		return r, err
 	}
 	newest, tags, err := o.newestWithTags(ctx, b)
+	var damaged error
+	if errors.Is(err, ErrTagsDamaged) {
+		damaged, err = fmt.Errorf("%w: tags of %s: %w", ErrIncomplete, newest.ID, err), nil
+	}
 	if err != nil {
 		return r, err
 	}
@@ -138,6 +142,9 @@ func Backup(ctx context.Context, b Bucket, path string, o BackupOptions) (Backup
 	r.took(StageCopy, began)
 	r.Size, r.PageCount, r.Restarts = c.Header.Size(), c.Header.PageCount, c.Restarts
 	err = o.ship(ctx, b, c, sealer, newest, tags, name, &r)
+	if err == nil || errors.Is(err, ErrIncomplete) {
+		err = errors.Join(err, damaged)
+	}
 	return r, errors.Join(err, c.Close())
 }
 
@@ -171,7 +178,8 @@ func (o *BackupOptions) stage(s Stage) func(done, total int64) {
 
 func (r *BackupResult) took(s Stage, began time.Time) { r.Took[s] = time.Since(began) }
 
-// newestWithTags returns the zero values for a series without snapshots.
+// newestWithTags returns the zero values for a series without snapshots. With
+// ErrTagsDamaged there is a snapshot, but no tags.
 func (o *BackupOptions) newestWithTags(ctx context.Context, b Bucket) (Snapshot, Tags, error) {
 	newest, ahead, err := newestAndAhead(ctx, b)
 	if ahead.Implausible {
@@ -250,7 +258,7 @@ func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, se
 // meanwhile, it reports false, and what they did stays.
 func (o *BackupOptions) confirm(ctx context.Context, b Bucket, newest Snapshot, name string, now time.Time, r *BackupResult) (bool, error) {
 	tags, err := b.Tags(ctx, newest.Object)
-	if err == nil && !o.confirms(newest, tags, r.Digest, now) || errors.Is(err, ErrNotFound) {
+	if err == nil && !o.confirms(newest, tags, r.Digest, now) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrTagsDamaged) {
 		return false, nil
 	}
 	if err == nil {

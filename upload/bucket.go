@@ -69,7 +69,8 @@ type Bucket interface {
 	// Reads after ctx is done fail.
 	Open(ctx context.Context, object Object) (Blob, error)
 
-	// Tags returns the object's tags: an empty set if it has none.
+	// Tags returns the object's tags: an empty set if it has none. Where they
+	// are in a file beside it, they can be ErrTagsDamaged.
 	Tags(ctx context.Context, object Object) (Tags, error)
 
 	// SetTags replaces the object's tags.

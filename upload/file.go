@@ -2,9 +2,9 @@ package upload
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -156,21 +156,39 @@ func (b *directory) Tags(ctx context.Context, object Object) (Tags, error) {
 	if err := b.exists(ctx, where, object); err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(b.tagsPath(object.Name))
+	tags, err := readTagsFile(b.tagsPath(object.Name))
+	if errors.Is(err, ErrTagsDamaged) {
+		return nil, err
+	}
+	return tags, fileError(where, err, "")
+}
+
+// readTagsFile returns an empty set if there is no such file. What is no
+// regular file, or cannot be read off the disk, is ErrTagsDamaged.
+func readTagsFile(path string) (Tags, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would be waited for
 	if errors.Is(err, fs.ErrNotExist) {
 		return Tags{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", where, err)
+		return nil, err
 	}
-	var tags Tags
-	if err := json.Unmarshal(data, &tags); err != nil {
-		return nil, fmt.Errorf("%s: %s is damaged: %w", where, b.tagsPath(object.Name), err)
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
 	}
-	if tags == nil {
-		tags = Tags{}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: %s: it is no file", ErrTagsDamaged, path)
 	}
-	return tags, nil
+	data, err := io.ReadAll(io.LimitReader(file, maxSidecar+1))
+	if errors.Is(err, syscall.EIO) {
+		return nil, fmt.Errorf("%w: %w", ErrTagsDamaged, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseTags(data, path)
 }
 
 // SetTags implements Bucket.

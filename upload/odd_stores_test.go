@@ -67,7 +67,7 @@ func TestStoreWithoutTags(t *testing.T) {
 		}
 		for name, test := range map[string]func(*testing.T, store){
 			"tags": testTags, "put and read": testPutAndRead, "put existing": testPutExisting, "put that fails": testPutThatFails,
-			"put cancelled": testPutCancelled, "delete": testDelete, "not found": testNotFound, "snapshots": testSnapshots, "list": testList,
+			"put cancelled": testPutCancelled, "delete": testDelete, "damaged tags": testDamagedTags, "not found": testNotFound, "snapshots": testSnapshots, "list": testList,
 		} {
 			t.Run(code+"/"+name, func(t *testing.T) { test(t, s) })
 		}

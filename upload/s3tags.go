@@ -13,10 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// maxSidecar bounds what is read of a sidecar: ten tags of full length and then
-// some, in bytes.
-const maxSidecar = 64 << 10
-
 // Tags implements Bucket.
 func (b *S3) Tags(ctx context.Context, object Object) (Tags, error) {
 	if !b.beside.Load() {
@@ -121,11 +117,7 @@ func (b *S3) readSidecar(ctx context.Context, object Object) (Tags, error) {
 	if err != nil {
 		return nil, describe(ctx, f, err)
 	}
-	tags := Tags{}
-	if err := json.Unmarshal(data, &tags); err != nil || tags == nil || len(data) > maxSidecar {
-		return nil, fmt.Errorf("read %s/%s: the tags in it are damaged: %w", b.url, sidecar(object.Name), err)
-	}
-	return tags, nil
+	return parseTags(data, b.url.String()+"/"+sidecar(object.Name))
 }
 
 func (b *S3) writeSidecar(ctx context.Context, name string, tags Tags) error {

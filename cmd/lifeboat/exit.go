@@ -35,6 +35,7 @@ var exitCodes = []struct {
 }{
 	{upload.ErrIncomplete, exitIncomplete}, // wraps what failed, but the snapshot is safe
 	{errOneOfTwo, exitIncomplete},
+	{upload.ErrTagsDamaged, exitIncomplete},
 	{errNotTold, exitIncomplete},
 
 	{errNotFresh, exitNotFresh},

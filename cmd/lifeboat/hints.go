@@ -47,6 +47,7 @@ var hints = []struct {
 	{upload.ErrNoIdentity, "--age-identity FILE names the file with the private key"},
 	{upload.ErrWrongIdentity, "each snapshot needs a key of those it was encrypted to at its time; if it surely has the right one, the snapshot's header is damaged: --snapshot ID takes an older one"},
 	{upload.ErrNotEncrypted, "this store ignores --sse; --age-recipient encrypts before anything leaves this machine"},
+	{upload.ErrTagsDamaged, "lifeboat pin BUCKET_URL --snapshot ID and then lifeboat unpin write them anew; until then that snapshot stays"},
 	{upload.ErrClock, setClock},
 	{lifecycle.ErrFuture, "if this machine's clock is behind, set it; else a wrong clock has named that snapshot: lifeboat status says what to do"},
 	{errNotPrinted, "stdout is full, or its reader has gone; all else that this command does is done"},

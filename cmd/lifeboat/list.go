@@ -93,6 +93,9 @@ func (l listCmd) retained(ctx context.Context, c *console, b upload.Bucket) ([]r
 	if err != nil {
 		return nil, err
 	}
+	if damaged := lifecycle.Damaged(items); damaged != nil {
+		c.log.Warn("lifeboat pin and unpin write the tags anew", "cause", damaged)
+	}
 	return explain(ctx, c, b, items, items, l.holdOf())
 }
 

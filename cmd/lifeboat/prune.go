@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -42,12 +43,12 @@ func (p *pruneCmd) run(ctx context.Context, c *console, report *runReport) error
 		return err
 	}
 	decisions, deleted, err := lifecycle.Prune(ctx, b, p.terms(p.Yes), p.Confirm, c.log)
-	if err != nil {
+	if err != nil && !errors.Is(err, upload.ErrTagsDamaged) {
 		return err
 	}
 	report.succeeded = true
 	d := pruneDocument{p.URL.String(), describeDecisions(decisions), deleted}
-	return c.result(p.JSON, d, c.unlessQuiet(p.text(d)))
+	return errors.Join(c.result(p.JSON, d, c.unlessQuiet(p.text(d))), err)
 }
 
 func (p *pruneCmd) text(d pruneDocument) string {

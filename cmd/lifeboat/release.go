@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -47,7 +48,7 @@ func (r *releaseCmd) run(ctx context.Context, c *console, report *runReport) err
 	if text == "" {
 		text = "nothing to release\n"
 	}
-	return c.result(r.JSON, d, c.unlessQuiet(text))
+	return errors.Join(c.result(r.JSON, d, c.unlessQuiet(text)), result.Damaged)
 }
 
 // holdOf returns the hold as package lifecycle takes it, where 0 means the

@@ -79,6 +79,10 @@ func (s showCmd) retained(ctx context.Context, c *console, b upload.Bucket, foun
 		return retainedDocument{snapshotDocument: describeSnapshot(found)}, nil // gone meanwhile
 	}
 	items[this].Tags, err = b.Tags(ctx, found.Object)
+	if errors.Is(err, upload.ErrTagsDamaged) {
+		c.log.Warn("lifeboat pin and unpin write the tags anew", "cause", err)
+		items[this].Tags, items[this].Damaged, err = upload.Tags{}, err, nil
+	}
 	if errors.Is(err, upload.ErrRefused) {
 		c.log.Warn("retention is not shown", "cause", err)
 		return retainedDocument{snapshotDocument: describeSnapshot(found)}, nil

@@ -232,6 +232,9 @@ func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms) {
 		}
 	}
 	d.describeImplausible(items)
+	if damaged := lifecycle.Damaged(items); damaged != nil {
+		d.Warnings = append(d.Warnings, fmt.Sprintf("%v; lifeboat pin and unpin write them anew", damaged))
+	}
 	if d.Guarded > 0 {
 		d.Warnings = append(d.Warnings, fmt.Sprintf("the shrink guard keeps %d snapshots: the newest is less than half as large as one that is due. "+
 			"If the small one is right: lifeboat lifecycle release --yes", d.Guarded))

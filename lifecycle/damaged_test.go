@@ -1,0 +1,68 @@
+package lifecycle
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// One file with damaged tags stops nothing: its snapshot has no tags, stays,
+// and is named.
+func TestDamagedTags(t *testing.T) {
+	dir := t.TempDir()
+	b, err := upload.Open(t.Context(), upload.URL{Dir: dir}, upload.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		put(t, b, time.Now().Add(time.Duration(i-10)*24*time.Hour), upload.Held, "0123456789")
+	}
+	all, err := Load(t.Context(), b, time.Time{})
+	if err != nil || Damaged(all) != nil {
+		t.Fatal(err, Damaged(all))
+	}
+	damaged := all[4].ID
+	path := filepath.Join(dir, string(damaged)+".tags")
+	if err := os.Truncate(path, 10); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().Add(30 * day)
+	for what, look := range map[string]func() ([]Item, error){
+		"load":   func() ([]Item, error) { return Load(t.Context(), b, time.Time{}) },
+		"survey": func() ([]Item, error) { return Survey(t.Context(), b, time.Second) },
+	} {
+		items, err := look()
+		if err != nil || len(items) != 10 || items[4].Held() || items[4].Tags == nil {
+			t.Fatalf("%s: %v, %v", what, items, err)
+		}
+		if err := Damaged(items); !errors.Is(err, upload.ErrTagsDamaged) || !strings.Contains(err.Error(), string(damaged)) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	terms := Terms{Policy: Policy{Recent: 4}, Hold: DefaultHold, Now: now}
+	for _, confirm := range []bool{false, true} {
+		decisions, deleted, err := Prune(t.Context(), b, terms, confirm, nil)
+		if !errors.Is(err, upload.ErrTagsDamaged) || decisions[4].Action != ActKeep || decisions[3].Action != ActExpire || confirm && deleted != 8 {
+			t.Errorf("confirmed %v: %d deleted, %+v, %v", confirm, deleted, decisions[4], err)
+		}
+	}
+	result, err := Release(t.Context(), b, Options{Now: now})
+	if err != nil || len(result.Released) != 0 || !errors.Is(result.Damaged, upload.ErrTagsDamaged) {
+		t.Errorf("released %v, %v, %v", result.Released, result.Damaged, err)
+	}
+	// Pinned and unpinned it is as the others are.
+	if _, err := Pin(t.Context(), b, damaged, terms, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Unpin(t.Context(), b, damaged, terms, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, deleted, err := Prune(t.Context(), b, terms, true, nil); err != nil || deleted != 1 {
+		t.Errorf("mended: %d deleted, %v", deleted, err)
+	}
+}

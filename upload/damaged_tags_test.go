@@ -1,0 +1,99 @@
+package upload
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+)
+
+// damagedTags are what a power cut, a full disk or a hand can leave of a file
+// with tags.
+var damagedTags = map[string]string{
+	"empty": "", "cut": `{"lifeboat-retention":"he`, "zeros": "\x00\x00\x00\x00", "null": "null", "a list": "[]", "a text": `"held"`,
+	"a number in it": `{"lifeboat-retention":1}`, "null in it": `{"lifeboat-retention":null}`, "an object in it": `{"lifeboat-retention":{}}`,
+	"two of them": `{} {}`, "huge": `{"lifeboat-retention":"` + strings.Repeat("x", maxSidecar) + `"}`,
+}
+
+// testDamagedTags is for a store that keeps tags beside the objects.
+func testDamagedTags(t *testing.T, s store) {
+	b := s.open(t)
+	for what, text := range damagedTags {
+		o := put(t, b, ObjectName(snapshot.NewID(time.Now())), content(10), Tags{TagRetention: Held})
+		s.plant(t, b, sidecar(o.Name), []byte(text))
+		tags, err := b.Tags(t.Context(), o)
+		if !errors.Is(err, ErrTagsDamaged) || len(tags) != 0 || !strings.Contains(err.Error(), sidecar(o.Name)) {
+			t.Errorf("%s: %v, %v", what, tags, err)
+		}
+		if err := b.SetTags(t.Context(), o, Tags{TagRetention: Pinned}); err != nil {
+			t.Errorf("%s: set: %v", what, err)
+		}
+		if tags, err := b.Tags(t.Context(), o); err != nil || tags[TagRetention] != Pinned {
+			t.Errorf("%s: written anew: %v, %v", what, tags, err)
+		}
+		s.plant(t, b, sidecar(o.Name), []byte(text))
+		if err := b.Delete(t.Context(), o); err != nil {
+			t.Errorf("%s: delete: %v", what, err)
+		}
+	}
+}
+
+func TestDamagedTagsInADirectory(t *testing.T) {
+	plant := func(t *testing.T, b Bucket, name string, data []byte) {
+		if err := os.WriteFile(filepath.Join(b.URL().Dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testDamagedTags(t, store{open: func(t *testing.T) Bucket { b, _ := series(t); return b }, plant: plant})
+	b, _ := series(t)
+	o := put(t, b, ObjectName(snapshot.NewID(time.Now())), content(10), nil)
+	path := filepath.Join(b.URL().Dir, sidecar(o.Name))
+	for what, plant := range map[string]func() error{
+		"a FIFO":      func() error { return syscall.Mkfifo(path, 0o600) },
+		"a directory": func() error { return os.Mkdir(path, 0o700) },
+	} {
+		if err := plant(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Tags(t.Context(), o); !errors.Is(err, ErrTagsDamaged) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The newest snapshot's tags are damaged: the backup is done, says what is
+// wrong, and the next one is as ever.
+func TestBackupAfterDamagedTags(t *testing.T) {
+	b, db := series(t)
+	first := backup(t, b, db, BackupOptions{})
+	path := filepath.Join(b.URL().Dir, sidecar(first.Snapshot.Object.Name))
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Backup(t.Context(), b, db, BackupOptions{})
+	if !errors.Is(err, ErrIncomplete) || !errors.Is(err, ErrTagsDamaged) || !strings.Contains(err.Error(), path) || r.Unchanged || count(t, b) != 2 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if next := backup(t, b, db, BackupOptions{}); !next.Unchanged {
+		t.Errorf("%+v", next)
+	}
+	// One that fails is not called safe.
+	if err := os.Truncate(filepath.Join(b.URL().Dir, sidecar(r.Snapshot.Object.Name)), 0); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	broken := bucket{Bucket: b, list: func(o Object) (Object, bool) { return o, o.Name == r.Snapshot.Object.Name }}
+	if _, err := Backup(t.Context(), broken, db, BackupOptions{Log: slog.New(slog.NewTextHandler(&log, nil))}); err == nil || errors.Is(err, ErrIncomplete) {
+		t.Errorf("a backup that failed: %v", err)
+	}
+}
