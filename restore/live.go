@@ -11,15 +11,12 @@ import (
 	"time"
 
 	"github.com/mattn/go-sqlite3"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/busy"
 )
 
-const (
-	// busySlice is how long SQLite itself waits for a lock between two looks
-	// at the context.
-	busySlice = 100 * time.Millisecond
-	// liveStep is how many bytes go into the target between two such looks.
-	liveStep = 4 << 20
-)
+// liveStep is how many bytes go into the target between two looks at the context.
+const liveStep = 4 << 20
 
 // live writes the temp file's content into the open target, in one
 // transaction, and keeps a copy of what was there.
@@ -69,7 +66,7 @@ func (p *placement) openLive(ctx context.Context, t target) (c conn, err error) 
 		}
 	}
 	err = p.retry(ctx, t, func() (err error) {
-		c, err = openConn(t.path, busySlice, url.Values{"mode": {"rw"}})
+		c, err = openConn(t.path, busy.Slice, url.Values{"mode": {"rw"}})
 		return err
 	})
 	return c, broken(t, err)
@@ -121,28 +118,16 @@ func (p *placement) adapt(temp string, wal bool) error {
 // retry calls f until it is no longer refused by another connection's lock, or
 // Wait is over.
 func (p *placement) retry(ctx context.Context, t target, f func() error) error {
-	deadline := time.Now().Add(p.Wait)
-	for {
-		err := f()
-		code := sqliteCode(err)
-		if err == nil || code != sqlite3.ErrBusy && code != sqlite3.ErrLocked {
-			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if !time.Now().Before(deadline) {
-			text := fmt.Sprintf("%s stayed locked for %s", t.path, p.Wait)
-			found := slices.DeleteFunc(holders(t.info), func(h Holder) bool { return h.PID == os.Getpid() })
-			if len(found) > 0 {
-				text += "; open in " + joinHolders(found)
-			}
-			return &reasonError{text, ErrLocked, err}
-		}
-		if code == sqlite3.ErrLocked { // SQLite waits by itself for ErrBusy only
-			time.Sleep(busySlice)
-		}
+	err := busy.Retry(ctx, p.Wait, f)
+	if !busy.Is(err) {
+		return err
 	}
+	text := fmt.Sprintf("%s stayed locked for %s", t.path, p.Wait)
+	found := slices.DeleteFunc(holders(t.info), func(h Holder) bool { return h.PID == os.Getpid() })
+	if len(found) > 0 {
+		text += "; open in " + joinHolders(found)
+	}
+	return &reasonError{text, ErrLocked, err}
 }
 
 // A liveWrite is one transaction that replaces the target's whole content.

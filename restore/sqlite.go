@@ -11,16 +11,17 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/busy"
 )
 
 // conn is one SQLite connection, without the pool of database/sql: which
 // connection holds which lock, and when it closes, is the point.
 type conn struct{ *sqlite3.SQLiteConn }
 
-// openConn opens an existing database. params has at least a mode. busy is how
+// openConn opens an existing database. params has at least a mode. timeout is how
 // long SQLite itself waits for a lock, which cannot be cancelled.
-func openConn(path string, busy time.Duration, params url.Values) (conn, error) {
-	params.Set("_busy_timeout", fmt.Sprint(busy.Milliseconds()))
+func openConn(path string, timeout time.Duration, params url.Values) (conn, error) {
+	params.Set("_busy_timeout", fmt.Sprint(timeout.Milliseconds()))
 	uri, err := snapshot.URI(path, params)
 	if err != nil {
 		return conn{}, err
@@ -76,7 +77,7 @@ func probe(ctx context.Context, path string, params url.Values) (openable bool, 
 		err = errors.Join(err, c.Close())
 	}
 	switch code := sqliteCode(err); {
-	case err == nil, code == sqlite3.ErrBusy, code == sqlite3.ErrLocked:
+	case err == nil, busy.Is(err):
 		return true, nil
 	case code == sqlite3.ErrNotADB, code == sqlite3.ErrCorrupt, code == sqlite3.ErrError, code == sqlite3.ErrFormat:
 		return false, nil

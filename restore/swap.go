@@ -11,8 +11,9 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/mattn/go-sqlite3"
 	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/busy"
 )
 
 // placeNew puts the temp file where no file is. Sidecars that are left over
@@ -111,7 +112,7 @@ func (p *placement) settle(ctx context.Context, t target) (g *guard, openable bo
 	for range foldAttempts {
 		if openable {
 			err = p.disk.do(stepFold, func() error { return fold(ctx, t.path) })
-			if code := sqliteCode(err); code == sqlite3.ErrBusy || code == sqlite3.ErrLocked || errors.Is(err, ErrTargetOpen) {
+			if busy.Is(err) || errors.Is(err, ErrTargetOpen) {
 				return nil, false, openError(t.path)
 			}
 			if err != nil {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/busy"
 )
 
 // A Method is a way to copy a database.
@@ -35,7 +37,8 @@ type CopyOptions struct {
 	// MaxRate limits the copy, in bytes a second; 0 is no limit. MethodVacuum
 	// knows no limit and refuses one.
 	MaxRate int64
-	// Wait is how long to wait for other connections' locks before ErrLocked;
+	// Wait is how long to wait for other connections' locks, from the opening
+	// of the database on, before ErrLocked;
 	// 0 is 30 seconds.
 	Wait time.Duration
 	// Progress is called now and then with bytes copied and to be copied.
@@ -72,7 +75,6 @@ type Copy struct {
 const (
 	stepSize    = 4 << 20 // bytes copied in one step, between two looks at ctx
 	maxRestarts = 5       // then a rollback-journal database is held
-	busySlice   = 100 * time.Millisecond
 )
 
 // Take copies the live database at path into a temp file, while applications
@@ -103,19 +105,17 @@ func takeIn(ctx context.Context, path string, o CopyOptions, place func(parent s
 	if o.Method == "" {
 		o.Method = MethodBackup
 	}
-	src, err := openSource(path)
+	src, err := openSource(ctx, path, o.Wait)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 
-	var size, pageSize int64
-	err = retryLocked(ctx, o.Wait, func() (err error) {
-		if size, err = src.queryInt(ctx, "PRAGMA page_count"); err == nil {
-			pageSize, err = src.queryInt(ctx, "PRAGMA page_size")
-		}
-		return err
-	})
+	size, err := src.queryInt(ctx, "PRAGMA page_count")
+	if err != nil {
+		return nil, err
+	}
+	pageSize, err := src.queryInt(ctx, "PRAGMA page_size")
 	if err != nil {
 		return nil, err
 	}
@@ -200,14 +200,30 @@ func Locate(path string) (string, error) {
 	return real, nil
 }
 
-// openSource opens a live database without changing it. A read-only open of a
-// clean WAL database would leave -wal and -shm files behind; a read-write open
-// of one with an unfolded WAL would fold it when it is the last to close.
-func openSource(path string) (*conn, error) {
+// openSource opens a live database without changing it. Opening reads it, so it
+// waits for other connections' locks like all that follows.
+func openSource(ctx context.Context, path string, wait time.Duration) (*conn, error) {
 	real, err := Locate(path)
 	if err != nil {
 		return nil, err
 	}
+	var c *conn
+	err = busy.Retry(ctx, wait, func() (err error) {
+		c, err = tryOpen(path, real)
+		return err
+	})
+	if err != nil {
+		return nil, waited(err, wait)
+	}
+	c.wait = wait
+	return c, nil
+}
+
+// tryOpen opens the database at real, which messages call path. A read-only
+// open of a clean WAL database would leave -wal and -shm files behind; a
+// read-write open of one with an unfolded WAL would fold it when it is the last
+// to close.
+func tryOpen(path, real string) (*conn, error) {
 	mode := "rw"
 	for _, suffix := range []string{"-wal", "-shm", "-journal"} {
 		info, err := os.Stat(real + suffix)
@@ -221,35 +237,15 @@ func openSource(path string) (*conn, error) {
 	if err := CutShort(real); err != nil {
 		return nil, err
 	}
-	c, err := openConn(real, mode, busySlice, nil)
-	if err == nil {
-		return c, nil
+	c, err := openConn(real, mode, busy.Slice, nil)
+	if err == nil || busy.Is(err) {
+		return c, err
 	}
 	if denied := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(real), unix.W_OK, unix.AT_EACCESS); denied != nil {
 		// It is there and can be read (Locate): what fails is the making of a -shm file.
 		return nil, &reasonError{fmt.Sprintf("open %s: its directory is not writable, and a WAL database needs a -shm file there: %v", real, denied), ErrSource, denied}
 	}
 	return nil, err
-}
-
-// retryLocked calls f until it does something else than fail with ErrLocked,
-// or wait is over. f itself waits a little for the lock.
-func retryLocked(ctx context.Context, wait time.Duration, f func() error) error {
-	deadline := time.Now().Add(wait)
-	for {
-		err := f()
-		if err == nil || !errors.Is(err, ErrLocked) {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%w (waited %s)", err, wait)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(busySlice):
-		}
-	}
 }
 
 // readHeader fills in what the finished copy says of itself.

@@ -68,7 +68,7 @@ func sqliteError(what, path string, err error) error {
 		// The statements are ours and right. What is wrong is in the database: a
 		// schema format that SQLite does not know, say, or a broken FTS5 index.
 		return &reasonError{text, ErrSource, err}
-	case sqlite3.ErrBusy, sqlite3.ErrLocked:
+	case sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrProtocol:
 		return &reasonError{text, ErrLocked, err}
 	case sqlite3.ErrNotADB:
 		return &reasonError{fmt.Sprintf("%s %s: not a SQLite database, or an encrypted one", what, path), ErrSource, err}

@@ -28,7 +28,7 @@ func (c *Copy) backup(ctx context.Context, src *conn, pageSize int, o CopyOption
 		return err
 	}
 	if len(mode) == 1 && mode[0] == "wal" {
-		if err := c.hold(ctx, src, o.Wait); err != nil {
+		if err := c.hold(ctx, src); err != nil {
 			return err
 		}
 	}
@@ -74,14 +74,11 @@ func (c *Copy) openCopy(ctx context.Context, pageSize int) (*conn, error) {
 
 // hold opens a read transaction on the source that lasts until the source is
 // closed: what is copied from here on is the database of this moment.
-func (c *Copy) hold(ctx context.Context, src *conn, wait time.Duration) error {
+func (c *Copy) hold(ctx context.Context, src *conn) error {
 	if err := src.exec(ctx, "BEGIN"); err != nil {
 		return err
 	}
-	err := retryLocked(ctx, wait, func() error {
-		_, err := src.query(ctx, "SELECT 1 FROM sqlite_schema LIMIT 1")
-		return err
-	})
+	_, err := src.query(ctx, "SELECT 1 FROM sqlite_schema LIMIT 1")
 	c.Held, c.TakenAt = true, time.Now().UTC()
 	return err
 }
@@ -139,7 +136,7 @@ func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, f *
 			o.Log.Debug("copy restarted: another connection wrote", "database", c.source, "restarts", c.Restarts)
 			if c.Restarts >= maxRestarts && !c.Held {
 				o.Log.Info("copy goes on under a held read: writers wait until it is done", "database", c.source, "restarts", c.Restarts)
-				if err := c.hold(ctx, src, o.Wait); err != nil {
+				if err := c.hold(ctx, src); err != nil {
 					return err
 				}
 			}
@@ -187,9 +184,11 @@ func (c *Copy) vacuum(ctx context.Context, src *conn, size int64, o CopyOptions)
 		}
 	})
 	defer stop()
-	return retryLocked(ctx, o.Wait, func() error {
+	const query = "VACUUM INTO ?"
+	return src.patiently(ctx, query, func() error {
 		c.TakenAt, c.Held = time.Now().UTC(), true
-		return src.exec(ctx, "VACUUM INTO ?", driver.NamedValue{Ordinal: 1, Value: uri})
+		_, err := src.ExecContext(ctx, query, []driver.NamedValue{{Ordinal: 1, Value: uri}})
+		return err
 	})
 }
 

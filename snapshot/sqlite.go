@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/mattn/go-sqlite3"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/busy"
 )
 
 // URI returns the percent-encoded file: URI of a database, the only form in
@@ -29,12 +31,13 @@ func URI(path string, params url.Values) (string, error) {
 type conn struct {
 	*sqlite3.SQLiteConn
 	path string
+	wait time.Duration // how long each statement waits for other connections' locks
 }
 
-// openConn opens an existing database. mode is ro or rw. busy bounds how long
-// SQLite itself waits for a lock; that wait cannot be cancelled, so keep it short.
-func openConn(path, mode string, busy time.Duration, extra url.Values) (*conn, error) {
-	params := url.Values{"mode": {mode}, "_busy_timeout": {fmt.Sprint(busy.Milliseconds())}}
+// openConn opens an existing database. mode is ro or rw. timeout bounds how
+// long SQLite itself waits for a lock; that wait cannot be cancelled, so keep it short.
+func openConn(path, mode string, timeout time.Duration, extra url.Values) (*conn, error) {
+	params := url.Values{"mode": {mode}, "_busy_timeout": {fmt.Sprint(timeout.Milliseconds())}}
 	for k, v := range extra {
 		params[k] = v
 	}
@@ -46,39 +49,57 @@ func openConn(path, mode string, busy time.Duration, extra url.Values) (*conn, e
 	if err != nil {
 		return nil, sqliteError("open", path, err)
 	}
-	return &conn{c.(*sqlite3.SQLiteConn), path}, nil
+	return &conn{SQLiteConn: c.(*sqlite3.SQLiteConn), path: path}, nil
 }
 
 func (c *conn) exec(ctx context.Context, query string, args ...driver.NamedValue) error {
-	if _, err := c.ExecContext(ctx, query, args); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err() // the interrupt that the context caused
-		}
-		return sqliteError(query+" on", c.path, err)
-	}
-	return nil
+	return c.patiently(ctx, query, func() error {
+		_, err := c.ExecContext(ctx, query, args)
+		return err
+	})
 }
 
 // query returns the first column of every row.
 func (c *conn) query(ctx context.Context, query string) (values []driver.Value, err error) {
+	err = c.patiently(ctx, query, func() (err error) {
+		values, err = c.firstColumn(ctx, query)
+		return err
+	})
+	return values, err
+}
+
+// patiently calls run, which runs query, until no other connection's lock is in
+// the way, or the time to wait is over.
+func (c *conn) patiently(ctx context.Context, query string, run func() error) error {
+	err := busy.Retry(ctx, c.wait, run)
+	if ctx.Err() != nil && err != nil {
+		return ctx.Err() // the interrupt that the context caused
+	}
+	return waited(sqliteError(query+" on", c.path, err), c.wait)
+}
+
+// waited adds to an error that a lock made how long it was waited for.
+func waited(err error, wait time.Duration) error {
+	if wait > 0 && errors.Is(err, ErrLocked) {
+		return fmt.Errorf("%w (waited %s)", err, wait)
+	}
+	return err
+}
+
+func (c *conn) firstColumn(ctx context.Context, query string) (values []driver.Value, err error) {
 	rows, err := c.QueryContext(ctx, query, nil)
-	if err == nil {
-		defer func() { err = errors.Join(err, rows.Close()) }()
-		row := make([]driver.Value, len(rows.Columns()))
-		for {
-			if err = rows.Next(row); err != nil {
-				break
-			}
-			values = append(values, row[0])
+	if err != nil {
+		return nil, err
+	}
+	row := make([]driver.Value, len(rows.Columns()))
+	for {
+		if err := rows.Next(row); err == io.EOF {
+			return values, rows.Close()
+		} else if err != nil {
+			return nil, errors.Join(err, rows.Close())
 		}
+		values = append(values, row[0])
 	}
-	switch {
-	case err == io.EOF:
-		return values, nil
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	}
-	return nil, sqliteError(query+" on", c.path, err)
 }
 
 func (c *conn) queryInt(ctx context.Context, query string) (int64, error) {
