@@ -90,21 +90,40 @@ func (d *tempDir) remove() error {
 func sweep(parent string) {
 	entries, _ := os.ReadDir(parent)
 	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), tempPrefix) {
-			continue
+		if strings.HasPrefix(entry.Name(), tempPrefix) {
+			sweepOne(filepath.Join(parent, entry.Name()))
 		}
-		path := filepath.Join(parent, entry.Name())
-		f, err := os.OpenFile(filepath.Join(path, "lock"), os.O_RDWR|unix.O_NOFOLLOW, 0)
-		if err != nil {
-			continue
-		}
-		var info unix.Stat_t
-		if unix.Fstat(int(f.Fd()), &info) == nil && int(info.Uid) == os.Geteuid() &&
-			unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			os.RemoveAll(path)
-		}
-		f.Close()
 	}
+}
+
+// sweepOne removes a directory that newTempDir made for a run of this user that
+// is over. Any user can put something of that name into a shared directory, so
+// nothing in it is opened unless the directory is this user's, and no open waits:
+// one of a file under another process's lease takes 45 s.
+func sweepOne(path string) {
+	const flags = unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	dir, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|flags, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(dir)
+	if !ours(dir, unix.S_IFDIR) {
+		return
+	}
+	lock, err := unix.Openat(dir, "lock", unix.O_RDWR|flags, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(lock)
+	if ours(lock, unix.S_IFREG) && unix.Flock(lock, unix.LOCK_EX|unix.LOCK_NB) == nil {
+		os.RemoveAll(path)
+	}
+}
+
+// ours tells whether an open file is this user's and of this kind.
+func ours(fd int, kind uint32) bool {
+	var info unix.Stat_t
+	return unix.Fstat(fd, &info) == nil && int(info.Uid) == os.Geteuid() && uint32(info.Mode)&unix.S_IFMT == kind
 }
 
 // freeSpace returns the bytes that this user may still write where path is.
