@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"runtime"
@@ -131,8 +130,7 @@ func pushMetrics(ctx context.Context, to httpURL, r *runReport) error {
 	if err := errors.Join(register(registry, r.measures()), registry.Register(buildInfo(r.verb))); err != nil {
 		return err
 	}
-	p := push.New(to.to.String(), pushJob).Gatherer(registry).
-		Client(&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }})
+	p := push.New(to.to.String(), pushJob).Gatherer(registry).Client(withoutRedirects)
 	for name, value := range r.labels() {
 		p.Grouping(name, value)
 	}

@@ -95,6 +95,10 @@ func (p *ping) send(ctx context.Context, how, body string) {
 	}
 }
 
+// withoutRedirects is the client for what carries a secret in its URL or its
+// headers: a redirect would take it to another host, or send it in clear.
+var withoutRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
 // post sends one notice once, and says whether another try may help. Its
 // errors do not have the URL, which is a secret.
 func (p *ping) post(ctx context.Context, how, body string) (again bool, err error) {
@@ -110,13 +114,17 @@ func (p *ping) post(ctx context.Context, how, body string) (again bool, err erro
 	}
 	request.Header.Set("User-Agent", "lifeboat/"+programVersion())
 	request.Header.Set("Content-Type", "text/plain; charset=utf-8")
-	response, err := http.DefaultClient.Do(request)
+	response, err := withoutRedirects.Do(request)
 	if err != nil {
 		return true, withoutURL(err)
 	}
 	defer response.Body.Close()
 	if _, err := io.CopyN(io.Discard, response.Body, 64<<10); err != nil && err != io.EOF {
 		return true, err
+	}
+	if to, err := response.Location(); err == nil && response.StatusCode/100 == 3 {
+		// Its path may repeat the secret.
+		return false, fmt.Errorf("it answered %s, to %s://%s, and Lifeboat follows no redirects", response.Status, to.Scheme, to.Host)
 	}
 	if response.StatusCode >= 300 {
 		return response.StatusCode >= 500 || response.StatusCode == http.StatusTooManyRequests, fmt.Errorf("it answered %s", response.Status)
