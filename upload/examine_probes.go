@@ -67,11 +67,11 @@ func tryList(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 			return No, "", err
 		}
 		if err != nil {
-			answer, detail, err := answerTo(err)
-			if answer != Refused && err == nil {
-				err = errors.New(detail)
+			answer, detail, broken := answerTo(err)
+			if answer != Refused {
+				broken = err
 			}
-			return answer, detail, err
+			return answer, detail, broken
 		}
 		x.sample = o
 		if o.Size > 0 {

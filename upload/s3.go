@@ -42,12 +42,12 @@ func openS3(ctx context.Context, u URL, o Options) (*S3, error) {
 	b := &S3{url: u, options: o, clock: &clock{}}
 	outage := &outage{limit: o.RetryFor, patience: o.patience()}
 	b.client = s3.NewFromConfig(cfg, func(s *s3.Options) {
-		s.HTTPClient = b.clock.watch(s.HTTPClient)
+		s.HTTPClient = b.clock.watch(withoutRedirects(s.HTTPClient))
 		if o.intercept != nil {
 			s.HTTPClient = o.intercept(s.HTTPClient)
 		}
 		s.Retryer = newRetryer(outage, o.Log)
-		s.APIOptions = append(s.APIOptions, outage.watchOperations)
+		s.APIOptions = append(s.APIOptions, outage.watchOperations, new(answerGuard).watchOperations, signLess)
 		s.DisableLogOutputChecksumValidationSkipped = true
 		if s.BaseEndpoint != nil {
 			adaptToEndpoint(s, cfg)

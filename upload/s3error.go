@@ -21,8 +21,10 @@ type storeError struct {
 	text   string
 	brief  string // the text without what was tried on what, "" if it is not known apart
 	action string // the IAM action that was denied, "" if that is not the reason
-	kind   error  // one of the errors of this package, or nil
-	cause  error  // may be nil
+	// setting is what Setting returns.
+	setting string
+	kind    error // one of the errors of this package, or nil
+	cause   error // may be nil
 }
 
 func (e *storeError) Error() string { return e.text }
@@ -51,14 +53,18 @@ func describe(ctx context.Context, f failure, err error) error {
 		return err
 	}
 	text, kind := classify(f, err)
-	return &storeError{text: prefix + text, brief: text, action: f.missing(err), kind: kind, cause: err}
+	_, setting := misconfigured(f, err)
+	return &storeError{text: prefix + text, brief: text, action: f.missing(err), setting: setting, kind: kind, cause: err}
 }
 
 func classify(f failure, err error) (text string, kind error) {
 	code, message := codeOf(err)
 	status := statusOf(err)
 	_, changed := altered[code]
+	wrong, _ := misconfigured(f, err)
 	switch {
+	case wrong != "":
+		return wrong, ErrRefused
 	case code == "" && isGarbled(err):
 		return "what came is not an answer of S3's kind: it was altered on the way, or the endpoint is something else (" + innermost(err).Error() + ")", ErrUnreachable
 	case changed:
@@ -134,10 +140,6 @@ func mentionsTags(message string) bool {
 func classifyLocal(err error) (text string, kind error) {
 	var unknownHost *net.DNSError
 	switch {
-	case isUntrusted(err):
-		return "the store's certificate is not trusted (AWS_CA_BUNDLE names a file of certificates to trust): " + innermost(err).Error(), ErrRefused
-	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return "the endpoint speaks HTTP, not HTTPS", ErrRefused
 	case strings.Contains(err.Error(), "get identity"):
 		return "no AWS credentials: " + innermost(err).Error(), ErrRefused
 	case isUnsendable(err):

@@ -43,6 +43,20 @@ func newHTTPClient(stall, patience time.Duration) *awshttp.BuildableClient {
 	})
 }
 
+// withoutRedirects follows no redirect, which would take customer keys and
+// content to where no user has sent them, over plain HTTP perhaps. The signature
+// covers the host, so that no store can mean one.
+func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
+	buildable, ok := client.(*awshttp.BuildableClient)
+	if !ok {
+		return client
+	}
+	return &http.Client{
+		Transport:     buildable.GetTransport(),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
 // patience returns how long an answer is waited for. Who retries for a short
 // time does not wait much longer either.
 func (o Options) patience() time.Duration {

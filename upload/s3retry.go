@@ -31,6 +31,7 @@ var standard = retry.NewStandard(func(o *retry.StandardOptions) {
 		retry.IsErrorRetryableFunc(neverRetried),
 	}, append(o.Retryables,
 		retry.IsErrorRetryableFunc(cutAnswer),
+		retry.IsErrorRetryableFunc(foreignAgain),
 		retry.RetryableErrorCode{Codes: map[string]struct{}{
 			"InternalError": {}, "ServiceUnavailable": {}, "ConditionalRequestConflict": {}, "OperationAborted": {},
 		}},
@@ -47,7 +48,7 @@ func retryable(err error) bool { return standard.IsErrorRetryable(err) }
 
 // neverRetried: errors of the connection that the next try would meet too.
 func neverRetried(err error) aws.Ternary {
-	if isUntrusted(err) || isUnsendable(err) {
+	if wrong, _ := misconfigured(failure{}, err); wrong != "" || isUnsendable(err) {
 		return aws.FalseTernary
 	}
 	return aws.UnknownTernary
@@ -65,7 +66,7 @@ func cutAnswer(err error) aws.Ternary {
 // isGarbled: the store has answered, but not in the form that S3's answers have.
 func isGarbled(err error) bool {
 	var deserialization *smithy.DeserializationError
-	return errors.As(err, &deserialization) && statusOf(err)/100 == 2
+	return (errors.As(err, &deserialization) || foreign(err) != nil) && statusOf(err)/100 == 2
 }
 
 // A retryer tries again with growing waits until the outage has lasted too

@@ -80,6 +80,9 @@ func hintFor(err error) string {
 
 // hintForStore returns the hint for what a store said, or did not say.
 func hintForStore(err error) string {
+	if setting := upload.Setting(err); setting != "" {
+		return setting
+	}
 	if region := upload.Region(err); region != "" {
 		return "set AWS_REGION=" + region
 	}

@@ -63,8 +63,15 @@ func TestHintsForWhatStoresSay(t *testing.T) {
 	}
 }
 
-// against runs a command on a store that always answers like this.
+// against runs a command on a bucket of a store that always answers like this,
+// without patience.
 func against(t *testing.T, store http.Handler, args ...string) error {
+	t.Helper()
+	return againstStore(t, store, append(args, "s3://bucket/app", "--retry-for", "1ms")...)
+}
+
+// againstStore runs a command with a store that always answers like this.
+func againstStore(t *testing.T, store http.Handler, args ...string) error {
 	t.Helper()
 	server := httptest.NewServer(store)
 	t.Cleanup(server.Close)
@@ -74,7 +81,7 @@ func against(t *testing.T, store http.Handler, args ...string) error {
 		t.Setenv(name, value)
 	}
 	var p program
-	return p.do(t.Context(), append(args, "s3://bucket/app", "--retry-for", "1ms"), &console{stdout: os.Stdout, stderr: os.Stderr, globals: &p.globals})
+	return p.do(t.Context(), args, &console{stdout: os.Stdout, stderr: os.Stderr, globals: &p.globals})
 }
 
 func TestHintsForUnknownHosts(t *testing.T) {
