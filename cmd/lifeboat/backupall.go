@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
 // manyDocument is what backup --json prints when a configuration names the
@@ -51,6 +53,9 @@ func (j *job) backup(ctx context.Context, c *console) (d *backupDocument, text s
 	defer recovered(&err)
 	if j.err != nil || ctx.Err() != nil {
 		return nil, "", errors.Join(j.err, ctx.Err())
+	}
+	if j.from != "" && !j.entry.follow && behindLink(j.from, j.path) {
+		return nil, "", fmt.Errorf("%w: it has become a symlink since the pattern was expanded", snapshot.ErrSource)
 	}
 	return j.command.Backup.one(ctx, c)
 }

@@ -28,6 +28,7 @@ type entry struct {
 	line     int
 	path     setting // of one database, or a pattern
 	url      setting // a template
+	follow   bool    // a pattern's matches may be symlinks
 	settings map[string]setting
 }
 
@@ -43,10 +44,13 @@ type setting struct {
 // text returns the value of a setting that is no list.
 func (s setting) text() string { return strings.Join(s.values, "\n") }
 
+// followKey lets a pattern match symlinks.
+const followKey = "follow-symlinks"
+
 // The keys of the file beside those that are flags.
 var (
 	topKeys   = []string{"host", "parallel", "defaults", "databases"}
-	entryKeys = []string{"path", "url"}
+	entryKeys = []string{"path", "url", followKey}
 )
 
 // parseConfiguration reads a configuration. The flags are those that a
@@ -116,7 +120,7 @@ func (r *configReader) configuration(root *yaml.Node) (c configuration) {
 	}
 	defaults := map[string]setting{}
 	if node := top["defaults"]; node != nil && !isNull(node) {
-		defaults = r.settings(node, "url")
+		defaults = r.settings(node, "url", followKey)
 	}
 	databases := top["databases"]
 	switch {
@@ -139,6 +143,8 @@ func (r *configReader) entry(node *yaml.Node, defaults map[string]setting) entry
 	e := entry{line: node.Line, path: settings["path"], url: settings["url"], settings: settings}
 	delete(settings, "path")
 	delete(settings, "url")
+	e.follow = r.follow(settings[followKey], e.path)
+	delete(settings, followKey)
 	if len(r.problems) > before {
 		return e // a missing key may be the one that is misspelt
 	}
@@ -152,6 +158,22 @@ func (r *configReader) entry(node *yaml.Node, defaults map[string]setting) entry
 		r.wrong(e.url.line, "url: %w", err)
 	}
 	return e
+}
+
+// follow reads follow-symlinks. A pattern with ** never follows symlinks:
+// two of them to their own directory would make its search endless.
+func (r *configReader) follow(s, path setting) bool {
+	switch s.text() {
+	case "", "false":
+		return false
+	case "true":
+	default:
+		r.wrong(s.line, "%s: %q is neither true nor false", followKey, s.text())
+	}
+	if strings.Contains(path.text(), "**") {
+		r.wrong(path.line, "path: ** never follows symlinks: set %s: false for this database, or name each level with *", followKey)
+	}
+	return true
 }
 
 // settings reads the flags in a mapping, and the other keys that may be there.
@@ -259,7 +281,7 @@ func didYouMean(name string, known []string) string {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	if len(known) > 8 {
-		return "the keys are path, url, max-age, and the flags that lifeboat backup --help shows"
+		return "the keys are path, url, " + followKey + ", max-age, and the flags that lifeboat backup --help shows"
 	}
 	return "there are " + strings.Join(known, ", ")
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/bmatcuk/doublestar/v4"
 
-	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
@@ -58,6 +57,7 @@ type schedule struct {
 type job struct {
 	entry   entry
 	path    string
+	from    string    // the directory that a pattern was expanded in, "" for none
 	name    string    // its own, in the series
 	url     bucketURL // none if the template makes none
 	command program   // the verb as if DB and BUCKET_URL had been given
@@ -95,11 +95,14 @@ func (f *configFlags) schedule(ctx context.Context, c *console, verb string, arg
 	for _, e := range conf.entries {
 		command, err := e.command(ctx, c, verb, args)
 		if err == nil {
-			err = s.add(e, verb, command, cmp.Or(f.Host, conf.host.text()))
+			err = s.add(ctx, e, verb, command, cmp.Or(f.Host, conf.host.text()))
 		}
 		if err != nil {
 			problems = append(problems, err)
 		}
+	}
+	if ctx.Err() != nil {
+		return schedule{}, ctx.Err()
 	}
 	if len(problems) > 0 {
 		return schedule{}, inFile(f.file(), errors.Join(problems...))
@@ -109,7 +112,7 @@ func (f *configFlags) schedule(ctx context.Context, c *console, verb string, arg
 }
 
 // add finds the databases of an entry.
-func (s *schedule) add(e entry, verb string, command program, host string) error {
+func (s *schedule) add(ctx context.Context, e entry, verb string, command program, host string) error {
 	names := templateNames{}
 	if strings.Contains(e.url.text(), "{host}") {
 		var err error
@@ -117,17 +120,21 @@ func (s *schedule) add(e entry, verb string, command program, host string) error
 			return problem(e.url.line, "%w", err)
 		}
 	}
-	paths, err := matches(e.path.text())
+	found, err := matches(ctx, e.path.text(), e.follow)
 	if errors.Is(err, doublestar.ErrBadPattern) {
 		return problem(e.path.line, "path: %q is not a pattern that can be read", e.path.text())
 	}
 	if err != nil {
 		s.jobs = append(s.jobs, &job{entry: e, path: e.path.text(), err: err})
-	} else if len(paths) == 0 {
+	} else if len(found.databases) == 0 {
 		s.warnings = append(s.warnings, fmt.Sprintf("no database matches %s (line %d)", e.path.text(), e.path.line))
 	}
-	for _, path := range paths {
-		j := &job{entry: e, path: path, name: cmp.Or(e.settings["name"].text(), filepath.Base(path)), command: command}
+	if len(found.links) > 0 {
+		s.warnings = append(s.warnings, fmt.Sprintf("%s (line %d) does not follow symlinks, which leaves out %s: follow-symlinks: true takes them",
+			e.path.text(), e.path.line, someOf(found.links)))
+	}
+	for _, path := range found.databases {
+		j := &job{entry: e, path: path, from: found.base, name: cmp.Or(e.settings["name"].text(), filepath.Base(path)), command: command}
 		j.url.URL, j.err = j.bucket(names)
 		j.command.Status.URL = j.url
 		j.command.Backup.DB, j.command.Backup.URL = path, j.url
@@ -215,35 +222,6 @@ func inContainer() bool {
 		}
 	}
 	return os.Getenv("KUBERNETES_SERVICE_HOST") != "" || os.Getenv("container") != ""
-}
-
-// notDatabase matches what lies beside databases: SQLite's files and what a
-// restore keeps.
-var notDatabase = regexp.MustCompile(`-(wal|shm|journal|mj[0-9A-F]{9,})$|\.before-\d{8}T\d{6}Z-[0-9a-f]{6}`)
-
-// matches returns the databases that a path or pattern means, in order. A path
-// need not exist. If a part of what a pattern covers cannot be read, there are
-// both: the others, and an error that wraps snapshot.ErrSource.
-func matches(pattern string) (databases []string, err error) {
-	if _, missing := os.Stat(pattern); missing == nil || !strings.ContainsAny(pattern, "*?[{") {
-		return []string{pattern}, nil
-	}
-	options := []doublestar.GlobOption{doublestar.WithFilesOnly(), doublestar.WithNoHidden()}
-	found, err := doublestar.FilepathGlob(pattern, append(options, doublestar.WithFailOnIOErrors(), doublestar.WithFailOnPatternNotExist())...)
-	if errors.Is(err, doublestar.ErrBadPattern) {
-		return nil, err
-	}
-	if err != nil {
-		err = fmt.Errorf("the databases of %s: %w: %w", pattern, snapshot.ErrSource, err)
-		found, _ = doublestar.FilepathGlob(pattern, options...) // the others
-	}
-	for _, path := range found {
-		info, statErr := os.Stat(path)
-		if (statErr != nil || info.Mode().IsRegular()) && !notDatabase.MatchString(filepath.Base(path)) {
-			databases = append(databases, path)
-		}
-	}
-	return databases, err
 }
 
 // refuseMixing takes out the jobs whose bucket URL is that of another one, or
