@@ -116,7 +116,7 @@ func (m match) meets(prefix string) bool {
 // retention: it asks for no tag that snapshots do not have.
 func (m match) catches(retention string) bool {
 	for key, value := range m.tags {
-		known := slices.Contains([]string{upload.TagRetention, upload.TagDigest, upload.TagDatabase, upload.TagCheck, upload.TagConfirmed, upload.TagVerified}, key)
+		known := slices.Contains([]string{upload.TagRetention, upload.TagDigest, upload.TagDatabase, upload.TagCheck, upload.TagIdentity, upload.TagConfirmed, upload.TagVerified}, key)
 		if !known || key == upload.TagRetention && value != retention {
 			return false
 		}

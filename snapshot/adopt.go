@@ -21,6 +21,7 @@ type Taken struct {
 	JournalMode string
 	Restarts    int
 	Held        bool
+	Tables      []string
 }
 
 // TakeInto is Take for a process that reads a database on behalf of another
@@ -42,7 +43,7 @@ func TakeInto(ctx context.Context, path string, o CopyOptions) (t Taken, err err
 	if err := os.WriteFile(filepath.Join(o.TempDir, hashesName), hashes, 0o600); err != nil {
 		return Taken{}, fileError("write the hashes of frames", err)
 	}
-	return Taken{c.TakenAt, c.Method, c.JournalMode, c.Restarts, c.Held}, nil
+	return Taken{c.TakenAt, c.Method, c.JournalMode, c.Restarts, c.Held, c.Tables}, nil
 }
 
 // An Adoption is a copy that another process has made, and what goes with it.
@@ -73,6 +74,7 @@ func Adopt(a Adoption) (_ *Copy, err error) {
 		return nil, fmt.Errorf("copy of %s: unknown journal mode %q", a.Source, t.JournalMode)
 	}
 	c := &Copy{TakenAt: t.TakenAt, Method: t.Method, JournalMode: t.JournalMode, Restarts: t.Restarts, Held: t.Held,
+		Tables: t.Tables[:min(maxTables, len(t.Tables))],
 		source: a.Source, adopted: &a}
 	if c.files, err = openFiles(a.Dir, a.User); err != nil {
 		return nil, err

@@ -63,6 +63,9 @@ type Copy struct {
 	Held bool
 	// Header is what the copy's own first page says.
 	Header Header
+	// Tables are the names of its tables, SQLite's own left out: at most 1,000
+	// of 200 characters, and none if its schema cannot be read.
+	Tables []string
 
 	source  string // for messages
 	path    string
@@ -144,6 +147,9 @@ func takeIn(ctx context.Context, path string, o CopyOptions, place func(parent s
 	}
 	if err != nil {
 		return nil, c.writeError(err)
+	}
+	if c.Tables, err = c.tables(ctx); err != nil {
+		return nil, err
 	}
 	if err := c.open(); err != nil {
 		return nil, err

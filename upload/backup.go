@@ -35,7 +35,8 @@ const DefaultRefresh = 7 * 24 * time.Hour
 type BackupOptions struct {
 	// Name is the database's name in the series; "" is its file name.
 	Name string
-	// Adopt allows a name that differs from the newest snapshot's.
+	// Adopt allows a database that differs from the newest snapshot's: by its
+	// name, or by what is in it.
 	Adopt bool
 	// Always uploads a database that has not changed, too.
 	Always bool
@@ -124,10 +125,7 @@ func Backup(ctx context.Context, b Bucket, path string, o BackupOptions) (Backup
 		return r, err
 	}
 	if old, ok := tags[TagDatabase]; ok && old != name && !o.Adopt {
-		if decoded, err := DecodeTag(old); err == nil {
-			old = decoded
-		}
-		return r, fmt.Errorf("%w: the newest snapshot in %s is of %q, this one would be of %q", ErrOtherDatabase, b.URL(), old, o.Name)
+		return r, fmt.Errorf("%w: the newest snapshot in %s is of %q, this one would be of %q", ErrOtherDatabase, b.URL(), decodeName(old), o.Name)
 	}
 
 	if err := o.waitToBeNewer(ctx, newest); err != nil {
@@ -225,13 +223,21 @@ func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, se
 		}
 	}
 
+	identity, err := identityOf(ctx, c, digest)
+	if err != nil {
+		return err
+	}
+	own := sealer.tags(Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: name, TagCheck: string(o.Check), TagIdentity: identity.String()})
+	if err := o.checkIdentity(b, newest, tags, own); err != nil {
+		return err
+	}
 	began = time.Now()
 	if r.Snapshot.ID, err = newID(b, c.TakenAt, newest); err != nil {
 		return err
 	}
 	object, err := b.Put(ctx, string(r.Snapshot.ID)+sealer.suffix(), PutOptions{
 		MaxSize: sealer.size(c.MaxArchiveSize()),
-		Tags:    sealer.tags(Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: name, TagCheck: string(o.Check)}),
+		Tags:    own,
 	}, sealer.seal(o.archive(ctx, c, digest, r.Snapshot.ID)))
 	if err != nil {
 		return err
@@ -247,10 +253,13 @@ func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, se
 		return fmt.Errorf("%w: snapshot %s is there, but never counts: %s, %s", ErrClock,
 			r.Snapshot.ID, r.Snapshot.Why(), r.Snapshot.Object.Modified.UTC().Format(time.RFC3339))
 	}
-	if err == nil && object.NotEncrypted {
+	if err != nil {
+		return err
+	}
+	if object.NotEncrypted {
 		err = fmt.Errorf("%w: %w: %s/%s", ErrIncomplete, ErrNotEncrypted, b.URL(), object.Name)
 	}
-	return err
+	return errors.Join(err, o.checkAlone(ctx, b, newest, tags, own, r.Snapshot.ID))
 }
 
 // confirm notes that the newest snapshot still is what the database holds. The

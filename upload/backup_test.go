@@ -75,8 +75,8 @@ func count(t *testing.T, b Bucket) int {
 func TestBackupTags(t *testing.T) {
 	b, db := series(t)
 	r := backup(t, b, db, BackupOptions{})
-	want := Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: "app.db", TagCheck: "quick"}
 	got := tagsOf(t, b, r.Snapshot)
+	want := Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: "app.db", TagCheck: "quick", TagIdentity: got[TagIdentity]}
 	if len(got) != len(want) {
 		t.Errorf("tags %v, want %v", got, want)
 	}

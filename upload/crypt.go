@@ -67,6 +67,9 @@ func (s sealer) size(plaintext int64) int64 {
 func (s sealer) tags(t Tags) Tags {
 	if s.encrypts() {
 		delete(t, TagDigest)
+		if i, ok := parseIdentity(t[TagIdentity]); ok {
+			t[TagIdentity] = identity{pageSize: i.pageSize, application: i.application}.String()
+		}
 	}
 	return t
 }

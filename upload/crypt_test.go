@@ -231,7 +231,7 @@ func TestEncryptedBackup(t *testing.T) {
 		t.Errorf("named %s", first.Snapshot.Object.Name)
 	}
 	tags := tagsOf(t, b, first.Snapshot)
-	if len(tags) != 3 || tags[TagRetention] != Held || tags[TagDatabase] != "app.db" || tags[TagCheck] != "quick" {
+	if len(tags) != 4 || tags[TagIdentity] != "4096:0::" || tags[TagRetention] != Held || tags[TagDatabase] != "app.db" || tags[TagCheck] != "quick" {
 		t.Errorf("tags %v", tags)
 	}
 	names, err := os.ReadDir(b.URL().Dir)

@@ -35,7 +35,8 @@ var (
 // and of package snapshot.
 var (
 	// ErrOtherDatabase: the newest snapshot of the series is of a database
-	// with another name.
+	// with another name, or with nothing in common with this one. Beside
+	// ErrIncomplete: one came into the series during the backup.
 	ErrOtherDatabase = errors.New("the series belongs to another database")
 	// ErrClock: this machine's clock and the store's differ by more than five
 	// minutes.

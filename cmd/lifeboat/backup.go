@@ -158,7 +158,11 @@ func (b *backupCmd) run(ctx context.Context, c *console, report *runReport) (*ba
 	}
 	report.succeeded = true
 	report.add(measuresOf(result)...)
-	done, releaseErr := b.release(ctx, c, bucket)
+	var done lifecycle.Result
+	var releaseErr error
+	if !errors.Is(err, upload.ErrOtherDatabase) { // nothing relies on a series that two databases share
+		done, releaseErr = b.release(ctx, c, bucket)
+	}
 	if b.wantsMetrics() {
 		err = errors.Join(err, report.survey(ctx, bucket, b.holdOf()))
 	}

@@ -41,7 +41,7 @@ var hints = []struct {
 	{restore.ErrNotRecorded, "it takes the right to read and set the snapshot's tags (s3:GetObjectTagging, s3:PutObjectTagging)"},
 	{snapshot.ErrNoRoom, "make room on that disk; where it is that of the copy, --temp-dir names another"},
 	{snapshot.ErrTempDir, "--temp-dir (or TMPDIR) names a directory that can be written, such as an emptyDir volume"},
-	{upload.ErrOtherDatabase, "give each database a prefix of its own; if this is the same database under a new name, add --adopt"},
+	{upload.ErrOtherDatabase, "give each database a prefix of its own; if this is the same database under a new name, or with a new schema, add --adopt"},
 	{upload.ErrPlaintext, "give the --age-recipient that was given before; --plaintext goes on without encryption"},
 	{upload.ErrRecipients, "post-quantum recipients (age1pq1...) go only with each other"},
 	{upload.ErrNoIdentity, "--age-identity FILE names the file with the private key"},

@@ -242,6 +242,7 @@ func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms) {
 	if len(plausible) > 0 {
 		d.describeNewest(plausible[len(plausible)-1], t.Now)
 		d.describeSizes(plausible)
+		d.describeTwo(plausible)
 	}
 }
 

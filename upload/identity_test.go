@@ -1,0 +1,223 @@
+package upload
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+// application makes a database of an application: its schema, and so many rows
+// of its own.
+func application(t *testing.T, schema string, rows int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "app.db")
+	runSQL(t, path, schema+"; CREATE TABLE item (id INTEGER PRIMARY KEY, body)")
+	fill(t, path, rows)
+	return path
+}
+
+func fill(t *testing.T, path string, rows int) {
+	t.Helper()
+	runSQL(t, path, fmt.Sprintf("INSERT INTO item (body) SELECT hex(randomblob(200)) FROM generate_series(1, %d)", rows))
+}
+
+// tagOf returns the tags that a backup of the database would set.
+func tagOf(t *testing.T, path string) Tags {
+	t.Helper()
+	c, err := snapshot.Take(t.Context(), path, snapshot.CopyOptions{TempDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	digest, err := c.Digest(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := identityOf(t.Context(), c, digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := i.String()
+	if again, ok := parseIdentity(value); !ok || again.String() != value {
+		t.Errorf("%q is read as %+v", value, again)
+	}
+	if encoded, err := EncodeTag(value); err != nil || encoded != value {
+		t.Errorf("%q cannot be a tag: %v", value, err)
+	}
+	return Tags{TagIdentity: value, TagDigest: digest.String()}
+}
+
+// What happens to one database leaves it what it is; another one of the same
+// application, or of another, is told apart.
+func TestIdentity(t *testing.T) {
+	const schema = "CREATE TABLE account (name); CREATE TABLE entry (amount); CREATE VIEW v AS SELECT 1; INSERT INTO account VALUES ('a')"
+	for what, test := range map[string]struct {
+		change func(t *testing.T, path string) string // returns the other database
+		want   Likeness
+	}{
+		"nothing":        {func(*testing.T, string) string { return "" }, Alike},
+		"rows are added": {func(t *testing.T, path string) string { fill(t, path, 300); return "" }, Alike},
+		"rows change": {func(t *testing.T, path string) string {
+			runSQL(t, path, "UPDATE item SET body = 'x' WHERE id < 10; DELETE FROM item WHERE id > 900")
+			return ""
+		}, Alike},
+		"a table is renamed": {func(t *testing.T, path string) string {
+			runSQL(t, path, "ALTER TABLE account RENAME TO customer; ALTER TABLE item ADD COLUMN more")
+			return ""
+		}, Alike},
+		"all tables are renamed": {func(t *testing.T, path string) string {
+			runSQL(t, path, "ALTER TABLE account RENAME TO a; ALTER TABLE entry RENAME TO b; ALTER TABLE item RENAME TO c")
+			return ""
+		}, Alike},
+		"VACUUM": {func(t *testing.T, path string) string {
+			runSQL(t, path, "DELETE FROM item WHERE id % 7 = 0; VACUUM")
+			return ""
+		}, Rewritten},
+		"another page size":        {func(t *testing.T, path string) string { runSQL(t, path, "PRAGMA page_size=1024; VACUUM"); return "" }, Rewritten},
+		"an application_id is set": {func(t *testing.T, path string) string { runSQL(t, path, "PRAGMA application_id=7"); return "" }, Alike},
+		"it came up empty": {func(t *testing.T, path string) string {
+			empty := filepath.Join(t.TempDir(), "app.db")
+			runSQL(t, empty, "VACUUM")
+			return empty
+		}, Unknown},
+		"the application's database on another host": {func(t *testing.T, path string) string { return application(t, schema, 1000) }, Rewritten},
+		"another application": {func(t *testing.T, path string) string {
+			other := application(t, "CREATE TABLE song (title); INSERT INTO song VALUES (1)", 1000)
+			runSQL(t, other, "ALTER TABLE item RENAME TO track")
+			return other
+		}, Foreign},
+		"a small one of another application": {func(t *testing.T, path string) string {
+			other := filepath.Join(t.TempDir(), "app.db")
+			runSQL(t, other, "CREATE TABLE song (title)")
+			return other
+		}, Foreign},
+	} {
+		t.Run(what, func(t *testing.T) {
+			path := application(t, schema, 1000)
+			before := tagOf(t, path)
+			other := test.change(t, path)
+			if other == "" {
+				other = path
+			}
+			if got := Compare(before, tagOf(t, other)); got != test.want {
+				t.Errorf("likeness %d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+// Two applications that both mark their files are two, whatever their tables.
+func TestIdentityByApplicationID(t *testing.T) {
+	var tags []Tags
+	for id := range 3 {
+		path := application(t, fmt.Sprintf("PRAGMA application_id=%d", id), 1000)
+		tags = append(tags, tagOf(t, path))
+	}
+	if Compare(tags[1], tags[2]) != Foreign || Compare(tags[0], tags[1]) != Rewritten {
+		t.Errorf("%d, %d", Compare(tags[1], tags[2]), Compare(tags[0], tags[1]))
+	}
+}
+
+func TestIdentityOfRubbish(t *testing.T) {
+	for _, value := range []string{"", ":::", "4096:0:", "x:0::", "4096:g::", "4096:0:abc:", "4096:0::abcde", "4096:0:::"} {
+		if i, ok := parseIdentity(value); ok {
+			t.Errorf("%q is %+v", value, i)
+		}
+		if got := Compare(Tags{TagIdentity: value}, Tags{TagIdentity: "4096:0:abcd:abcd"}); got != Unknown {
+			t.Errorf("%q: %d", value, got)
+		}
+	}
+}
+
+func TestBackupGuardsTheContent(t *testing.T) {
+	b, _ := series(t)
+	first := application(t, "CREATE TABLE account (name)", 1000)
+	backup(t, b, first, BackupOptions{})
+	other := application(t, "CREATE TABLE song (title)", 1000)
+	runSQL(t, other, "ALTER TABLE item RENAME TO track")
+	temp := t.TempDir()
+	if _, err := Backup(t.Context(), b, other, BackupOptions{Copy: snapshot.CopyOptions{TempDir: temp}}); !errors.Is(err, ErrOtherDatabase) || errors.Is(err, ErrIncomplete) || count(t, b) != 1 {
+		t.Errorf("another database of the same name: %v, %d snapshots", err, count(t, b))
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("left in the temp directory: %v, %v", left, err)
+	}
+	backup(t, b, other, BackupOptions{Adopt: true})
+	fill := func(path string) { runSQL(t, path, "INSERT INTO track (body) VALUES (1)") }
+	fill(other)
+	backup(t, b, other, BackupOptions{})
+
+	b, _ = series(t)
+	for i, path := range []string{first, application(t, "CREATE TABLE account (name)", 1000)} {
+		var log bytes.Buffer
+		backup(t, b, path, BackupOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if warned := strings.Contains(log.String(), "level=WARN"); warned != (i == 1) {
+			t.Errorf("backup %d: %s", i, log.String())
+		}
+	}
+}
+
+// A meanwhile is a bucket to which another backup goes while one uploads.
+type meanwhile struct {
+	Bucket
+	backup func()
+}
+
+func (m meanwhile) Put(ctx context.Context, name string, o PutOptions, write func(io.Writer) error) (Object, error) {
+	m.backup()
+	return m.Bucket.Put(ctx, name, o, write)
+}
+
+// The first backups of two databases into one prefix at once: the one that ends
+// last says so.
+func TestFirstBackupsOfTwoDatabases(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	dir, _ := series(t)
+	first := application(t, "CREATE TABLE account (name)", 1000)
+	song := application(t, "CREATE TABLE song (title)", 1000)
+	runSQL(t, song, "ALTER TABLE item RENAME TO track")
+	for what, test := range map[string]struct {
+		other string
+		o     BackupOptions
+		alone bool
+	}{
+		"another name":        {song, BackupOptions{Name: "songs"}, false},
+		"another application": {song, BackupOptions{}, false},
+		"another host":        {application(t, "CREATE TABLE account (name)", 1000), BackupOptions{}, false},
+		"the same":            {first, BackupOptions{}, true},
+	} {
+		for _, b := range []Bucket{dir, openBucket(t, server, Options{})} {
+			between := meanwhile{b, func() { backup(t, b, test.other, test.o) }}
+			r, err := Backup(t.Context(), between, first, BackupOptions{})
+			switch {
+			case test.alone && err != nil:
+				t.Errorf("%s: %v", what, err)
+			case !test.alone && !(errors.Is(err, ErrIncomplete) && errors.Is(err, ErrOtherDatabase)):
+				t.Errorf("%s: %v", what, err)
+			}
+			if r.Snapshot.ID == "" || count(t, b) != 2 {
+				t.Errorf("%s: %d snapshots, %+v", what, count(t, b), r)
+			}
+			all, err := Snapshots(t.Context(), b, r.Snapshot.ID.Time().AddDate(0, 0, -1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range all {
+				if err := b.Delete(t.Context(), s.Object); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}
