@@ -155,14 +155,9 @@ func (r *VerifyReport) examine(ctx context.Context, path string, o VerifyOptions
 
 // checked gives an error of SQLite's about the rebuilt database its reason.
 func checked(err error) error {
-	var e sqlite3.Error
 	switch {
 	case errors.Is(err, snapshot.ErrUncheckable):
-		text := "the database uses a function or collation that only its application knows, so SQLite cannot check it here"
-		if errors.As(err, &e) {
-			text += " (" + e.Error() + ")"
-		}
-		return &reasonError{text + "; its frames are right, and with no check it can be restored", snapshot.ErrUncheckable, nil}
+		return &reasonError{err.Error() + "; its frames are right, and with no check it can be restored", snapshot.ErrUncheckable, nil}
 	case errors.Is(err, snapshot.ErrSource) && !isTrouble(err):
 		return &reasonError{err.Error(), ErrCheck, nil} // the source is another database than this one
 	case isCorrupt(err):

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/mattn/go-sqlite3"
 )
 
 // A CheckLevel says how thoroughly a copy is checked.
@@ -29,11 +31,12 @@ func (c *Copy) Check(ctx context.Context, level CheckLevel) error {
 	return CheckFile(ctx, c.path, c.source, level)
 }
 
-// CheckFile lets SQLite check the database file at path, which nobody may
-// write meanwhile and which has no sidecars. name stands for it in messages.
-// One that is not sound, or not a database at all, is an error that wraps
-// ErrSource and has SQLite's first findings; one that cannot be checked here
-// wraps ErrUncheckable too.
+// CheckFile lets SQLite check the database file at path, which is private to
+// the caller, is not written meanwhile and has no sidecars. It does not change
+// the file. name stands for it in messages. One that is not sound, or not a
+// database at all, is an error that wraps ErrSource and has SQLite's first
+// findings. Where SQLite lacks something to check a table with, and finds nothing
+// wrong with the others, the error wraps ErrUncheckable.
 func CheckFile(ctx context.Context, path, name string, level CheckLevel) (err error) {
 	var pragma string
 	cache := copyCache
@@ -41,46 +44,119 @@ func CheckFile(ctx context.Context, path, name string, level CheckLevel) (err er
 	case CheckNone:
 		return nil
 	case CheckQuick:
-		pragma = "PRAGMA quick_check(5)"
+		pragma = "quick_check"
 	case CheckFull:
-		pragma, cache = "PRAGMA integrity_check(5)", fullCheckCache
+		pragma, cache = "integrity_check", fullCheckCache
 	default:
 		return fmt.Errorf("check %s: unknown check %q", name, level)
 	}
-	// immutable: no sidecars appear beside the copy, and no locks are taken.
-	db, err := openConn(path, "ro", 0, url.Values{"immutable": {"1"}})
-	if err != nil {
-		return err
+	db, err := openForCheck(ctx, path, cache)
+	if err == nil {
+		defer func() { err = errors.Join(err, db.Close()) }()
+		var findings []driver.Value
+		if findings, err = db.query(ctx, "PRAGMA "+pragma+"(5)"); err == nil {
+			return failed(name, findings)
+		}
+		if missing := db.missing(ctx, "", err); missing != "" || errorCode(err) == sqlite3.ErrError {
+			return db.checkTables(ctx, name, pragma, err)
+		}
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	var rows []driver.Value
+	if errors.Is(err, ErrSource) {
+		return &reasonError{fmt.Sprintf("%s failed its check: %v", name, err), ErrSource, err}
+	}
+	return err
+}
+
+// openForCheck opens a private file so that SQLite checks all of it and changes
+// nothing. A connection that may only read drops CHECK constraints. In exclusive
+// mode a WAL database needs no -shm, and closing removes its empty -wal.
+func openForCheck(ctx context.Context, path string, cache int) (*conn, error) {
+	db, err := openConn(path, "rw", 0, url.Values{"_locking_mode": {"EXCLUSIVE"}, "_query_only": {"1"}})
+	if err != nil {
+		return nil, err
+	}
 	if _, err = db.query(ctx, "PRAGMA page_count"); err == nil {
 		err = db.boundCache(ctx, cache)
 	}
-	if err == nil {
-		rows, err = db.query(ctx, pragma)
-	}
 	if err != nil {
-		if unknownToUs(err) {
-			return &reasonError{fmt.Sprintf("%s cannot be checked: it needs a function or collation of its application, which is not known here (%v); without a check it can be backed up", name, err), ErrSource, errors.Join(ErrUncheckable, err)}
-		}
-		if errors.Is(err, ErrSource) {
-			return &reasonError{fmt.Sprintf("%s failed its check: %v", name, err), ErrSource, err}
-		}
-		return err
+		return nil, errors.Join(err, db.Close())
 	}
-	if len(rows) == 1 && rows[0] == "ok" {
-		return nil
-	}
-	var findings []string
-	for _, row := range rows {
-		findings = append(findings, fmt.Sprint(row))
-	}
-	return &reasonError{fmt.Sprintf("%s failed its check: %s", name, strings.Join(findings, "; ")), ErrSource, nil}
+	return db, nil
 }
 
-// unknownToUs tells that the schema uses what only the application registers.
-func unknownToUs(err error) bool {
-	text := err.Error()
-	return strings.Contains(text, "no such collation sequence") || strings.Contains(text, "unknown function") || strings.Contains(text, "no such function")
+// failed returns what is wrong by the rows of a check, nil if they say ok.
+func failed(name string, findings []driver.Value) error {
+	if len(findings) == 1 && findings[0] == "ok" {
+		return nil
+	}
+	var text []string
+	for _, f := range findings {
+		text = append(text, fmt.Sprint(f))
+	}
+	return &reasonError{fmt.Sprintf("%s failed its check: %s", name, strings.Join(text, "; ")), ErrSource, nil}
 }
+
+// checkTables checks one table after the other, because cause ended the check of
+// them all. Tables that SQLite cannot check here do not hide that others are
+// damaged.
+func (c *conn) checkTables(ctx context.Context, name, pragma string, cause error) error {
+	tables, err := c.query(ctx, "SELECT name FROM sqlite_schema WHERE type = 'table'")
+	if err != nil {
+		return err
+	}
+	var unchecked []string
+	for _, table := range tables {
+		quoted := quote(fmt.Sprint(table))
+		findings, err := c.query(ctx, "PRAGMA "+pragma+"("+quoted+")")
+		if err == nil {
+			err = failed(name, findings)
+		} else if missing := c.missing(ctx, quoted, err); missing != "" {
+			unchecked, err = append(unchecked, fmt.Sprintf("table %s (%s)", quoted, missing)), nil
+		}
+		if err != nil && errors.Is(err, ErrSource) {
+			return &reasonError{fmt.Sprintf("%s failed its check: table %s: %v", name, quoted, err), ErrSource, err}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(unchecked) == 0 { // what the tables share is wrong
+		return &reasonError{fmt.Sprintf("%s failed its check: %v", name, cause), ErrSource, cause}
+	}
+	few := unchecked[:min(len(unchecked), 5)]
+	return &reasonError{fmt.Sprintf("%s cannot be checked here: only its application has what %d of %d tables need, nothing else is wrong: %s",
+		name, len(unchecked), len(tables), strings.Join(few, ", ")), ErrUncheckable, nil}
+}
+
+// missing returns what SQLite lacks here according to err, "" if err is about
+// something else. An FTS5 table without its tokenizer says so only when it is
+// searched: table is its quoted name, or "".
+func (c *conn) missing(ctx context.Context, table string, err error) string {
+	if found := missingHere(err); found != "" || table == "" || errorCode(err) != sqlite3.ErrError {
+		return found
+	}
+	_, err = c.query(ctx, "SELECT 1 FROM "+table+" WHERE "+table+" MATCH 'a' LIMIT 1")
+	return missingHere(err)
+}
+
+// missingHere returns SQLite's message if err is that a function, collation,
+// tokenizer or the like, which an application can add to SQLite, is not known.
+func missingHere(err error) string {
+	if errorCode(err) != sqlite3.ErrError {
+		return ""
+	}
+	var e sqlite3.Error
+	errors.As(err, &e)
+	for _, text := range []string{
+		"no such collation sequence", "no such function", "unknown function", "unable to use function",
+		"no such module", "no such tokenizer", "unknown tokenizer", "error in tokenizer constructor",
+		"unrecognized parameter", "unrecognized option",
+	} {
+		if strings.Contains(e.Error(), text) {
+			return e.Error()
+		}
+	}
+	return ""
+}
+
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

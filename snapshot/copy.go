@@ -38,8 +38,7 @@ type CopyOptions struct {
 	// knows no limit and refuses one.
 	MaxRate int64
 	// Wait is how long to wait for other connections' locks, from the opening
-	// of the database on, before ErrLocked;
-	// 0 is 30 seconds.
+	// of the database on, before ErrLocked; 0 is 30 seconds.
 	Wait time.Duration
 	// Progress is called now and then with bytes copied and to be copied.
 	Progress func(done, total int64)

@@ -17,9 +17,11 @@ var (
 	// ErrCutShort: the main file was cut short beside a -wal or -journal that
 	// SQLite would delete or replay. Of a backup it is ErrSource, too.
 	ErrCutShort = errors.New("the main file was cut short")
-	// ErrUncheckable: the schema uses a function or collation that only the
-	// application registers, so that SQLite cannot check the database here.
+	// ErrUncheckable: the schema uses a function, collation or tokenizer that only
+	// the application registers, so that SQLite cannot check the database here.
 	ErrUncheckable = errors.New("the database cannot be checked without its application")
+	// ErrCannotVacuum: the same keeps VACUUM from copying the database.
+	ErrCannotVacuum = errors.New("the database cannot be compacted without its application")
 	// ErrLocked: other connections kept the database locked for as long as
 	// the caller was willing to wait.
 	ErrLocked = errors.New("the database stayed locked")
@@ -50,11 +52,8 @@ func sqliteError(what, path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var code sqlite3.ErrNo
 	var e sqlite3.Error
-	if errors.As(err, &e) {
-		code = e.Code
-	}
+	errors.As(err, &e)
 	text := fmt.Sprintf("%s %s: %v", what, path, err)
 	if isFull(e.SystemErrno) { // to SQLite an I/O error, such as while it makes a -shm file
 		return &reasonError{text, ErrNoRoom, err}
@@ -63,7 +62,7 @@ func sqliteError(what, path string, err error) error {
 	case sqlite3.ErrIoErrRead, sqlite3.ErrIoErrShortRead, errIoErrCorruptFS:
 		return &reasonError{text, ErrSource, err}
 	}
-	switch code & 0xff { // a backup's step gives the extended code as the code
+	switch errorCode(err) {
 	case sqlite3.ErrError:
 		// The statements are ours and right. What is wrong is in the database: a
 		// schema format that SQLite does not know, say, or a broken FTS5 index.
@@ -94,6 +93,13 @@ func extended(e sqlite3.Error) sqlite3.ErrNoExtended {
 		return sqlite3.ErrNoExtended(e.Code)
 	}
 	return e.ExtendedCode
+}
+
+// errorCode returns SQLite's primary result code, 0 if err has none.
+func errorCode(err error) sqlite3.ErrNo {
+	var e sqlite3.Error
+	errors.As(err, &e)
+	return e.Code & 0xff // a backup's step gives the extended code as the code
 }
 
 // fileError says what was done on a file, with the reason if the disk is full.

@@ -185,11 +185,15 @@ func (c *Copy) vacuum(ctx context.Context, src *conn, size int64, o CopyOptions)
 	})
 	defer stop()
 	const query = "VACUUM INTO ?"
-	return src.patiently(ctx, query, func() error {
+	err = src.patiently(ctx, query, func() error {
 		c.TakenAt, c.Held = time.Now().UTC(), true
 		_, err := src.ExecContext(ctx, query, []driver.NamedValue{{Ordinal: 1, Value: uri}})
 		return err
 	})
+	if missing := missingHere(err); missing != "" {
+		return &reasonError{fmt.Sprintf("compact %s: only its application has what its schema needs: %s", c.source, missing), ErrCannotVacuum, nil}
+	}
+	return err
 }
 
 // everySecond calls f once a second until the returned function has returned.

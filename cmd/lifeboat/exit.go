@@ -64,7 +64,8 @@ var exitCodes = []struct {
 	{restore.ErrAmbiguous, exitNoSnapshot},
 	{upload.ErrNotFound, exitNoSnapshot},
 
-	{snapshot.ErrUncheckable, exitUsage}, // of a backup it is ErrSource
+	{snapshot.ErrUncheckable, exitUsage},
+	{snapshot.ErrCannotVacuum, exitUsage},
 	{upload.ErrOtherDatabase, exitUsage},
 	{upload.ErrPlaintext, exitUsage},
 	{upload.ErrRecipients, exitUsage},

@@ -45,7 +45,7 @@ func TestExitCode(t *testing.T) {
 		{errors.Join(restore.ErrNotRecorded, upload.ErrUnreachable, restore.ErrQuery), 12},
 		{restore.ErrNotRecorded, 3},
 		{snapshot.ErrUncheckable, 64},
-		{errors.Join(snapshot.ErrUncheckable, snapshot.ErrSource), 4},
+		{snapshot.ErrCannotVacuum, 64},
 		{snapshot.ErrNoRoom, 8},
 		{snapshot.ErrTempDir, 8},
 		{upload.ErrNoRoom, 8},

@@ -38,6 +38,7 @@ var hints = []struct {
 	{snapshot.ErrCutShort, "put the whole main file back from a copy, or restore a snapshot with --replace, which keeps all three files aside; do not open it with sqlite3 before"},
 	{snapshot.ErrNewerFormat, "a newer lifeboat can read it; so can: aws s3 cp ... - | zstd -d"},
 	{snapshot.ErrUncheckable, "--check none leaves SQLite's check out; every frame is verified in any case"},
+	{snapshot.ErrCannotVacuum, "--method backup copies it page for page"},
 	{restore.ErrNotRecorded, "it takes the right to read and set the snapshot's tags (s3:GetObjectTagging, s3:PutObjectTagging)"},
 	{snapshot.ErrNoRoom, "make room on that disk; where it is that of the copy, --temp-dir names another"},
 	{snapshot.ErrTempDir, "--temp-dir (or TMPDIR) names a directory that can be written, such as an emptyDir volume"},
