@@ -81,9 +81,10 @@ const (
 
 // Take copies the live database at path into a temp file, while applications
 // read and write it. A WAL database is copied under one read transaction: no
-// writer waits. A database with a rollback journal is copied in steps between
-// which writers may write; after a few restarts it is copied under one read
-// transaction, during which writers get SQLITE_BUSY.
+// writer waits, but a checkpoint that waits for it makes them wait, and the WAL
+// grows; both are logged as warnings. A database with a rollback journal is
+// copied in steps between which writers may write; after a few restarts it is
+// copied under one read transaction, during which writers get SQLITE_BUSY.
 //
 // The database's content and settings are not changed. Errors wrap ErrSource,
 // ErrLocked, ErrNoRoom or ErrTempDir where one of them is the reason. A process

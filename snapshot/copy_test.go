@@ -126,7 +126,8 @@ func extractTo(t *testing.T, b []byte) string {
 	return path
 }
 
-// In WAL mode a copy never starts again, and no writer ever waits for it.
+// In WAL mode a copy never starts again, and no writer waits for it: none runs a
+// blocking checkpoint.
 func TestWALCopyIsNotDisturbedAndDoesNotDisturb(t *testing.T) {
 	path := bank(t, "wal", 40)
 	w := startWriters(t, path, 4, 0)

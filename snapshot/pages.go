@@ -95,6 +95,7 @@ func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, f *
 		limit = rate.NewLimiter(rate.Limit(o.MaxRate), (pages+1)*pageSize)
 	}
 	var room *roomWatch
+	wal := watchWAL(src.path, o.Log)
 	copied, locked := 0, time.Time{}
 	for odd := 0; ; odd ^= 1 {
 		if err := limit.WaitN(ctx, min(limit.Burst(), (pages+odd)*pageSize)); err != nil {
@@ -148,6 +149,7 @@ func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, f *
 			room = newRoomWatch(src.path, c.dir.path, int64(b.Remaining())*int64(pageSize))
 		}
 		if c.Held {
+			wal.look()
 			if err := room.check(int64(b.Remaining()) * int64(pageSize)); err != nil {
 				return err
 			}
@@ -178,7 +180,9 @@ func (c *Copy) vacuum(ctx context.Context, src *conn, size int64, o CopyOptions)
 	if err != nil {
 		return err
 	}
+	wal := watchWAL(src.path, o.Log)
 	stop := everySecond(func() {
+		wal.look()
 		if info, err := os.Stat(c.path); err == nil {
 			o.Progress(min(info.Size(), size), size)
 		}
