@@ -83,6 +83,12 @@ func (c *clockwork) retentions() []string {
 	return all
 }
 
+func (c *clockwork) retention(name string) string {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.objects[name].tags[upload.TagRetention]
+}
+
 func (c *clockwork) URL() upload.URL { return upload.URL{Bucket: "clockwork", Prefix: "app"} }
 
 func (c *clockwork) Put(ctx context.Context, name string, o upload.PutOptions, write func(io.Writer) error) (upload.Object, error) {
@@ -119,7 +125,10 @@ func (c *clockwork) List(ctx context.Context, after string) iter.Seq2[upload.Obj
 					return
 				}
 			}
-			if !yield(c.objects[name].object, nil) {
+			c.mutex.Lock()
+			s, found := c.objects[name]
+			c.mutex.Unlock()
+			if found && !yield(s.object, nil) {
 				return
 			}
 		}

@@ -16,10 +16,11 @@ import (
 const soon = 48 * time.Hour
 
 // Pin keeps a snapshot until Unpin: no rule takes it and Prune does not. It
-// reads the tag back, and warns in log when the snapshot was due within 48
-// hours. It returns what was decided about the snapshot before, under t. A
-// snapshot that is not there, or goes meanwhile, is upload.ErrNotFound; other
-// errors are those of the bucket.
+// returns when the tag has lasted for t.Settle, and sets it again if another
+// command, which had read the tags before, has undone it until then. It warns in
+// log when the snapshot was due within 48 hours. It returns what was decided
+// about the snapshot before, under t. A snapshot that is not there, or goes
+// meanwhile, is upload.ErrNotFound; other errors are those of the bucket.
 func Pin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *slog.Logger) (Decision, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -28,7 +29,11 @@ func Pin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *slo
 	if err != nil {
 		return d, err
 	}
-	if err := retag(ctx, b, d.Item, upload.Pinned); err != nil {
+	err = upload.SettleTags(ctx, b, d.Object, t.settle(), func(tags upload.Tags) error {
+		tags[upload.TagRetention] = upload.Pinned
+		return nil
+	})
+	if err != nil {
 		return d, fmt.Errorf("pin %s: %w", id, err)
 	}
 	if !d.Expires.IsZero() && d.Expires.Before(t.at(b).Now.Add(soon)) {
@@ -40,8 +45,7 @@ func Pin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *slo
 
 // Unpin gives a pinned snapshot back to succession: the class that it would
 // have by now, or held if it is the newest or not yet due. The decision says
-// which. A snapshot that is not pinned is ErrNotPinned; other errors are those
-// of Pin.
+// which. A snapshot that is not pinned is ErrNotPinned; else it is as Pin.
 func Unpin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *slog.Logger) (Decision, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -61,7 +65,17 @@ func Unpin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *s
 	if d.Action != ActKeep {
 		to = string(d.Class)
 	}
-	if err := retag(ctx, b, d.Item, to); err != nil {
+	unpinned := false
+	err = upload.SettleTags(ctx, b, d.Object, t.settle(), func(tags upload.Tags) error {
+		switch now := tags[upload.TagRetention]; {
+		case now == upload.Pinned:
+			tags[upload.TagRetention], unpinned = to, true
+		case !unpinned:
+			return fmt.Errorf("%w but %q", ErrNotPinned, now)
+		}
+		return nil
+	})
+	if err != nil {
 		return d, fmt.Errorf("unpin %s: %w", id, err)
 	}
 	if d.Guarded {
@@ -88,21 +102,4 @@ func find(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, edit fu
 		return Plan(items, t.at(b))[i], nil
 	}
 	return Decision{}, fmt.Errorf("%s: snapshot %s: %w", b.URL(), id, upload.ErrNotFound)
-}
-
-// retag sets a snapshot's retention tag, keeps the others, and reads back.
-func retag(ctx context.Context, b upload.Bucket, item Item, to string) error {
-	tags := maps.Clone(item.Tags)
-	tags[upload.TagRetention] = to
-	if err := b.SetTags(ctx, item.Object, tags); err != nil {
-		return err
-	}
-	got, err := b.Tags(ctx, item.Object)
-	if err != nil {
-		return fmt.Errorf("read the tags back: %w", err)
-	}
-	if got[upload.TagRetention] != to {
-		return fmt.Errorf("its retention tag is %q and not %q: somebody else has changed it", got[upload.TagRetention], to)
-	}
-	return nil
 }

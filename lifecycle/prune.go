@@ -73,15 +73,22 @@ func stopAtFuture(decisions []Decision) error {
 	return fmt.Errorf("prune: %w: %s", ErrFuture, id)
 }
 
-// prune deletes one snapshot, unless somebody has pinned it since.
+// prune deletes one snapshot, unless another command has given it another tag
+// since the plan was made, or has deleted it.
 func prune(ctx context.Context, b upload.Bucket, d *Decision) error {
-	tags, err := b.Tags(ctx, d.Object)
-	if err != nil && !errors.Is(err, upload.ErrNotFound) && !errors.Is(err, upload.ErrTagsDamaged) {
-		return err
-	}
-	if tags[upload.TagRetention] != d.Tags[upload.TagRetention] {
-		d.Action, d.Reason = ActKeep, "its tags have changed meanwhile"
+	err := upload.DeleteIf(ctx, b, d.Object, func(tags upload.Tags) error {
+		if tags[upload.TagRetention] != d.Tags[upload.TagRetention] {
+			return errMoved
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errMoved), errors.Is(err, upload.ErrTagsDamaged):
+		d.Action, d.Reason = ActKeep, errMoved.Error()
+		return nil
+	case errors.Is(err, upload.ErrNotFound):
+		d.Action, d.Reason = ActKeep, "another command has deleted it"
 		return nil
 	}
-	return b.Delete(ctx, d.Object)
+	return err
 }

@@ -145,7 +145,7 @@ func TestPinAndUnpin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: c.now}
+	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: c.now, Settle: time.Millisecond}
 	for _, test := range []struct {
 		place int
 		after string

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"time"
 
@@ -56,8 +55,8 @@ type Result struct {
 // Release gives every held snapshot that is due its class, oldest first. Before
 // that it sets the newest back to held if it has a class: no rule may take the
 // last one. It needs the rights to list, to read tags and to set them, and may
-// run any number of times, and beside itself: a snapshot that somebody else
-// released, pinned or deleted meanwhile is left to them. On any other failure
+// run any number of times, and beside itself: a snapshot that another command
+// released, pinned or deleted meanwhile is left as that made it. On any other failure
 // it stops, so that all snapshots before a released one are done; the result
 // is valid then too. Its errors are those of the bucket.
 func Release(ctx context.Context, b upload.Bucket, o Options) (Result, error) {
@@ -83,7 +82,7 @@ func Release(ctx context.Context, b upload.Bucket, o Options) (Result, error) {
 			return result, fmt.Errorf("release %s as %s: %w", d.ID, d.Class, err)
 		}
 		if !done {
-			o.Log.Info("not released: somebody else was faster", "snapshot", d.ID)
+			o.Log.Info("not released: another command was faster", "snapshot", d.ID)
 			continue
 		}
 		o.Log.Info("released", "snapshot", d.ID, "class", d.Class, "reason", d.Reason)
@@ -92,6 +91,7 @@ func Release(ctx context.Context, b upload.Bucket, o Options) (Result, error) {
 	if result.Damaged = Damaged(items); result.Damaged != nil {
 		o.Log.Warn("not released until lifeboat pin and unpin have written its tags anew", "cause", result.Damaged)
 	}
+	o.lookAgain(ctx, b, result.Released)
 	if len(result.Guarded) > 0 {
 		o.Log.Warn("not released by the shrink guard", "snapshots", len(result.Guarded), "reason", result.Guarded[0].Reason)
 	}
@@ -121,7 +121,7 @@ func (o *Options) holdNewest(ctx context.Context, b upload.Bucket, items []Item,
 		return nil, fmt.Errorf("hold the newest, %s, which was released as %s: %w", d.ID, class, err)
 	}
 	if !done {
-		o.Log.Info("not held again: somebody else was faster", "snapshot", d.ID)
+		o.Log.Info("not held again: another command was faster", "snapshot", d.ID)
 		return nil, nil
 	}
 	o.Log.Warn("held again: it is the newest, but was released, and a rule would have taken it", "snapshot", d.ID, "class", class)
@@ -198,30 +198,48 @@ func (o *Options) readBack(ctx context.Context, b upload.Bucket, items []Item, n
 	return 0, nil
 }
 
+// errMoved: a snapshot's retention tag is not what it was thought to be.
+var errMoved = errors.New("its retention tag has changed meanwhile")
+
 // setRetention changes a snapshot's retention tag from one value to another
-// and keeps its other tags. It reports false if the tag is not what it was
-// thought to be, or the snapshot is gone: before, or after a refusal, which
-// is what losing a race looks like where the store's policies know tags.
+// and keeps its other tags. It reports false if it has not: the tag is another,
+// or the snapshot is gone. That a rule takes the snapshot at once is no failure.
 func setRetention(ctx context.Context, b upload.Bucket, item Item, from, to string) (bool, error) {
-	tags, err := b.Tags(ctx, item.Object)
-	if errors.Is(err, upload.ErrNotFound) || errors.Is(err, upload.ErrTagsDamaged) || err == nil && tags[upload.TagRetention] != from {
+	written, err := upload.ChangeTags(ctx, b, item.Object, func(tags upload.Tags) error {
+		switch tags[upload.TagRetention] {
+		case from:
+			tags[upload.TagRetention] = to
+		case to:
+		default:
+			return errMoved
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errMoved), errors.Is(err, upload.ErrTagsDamaged):
 		return false, nil
+	case errors.Is(err, upload.ErrNotFound):
+		return written, nil
 	}
-	if err != nil {
-		return false, err
+	return written, err
+}
+
+// lookAgain warns of released snapshots that another command, which had read
+// their tags before, has given a tag that they should not have.
+func (o *Options) lookAgain(ctx context.Context, b upload.Bucket, released []Decision) {
+	items := make([]Item, len(released))
+	which := make([]int, len(released))
+	for i, d := range released {
+		items[i], which[i] = Item{Snapshot: d.Snapshot}, i
 	}
-	tags = maps.Clone(tags)
-	tags[upload.TagRetention] = to
-	failed := b.SetTags(ctx, item.Object, tags)
-	if failed == nil {
-		return true, nil
+	if err := readTags(ctx, b, items, which); err != nil {
+		o.Log.Warn("whether what was released stays so is not known", "err", err)
+		return
 	}
-	if errors.Is(failed, upload.ErrNotFound) {
-		return false, nil
+	for i, item := range items {
+		now := item.Tags[upload.TagRetention]
+		if item.Tags != nil && now != string(released[i].Class) && now != upload.Pinned {
+			o.Log.Warn("released, but another command has changed its tag since", "snapshot", item.ID, "class", released[i].Class, "tag", now)
+		}
 	}
-	tags, err = b.Tags(ctx, item.Object)
-	if errors.Is(err, upload.ErrNotFound) || errors.Is(err, upload.ErrTagsDamaged) || err == nil && tags[upload.TagRetention] != from {
-		return false, nil
-	}
-	return false, failed
 }

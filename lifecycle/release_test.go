@@ -302,7 +302,7 @@ func TestStoresClockCounts(t *testing.T) {
 	if result, err := Release(t.Context(), steady, Options{}); err != nil || len(result.Released) != 0 {
 		t.Errorf("released %d: %v", len(result.Released), err)
 	}
-	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold}
+	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Settle: time.Millisecond}
 	if _, deleted, err := Prune(t.Context(), c, terms, true, nil); err != nil || deleted != 0 {
 		t.Errorf("pruned %d: %v", deleted, err)
 	}
@@ -395,7 +395,7 @@ func TestReleaseRequestsAtDailyPace(t *testing.T) {
 	c.now = c.now.Add(day)
 	c.backup(t, "0123456789")
 	clear(c.calls)
-	if result := release(t, c, Options{}); len(result.Released) != 1 || c.calls["list"] != 1 || c.calls["tags"] > 5 {
+	if result := release(t, c, Options{}); len(result.Released) != 1 || c.calls["list"] != 1 || c.calls["tags"] > 7 { // two of them see what became of the write
 		t.Errorf("released %d with %v", len(result.Released), c.calls)
 	}
 }

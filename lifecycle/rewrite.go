@@ -17,9 +17,9 @@ import (
 )
 
 // DefaultSettle is how long at least a write to a bucket must have lasted
-// before it counts: longer than another command needs between its own read and
+// before it counts: as long as another command may take from its own read to
 // its write.
-const DefaultSettle = 5 * time.Second
+const DefaultSettle = upload.Settle
 
 // rewrites is how often lost rules are written. Each repetition waits for
 // another random time, so that two commands do not meet for ever.

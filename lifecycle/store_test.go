@@ -381,7 +381,7 @@ func TestPruneDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Pin(t.Context(), b, items[3].ID, Terms{Hold: DefaultHold, Now: now}, nil); err != nil {
+	if _, err := Pin(t.Context(), b, items[3].ID, Terms{Hold: DefaultHold, Now: now, Settle: settle}, nil); err != nil {
 		t.Fatal(err)
 	}
 	terms := Terms{Policy: Policy{Recent: 4}, Hold: DefaultHold, Now: now.Add(day)}

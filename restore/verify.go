@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -181,18 +180,13 @@ func isCorrupt(err error) bool {
 }
 
 // Record notes in the tag lifeboat-verified that a drill of the snapshot has
-// succeeded. It keeps the other tags, which it reads just before, because
-// setting one replaces them all: what somebody else sets in the moment between
-// is lost, as for everybody who sets tags. An error wraps ErrNotRecorded and
-// nothing else: the drill itself is as good without.
+// succeeded, and keeps the other tags. An error wraps ErrNotRecorded and nothing
+// else: the drill itself is as good without.
 func Record(ctx context.Context, b upload.Bucket, s upload.Snapshot, now time.Time) error {
-	tags, err := b.Tags(ctx, s.Object)
-	if err == nil {
-		all := upload.Tags{}
-		maps.Copy(all, tags)
-		all[upload.TagVerified] = now.UTC().Format(time.RFC3339)
-		err = b.SetTags(ctx, s.Object, all)
-	}
+	_, err := upload.ChangeTags(ctx, b, s.Object, func(tags upload.Tags) error {
+		tags.Stamp(upload.TagVerified, now)
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("%w: snapshot %s: %v", ErrNotRecorded, s.ID, err)
 	}

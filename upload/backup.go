@@ -262,20 +262,22 @@ func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, se
 	return errors.Join(err, o.checkAlone(ctx, b, newest, tags, own, r.Snapshot.ID))
 }
 
+// errOutdated: the newest snapshot no longer confirms anything.
+var errOutdated = errors.New("the newest snapshot has other tags by now")
+
 // confirm notes that the newest snapshot still is what the database holds. The
-// copy took its time: if somebody has released, pinned or deleted the snapshot
-// meanwhile, it reports false, and what they did stays.
+// copy took its time: if another command has released, pinned or deleted the
+// snapshot meanwhile, it reports false, and what that did stays.
 func (o *BackupOptions) confirm(ctx context.Context, b Bucket, newest Snapshot, name string, now time.Time, r *BackupResult) (bool, error) {
-	tags, err := b.Tags(ctx, newest.Object)
-	if err == nil && !o.confirms(newest, tags, r.Digest, now) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrTagsDamaged) {
-		return false, nil
-	}
-	if err == nil {
-		tags[TagConfirmed] = now.Format(time.RFC3339)
+	_, err := ChangeTags(ctx, b, newest.Object, func(tags Tags) error {
+		if !o.confirms(newest, tags, r.Digest, now) {
+			return errOutdated
+		}
+		tags.Stamp(TagConfirmed, now)
 		tags[TagDatabase] = name
-		err = b.SetTags(ctx, newest.Object, tags)
-	}
-	if errors.Is(err, ErrNotFound) {
+		return nil
+	})
+	if errors.Is(err, errOutdated) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrTagsDamaged) {
 		return false, nil
 	}
 	r.Snapshot, r.Unchanged = newest, true

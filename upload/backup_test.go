@@ -174,7 +174,10 @@ type bucket struct {
 func (b bucket) ClockOffset() time.Duration { return b.offset }
 
 func (b bucket) SetTags(ctx context.Context, o Object, tags Tags) error {
-	return errors.Join(b.setTags, b.Bucket.SetTags(ctx, o, tags))
+	if b.setTags != nil {
+		return b.setTags
+	}
+	return b.Bucket.SetTags(ctx, o, tags)
 }
 
 func (b bucket) Tags(ctx context.Context, o Object) (Tags, error) {

@@ -1,0 +1,181 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+)
+
+// An announcing bucket closes a channel when a tag has been written.
+type announcing struct {
+	*clockwork
+	written chan struct{}
+}
+
+func (a *announcing) SetTags(_ context.Context, o upload.Object, tags upload.Tags) error {
+	err := a.tag(o.Name, tags)
+	if a.written != nil {
+		close(a.written)
+		a.written = nil
+	}
+	return err
+}
+
+// A pin that comes between a release's read and its write is undone by that,
+// and comes back before Pin says that it is there.
+func TestPinOutlastsARelease(t *testing.T) {
+	c := hourly(t, at("2026-11-10 12:00"), 120)
+	var pinned snapshot.ID
+	var pin errgroup.Group
+	var once sync.Once
+	c.before = func(operation, object string) error {
+		if operation != "set" {
+			return nil
+		}
+		once.Do(func() {
+			pinned = snapshot.ID(strings.TrimSuffix(object, upload.Suffix))
+			b := &announcing{c, make(chan struct{})}
+			written := b.written
+			pin.Go(func() error {
+				_, err := Pin(t.Context(), b, pinned, Terms{Hold: DefaultHold, Now: c.now, Settle: time.Second}, nil)
+				return err
+			})
+			<-written
+		})
+		return nil
+	}
+	var log strings.Builder
+	release(t, c, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if tag := c.retention(name(pinned)); tag == upload.Pinned {
+		t.Fatal("the release has not undone the pin")
+	}
+	if err := pin.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if tag := c.retention(name(pinned)); tag != upload.Pinned {
+		t.Errorf("pinned, but it is %q", tag)
+	}
+	if result := release(t, c, Options{All: true}); len(result.Released) != 0 || c.retention(name(pinned)) != upload.Pinned {
+		t.Errorf("the next release: %v", result.Released)
+	}
+}
+
+// A release tells what another command has made of its work in the meantime.
+func TestReleaseLooksAgain(t *testing.T) {
+	for tag, warns := range map[string]bool{upload.Held: true, upload.Pinned: false} {
+		c := hourly(t, at("2026-11-10 12:00"), 120)
+		first := ""
+		sets := 0
+		c.before = func(operation, object string) error {
+			if operation == "set" {
+				if sets++; sets == 1 {
+					first = object
+				} else if sets == 5 {
+					return c.tag(first, upload.Tags{upload.TagRetention: tag})
+				}
+			}
+			return nil
+		}
+		var log strings.Builder
+		if result := release(t, c, Options{Log: slog.New(slog.NewTextHandler(&log, nil))}); len(result.Released) != 23 {
+			t.Errorf("released %d", len(result.Released))
+		}
+		if warned := strings.Contains(log.String(), "changed its tag since"); warned != warns {
+			t.Errorf("%s: warned %v", tag, warned)
+		}
+	}
+}
+
+// Two unpins, or an unpin and a release after it: the snapshot is given back
+// once.
+func TestUnpinOnce(t *testing.T) {
+	c := hourly(t, at("2026-11-10 12:00"), 150)
+	items, err := Load(t.Context(), c, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: c.now, Settle: time.Millisecond}
+	item := items[3]
+	if _, err := Pin(t.Context(), c, item.ID, terms, nil); err != nil {
+		t.Fatal(err)
+	}
+	reads := 0
+	c.before = func(operation, object string) error {
+		if operation == "tags" {
+			if reads++; reads == 2 { // the first is for the plan
+				return c.tag(object, upload.Tags{upload.TagRetention: upload.Held})
+			}
+		}
+		return nil
+	}
+	if _, err := Unpin(t.Context(), c, item.ID, terms, nil); !errors.Is(err, ErrNotPinned) {
+		t.Errorf("unpinned what is held by now: %v", err)
+	}
+	c.before = nil
+	if tag := c.retention(item.Object.Name); tag != upload.Held {
+		t.Errorf("it is %q", tag)
+	}
+	// A release that follows at once is no contest.
+	if _, err := Pin(t.Context(), c, item.ID, terms, nil); err != nil {
+		t.Fatal(err)
+	}
+	sets := 0
+	c.before = func(operation, object string) error {
+		if operation == "tags" && sets > 0 {
+			return c.tag(object, upload.Tags{upload.TagRetention: "yearly"})
+		}
+		if operation == "set" {
+			sets++
+		}
+		return nil
+	}
+	if _, err := Unpin(t.Context(), c, item.ID, terms, nil); err != nil || sets != 1 {
+		t.Errorf("unpinned with %d writes: %v", sets, err)
+	}
+}
+
+// Two prunes at once delete each snapshot once, and both succeed.
+func TestPruneTwiceAtOnce(t *testing.T) {
+	c := hourly(t, at("2026-09-10 12:00"), 1500)
+	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: c.now}
+	_, _, err := Prune(t.Context(), c, terms, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := len(c.objects)
+	var deleted atomic.Int32
+	var both errgroup.Group
+	for range 2 {
+		both.Go(func() error {
+			_, n, err := Prune(t.Context(), c, terms, true, nil)
+			deleted.Add(int32(n))
+			return err
+		})
+	}
+	if err := both.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	gone := before - len(c.objects)
+	if decisions, _, err := Prune(t.Context(), c, terms, false, nil); err != nil || gone == 0 {
+		t.Errorf("%d are gone: %v", gone, err)
+	} else {
+		for _, d := range decisions {
+			if d.Action == ActExpire {
+				t.Errorf("%s is still there", d.ID)
+			}
+		}
+	}
+	if n := int(deleted.Load()); n < gone {
+		t.Errorf("%d are gone, of which %d were counted", gone, n)
+	}
+}

@@ -1,0 +1,170 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"time"
+)
+
+// Settle is how long a change of tags must last before SettleTags believes in
+// it: longer than longestChange, so that every other command that had read the
+// tags before has written them by then.
+const Settle = 5 * time.Second
+
+const (
+	// longestChange is how long after its read ChangeTags may write at first.
+	// On a slow store that grows up to slowestChange.
+	longestChange = 4 * time.Second
+	slowestChange = 30 * time.Second
+	// tagAttempts bounds how often one change is written.
+	tagAttempts = 6
+)
+
+var (
+	// errLate ends a write that is no longer one of what was read a moment ago.
+	errLate error = &storeError{text: "the store took too long to write what it had answered before", kind: ErrUnreachable}
+	// errContested: other commands keep changing the same tags.
+	errContested = errors.New("other commands change them at the same time")
+)
+
+// ChangeTags changes an object's tags and keeps those that change leaves alone.
+// Setting tags replaces the whole set, and no store takes a condition on that.
+// So this reads them right before it writes, writes only soon after, and reads
+// them again; where they are not as change wants them by then, it repeats all of
+// that. Nothing else in these packages sets tags.
+//
+// change edits the tags in place. It is called for every read, so it must leave
+// alone what is as it should be, and may return an error to stop: that is
+// returned as it is. written reports whether anything was written, also with an
+// error: after it, ErrNotFound means that the object is gone since.
+//
+// In a directory a lock makes the change one step. Elsewhere another command
+// that has read before this one's write can still undo it: see SettleTags.
+func ChangeTags(ctx context.Context, b Bucket, object Object, change func(Tags) error) (written bool, err error) {
+	unlock, _ := lockTags(ctx, b)
+	defer unlock()
+	return changeTags(ctx, b, object, b.Tags, change)
+}
+
+// A tagReader is Bucket.Tags, or makes something of its errors.
+type tagReader func(context.Context, Object) (Tags, error)
+
+// tagsOrNone reads damaged tags as none, so that they can be written anew.
+func tagsOrNone(b Bucket) tagReader {
+	return func(ctx context.Context, object Object) (Tags, error) {
+		tags, err := b.Tags(ctx, object)
+		if errors.Is(err, ErrTagsDamaged) {
+			return nil, nil
+		}
+		return tags, err
+	}
+}
+
+// Stamp notes the time of now under a key (RFC 3339, UTC). One that is a little
+// later stays: another run at the same moment has set it. One that is more than
+// five minutes later is from a wrong clock.
+func (t Tags) Stamp(key string, now time.Time) {
+	if is, err := time.Parse(time.RFC3339, t[key]); err == nil && is.After(now) && !is.After(now.Add(maxAhead)) {
+		return
+	}
+	t[key] = now.UTC().Format(time.RFC3339)
+}
+
+func changeTags(ctx context.Context, b Bucket, object Object, read tagReader, change func(Tags) error) (written bool, err error) {
+	window := longestChange
+	failed := errContested
+	for range tagAttempts {
+		until := time.Now().Add(window)
+		before, want, err := edited(ctx, object, read, change)
+		if err != nil || maps.Equal(before, want) {
+			return written, err
+		}
+		switch err := setTagsBy(ctx, b, object, want, until); {
+		case err == nil:
+			written, failed = true, errContested
+		case errors.Is(err, errLate):
+			window, failed = min(2*window, slowestChange), err
+		default:
+			// A refusal is what losing a race looks like where the store's
+			// policies know tags: then they are no longer what was read.
+			now, readErr := read(ctx, object)
+			if readErr != nil && !errors.Is(readErr, ErrNotFound) || readErr == nil && maps.Equal(now, before) {
+				return written, err
+			}
+		}
+	}
+	return written, fmt.Errorf("change tags of %s/%s: %w", b.URL(), object.Name, failed)
+}
+
+// edited returns the tags that an object has, and those that it should have.
+func edited(ctx context.Context, object Object, read tagReader, change func(Tags) error) (has, want Tags, err error) {
+	if has, err = read(ctx, object); err != nil {
+		return nil, nil, err
+	}
+	want = Tags{}
+	maps.Copy(want, has)
+	return has, want, change(want)
+}
+
+// setTagsBy gives up with errLate when until has come.
+func setTagsBy(ctx context.Context, b Bucket, object Object, tags Tags, until time.Time) error {
+	ctx, cancel := context.WithDeadlineCause(ctx, until, errLate)
+	defer cancel()
+	return b.SetTags(ctx, object, tags)
+}
+
+// SettleTags is ChangeTags for what must not be lost. It looks again after the
+// time to settle and up to twice that, makes the change once more if another
+// command has undone it by then, and returns when it has lasted. It takes damaged
+// tags for none and writes them anew.
+func SettleTags(ctx context.Context, b Bucket, object Object, settle time.Duration, change func(Tags) error) error {
+	unlock, locked := lockTags(ctx, b)
+	_, err := changeTags(ctx, b, object, tagsOrNone(b), change)
+	unlock()
+	for range tagAttempts {
+		if err != nil || locked {
+			return err
+		}
+		select {
+		case <-time.After(settle + rand.N(settle)):
+		case <-ctx.Done():
+			return fmt.Errorf("the tags of %s/%s were written, but whether they stay was not checked: %w", b.URL(), object.Name, context.Cause(ctx))
+		}
+		var again bool
+		if again, err = changeTags(ctx, b, object, tagsOrNone(b), change); err == nil && !again {
+			return nil
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("change tags of %s/%s: %w", b.URL(), object.Name, errContested)
+	}
+	return err
+}
+
+// DeleteIf deletes an object if its tags, read right before that, are such that
+// allowed returns nil. An error of allowed is returned as it is, and an object
+// that is gone is ErrNotFound.
+func DeleteIf(ctx context.Context, b Bucket, object Object, allowed func(Tags) error) error {
+	unlock, _ := lockTags(ctx, b)
+	defer unlock()
+	tags, err := b.Tags(ctx, object)
+	if err == nil {
+		err = allowed(tags)
+	}
+	if err != nil {
+		return err
+	}
+	return b.Delete(ctx, object)
+}
+
+// lockTags keeps every other ChangeTags, SettleTags and DeleteIf on the same
+// bucket out until unlock is called, where the bucket can do that.
+func lockTags(ctx context.Context, b Bucket) (unlock func(), locked bool) {
+	if d, ok := b.(*directory); ok {
+		return d.lock(ctx)
+	}
+	return func() {}, false
+}

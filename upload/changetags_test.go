@@ -1,0 +1,320 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+)
+
+// A meddler is a bucket in which another command comes between any two calls.
+// Being no directory, it has no lock.
+type meddler struct {
+	Bucket
+	beforeTags, beforeSet, beforeDelete func()
+}
+
+func call(f *func()) {
+	if now := *f; now != nil {
+		*f = nil // once
+		now()
+	}
+}
+
+func (m *meddler) Tags(ctx context.Context, o Object) (Tags, error) {
+	call(&m.beforeTags)
+	return m.Bucket.Tags(ctx, o)
+}
+
+func (m *meddler) SetTags(ctx context.Context, o Object, tags Tags) error {
+	call(&m.beforeSet)
+	return m.Bucket.SetTags(ctx, o, tags)
+}
+
+func (m *meddler) Delete(ctx context.Context, o Object) error {
+	call(&m.beforeDelete)
+	return m.Bucket.Delete(ctx, o)
+}
+
+func tagged(t *testing.T, b Bucket, name string) Object {
+	t.Helper()
+	return put(t, b, name, []byte("x"), Tags{TagRetention: Held, TagDatabase: "app.db"})
+}
+
+func hasTags(t *testing.T, b Bucket, o Object, want Tags) {
+	t.Helper()
+	if got, err := b.Tags(t.Context(), o); err != nil || !maps.Equal(got, want) {
+		t.Errorf("the tags are %v (%v), want %v", got, err, want)
+	}
+}
+
+func setRetention(to string) func(Tags) error {
+	return func(tags Tags) error { tags[TagRetention] = to; return nil }
+}
+
+// Where there is no lock: in a store, and beside one that never frees it.
+func TestTagsOfTwoCommands(t *testing.T) {
+	server := miniotest.Start(t)
+	server.Setenv(t)
+	stores := map[string]Bucket{"minio": openBucket(t, server, Options{}), "directory": &directory{url: URL{Dir: t.TempDir()}}}
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) { testTagsOfTwo(t, store) })
+	}
+}
+
+func testTagsOfTwo(t *testing.T, store Bucket) {
+	t.Run("written after the read", func(t *testing.T) {
+		// A drill has read the tags when a pin comes: the drill's write undoes
+		// it, and the pin comes back.
+		o := tagged(t, store, "a")
+		drill := &meddler{Bucket: store}
+		pinned := make(chan error)
+		drill.beforeSet = func() {
+			written := make(chan struct{})
+			pin := &meddler{Bucket: store}
+			pin.beforeSet = func() { pin.beforeTags = func() { close(written) } } // the read after the write
+			go func() { pinned <- SettleTags(t.Context(), pin, o, 500*time.Millisecond, setRetention(Pinned)) }()
+			<-written
+		}
+		if _, err := ChangeTags(t.Context(), drill, o, func(tags Tags) error { tags[TagVerified] = "now"; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		hasTags(t, store, o, Tags{TagRetention: Held, TagDatabase: "app.db", TagVerified: "now"})
+		if err := <-pinned; err != nil {
+			t.Fatal(err)
+		}
+		hasTags(t, store, o, Tags{TagRetention: Pinned, TagDatabase: "app.db", TagVerified: "now"})
+	})
+	t.Run("written before the read", func(t *testing.T) {
+		o := tagged(t, store, "b")
+		b := &meddler{Bucket: store, beforeTags: func() { change(t, store, o, setRetention(Pinned)) }}
+		written, err := ChangeTags(t.Context(), b, o, func(tags Tags) error { tags[TagConfirmed] = "now"; return nil })
+		if err != nil || !written {
+			t.Fatal(written, err)
+		}
+		hasTags(t, store, o, Tags{TagRetention: Pinned, TagDatabase: "app.db", TagConfirmed: "now"})
+	})
+	t.Run("written after the write", func(t *testing.T) {
+		o := tagged(t, store, "c")
+		b := &meddler{Bucket: store}
+		b.beforeSet = func() {
+			b.beforeTags = func() { blindly(t, store, o, Tags{TagRetention: "daily"}) }
+		}
+		if _, err := ChangeTags(t.Context(), b, o, func(tags Tags) error { tags[TagConfirmed] = "now"; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		hasTags(t, store, o, Tags{TagRetention: "daily", TagConfirmed: "now"})
+	})
+	t.Run("refused", func(t *testing.T) {
+		// The change itself decides about what is there by then.
+		o := tagged(t, store, "d")
+		no := errors.New("no")
+		b := &meddler{Bucket: store}
+		b.beforeSet = func() {
+			b.beforeTags = func() { blindly(t, store, o, Tags{TagRetention: Pinned}) }
+		}
+		written, err := ChangeTags(t.Context(), b, o, func(tags Tags) error {
+			if tags[TagRetention] == Pinned {
+				return no
+			}
+			tags[TagRetention] = "daily"
+			return nil
+		})
+		if !errors.Is(err, no) || !written {
+			t.Error(written, err)
+		}
+		hasTags(t, store, o, Tags{TagRetention: Pinned})
+	})
+	t.Run("for ever", func(t *testing.T) {
+		o := tagged(t, store, "e")
+		b := &meddler{Bucket: store}
+		var again func()
+		again = func() {
+			blindly(t, store, o, Tags{TagRetention: "daily"})
+			b.beforeTags = again
+		}
+		b.beforeTags = again
+		if _, err := ChangeTags(t.Context(), b, o, setRetention(Pinned)); !errors.Is(err, errContested) {
+			t.Error(err)
+		}
+	})
+	t.Run("deleted", func(t *testing.T) {
+		o := tagged(t, store, "f")
+		b := &meddler{Bucket: store}
+		b.beforeSet = func() {
+			b.beforeTags = func() {
+				if err := store.Delete(t.Context(), o); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		if err := SettleTags(t.Context(), b, o, time.Millisecond, setRetention(Pinned)); !errors.Is(err, ErrNotFound) {
+			t.Error(err)
+		}
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		o := tagged(t, store, "g")
+		reason := errors.New("enough")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		b := &meddler{Bucket: store}
+		time.AfterFunc(200*time.Millisecond, func() { cancel(reason) })
+		if err := SettleTags(ctx, b, o, time.Hour, setRetention(Pinned)); !errors.Is(err, reason) || !strings.Contains(err.Error(), "not checked") {
+			t.Error(err)
+		}
+	})
+	t.Run("deletion", func(t *testing.T) {
+		o := tagged(t, store, "h")
+		moved := errors.New("moved")
+		b := &meddler{Bucket: store, beforeTags: func() { change(t, store, o, setRetention(Pinned)) }}
+		held := func(tags Tags) error {
+			if tags[TagRetention] != Held {
+				return moved
+			}
+			return nil
+		}
+		if err := DeleteIf(t.Context(), b, o, held); !errors.Is(err, moved) {
+			t.Error(err)
+		}
+		change(t, store, o, setRetention(Held))
+		if err := DeleteIf(t.Context(), store, o, held); err != nil {
+			t.Error(err)
+		}
+		if err := DeleteIf(t.Context(), store, o, held); !errors.Is(err, ErrNotFound) {
+			t.Error(err)
+		}
+	})
+}
+
+func change(t *testing.T, b Bucket, o Object, f func(Tags) error) {
+	t.Helper()
+	if _, err := ChangeTags(t.Context(), b, o, f); err != nil {
+		t.Error(err)
+	}
+}
+
+func blindly(t *testing.T, b Bucket, o Object, tags Tags) {
+	t.Helper()
+	if err := b.SetTags(t.Context(), o, tags); err != nil {
+		t.Error(err)
+	}
+}
+
+// A write that comes long after its read is none: the tags are read again.
+func TestTagsOfASlowStore(t *testing.T) {
+	store := &directory{url: URL{Dir: t.TempDir()}}
+	o := tagged(t, store, "a")
+	b := &slow{meddler{Bucket: store}, 1}
+	b.beforeSet = func() { change(t, store, o, setRetention(Pinned)) }
+	if _, err := ChangeTags(t.Context(), b, o, func(tags Tags) error { tags[TagConfirmed] = "now"; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	hasTags(t, store, o, Tags{TagRetention: Pinned, TagDatabase: "app.db", TagConfirmed: "now"})
+}
+
+// slow never answers the first writes.
+type slow struct {
+	meddler
+	writes int
+}
+
+func (s *slow) SetTags(ctx context.Context, o Object, tags Tags) error {
+	if s.writes--; s.writes < 0 {
+		return s.meddler.SetTags(ctx, o, tags)
+	}
+	call(&s.beforeSet)
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// In a directory nothing comes between read and write: of many changes at
+// once none is lost, whatever they change.
+func TestTagsOfManyInADirectory(t *testing.T) {
+	store := &directory{url: URL{Dir: t.TempDir()}}
+	o := tagged(t, store, "a")
+	want := Tags{TagRetention: Held, TagDatabase: "app.db"}
+	var all sync.WaitGroup
+	for _, key := range strings.Split("abcdefghijklmnop", "") {
+		want[key] = "1"
+		all.Go(func() {
+			written, err := ChangeTags(t.Context(), &directory{url: store.url}, o, func(tags Tags) error { tags[key] = "1"; return nil })
+			if err != nil || !written {
+				t.Error(written, err)
+			}
+		})
+	}
+	all.Wait()
+	hasTags(t, store, o, want)
+}
+
+// Whoever may read a directory can hold its lock. That costs time, and no more.
+func TestTagsOfADirectoryThatIsLocked(t *testing.T) {
+	store := &directory{url: URL{Dir: t.TempDir()}}
+	o := tagged(t, store, "a")
+	unlock, locked := store.lock(t.Context())
+	if !locked {
+		t.Fatal("no lock")
+	}
+	defer unlock()
+	began := time.Now()
+	change(t, store, o, setRetention(Pinned))
+	hasTags(t, store, o, Tags{TagRetention: Pinned, TagDatabase: "app.db"})
+	if took := time.Since(began); took < lockWait || took > 2*lockWait {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestStamp(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	for is, want := range map[string]string{
+		"":                     "2026-11-29T12:00:00Z",
+		"rubbish":              "2026-11-29T12:00:00Z",
+		"2026-11-29T11:00:00Z": "2026-11-29T12:00:00Z",
+		"2026-11-29T12:00:02Z": "2026-11-29T12:00:02Z",
+		"2027-11-29T12:00:00Z": "2026-11-29T12:00:00Z",
+	} {
+		tags := Tags{TagConfirmed: is}
+		if tags.Stamp(TagConfirmed, now); tags[TagConfirmed] != want {
+			t.Errorf("%q became %q, want %q", is, tags[TagConfirmed], want)
+		}
+	}
+}
+
+// Nothing sets tags but ChangeTags and doctor's trial: who sets them blindly
+// loses pins.
+func TestOnlyChangeTagsSetsTags(t *testing.T) {
+	allowed := map[string]bool{"upload/changetags.go": true, "upload/examine_probes.go": true, "upload/examine_file.go": true}
+	files := 0
+	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		rel, _ := filepath.Rel("..", path)
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || allowed[rel] {
+			return err
+		}
+		files++
+		file, err := parser.ParseFile(gotoken.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok {
+				if f, ok := call.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == "SetTags" {
+					t.Errorf("%s calls SetTags", rel)
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil || files < 100 {
+		t.Errorf("%d files: %v", files, err)
+	}
+}
