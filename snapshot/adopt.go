@@ -30,7 +30,7 @@ type Taken struct {
 // finds it with Adopt. After an error, what is in there is of no use.
 func TakeInto(ctx context.Context, path string, o CopyOptions) (t Taken, err error) {
 	c, err := takeIn(ctx, path, o, func(dir string, need int64) (*tempDir, error) {
-		return &tempDir{path: dir, borrowed: true}, checkRoom(dir, need)
+		return &tempDir{path: dir, borrowed: true}, checkRoom(filepath.Dir(dir), need) // the user knows that one's name
 	})
 	if err != nil {
 		return Taken{}, err

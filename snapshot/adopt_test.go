@@ -76,7 +76,7 @@ func TestAdoptRefuses(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{copyName, pagesName, hashesName} {
+	for _, name := range []string{CopyName, pagesName, hashesName} {
 		for what, put := range map[string]func(at string) error{
 			"symlink":   func(at string) error { return os.Symlink(secret, at) },
 			"hard link": func(at string) error { return os.Link(secret, at) },
@@ -109,10 +109,10 @@ func TestAdoptLies(t *testing.T) {
 	path := makeDB(t, 9)
 	for what, lie := range map[string]func(a *Adoption) error{
 		"no database": func(a *Adoption) error {
-			return os.WriteFile(filepath.Join(a.Dir.Name(), copyName), make([]byte, 4096), 0o600)
+			return os.WriteFile(filepath.Join(a.Dir.Name(), CopyName), make([]byte, 4096), 0o600)
 		},
-		"cut":          func(a *Adoption) error { return os.Truncate(filepath.Join(a.Dir.Name(), copyName), 4096) },
-		"empty":        func(a *Adoption) error { return os.Truncate(filepath.Join(a.Dir.Name(), copyName), 0) },
+		"cut":          func(a *Adoption) error { return os.Truncate(filepath.Join(a.Dir.Name(), CopyName), 4096) },
+		"empty":        func(a *Adoption) error { return os.Truncate(filepath.Join(a.Dir.Name(), CopyName), 0) },
 		"journal mode": func(a *Adoption) error { a.Taken.JournalMode = "off"; return nil },
 	} {
 		t.Run(what, func(t *testing.T) {

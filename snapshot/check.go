@@ -75,7 +75,10 @@ func openForCheck(ctx context.Context, path string, cache int) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err = db.query(ctx, "PRAGMA page_count"); err == nil {
+	if err = db.boundLength(); err == nil {
+		_, err = db.query(ctx, "PRAGMA page_count")
+	}
+	if err == nil {
 		err = db.boundCache(ctx, cache)
 	}
 	if err != nil {

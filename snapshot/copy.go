@@ -136,7 +136,7 @@ func takeIn(ctx context.Context, path string, o CopyOptions, place func(parent s
 			err = errors.Join(err, dir.remove())
 		}
 	}()
-	c := &Copy{Method: o.Method, source: path, path: filepath.Join(dir.path, copyName), dir: dir}
+	c := &Copy{Method: o.Method, source: path, path: filepath.Join(dir.path, CopyName), dir: dir}
 	switch o.Method {
 	case MethodBackup:
 		err = c.backup(ctx, src, int(pageSize), o)

@@ -79,6 +79,8 @@ func sqliteError(what, path string, err error) error {
 		return &reasonError{text + " (a WAL database needs to be readable and its directory writable, for its -shm file)", ErrSource, err}
 	case sqlite3.ErrFull:
 		return &reasonError{text, ErrNoRoom, err}
+	case sqlite3.ErrTooBig: // our own statements have nothing long in them
+		return &reasonError{text, ErrSource, err}
 	}
 	return fileError(what+" "+path, err)
 }

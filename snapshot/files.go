@@ -8,9 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The files in a copy's directory.
+// CopyName is the name of the copy's file in the directory of TakeInto.
+const CopyName = "copy.db"
+
+// The files beside it.
 const (
-	copyName   = "copy.db"
 	pagesName  = "pages"  // the page digests: the leaves of the digest tree
 	hashesName = "hashes" // of frames, for the process that adopts the copy
 )
@@ -33,7 +35,7 @@ func (c *Copy) open() error {
 // of the user's: where the directory belongs to another user, a link there may
 // lead to anything.
 func openFiles(dir *os.File, user int) (f files, err error) {
-	if f.db, err = openPlain(dir, copyName, unix.O_RDONLY, user); err != nil {
+	if f.db, err = openPlain(dir, CopyName, unix.O_RDONLY, user); err != nil {
 		return files{}, err
 	}
 	if f.pages, err = openPlain(dir, pagesName, unix.O_RDWR|unix.O_CREAT, user); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -128,4 +129,17 @@ const (
 // when it learns that pages are larger than it had thought.
 func (c *conn) boundCache(ctx context.Context, size int) error {
 	return c.exec(ctx, fmt.Sprintf("PRAGMA cache_size = %d", -size>>10))
+}
+
+// boundLength limits the texts and blobs that a connection computes, such as
+// generated columns, to several times what the database holds. What is stored
+// in it is shorter.
+func (c *conn) boundLength() error {
+	info, err := os.Stat(c.path)
+	if err != nil {
+		return fmt.Errorf("look at %s: %w", c.path, err)
+	}
+	const least, most = 64 << 20, 1_000_000_000 // the latter is SQLite's own
+	c.SetLimit(sqlite3.SQLITE_LIMIT_LENGTH, int(min(max(4*info.Size(), least), most)))
+	return nil
 }

@@ -29,12 +29,13 @@ type backupCmd struct {
 	Always  bool     `help:"Upload an unchanged database, too."`
 	Refresh duration `default:"7d" placeholder:"7d" help:"Upload an unchanged database after this time."`
 
-	Check   snapshot.CheckLevel `enum:"quick,full,none" default:"quick" placeholder:"quick|full|none" help:"How to check the copy before it counts."`
-	Level   snapshot.Level      `enum:"fastest,default,better,best" default:"fastest" placeholder:"LEVEL" help:"Compression: fastest, default, better, best."`
-	Method  snapshot.Method     `enum:"backup,vacuum" default:"backup" placeholder:"backup|vacuum" help:"Copy page by page, or compact (VACUUM INTO)."`
-	MaxRate byteSize            `placeholder:"20MiB" help:"Copy at most so many bytes a second."`
-	Wait    duration            `default:"30s" placeholder:"30s" help:"How long to wait for locks of others."`
-	TempDir string              `type:"existingdir" placeholder:"DIR" help:"For the copy: as large as the database."`
+	Check      snapshot.CheckLevel `enum:"quick,full,none" default:"quick" placeholder:"quick|full|none" help:"How to check the copy before it counts."`
+	CheckLimit duration            `placeholder:"TIME" help:"How long that may take, if not 1m + 1m a GiB."`
+	Level      snapshot.Level      `enum:"fastest,default,better,best" default:"fastest" placeholder:"LEVEL" help:"Compression: fastest, default, better, best."`
+	Method     snapshot.Method     `enum:"backup,vacuum" default:"backup" placeholder:"backup|vacuum" help:"Copy page by page, or compact (VACUUM INTO)."`
+	MaxRate    byteSize            `placeholder:"20MiB" help:"Copy at most so many bytes a second."`
+	Wait       duration            `default:"30s" placeholder:"30s" help:"How long to wait for locks of others."`
+	TempDir    string              `type:"existingdir" placeholder:"DIR" help:"For the copy: as large as the database."`
 
 	Release string `enum:"auto,never" default:"auto" placeholder:"auto|never" help:"Give older snapshots their class, if due."`
 	holdFlag
@@ -111,7 +112,9 @@ func (b *backupCmd) Run(ctx context.Context, c *console, k *kong.Context) error 
 	if b.Config != "" && b.Config != os.Getenv(envPrefix+"_CONFIG") {
 		return usage("--config names databases, and so does the command line: choose")
 	}
+	stop := c.startWorkers(1)
 	d, text, err := b.one(ctx, c)
+	err = errors.Join(err, stop())
 	if d == nil {
 		return err
 	}
@@ -147,6 +150,9 @@ func (b *backupCmd) run(ctx context.Context, c *console, report *runReport) (*ba
 		Check: b.Check, Level: b.Level, Recipients: recipients, Plaintext: b.Plaintext,
 		Copy: snapshot.CopyOptions{
 			TempDir: b.TempDir, Method: b.Method, MaxRate: int64(b.MaxRate), Wait: max(time.Duration(b.Wait), time.Millisecond),
+		},
+		Take: func(ctx context.Context, path string, o snapshot.CopyOptions) (*snapshot.Copy, error) {
+			return c.workers.Take(ctx, path, o, time.Duration(b.CheckLimit))
 		},
 		Tool:     "lifeboat " + programVersion(),
 		Progress: func(s upload.Stage, done, total int64) { c.progress(string(s))(done, total) },

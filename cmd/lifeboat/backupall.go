@@ -35,6 +35,7 @@ func (b *backupCmd) all(ctx context.Context, c *console, args []string) error {
 	if err != nil {
 		return err
 	}
+	stop := c.startWorkers(s.parallel)
 	r := &runs{console: c, json: b.JSON, documents: make([]entryDocument, len(s.jobs))}
 	printing := s.each(c, func(c *console, i int, j *job) error {
 		d, text, err := j.backup(ctx, c)
@@ -43,7 +44,7 @@ func (b *backupCmd) all(ctx context.Context, c *console, args []string) error {
 	if printing == nil {
 		printing = c.result(b.JSON, manyDocument{b.file(), r.documents}, c.unlessQuiet(r.summary()))
 	}
-	return errors.Join(verdictOf(ctx, r.outcomes(), "failed", "not backed up", exitOfAll), printing)
+	return errors.Join(verdictOf(ctx, r.outcomes(), "failed", "not backed up", exitOfAll), printing, stop())
 }
 
 // backup backs up the job's database, unless the run as a whole has ended.

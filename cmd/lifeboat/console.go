@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 )
 
 // globals are the flags that every command has.
@@ -24,7 +26,8 @@ type console struct {
 	*globals
 	stdout, stderr *os.File
 	log            *slog.Logger
-	bars           *bars // nil unless stderr is a terminal that can show them
+	bars           *bars        // nil unless stderr is a terminal that can show them
+	workers        *worker.Pool // read databases; nil unless the command does
 }
 
 // start is called when the flags are known.

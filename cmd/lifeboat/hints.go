@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
@@ -36,6 +37,7 @@ var hints = []struct {
 	{restore.ErrLocked, "--wait says how long to wait for other connections"},
 	{snapshot.ErrLocked, "--wait says how long to wait for other connections"},
 	{snapshot.ErrCutShort, "put the whole main file back from a copy, or restore a snapshot with --replace, which keeps all three files aside; do not open it with sqlite3 before"},
+	{worker.ErrTooLong, "if the database is sound and this machine slow, --check-limit gives it more time"},
 	{snapshot.ErrNewerFormat, "a newer lifeboat can read it; so can: aws s3 cp ... - | zstd -d"},
 	{snapshot.ErrUncheckable, "--check none leaves SQLite's check out; every frame is verified in any case"},
 	{snapshot.ErrCannotVacuum, "--method backup copies it page for page"},

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 )
 
 // envPrefix begins the variable of every flag.
@@ -41,6 +43,9 @@ type program struct {
 }
 
 func main() {
+	if worker.Asked() {
+		os.Exit(worker.Main())
+	}
 	// What the program holds are some large buffers without pointers in them.
 	// Collecting often costs next to nothing then, and keeps the heap from
 	// growing to twice their size.

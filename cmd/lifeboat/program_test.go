@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
 )
@@ -27,6 +28,9 @@ import (
 // TestMain puts the program itself, built with the tests, on the PATH, and
 // beside it a stand-in for what the documents use of the AWS tool.
 func TestMain(m *testing.M) {
+	if worker.Asked() { // by a test that calls a command itself
+		os.Exit(worker.Main())
+	}
 	// Under the race detector every program sleeps for a second before it ends,
 	// unless it is told not to.
 	os.Setenv("GORACE", "atexit_sleep_ms=0")

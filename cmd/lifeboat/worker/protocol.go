@@ -1,0 +1,101 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+)
+
+// A request asks a worker for one thing. Paths and texts are bytes, because
+// names need not be UTF-8, which a JSON string is.
+type request struct {
+	Take   *takeRequest  `json:",omitempty"`
+	Check  *checkRequest `json:",omitempty"`
+	Cancel bool          `json:",omitempty"` // what was asked for before
+}
+
+type takeRequest struct {
+	Path    []byte
+	Dir     []byte // where the copy goes
+	Method  snapshot.Method
+	MaxRate int64
+	Wait    time.Duration
+}
+
+type checkRequest struct {
+	Path  []byte // of the copy
+	Name  []byte // for messages
+	Level snapshot.CheckLevel
+}
+
+// A reply is progress, a log line, or the end of what was asked for.
+type reply struct {
+	Progress *[2]int64       `json:",omitempty"` // bytes done and to do
+	Log      *logLine        `json:",omitempty"`
+	End      bool            `json:",omitempty"`
+	Taken    *snapshot.Taken `json:",omitempty"`
+	Error    *failure        `json:",omitempty"`
+}
+
+// maxLine bounds a reply, in bytes: what a worker says is not trusted.
+const maxLine = 1 << 20
+
+type logLine struct {
+	Level      slog.Level
+	Text       []byte
+	Attributes [][2][]byte // keys and values
+}
+
+// A failure is an error on its way to the program.
+type failure struct {
+	Text    []byte
+	Reasons []string // the texts of those among reasons that it wraps
+}
+
+// reasons are the errors that keep their identity on the way.
+var reasons = []error{
+	snapshot.ErrSource, snapshot.ErrCutShort, snapshot.ErrUncheckable, snapshot.ErrCannotVacuum, snapshot.ErrLocked, snapshot.ErrNoRoom, snapshot.ErrTempDir,
+	snapshot.ErrDamaged, snapshot.ErrNewerFormat,
+	fs.ErrPermission, fs.ErrNotExist, context.Canceled, context.DeadlineExceeded,
+}
+
+func describe(err error) *failure {
+	if err == nil {
+		return nil
+	}
+	f := &failure{Text: []byte(err.Error())}
+	for _, r := range reasons {
+		if errors.Is(err, r) {
+			f.Reasons = append(f.Reasons, r.Error())
+		}
+	}
+	return f
+}
+
+// A failed is a failure as an error again.
+type failed struct {
+	text    string
+	reasons []error
+}
+
+func (f *failed) Error() string   { return f.text }
+func (f *failed) Unwrap() []error { return f.reasons }
+
+func (f *failure) err() error {
+	if f == nil {
+		return nil
+	}
+	e := &failed{text: string(f.Text)}
+	for _, r := range reasons {
+		for _, name := range f.Reasons {
+			if name == r.Error() {
+				e.reasons = append(e.reasons, r)
+			}
+		}
+	}
+	return e
+}
