@@ -81,16 +81,11 @@ func Propose(ctx context.Context, b *upload.S3, t Terms, noncurrent Keep) (*Prop
 // missing versioning.
 func look(ctx context.Context, b *upload.S3) ([]string, error) {
 	var warnings []string
-	pages := s3.NewListObjectsV2Paginator(b.Client(), &s3.ListObjectsV2Input{Bucket: aws.String(b.URL().Bucket),
-		Prefix: aws.String(b.URL().Prefix + "/"), Delimiter: aws.String("/")})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+	for below, err := range b.Folders(ctx) {
 		if err != nil {
-			return nil, describeError(ctx, b, "list for", "s3:ListBucket", err)
+			return nil, err
 		}
-		for _, below := range page.CommonPrefixes {
-			warnings = append(warnings, fmt.Sprintf("there are objects under %q: the rules of this series take snapshots there too", aws.ToString(below.Prefix)))
-		}
+		warnings = append(warnings, fmt.Sprintf("there are objects under %q: the rules of this series take snapshots there too", below))
 	}
 	versioning, err := b.Client().GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: aws.String(b.URL().Bucket)})
 	if err != nil {

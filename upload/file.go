@@ -250,7 +250,12 @@ func fileError(where string, err error, missing string) error {
 		return nil
 	case errors.Is(err, fs.ErrNotExist) && missing != "":
 		return &storeError{text: where + ": " + missing, kind: ErrNotFound, cause: err}
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+	case errors.Is(err, syscall.ENOTDIR):
+		return &storeError{
+			text: where + ": " + err.Error(), kind: ErrRefused, cause: err,
+			setting: "correct the bucket URL: a part of its path is a file where a directory should be",
+		}
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENAMETOOLONG):
 		return &storeError{text: where + ": " + err.Error(), kind: ErrRefused, cause: err}
 	}
 	return fmt.Errorf("%s: %w", where, roomError(err))

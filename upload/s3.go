@@ -101,6 +101,12 @@ func (b *S3) check(ctx context.Context) error {
 		if err != nil || e.Host == "" || (e.Scheme != "http" && e.Scheme != "https") {
 			return refuse("the configured endpoint URL is not http://host or https://host", nil)
 		}
+		if text := b.url.refuseEndpoint(e); text != "" {
+			return &storeError{
+				text: fmt.Sprintf("open %s: %s", b.url, text), kind: ErrRefused,
+				setting: "set AWS_ENDPOINT_URL_S3 to " + e.Scheme + "://" + e.Host + ": Lifeboat puts the bucket's name behind it",
+			}
+		}
 		if e.Scheme == "http" && len(b.options.SSE.CustomerKey) > 0 {
 			return refuse("a customer key must not be sent over plain HTTP: the endpoint URL needs https", nil)
 		}
@@ -139,21 +145,13 @@ func (b *S3) key(name string) string { return b.url.Prefix + "/" + name }
 // List implements Bucket.
 func (b *S3) List(ctx context.Context, after string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		input := &s3.ListObjectsV2Input{
-			Bucket:    &b.url.Bucket,
-			Prefix:    aws.String(b.key("")),
-			Delimiter: aws.String("/"),
-			// Keys of others may hold what XML cannot.
-			EncodingType: types.EncodingTypeUrl,
-		}
+		input := s3.ListObjectsV2Input{Prefix: aws.String(b.key("")), Delimiter: aws.String("/")}
 		if after != "" {
 			input.StartAfter = aws.String(b.key(after))
 		}
-		pages := s3.NewListObjectsV2Paginator(b.client, input)
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
+		for page, err := range b.objectPages(ctx, input) {
 			if err != nil {
-				yield(Object{}, describe(ctx, failure{"list", b.url.String() + "/", "s3:ListBucket"}, err))
+				yield(Object{}, err)
 				return
 			}
 			for _, entry := range page.Contents {
@@ -211,18 +209,18 @@ func (b *S3) Delete(ctx context.Context, object Object) error {
 // find looks for one object by listing exactly its key, which needs no right
 // to read. A nil object and no error: it is not there.
 func (b *S3) find(ctx context.Context, name string) (*Object, error) {
-	out, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
-		Bucket:  &b.url.Bucket,
-		Prefix:  aws.String(b.key(name)),
-		MaxKeys: aws.Int32(1), // the key itself sorts before all that it begins
-	})
-	if err != nil {
-		return nil, describe(ctx, failure{"list", b.url.String() + "/" + name, "s3:ListBucket"}, err)
-	}
-	for _, entry := range out.Contents {
-		if object, ok := b.listed(entry, out.EncodingType); ok && object.Name == name {
+	// The key itself sorts before all that it begins.
+	for page, err := range b.objectPages(ctx, s3.ListObjectsV2Input{Prefix: aws.String(b.key(name)), MaxKeys: aws.Int32(1)}) {
+		if err != nil {
+			return nil, err
+		}
+		if len(page.Contents) == 0 {
+			continue
+		}
+		if object, ok := b.listed(page.Contents[0], page.EncodingType); ok && object.Name == name {
 			return &object, nil
 		}
+		return nil, nil
 	}
 	return nil, nil
 }

@@ -197,18 +197,22 @@ func (m *multipart) sweepIfUnsure(ctx context.Context) {
 // so they are all ours.
 func (m *multipart) sweep(ctx context.Context) error {
 	b := m.put.bucket
-	out, err := b.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &b.url.Bucket, Prefix: m.put.key()})
-	if code, _ := codeOf(err); code == "NoSuchUpload" { // so rclone says that there is none
-		return nil
-	}
-	if err != nil {
-		return describe(ctx, failure{"list uploads of", m.put.where(), "s3:ListBucketMultipartUploads"}, err)
+	// They are gone as soon as they are aborted, so that the list is complete
+	// before that.
+	var ids []*string
+	for page, err := range b.uploadPages(ctx, *m.put.key()) {
+		if err != nil {
+			return err
+		}
+		for _, u := range page.Uploads {
+			if aws.ToString(u.Key) == *m.put.key() {
+				ids = append(ids, u.UploadId)
+			}
+		}
 	}
 	var errs []error
-	for _, u := range out.Uploads {
-		if aws.ToString(u.Key) == *m.put.key() {
-			errs = append(errs, m.abort(ctx, u.UploadId))
-		}
+	for _, id := range ids {
+		errs = append(errs, m.abort(ctx, id))
 	}
 	return errors.Join(errs...)
 }

@@ -1,10 +1,13 @@
 package upload
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -25,6 +28,7 @@ func misconfigured(f failure, err error) (text, setting string) {
 	if text, setting = badCertificate(err); text != "" {
 		return text, setting
 	}
+	code, _ := codeOf(err)
 	switch answer := foreign(err); {
 	case saysHTTP(err):
 		return "the endpoint speaks HTTP, not HTTPS", "the endpoint URL (AWS_ENDPOINT_URL_S3) needs http:// here, or the port where the store speaks HTTPS"
@@ -37,7 +41,7 @@ func misconfigured(f failure, err error) (text, setting string) {
 	case answer != nil && answer.first:
 		return "what answers at the endpoint is not an S3 store (" + answer.what + ")", "set AWS_ENDPOINT_URL_S3 to the address of the store's S3 API; a web page, a console or a login of the network answers there"
 	case isNoRoot(f, err):
-		return "the endpoint is not the root of an S3 store: it knows no listing of the bucket", "set AWS_ENDPOINT_URL_S3 to the store's address without the bucket's name, which Lifeboat puts behind it"
+		return "the endpoint is not the root of an S3 store: it took the listing of the bucket for an object (" + cmp.Or(code, "404") + ")", "set AWS_ENDPOINT_URL_S3 to the store's address without a path and without the bucket's name in host or path: Lifeboat puts it behind"
 	}
 	return "", ""
 }
@@ -46,7 +50,7 @@ func misconfigured(f failure, err error) (text, setting string) {
 // endpoint has the bucket in its host or its path already.
 func isNoRoot(f failure, err error) bool {
 	code, _ := codeOf(err)
-	return strings.HasPrefix(f.operation, "list") &&
+	return f.operation == "list" &&
 		(code == "NoSuchKey" || (code == "" || code == "NotFound") && statusOf(err) == http.StatusNotFound)
 }
 
@@ -86,6 +90,22 @@ func refusedTLS(err error) string {
 		return record.Msg
 	case errors.As(err, &alert) && alert != internalError:
 		return alert.Error()
+	}
+	return ""
+}
+
+// refuseEndpoint returns why there can be no store of this bucket at an
+// endpoint, "" if there can be. A path may be a store's root, such as
+// Supabase's /storage/v1/s3, and a host may begin with the name of a bucket by
+// chance: those the first listing judges.
+func (u URL) refuseEndpoint(e *url.URL) string {
+	switch {
+	case e.User != nil:
+		return "the endpoint URL has a user or a password, which no store takes there"
+	case e.RawQuery != "" || e.Fragment != "":
+		return "the endpoint URL has a query or a fragment"
+	case slices.Contains(strings.Split(e.Path, "/"), u.Bucket):
+		return "the endpoint URL has the bucket's name in it, which comes twice then"
 	}
 	return ""
 }

@@ -27,14 +27,10 @@ type SnapshotVersion struct {
 // of each, with the version "null".
 func (b *S3) Versions(ctx context.Context) iter.Seq2[SnapshotVersion, error] {
 	return func(yield func(SnapshotVersion, error) bool) {
-		pages := s3.NewListObjectVersionsPaginator(b.client, &s3.ListObjectVersionsInput{
-			Bucket: &b.url.Bucket, Prefix: aws.String(b.key("")), Delimiter: aws.String("/"),
-			EncodingType: types.EncodingTypeUrl, // keys of others may hold what XML cannot
-		})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
+		input := s3.ListObjectVersionsInput{Prefix: aws.String(b.key("")), Delimiter: aws.String("/")}
+		for page, err := range b.versionPages(ctx, input) {
 			if err != nil {
-				yield(SnapshotVersion{}, describe(ctx, failure{"list versions in", b.url.String() + "/", "s3:ListBucketVersions"}, err))
+				yield(SnapshotVersion{}, err)
 				return
 			}
 			for _, v := range b.versionsOf(page) {
@@ -49,14 +45,11 @@ func (b *S3) Versions(ctx context.Context) iter.Seq2[SnapshotVersion, error] {
 // NeverUsed implements Bucket. It needs the right to list versions. What an
 // examination has left behind does not count.
 func (b *S3) NeverUsed(ctx context.Context) (bool, error) {
-	pages := s3.NewListObjectVersionsPaginator(b.client, &s3.ListObjectVersionsInput{
-		Bucket: &b.url.Bucket, Prefix: aws.String(b.key("")), MaxKeys: aws.Int32(100),
-	})
+	input := s3.ListObjectVersionsInput{Prefix: aws.String(b.key("")), MaxKeys: aws.Int32(100)}
 	counts := func(key *string) bool { return !strings.HasPrefix(aws.ToString(key), b.key(doctorPrefix)) }
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+	for page, err := range b.versionPages(ctx, input) {
 		if err != nil {
-			return false, describe(ctx, failure{"list versions in", b.url.String() + "/", "s3:ListBucketVersions"}, err)
+			return false, err
 		}
 		if slices.ContainsFunc(page.Versions, func(v types.ObjectVersion) bool { return counts(v.Key) }) ||
 			slices.ContainsFunc(page.DeleteMarkers, func(m types.DeleteMarkerEntry) bool { return counts(m.Key) }) {
@@ -108,8 +101,8 @@ func (b *S3) versionsOf(page *s3.ListObjectVersionsOutput) []SnapshotVersion {
 }
 
 func before(m types.DeleteMarkerEntry, o types.ObjectVersion) bool {
-	if *m.Key != *o.Key {
-		return *m.Key < *o.Key
+	if marked, kept := aws.ToString(m.Key), aws.ToString(o.Key); marked != kept {
+		return marked < kept
 	}
 	return aws.ToBool(m.IsLatest) || !aws.ToBool(o.IsLatest) && aws.ToTime(m.LastModified).After(aws.ToTime(o.LastModified))
 }

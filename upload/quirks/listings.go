@@ -4,16 +4,18 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// listings are the operations that list objects or versions.
-var listings = []string{"ListObjectsV2", "ListObjectVersions"}
+// listings are the operations that list.
+var listings = []string{"ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"}
 
 var (
-	entry     = regexp.MustCompile(`(?s)<(Contents|Version|DeleteMarker|Upload)>.*?</(Contents|Version|DeleteMarker|Upload)>`)
+	entry     = regexp.MustCompile(`(?s)<(Contents|CommonPrefixes|Version|DeleteMarker|Upload)>.*?</(Contents|CommonPrefixes|Version|DeleteMarker|Upload)>`)
 	keyOf     = regexp.MustCompile(`<Key>([^<]*)</Key>`)
 	truncated = regexp.MustCompile(`<IsTruncated>[^<]*</IsTruncated>`)
 	markers   = regexp.MustCompile(`<Next[A-Za-z]*>[^<]*</Next[A-Za-z]*>|<Next[A-Za-z]*/>`)
@@ -80,36 +82,59 @@ func decodedKey(entry, listing string) string {
 }
 
 // TruncatedWithoutToken cuts listings after n entries and says that there is
-// more, but not where. The operations are those of listings of objects and
-// versions if none is given.
+// more, but not where. The operations are all that list if none is given.
 func TruncatedWithoutToken(n int, operations ...string) Quirk {
 	return onListings(alterGood(func(body string) string { return cut(body, n, "") }), operations)
 }
 
 // RepeatedToken cuts listings after n entries, and gives the same page with the
 // same token whenever it is asked for more.
-func RepeatedToken(n int) Quirk {
+func RepeatedToken(n int) Quirk { return samePage(n, func() string { return "again" }) }
+
+// EndlessListing answers listings with pages that are empty, each with another
+// token.
+func EndlessListing() Quirk {
+	var page atomic.Int64
+	return samePage(0, func() string { return strconv.FormatInt(page.Add(1), 10) })
+}
+
+// samePage cuts listings after n entries, and gives the same page whenever it is
+// asked for more.
+func samePage(n int, token func() string) Quirk {
 	var mu sync.Mutex
 	pages := map[string]string{}
 	return onListings(func(store *Store, r *http.Request) (*http.Response, error) {
-		query := r.URL.Query()
+		mu.Lock()
+		defer mu.Unlock()
+		query, next := r.URL.Query(), token()
+		next = "<NextContinuationToken>" + next + "</NextContinuationToken><NextKeyMarker>" + next + "</NextKeyMarker>"
 		id := r.URL.Path + "?" + query.Get("prefix")
-		if query.Has("continuation-token") || query.Has("key-marker") {
-			mu.Lock()
-			defer mu.Unlock()
-			return Answer(r, http.StatusOK, pages[id])
+		if query.Has("continuation-token") || query.Get("key-marker") != "" {
+			return Answer(r, http.StatusOK, cut(pages[id], n, next))
 		}
 		response, err := store.Do(r)
 		if err != nil || response.StatusCode/100 != 2 {
 			return response, err
 		}
 		return AlterBody(response, func(body string) string {
-			mu.Lock()
-			defer mu.Unlock()
-			pages[id] = cut(body, n, "<NextContinuationToken>again</NextContinuationToken>"+
-				"<NextKeyMarker>again</NextKeyMarker><NextVersionIdMarker>again</NextVersionIdMarker>")
-			return pages[id]
+			pages[id] = body
+			return cut(body, n, next)
 		})
+	}, nil)
+}
+
+// SmallPages lets the store list no more than n entries at once.
+func SmallPages(n int) Quirk {
+	return onListings(func(store *Store, r *http.Request) (*http.Response, error) {
+		query := r.URL.Query()
+		for _, name := range []string{"max-keys", "max-uploads"} {
+			query.Set(name, strconv.Itoa(n))
+		}
+		r.URL.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
+		if err := store.Sign(r); err != nil {
+			return nil, err
+		}
+		return store.Do(r)
 	}, nil)
 }
 
