@@ -186,19 +186,27 @@ func (a *Archive) verifyPages(ctx context.Context) error {
 }
 
 // verifyUnknown makes sure that what this version skips is skipped by every
-// other zstd too, so that all make the same database of the archive.
+// other zstd too, so that all make the same database of the archive. Small frames
+// are read many at a time.
 func (a *Archive) verifyUnknown(ctx context.Context) error {
+	buf := make([]byte, tailSize)
+	window, start := buf[:0], int64(0)
 	for _, f := range a.unknown {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		var head [skippableHead]byte
-		if f.length >= len(head) {
-			if err := readAt(a.r, head[:], f.offset); err != nil {
+		if f.length < skippableHead {
+			return damaged("a frame behind the page digests is not one to be skipped")
+		}
+		if f.offset+skippableHead > start+int64(len(window)) {
+			last := a.unknown[len(a.unknown)-1]
+			start = f.offset
+			window = buf[:min(tailSize, last.offset+int64(last.length)-start)]
+			if err := readAt(a.r, window, start); err != nil {
 				return err
 			}
 		}
-		if !isSkippable(head[:], f.length) {
+		if !isSkippable(window[f.offset-start:][:skippableHead], f.length) {
 			return damaged("a frame behind the page digests is not one to be skipped")
 		}
 	}

@@ -20,7 +20,7 @@ import (
 
 // seedArchive makes an archive without SQLite, the same bytes at every run, so
 // that what a fuzzer has learned of one is good for the next.
-func seedArchive(f *testing.F, pages, pageSize int) []byte {
+func seedArchive(f testing.TB, pages, pageSize int) []byte {
 	f.Helper()
 	content := make([]byte, pages*pageSize)
 	for i := range content {

@@ -17,6 +17,10 @@ const (
 	tagTable    = "LBft"
 	tagManifest = "LBmf"
 
+	// maxUnknown bounds the frames that a later version may write, each of which
+	// can cost a read.
+	maxUnknown = 500
+
 	// maxTable and maxSeekTable bound what is read of an object before anything
 	// in it is verified: a frame table for 4 TiB of database, and a seek table
 	// that lists as many frames and 1,000 others.

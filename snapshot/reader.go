@@ -157,6 +157,9 @@ func (a *Archive) arrange(frames []frame, size int64, tail []byte, start int64) 
 		}
 	}
 	a.unknown = rest[pages : len(rest)-1]
+	if len(a.unknown) > maxUnknown {
+		return damaged("it has %d frames of an unknown kind", len(a.unknown))
+	}
 	table := rest[len(rest)-1]
 	if table.length != skippableHead+tagSize+n*tableEntry || table.length > maxTable {
 		return damaged("frame table has a wrong length")
