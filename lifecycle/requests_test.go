@@ -116,7 +116,7 @@ func fill(t *testing.T, b *upload.S3, last time.Time, pace time.Duration, have, 
 		}
 		group.Go(func() error {
 			id := snapshot.NewID(last.Add(-time.Duration(i) * pace))
-			_, err := b.Put(t.Context(), upload.ObjectName(id), upload.PutOptions{Tags: upload.Tags{upload.TagRetention: retention}},
+			_, err := b.Put(t.Context(), upload.ObjectName(id), upload.PutOptions{Tags: upload.Tags{upload.TagRetention: retention, upload.TagDatabase: "app.db"}},
 				func(io.Writer) error { return nil })
 			return err
 		})

@@ -39,6 +39,7 @@ var exitCodes = []struct {
 	{errNotTold, exitIncomplete},
 
 	{errNotFresh, exitNotFresh},
+	{errImplausible, exitNotFresh},
 
 	{snapshot.ErrDamaged, exitDamaged},
 	{snapshot.ErrNewerFormat, exitDamaged},

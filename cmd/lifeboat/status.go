@@ -34,8 +34,11 @@ const (
 	stateImplausible = "implausible"
 )
 
-// errNotFresh: what status looked for is not as it should be.
-var errNotFresh = errors.New("no young snapshot is there")
+// What status looked for is not as it should be.
+var (
+	errNotFresh    = errors.New("no young snapshot is there")
+	errImplausible = errors.New("a snapshot's time cannot be right, so it never counts as the newest")
+)
 
 // healthDocument is what status --json prints, also where it then exits with 9.
 type healthDocument struct {
@@ -352,7 +355,7 @@ func (d *healthDocument) verdict() error {
 			hint = fmt.Sprintf("if this machine's clock is behind, set it. Else a wrong clock has named it: back up, look at it with lifeboat show %s --snapshot %s, then delete %s",
 				quote(d.URL), d.wrong.ID, d.wrong.Object.Name)
 		}
-		return &hinted{fmt.Errorf("%w: %s in %s never counts as the newest: %s", errNotFresh, d.Implausible, d.URL, d.wrong.Why()), hint}
+		return &hinted{fmt.Errorf("%w: %s in %s: %s", errImplausible, d.Implausible, d.URL, d.wrong.Why()), hint}
 	}
 	return nil
 }
