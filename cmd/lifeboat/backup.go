@@ -25,7 +25,7 @@ type backupCmd struct {
 	configFlags
 
 	Name    string   `placeholder:"NAME" help:"The database's name, if not its file name."`
-	Adopt   bool     `help:"Allow a database that differs from the newest snapshot's, by its name or content."`
+	Adopt   bool     `help:"Go on with what was another database's series."`
 	Always  bool     `help:"Upload an unchanged database, too."`
 	Refresh duration `default:"7d" placeholder:"7d" help:"Upload an unchanged database after this time."`
 
