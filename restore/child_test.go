@@ -182,16 +182,19 @@ func refusedWith(t testing.TB, o childOrder, reason error, wrapper ...string) st
 func refusedCommand(t testing.TB, cmd *exec.Cmd, reason error) string {
 	t.Helper()
 	out, err := cmd.CombinedOutput()
-	var code int
-	if e, ok := err.(*exec.ExitError); ok {
-		code = e.ExitCode()
-	} else if err != nil {
+	if cmd.ProcessState == nil {
 		t.Fatalf("run the child: %v", err)
 	}
-	if code != exitCode(reason) {
+	if code := cmd.ProcessState.ExitCode(); code != exitCode(reason) {
 		t.Fatalf("the child ended with %d (%v) instead of %d (%v)\n%s", code, err, exitCode(reason), reason, out)
 	}
 	return string(out)
+}
+
+// exitOf runs a child and returns its exit code, -1 if a signal ended it.
+func exitOf(cmd *exec.Cmd) int {
+	_ = cmd.Run()
+	return cmd.ProcessState.ExitCode()
 }
 
 // A holderProcess is another process that has a database open.

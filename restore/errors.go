@@ -88,10 +88,21 @@ func isFull(err error) bool {
 	return errors.Is(err, snapshot.ErrNoRoom) || sqliteCode(err) == sqlite3.ErrFull
 }
 
+// isShortOfFiles tells that this process, or the machine, may open no more files.
+func isShortOfFiles(err error) bool {
+	var e sqlite3.Error
+	for _, short := range []error{syscall.EMFILE, syscall.ENFILE} {
+		if errors.Is(err, short) || errors.As(err, &e) && e.SystemErrno == short {
+			return true
+		}
+	}
+	return false
+}
+
 func sqliteCode(err error) sqlite3.ErrNo {
 	var e sqlite3.Error
 	if errors.As(err, &e) {
-		return e.Code
+		return e.Code & 0xff // a backup's step gives the extended code as the code
 	}
 	return 0
 }

@@ -21,6 +21,7 @@ const liveStep = 4 << 20
 // live writes the temp file's content into the open target, in one
 // transaction, and keeps a copy of what was there.
 func (p *placement) live(ctx context.Context, t target, temp string) (kept []string, err error) {
+	defer func() { err = broken(t, err) }()
 	dst, err := p.openLive(ctx, t)
 	if err != nil {
 		return nil, err
@@ -69,14 +70,24 @@ func (p *placement) openLive(ctx context.Context, t target) (c conn, err error) 
 		c, err = openConn(t.path, busy.Slice, url.Values{"mode": {"rw"}})
 		return err
 	})
-	return c, broken(t, err)
+	return c, err
 }
 
+// broken gives an error of SQLite's its reason: the target's content or rights,
+// unless it is a lock, a full disk, or this process's own trouble.
 func broken(t target, err error) error {
-	if code := sqliteCode(err); code == sqlite3.ErrNotADB || code == sqlite3.ErrCorrupt {
+	code := sqliteCode(err)
+	switch {
+	case err == nil, code == 0, busy.Is(err), isFull(err), errors.Is(err, ErrCannotLive):
+		return err
+	case code == sqlite3.ErrNomem, code == sqlite3.ErrInterrupt, isShortOfFiles(err):
+		return err
+	case code == sqlite3.ErrNotADB, code == sqlite3.ErrCorrupt:
 		return t.notADatabase(err)
+	case code == sqlite3.ErrReadonly, code == sqlite3.ErrPerm, code == sqlite3.ErrCantOpen:
+		return &reasonError{fmt.Sprintf("%s, or a file beside it, cannot be written by this user: %v", t.path, err), ErrCannotLive, err}
 	}
-	return err
+	return &reasonError{fmt.Sprintf("%s cannot be written through SQLite: %v", t.path, err), ErrCannotLive, err}
 }
 
 // liveMode tells whether the target is in WAL mode, and refuses what cannot be
@@ -98,7 +109,7 @@ func (p *placement) liveMode(ctx context.Context, t target, dst conn) (wal bool,
 	})
 	switch {
 	case err != nil:
-		return false, broken(t, err)
+		return false, err
 	case mode == "wal" && pageSize != int64(p.pageSize):
 		return false, &reasonError{fmt.Sprintf("%s is in WAL mode with pages of %d bytes, the snapshot's have %d: SQLite cannot change that under open connections. Stop the application and restore without --live, or set the database to PRAGMA journal_mode=DELETE first", t.path, pageSize, p.pageSize), ErrCannotLive, nil}
 	}
@@ -269,6 +280,7 @@ var errChanged = errors.New("the database changed while it was copied")
 
 // copyOld copies the target's content to the name under which it is kept, by
 // way of a temp file. Without a connection to copy from it opens one of its own.
+// kept stays empty if there is no content.
 func (w *liveWrite) copyOld(ctx context.Context, from *conn) (err error) {
 	if from == nil {
 		c, err := w.openLive(ctx, w.target)
@@ -277,6 +289,14 @@ func (w *liveWrite) copyOld(ctx context.Context, from *conn) (err error) {
 		}
 		defer func() { err = errors.Join(err, c.Close()) }()
 		from = &c
+	}
+	var pages int64
+	err = w.retry(ctx, w.target, func() (err error) {
+		pages, err = from.integer(ctx, "PRAGMA page_count")
+		return err
+	})
+	if err != nil || pages == 0 { // an empty file: nothing to keep
+		return err
 	}
 	f, err := w.createTemp(w.target)
 	if err != nil {

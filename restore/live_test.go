@@ -377,7 +377,7 @@ var liveSteps = map[string][]step{
 		slices.Repeat([]step{stepLiveWrite}, 4), []step{stepRemoveTemp}),
 }
 
-var newTempLive = []step{stepTemp, stepFill, stepMode, stepSyncTemp}
+var newTempLive = []step{stepTemp, stepFill, stepSyncTemp}
 
 func checkBulk(t testing.TB, path string) {
 	t.Helper()

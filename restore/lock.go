@@ -53,8 +53,11 @@ func (l *lock) release() error {
 
 // placeError is the reason why nothing can be created beside the target.
 func placeError(err error) error {
-	if isFull(err) {
+	switch {
+	case isFull(err):
 		return ErrNoRoom
+	case isShortOfFiles(err):
+		return nil // not for the target's sake
 	}
 	return ErrTarget
 }

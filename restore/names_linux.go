@@ -25,3 +25,10 @@ func isMountPoint(path string, file, dir os.FileInfo) bool {
 	}
 	return device(file) != device(dir)
 }
+
+// isImmutable tells whether the file system refuses to rename over the file.
+func isImmutable(path string) bool {
+	var s unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &s)
+	return err == nil && s.Attributes&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0
+}

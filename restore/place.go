@@ -150,10 +150,12 @@ func (p *placement) makeTemp(ctx context.Context, t target) (name string, err er
 	if err := p.disk.do(stepFill, func() error { return p.write(ctx, f) }); err != nil {
 		return name, err
 	}
-	if err := p.finishTemp(t, f); err != nil {
-		return name, err
+	if t.info != nil && p.Live { // it is read once and never takes the target's place
+		err = p.disk.syncFile(stepSyncTemp, f)
+	} else {
+		err = p.finishTemp(t, f)
 	}
-	return name, ctx.Err()
+	return name, errors.Join(err, ctx.Err())
 }
 
 func (p *placement) tempName(t target) string {

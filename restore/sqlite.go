@@ -67,19 +67,29 @@ func (c conn) integer(ctx context.Context, query string) (int64, error) {
 	return n, nil
 }
 
+// probeTime is how long SQLite may take to count what is in a schema.
+const probeTime = time.Minute
+
 // probe tells whether SQLite can open a database, without changing it: in
-// read-only mode SQLite neither checkpoints nor rolls back nor deletes.
-// Errors that do not say that the content is bad are returned.
+// read-only mode SQLite neither checkpoints nor rolls back nor deletes. Any
+// reason why it cannot, but a full disk, counts: bad content shows in nearly all
+// of SQLite's codes, and what it cannot open is kept as it is in any case.
 func probe(ctx context.Context, path string, params url.Values) (openable bool, err error) {
+	limited, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
 	c, err := openConn(path, 0, params)
 	if err == nil {
-		_, err = c.query(ctx, "SELECT count(*) FROM sqlite_schema")
+		_, err = c.query(limited, "SELECT count(*) FROM sqlite_schema")
 		err = errors.Join(err, c.Close())
 	}
-	switch code := sqliteCode(err); {
+	switch {
+	case ctx.Err() != nil:
+		return false, ctx.Err()
 	case err == nil, busy.Is(err):
 		return true, nil
-	case code == sqlite3.ErrNotADB, code == sqlite3.ErrCorrupt, code == sqlite3.ErrError, code == sqlite3.ErrFormat:
+	case isFull(err):
+		return false, err
+	case sqliteCode(err) != 0, limited.Err() != nil:
 		return false, nil
 	}
 	return false, err

@@ -84,7 +84,7 @@ func (p *placement) swap(ctx context.Context, t target, temp, stem string) (kept
 func (p *placement) exchange(t target, g *guard, temp, second string) error {
 	err := p.disk.do(stepLease, func() error { return g.check(t.path) })
 	if err == nil {
-		err = p.disk.do(stepSwap, func() error { return fileError("put the new database in place", os.Rename(temp, t.path)) })
+		err = p.disk.do(stepSwap, func() error { return t.renameError(os.Rename(temp, t.path)) })
 	}
 	if err != nil {
 		if second != "" {
@@ -112,10 +112,13 @@ func (p *placement) settle(ctx context.Context, t target) (g *guard, openable bo
 	for range foldAttempts {
 		if openable {
 			err = p.disk.do(stepFold, func() error { return fold(ctx, t.path) })
-			if busy.Is(err) || errors.Is(err, ErrTargetOpen) {
+			switch {
+			case busy.Is(err), errors.Is(err, ErrTargetOpen):
 				return nil, false, openError(t.path)
-			}
-			if err != nil {
+			case sqliteCode(err) != 0 && !isFull(err) && ctx.Err() == nil:
+				p.log().Warn("SQLite cannot fold the old database's journal into it, so both are kept as they are", "target", t.path, "error", err)
+				openable = false
+			case err != nil:
 				return nil, false, fmt.Errorf("fold the old database's journal into it: %w", err)
 			}
 		}
@@ -177,7 +180,11 @@ func (p *placement) probeCopy(ctx context.Context, t target) (ok bool, err error
 		}
 	}()
 	for _, suffix := range suffixes {
-		if err := p.disk.do(stepProbe, func() error { return copyFile(name+suffix, t.path+suffix) }); err != nil {
+		err := p.disk.do(stepProbe, func() error { return copyFile(name+suffix, t.path+suffix) })
+		if errors.Is(err, unix.EIO) {
+			return false, nil // a disk that cannot be read
+		}
+		if err != nil {
 			return false, fmt.Errorf("copy the old database for a probe: %w", err)
 		}
 	}

@@ -120,8 +120,8 @@ func resolve(path string) (real string, owners []uint32, err error) {
 // allowed says why this target may not be restored into, as far as a look can
 // tell that nothing was opened for.
 func (t target) allowed(o Options) error {
-	if err := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(t.path), unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
-		return &reasonError{fmt.Sprintf("the directory %s is not writable: %v", filepath.Dir(t.path), err), ErrTarget, err}
+	if err := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(t.path), unix.R_OK|unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+		return &reasonError{fmt.Sprintf("the directory %s is not writable and readable: %v", filepath.Dir(t.path), err), ErrTarget, err}
 	}
 	switch {
 	case t.info == nil:
@@ -130,6 +130,8 @@ func (t target) allowed(o Options) error {
 		return &reasonError{t.path + " exists already", ErrTargetExists, nil}
 	case o.Live:
 		return t.fitForLive()
+	case isImmutable(t.path):
+		return t.cannotSwap("is immutable or may only be appended to (lsattr shows it, chattr -i or -a ends it)")
 	case isMountPoint(t.path, t.info, t.dir):
 		return t.cannotSwap("is a mount point of its own (a mounted single file)")
 	case !canOwn(t.info):
@@ -147,6 +149,16 @@ func (t target) allowed(o Options) error {
 
 func (t target) cannotSwap(why string) error {
 	return &reasonError{fmt.Sprintf("%s %s", t.path, why), ErrCannotSwap, nil}
+}
+
+// renameError gives the reason why nothing can be renamed over the target.
+func (t target) renameError(err error) error {
+	for _, permanent := range []error{unix.EPERM, unix.EACCES, unix.EBUSY, unix.EXDEV, unix.EROFS} {
+		if errors.Is(err, permanent) {
+			return t.cannotSwap(fmt.Sprintf("cannot be replaced: %v", err))
+		}
+	}
+	return fileError("put the new database in place", err)
 }
 
 // closed says who has the target open. It is a look ahead: the swap itself is
@@ -184,7 +196,7 @@ func openRefused(path string, err error) error {
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		return openError(path)
 	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.ELOOP), errors.Is(err, os.ErrNotExist):
-		return &reasonError{fmt.Sprintf("open the target: %v", err), ErrTarget, err}
+		return &reasonError{fmt.Sprintf("%s: %v", path, err), ErrTarget, err}
 	}
 	return err
 }
@@ -240,7 +252,7 @@ func (t target) firstByte(suffix string) (int, error) {
 		return -1, nil
 	}
 	if err != nil {
-		return -1, fmt.Errorf("look beside the target: %w", err)
+		return -1, openRefused(t.path, fmt.Errorf("look beside the target: %w", err))
 	}
 	var first [1]byte
 	_, err = f.Read(first[:])

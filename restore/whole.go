@@ -9,7 +9,8 @@ import (
 )
 
 // fitForLive refuses a target that SQLite cannot open as a database while a
-// sidecar has content: SQLite would fold that into it, or delete it.
+// sidecar has content: SQLite would fold that into it, or delete it. It refuses
+// one that SQLite would not finish to open as well.
 func (t target) fitForLive() error {
 	if err := snapshot.CutShort(t.path); errors.Is(err, snapshot.ErrCutShort) {
 		return &reasonError{fmt.Sprintf("cannot write into it live: %v", err), ErrCannotLive, snapshot.ErrCutShort}
@@ -20,14 +21,14 @@ func (t target) fitForLive() error {
 		return nil
 	}
 	dirty, err := t.dirty()
-	if err != nil || !dirty {
+	if err != nil || !dirty && t.info.Size() == 0 {
 		return err
 	}
 	whole, err := t.whole()
 	if err != nil || whole {
 		return err
 	}
-	return t.notADatabase(errors.New("what stands beside it would be lost"))
+	return t.notADatabase(errors.New("its header or its schema is damaged"))
 }
 
 func (t target) notADatabase(why error) error {
@@ -35,12 +36,12 @@ func (t target) notADatabase(why error) error {
 }
 
 // whole tells whether SQLite may open the file: it begins as a database does,
-// and has not lost pages over which a sidecar would be replayed. This process
-// may not have it open.
+// has not lost pages over which a sidecar would be replayed, and has a schema
+// that comes to an end. This process may not have it open.
 func (t target) whole() (bool, error) {
 	f, err := openRegular(t.path, os.O_RDONLY)
 	if err != nil {
-		return false, nil
+		return false, openRefused(t.path, err)
 	}
 	defer f.Close() // only read from
 	return t.wholeIn(f)
@@ -64,12 +65,13 @@ func (t target) wholeIn(f *os.File) (bool, error) {
 		return false, err
 	}
 	wal, err := os.Stat(t.path + "-wal")
-	if errors.Is(err, os.ErrNotExist) {
-		return true, nil
-	}
-	if err != nil {
+	if err != nil && !isAbsent(err) {
 		return false, err
 	}
 	// What the main file lacks, the WAL must have.
-	return wal.Size() == 0 || main.Size()+wal.Size() >= h.Size(), nil
+	if err == nil && wal.Size() > 0 && main.Size()+wal.Size() < h.Size() {
+		return false, nil
+	}
+	endless, err := t.endlessSchema(f, h.PageSize)
+	return !endless, err
 }
