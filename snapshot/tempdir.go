@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +20,10 @@ type tempDir struct {
 }
 
 const tempPrefix = "lifeboat-backup-"
+
+// unlockedAge is when a directory without a lock is no longer one that a run is
+// about to lock.
+const unlockedAge = time.Hour
 
 // newTempDir makes one under parent, after sweeping what killed runs left and
 // making sure that need bytes are free.
@@ -75,7 +80,7 @@ func (d *tempDir) remove() error {
 	if d.borrowed {
 		return nil
 	}
-	err := os.RemoveAll(d.path)
+	err := removeLocked(d.path)
 	if d.lock != nil {
 		d.lock.Close()
 	}
@@ -83,6 +88,21 @@ func (d *tempDir) remove() error {
 		return fmt.Errorf("remove the temp directory: %w", err)
 	}
 	return nil
+}
+
+// removeLocked removes a temp directory, its lock last: as long as anything is in
+// it, a later run must be able to tell that it is over.
+func removeLocked(path string) error {
+	entries, err := os.ReadDir(path)
+	for _, entry := range entries {
+		if entry.Name() != "lock" {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(path, entry.Name())))
+		}
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return os.RemoveAll(path)
 }
 
 // sweep removes what killed runs of this user left in parent. What cannot be
@@ -111,13 +131,24 @@ func sweepOne(path string) {
 		return
 	}
 	lock, err := unix.Openat(dir, "lock", unix.O_RDWR|flags, 0)
+	if errors.Is(err, unix.ENOENT) && olderThan(dir, unlockedAge) {
+		// Killed before the lock had its name, or after it had lost it: there is
+		// nothing else in it then, and if there is, it stays.
+		unix.Unlinkat(dir, "lock.new", 0)
+		unix.Rmdir(path)
+	}
 	if err != nil {
 		return
 	}
 	defer unix.Close(lock)
 	if ours(lock, unix.S_IFREG) && unix.Flock(lock, unix.LOCK_EX|unix.LOCK_NB) == nil {
-		os.RemoveAll(path)
+		removeLocked(path)
 	}
+}
+
+func olderThan(fd int, age time.Duration) bool {
+	var info unix.Stat_t
+	return unix.Fstat(fd, &info) == nil && time.Since(time.Unix(info.Mtim.Unix())) > age
 }
 
 // ours tells whether an open file is this user's and of this kind.

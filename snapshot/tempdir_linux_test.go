@@ -4,7 +4,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,5 +73,76 @@ func TestSweepLeavesOthers(t *testing.T) {
 	sweep(temp)
 	if _, err := os.Stat(lock); err != nil {
 		t.Error(err)
+	}
+}
+
+// What a run leaves that was killed before its lock had a name, or after it had
+// lost it, goes an hour later: nothing else is in it then.
+func TestSweepWithoutALock(t *testing.T) {
+	temp := t.TempDir()
+	made := func(name string, old bool, files ...string) {
+		dir := filepath.Join(temp, tempPrefix+name)
+		err := os.Mkdir(dir, 0o700)
+		for _, file := range files {
+			err = errors.Join(err, os.WriteFile(filepath.Join(dir, file), nil, 0o600))
+		}
+		if old {
+			then := time.Now().Add(-unlockedAge - time.Minute)
+			err = errors.Join(err, os.Chtimes(dir, then, then))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	made("empty", true)
+	made("locking", true, "lock.new")
+	made("young", false, "lock.new")
+	made("full", true, "copy.db")
+	sweep(temp)
+	var left []string
+	entries, _ := os.ReadDir(temp)
+	for _, entry := range entries {
+		left = append(left, strings.TrimPrefix(entry.Name(), tempPrefix))
+	}
+	if want := []string{"full", "young"}; !slices.Equal(left, want) {
+		t.Errorf("left are %v, want %v", left, want)
+	}
+}
+
+// The lock goes last, so that a kill during the removal leaves what a sweep takes.
+func TestRemovalKeepsTheLock(t *testing.T) {
+	temp := t.TempDir()
+	d, err := newTempDir(temp, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A directory whose file this user may not remove.
+	stuck := filepath.Join(d.path, "a")
+	if err := errors.Join(os.Mkdir(stuck, 0o700), os.WriteFile(filepath.Join(stuck, "file"), nil, 0o600), os.Chmod(stuck, 0o500)); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlock: the thread ends with its lost rights
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var data [2]unix.CapUserData
+		if unix.Capget(&header, &data[0]) == nil {
+			data[0].Effective &^= 1 << unix.CAP_DAC_OVERRIDE
+			_ = unix.Capset(&header, &data[0]) // fails for a user who never had it
+		}
+		done <- d.remove()
+	}()
+	if err := <-done; err == nil {
+		t.Fatal("it was removed")
+	}
+	if _, err := os.Stat(filepath.Join(d.path, "lock")); err != nil {
+		t.Error(err)
+	}
+	if err := os.Chmod(stuck, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	sweep(temp)
+	if left, _ := os.ReadDir(temp); len(left) != 0 {
+		t.Errorf("left: %v", left)
 	}
 }

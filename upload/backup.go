@@ -140,10 +140,14 @@ func Backup(ctx context.Context, b Bucket, path string, o BackupOptions) (Backup
 	r.took(StageCopy, began)
 	r.Size, r.PageCount, r.Restarts = c.Header.Size(), c.Header.PageCount, c.Restarts
 	err = o.ship(ctx, b, c, sealer, newest, tags, name, &r)
+	left := c.Close()
 	if err == nil || errors.Is(err, ErrIncomplete) {
 		err = errors.Join(err, damaged)
+		if left != nil {
+			left = fmt.Errorf("%w: %w", ErrIncomplete, left)
+		}
 	}
-	return r, errors.Join(err, c.Close())
+	return r, errors.Join(err, left)
 }
 
 func (o *BackupOptions) setDefaults(path string) {

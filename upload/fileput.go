@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
 // Temporary files are dot-files of this pattern. A younger one may be at work.
@@ -48,7 +50,10 @@ func (b *directory) Put(ctx context.Context, name string, o PutOptions, write fu
 	} else {
 		err = fileError(where, err, "")
 	}
-	return object, errors.Join(err, removeIfThere(temp))
+	if left := removeIfThere(temp); err != nil {
+		err = errors.Join(err, left)
+	} // else the object is there, and a later Put removes its second name
+	return object, err
 }
 
 // removeIfThere removes a temporary name that may have become another.
@@ -118,7 +123,11 @@ func (b *directory) publishTags(name string, tags Tags) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(place(temp, b.tagsPath(name)), removeIfThere(temp))
+	err = place(temp, b.tagsPath(name))
+	if left := removeIfThere(temp); err != nil {
+		err = errors.Join(err, left)
+	}
+	return err
 }
 
 // writeTags writes tags to a temp file and returns its path.
@@ -175,21 +184,38 @@ func place(temp, path string) error {
 	return os.Rename(temp, path)
 }
 
-// removeLeftOver removes temp files of runs that were killed. It is not worth
-// an error: the next Put tries again.
+// removeLeftOver removes what runs that were killed have left: temp files, and
+// tags without an object, whose Put had not come so far, or whose Delete had
+// not. It is not worth an error: the next Put tries again.
 func (b *directory) removeLeftOver(now time.Time) {
 	entries, err := os.ReadDir(b.url.Dir)
 	if err != nil {
 		return
 	}
+	objects := map[string]bool{}
 	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), tempPrefix) || !strings.HasSuffix(entry.Name(), tempSuffix) || !entry.Type().IsRegular() {
+		if isObjectName(entry.Name()) {
+			objects[stem(entry.Name())] = true
+		}
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		temp := strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
+		if !entry.Type().IsRegular() || !temp && !isOrphan(name, objects) {
 			continue
 		}
 		if info, err := entry.Info(); err == nil && now.Sub(info.ModTime()) > tempAge {
-			_ = os.Remove(b.path(entry.Name()))
+			_ = os.Remove(b.path(name))
 		}
 	}
+}
+
+// isOrphan reports whether a name is that of the tags of a snapshot that is not
+// there. objects has the names of those that are, without what ends them.
+func isOrphan(name string, objects map[string]bool) bool {
+	id, found := strings.CutSuffix(name, tagsSuffix)
+	_, err := snapshot.ParseID(id)
+	return found && err == nil && !objects[id]
 }
 
 // makeDir creates a directory and those above it (0700), each of them durably.

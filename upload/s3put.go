@@ -50,7 +50,10 @@ func (b *S3) Put(ctx context.Context, name string, o PutOptions, write func(io.W
 		pool: newPartPool(size, partsHeld(size, b.options.Concurrency), b.options.TempDir),
 	}
 	object, err := p.run(ctx, write)
-	return object, errors.Join(err, p.pool.close())
+	if left := p.pool.close(); left != nil { // temp files without names: the object is as good
+		b.options.Log.Warn("a spooled part could not be closed", "err", left)
+	}
+	return object, err
 }
 
 // An s3Put is one Put on its way.
@@ -169,6 +172,7 @@ func (p *s3Put) putWhole(ctx context.Context) (Object, error) {
 	})
 	var landed *landedError
 	if errors.As(err, &landed) {
+		landed.object.NotEncrypted = p.looksPlain(ctx)
 		return landed.object, nil
 	}
 	if err != nil {
@@ -229,6 +233,7 @@ func (p *s3Put) putParts(ctx context.Context) (Object, error) {
 	})
 	var landed *landedError
 	if errors.As(err, &landed) {
+		landed.object.NotEncrypted = !p.parts.encrypted && p.parts.plainPart && p.looksPlain(ctx)
 		return landed.object, nil
 	}
 	if err != nil {
@@ -244,6 +249,28 @@ func (p *s3Put) putParts(ctx context.Context) (Object, error) {
 type landedError struct{ object Object }
 
 func (e *landedError) Error() string { return "the answer was lost, but the object is there" }
+
+// looksPlain asks the store for what a lost answer would have said: whether
+// what was asked for was not done. Credentials that may not read do not get to
+// know, and what is not known does not count as encrypted.
+func (p *s3Put) looksPlain(ctx context.Context) bool {
+	sse := p.bucket.options.SSE
+	if !sse.isSet() {
+		return false
+	}
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	algorithm, key, sum := sse.customerKey()
+	out, err := p.bucket.client.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket: &p.bucket.url.Bucket, Key: p.key(),
+		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
+	})
+	if err != nil {
+		p.bucket.options.Log.Debug("whether the store has encrypted an object whose answer was lost is not known", "err", err)
+		return true
+	}
+	return !sse.doneBy(out.ServerSideEncryption, out.SSECustomerAlgorithm)
+}
 
 // make calls what makes the object visible, on the condition that there is
 // none of that name. A store that does not know the condition gets one try
