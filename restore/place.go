@@ -46,6 +46,9 @@ func place(ctx context.Context, path string, c content, o Options) (result Resul
 func (p *placement) place(ctx context.Context, path string) (result Result, err error) {
 	o := p.Options
 	t, err := lookAt(path, o)
+	if err == nil {
+		err = p.fits(t)
+	}
 	if err != nil {
 		return Result{}, err
 	}

@@ -45,7 +45,7 @@ func Prepare(ctx context.Context, b upload.Bucket, s upload.Snapshot, path strin
 	defer func() { err = errors.Join(err, closeArchive()) }()
 	m := archive.Manifest()
 	p := Plan{Snapshot: s, Manifest: m, Age: now.Sub(s.ID.Time())}
-	c := content{id: s.ID, size: m.Size, pageSize: m.PageSize}
+	c := content{id: s.ID, size: m.Size, pageSize: m.PageSize, wal: m.JournalMode == "wal"}
 	looked := false
 	err = asOwner(path, o, func(path string, _ *owner) error {
 		looked = true
@@ -81,7 +81,9 @@ func (p *Plan) lookAt(ctx context.Context, path string, c content, o Options) er
 		}
 		p.Kept = (&placement{content: c}).freeStem(t, "", wanted)
 	}
-	p.Refusal = wouldRefuse(path, o)
+	if p.Refusal = c.fits(t); p.Refusal == nil {
+		p.Refusal = wouldRefuse(path, o)
+	}
 	if p.Refusal == nil && p.Free < p.Need {
 		p.Refusal = noRoom(t, p.Need, p.Free)
 	}

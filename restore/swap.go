@@ -226,7 +226,7 @@ func (p *placement) freeStem(t target, prefer string, suffixes []string) string 
 	}
 	stem := prefer
 	for n := 1; !free(stem); n++ {
-		stem = t.path + ".before-" + string(p.id)
+		stem = t.before() + string(p.id)
 		if n > 1 {
 			stem += "-" + strconv.Itoa(n)
 		}

@@ -1,6 +1,8 @@
 package restore
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -264,14 +267,52 @@ func (t target) firstByte(suffix string) (int, error) {
 
 // beside returns the name of a file of this run beside the target.
 func (t target) beside(name string) string {
-	return filepath.Join(filepath.Dir(t.path), "."+filepath.Base(t.path)+".lifeboat-"+name)
+	return filepath.Join(filepath.Dir(t.path), "."+t.stem()+".lifeboat-"+name)
 }
+
+// fits refuses a target whose name is too long for a file that SQLite needs to
+// open the content at all. One that it needs to write is the application's affair.
+func (c content) fits(t target) error {
+	const longest = 255 - len("-wal")
+	if base := filepath.Base(t.path); c.wal && len(base) > longest {
+		return &reasonError{fmt.Sprintf("the file name has %d bytes, and a database in WAL mode can have at most %d, for its -wal file", len(base), longest), ErrTarget, nil}
+	}
+	return nil
+}
+
+// before begins the name of each file that keeps an old database.
+func (t target) before() string {
+	return filepath.Join(filepath.Dir(t.path), t.stem()+".before-")
+}
+
+// stem is the target's file name in names that are made from it. A long one is
+// shortened, and told from its like by a hash: a file name has at most 255
+// bytes, and what is added to this one takes up to 63, SQLite's -journal included.
+func (t target) stem() string {
+	const most, hashed = 192, 16
+	base := filepath.Base(t.path)
+	if len(base) <= most {
+		return base
+	}
+	sum := sha256.Sum256([]byte(base))
+	short := base[:most-1-hashed]
+	if utf8.ValidString(base) {
+		short = strings.ToValidUTF8(short, "") // no half of a character
+	}
+	return short + "~" + hex.EncodeToString(sum[:hashed/2])
+}
+
+// tempPattern is what tempName adds, and SQLite to that.
+var tempPattern = regexp.MustCompile(`^\d{8}T\d{6}Z-[0-9a-f]{6}-[0-9a-f]{16}\.tmp(-wal|-shm|-journal)?$`)
 
 // leftovers returns the temp files that killed runs left beside the target.
 // Nobody else can have one while the lock is held.
 func (t target) leftovers() ([]string, error) {
-	pattern := regexp.MustCompile(`^\.` + regexp.QuoteMeta(filepath.Base(t.path)) + `\.lifeboat-\d{8}T\d{6}Z-[0-9a-f]{6}-[0-9a-f]{16}\.tmp(-wal|-shm|-journal)?$`)
-	return t.siblings(pattern.MatchString)
+	prefix := filepath.Base(t.beside(""))
+	return t.siblings(func(name string) bool {
+		rest, found := strings.CutPrefix(name, prefix) // a name need not be UTF-8, as a pattern must
+		return found && tempPattern.MatchString(rest)
+	})
 }
 
 // ownNames returns the other names of the target's file that a killed run gave it.
@@ -283,7 +324,7 @@ func (t target) ownNames() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, err := t.siblings(func(name string) bool { return strings.HasPrefix(name, filepath.Base(t.path)+".before-") })
+	before, err := t.siblings(func(name string) bool { return strings.HasPrefix(name, filepath.Base(t.before())) })
 	if err != nil {
 		return nil, err
 	}

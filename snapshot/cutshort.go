@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // minPageSize is the least that a SQLite database has, in bytes.
@@ -74,7 +75,7 @@ func readJournalHead(path string) (h journalHead) {
 // sizeOf returns the size of a file in bytes, -1 if there is none.
 func sizeOf(path string) (int64, error) {
 	info, err := os.Stat(path)
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENAMETOOLONG) {
 		return -1, nil
 	}
 	if err != nil {
