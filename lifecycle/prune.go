@@ -22,6 +22,9 @@ import (
 // With upload.ErrTagsDamaged all is done but for the snapshots whose tags are
 // damaged: they stay.
 //
+// If confirmed, it also clears away what killed backups have left: see
+// upload.Sweep. That this fails is a warning in log.
+//
 // t.Policy must be valid under t.Hold. It needs the rights to list, to read
 // tags and, if confirmed, to delete; errors of the bucket are package upload's.
 func Prune(ctx context.Context, b upload.Bucket, t Terms, confirm bool, log *slog.Logger) (decisions []Decision, deleted int, err error) {
@@ -54,6 +57,9 @@ func Prune(ctx context.Context, b upload.Bucket, t Terms, confirm bool, log *slo
 			log.Info("deleted", "snapshot", d.ID, "reason", d.Reason)
 			deleted++
 		}
+	}
+	if err := upload.Sweep(ctx, b, t.at(b).Now); err != nil {
+		log.Warn("what killed backups have left in the bucket was not cleared away", "err", err)
 	}
 	return decisions, deleted, Damaged(items)
 }

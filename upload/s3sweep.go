@@ -1,0 +1,83 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// unfinishedAge is when an upload in parts is one of a run that was killed. The
+// rules of a bucket, where it has some, take it after the same time.
+const unfinishedAge = 7 * 24 * time.Hour
+
+// Sweep clears away what killed runs have left in the bucket: uploads in parts
+// that are older than a week, and tags beside an object that is not there. now
+// is the present by the bucket's clock. Buckets with rules need it not. It needs
+// the rights to list, to list and abort uploads, and to delete.
+func Sweep(ctx context.Context, b Bucket, now time.Time) error {
+	switch b := b.(type) {
+	case *directory:
+		b.removeLeftOver(now)
+	case *S3:
+		return errors.Join(b.sweepUploads(ctx, now.Add(-unfinishedAge)), b.sweepSidecars(ctx, now.Add(-tempAge)))
+	}
+	return nil
+}
+
+// sweepUploads aborts what is directly under the prefix and was begun before a
+// time. No name is used twice, so no run that is at work has its name.
+func (b *S3) sweepUploads(ctx context.Context, before time.Time) error {
+	var errs []error
+	var left []s3.AbortMultipartUploadInput // an abort moves the listing
+	for page, err := range b.uploadPages(ctx, b.key("")) {
+		if err != nil {
+			return err
+		}
+		for _, u := range page.Uploads {
+			name, found := strings.CutPrefix(aws.ToString(u.Key), b.key(""))
+			if found && !strings.Contains(name, "/") && u.Initiated != nil && u.Initiated.Before(before) {
+				left = append(left, s3.AbortMultipartUploadInput{Bucket: &b.url.Bucket, Key: u.Key, UploadId: u.UploadId})
+			}
+		}
+	}
+	for _, input := range left {
+		_, err := b.client.AbortMultipartUpload(ctx, &input)
+		if code, _ := codeOf(err); err != nil && code != "NoSuchUpload" {
+			errs = append(errs, describe(ctx, failure{"abort the upload of", "s3://" + b.url.Bucket + "/" + *input.Key, "s3:AbortMultipartUpload"}, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// sweepSidecars deletes tags that were written before a time, and whose object
+// is not there.
+func (b *S3) sweepSidecars(ctx context.Context, before time.Time) error {
+	if !b.beside.Load() {
+		return nil
+	}
+	objects, old := map[string]bool{}, []string{}
+	for page, err := range b.objectPages(ctx, s3.ListObjectsV2Input{Prefix: aws.String(b.key("")), Delimiter: aws.String("/")}) {
+		if err != nil {
+			return err
+		}
+		for _, entry := range page.Contents {
+			name := strings.TrimPrefix(aws.ToString(entry.Key), b.key(""))
+			if !strings.HasSuffix(name, tagsSuffix) {
+				objects[stem(name)] = true
+			} else if entry.LastModified != nil && entry.LastModified.Before(before) {
+				old = append(old, name)
+			}
+		}
+	}
+	var errs []error
+	for _, name := range old {
+		if isOrphan(name, objects) {
+			errs = append(errs, b.Delete(ctx, Object{Name: name}))
+		}
+	}
+	return errors.Join(errs...)
+}
