@@ -17,6 +17,7 @@ AGE         := filippo.io/age/cmd/...@$(shell sed -n 's|.*filippo.io/age \(v[^ ]
 VERSITYGW   := $(shell sed -n 's/^.*versitygwModule = "\(.*\)"/\1/p' upload/miniotest/others.go)
 RCLONE      := $(shell sed -n 's/^.*rcloneModule *= "\(.*\)"/\1/p' upload/miniotest/others.go)
 PUSHGATEWAY := $(shell sed -n 's/^const pushgatewayModule = "\(.*\)"/\1/p' upload/miniotest/pushgateway.go)
+CEPH        := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lifeboat-test/ceph
 KUSTOMIZE   := $(shell sed -n 's/^const module = "\(.*\)"/\1/p' deploy/kubernetes/kubetest/kubetest.go)
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -101,7 +102,8 @@ tools:
 	@$(call from_apt,gcc:gcc sqlite3:sqlite3 zstd:zstd)
 
 # What the tests need beside that. MinIO, versitygw and rclone are test servers
-# only, built from source; it takes some minutes, once.
+# only, built from source; it takes some minutes, once. Ceph's packages are
+# unpacked below the user's cache directory.
 tools-test: tools
 	@$(call from_apt,strace:strace ssh-keygen:openssh-client zsh:zsh fish:fish)
 	@$(call from_apt,buildah:buildah $(ca_certificates) busybox:busybox-static systemd-analyze:systemd)
@@ -110,6 +112,7 @@ tools-test: tools
 	@PATH="$(GOBIN):$$PATH"; age-keygen -pq >/dev/null 2>&1 || { echo 'building age with go install'; GOFLAGS= go install $(AGE); }
 	@PATH="$(GOBIN):$$PATH"; command -v versitygw >/dev/null || { echo 'building versitygw, another test server, with go install'; GOFLAGS= go install $(VERSITYGW); }
 	@PATH="$(GOBIN):$$PATH"; rclone serve s3 --help >/dev/null 2>&1 || { echo 'building rclone, another test server, with go install'; GOFLAGS= go install $(RCLONE); }
+	@test -d "$(CEPH)" || echo 'fetching the packages of Ceph, another test server'; upload/miniotest/ceph-unpack "$(CEPH)"
 	@PATH="$(GOBIN):$$PATH"; command -v kustomize >/dev/null || { echo 'building kustomize with go install'; GOFLAGS= go install $(KUSTOMIZE); }
 	@PATH="$(GOBIN):$$PATH"; command -v pushgateway >/dev/null || { echo 'building the Pushgateway, another test server'; $(call build_module,$(PUSHGATEWAY)); }
 	@PATH="$(GOBIN):$$PATH"; command -v promtool >/dev/null || { echo 'taking promtool, which tests alerts, out of the package prometheus'; $(call out_of_package,prometheus,promtool); }

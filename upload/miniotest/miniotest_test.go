@@ -12,7 +12,7 @@ import (
 )
 
 func TestServer(t *testing.T) {
-	for name, start := range map[string]func(testing.TB) *Server{"http": Start, "https": StartTLS, "versitygw": StartVersityGW, "rclone": StartRclone} {
+	for name, start := range map[string]func(testing.TB) *Server{"http": Start, "https": StartTLS, "versitygw": StartVersityGW, "rclone": StartRclone, "ceph": StartCeph} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t)
 			client, bucket := s.Client(t), s.Bucket(t)
