@@ -76,7 +76,11 @@ func lostIn(sent []byte, read []types.LifecycleRule) ([]string, error) {
 
 // canonical returns one text for rules that say the same.
 func canonical(rules ...types.LifecycleRule) string {
-	written, err := toXML(rules)
+	var normalized []types.LifecycleRule
+	for _, r := range rules {
+		normalized = append(normalized, normal(r))
+	}
+	written, err := toXML(normalized)
 	if err != nil {
 		return "invalid: " + err.Error() // equal to no rule that a store has
 	}
