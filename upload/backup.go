@@ -97,6 +97,16 @@ type BackupResult struct {
 // one of this package or of package snapshot where that is the reason; then no
 // new snapshot can be counted on.
 func Backup(ctx context.Context, b Bucket, path string, o BackupOptions) (BackupResult, error) {
+	r, err := o.backup(ctx, b, path)
+	if errors.Is(err, ErrNotFound) && !errors.Is(err, ErrIncomplete) {
+		// A backup asks for no snapshot that might not be there: the store has
+		// lost what it had, or what was uploaded a moment ago.
+		err = &storeError{text: err.Error(), kind: ErrUnreachable}
+	}
+	return r, err
+}
+
+func (o *BackupOptions) backup(ctx context.Context, b Bucket, path string) (BackupResult, error) {
 	o.setDefaults(path)
 	r := BackupResult{Took: map[Stage]time.Duration{}}
 	name, err := EncodeTag(o.Name)
@@ -243,25 +253,21 @@ func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, se
 		MaxSize: sealer.size(c.MaxArchiveSize()),
 		Tags:    own,
 	}, sealer.seal(o.archive(ctx, c, digest, r.Snapshot.ID)))
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrIncomplete) {
 		return err
 	}
 	r.took(StageUpload, began)
+	r.Snapshot.Object, r.Snapshot.Encrypted = object, sealer.encrypts()
 	if object.Expiration != "" {
 		o.Log.Warn("a lifecycle rule of the bucket will delete this snapshot although it is held; run: lifeboat lifecycle show "+b.URL().String(),
 			"snapshot", r.Snapshot.ID, "expiration", object.Expiration)
 	}
-	r.Snapshot.Object, err = listed(ctx, b, object)
-	r.Snapshot.Encrypted = sealer.encrypts()
-	if r.Snapshot.judge(Present(b)); err == nil && r.Snapshot.Implausible {
+	if r.Snapshot.judge(Present(b)); r.Snapshot.Implausible {
 		return fmt.Errorf("%w: snapshot %s is there, but never counts: %s, %s", ErrClock,
 			r.Snapshot.ID, r.Snapshot.Why(), r.Snapshot.Object.Modified.UTC().Format(time.RFC3339))
 	}
-	if err != nil {
-		return err
-	}
 	if object.NotEncrypted {
-		err = fmt.Errorf("%w: %w: %s/%s", ErrIncomplete, ErrNotEncrypted, b.URL(), object.Name)
+		err = errors.Join(err, fmt.Errorf("%w: %w: %s/%s", ErrIncomplete, ErrNotEncrypted, b.URL(), object.Name))
 	}
 	return errors.Join(err, o.checkAlone(ctx, b, newest, tags, own, r.Snapshot.ID))
 }
@@ -327,26 +333,6 @@ func (o *BackupOptions) check(ctx context.Context, c *snapshot.Copy) error {
 		o.Progress(StageCheck, c.Header.Size(), c.Header.Size())
 	}
 	return err
-}
-
-// listed looks the new object up in the bucket's own listing: that, and not
-// the answer to an upload, is what a later restore will see.
-func listed(ctx context.Context, b Bucket, want Object) (Object, error) {
-	for got, err := range b.List(ctx, stem(want.Name)) {
-		if err != nil {
-			return Object{}, fmt.Errorf("look for the new snapshot: %w", err)
-		}
-		if got.Name == want.Name {
-			if got.Size != want.Size || got.ETag != want.ETag {
-				return Object{}, fmt.Errorf("%w: %s was uploaded with %d bytes and ETag %s, but is listed with %d bytes and ETag %s",
-					ErrChanged, want.Name, want.Size, want.ETag, got.Size, got.ETag)
-			}
-			got.Expiration = want.Expiration
-			return got, nil
-		}
-		break
-	}
-	return Object{}, fmt.Errorf("%w: %s was uploaded, but is not listed", ErrNotFound, want.Name)
 }
 
 // ObjectName returns the name of a snapshot's object under the prefix, of one

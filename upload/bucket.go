@@ -13,7 +13,8 @@ type Object struct {
 	Name string
 	// Size in bytes.
 	Size int64
-	// ETag as the store gives it, without the quotes around it.
+	// ETag as the store gives it, without the quotes around it and the mark of
+	// a weak one.
 	ETag string
 	// Modified is the store's own time of the upload (S3: Last-Modified).
 	Modified time.Time
@@ -55,9 +56,11 @@ type Bucket interface {
 	URL() URL
 
 	// Put stores what write produces as one new object, visible whole or not
-	// at all, and returns it. If write returns an error, nothing becomes
-	// visible, what was sent is taken back (also when ctx is done), and the
-	// error is returned. An object of that name is never replaced: ErrExists.
+	// at all, and returns it as it is listed. If write returns an error,
+	// nothing becomes visible, what was sent is taken back (also when ctx is
+	// done), and the error is returned. An object of that name is never
+	// replaced: ErrExists. With ErrIncomplete the object is returned too: it is
+	// there, but its tags are not.
 	Put(ctx context.Context, name string, options PutOptions, write func(io.Writer) error) (Object, error)
 
 	// List yields the objects directly under the prefix whose names sort

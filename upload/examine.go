@@ -64,9 +64,13 @@ func (r Report) CanBackup() bool {
 	if r.URL.Dir != "" {
 		return r.all("write", "fsync")
 	}
-	// Without tags they are in an object beside, which has to be read.
+	// Without tags they are in an object beside, which has to be read. A store
+	// that forgets tags is not one without.
 	tagged := r.Of("tags on put") == Yes && r.Of("tags read") == Yes ||
-		r.Of("tags on put") == No && r.Of("get") == Yes
+		r.Of("tags on put") == No && r.Of("tags read") == No && r.Of("get") == Yes
+	if r.Of("tags in parts") == No {
+		tagged = tagged && r.Of("tags later") == Yes
+	}
 	return tagged && r.all("list", "clock", "put", "multipart")
 }
 

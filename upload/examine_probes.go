@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -33,6 +30,7 @@ var s3Probes = []probe[*s3Examiner]{
 	{"abort", tryAbort, "a failed backup takes back its parts", "a failed backup leaves parts behind", "a failed backup leaves parts behind: s3:AbortMultipartUpload"},
 	{"get", tryGet, "a restore can read ranges", "a restore cannot read", "a restore needs it: s3:GetObject; a backup job is better off without it"},
 	{"tags on put", tryTagsOnPut, "snapshots are uploaded as held", "tags are in small objects beside the snapshots, and retention is by lifeboat prune", "a backup needs it: s3:PutObjectTagging"},
+	{"tags in parts", tryTagsInParts, "so are those that are uploaded in parts", "after an upload in parts a backup sets them again, so it needs s3:PutObjectTagging on every store", "not known"},
 	{"tags read", tryTagsRead, "a backup sees whether the newest snapshot is the same", "tags are read from the objects beside", "a backup needs it: s3:GetObjectTagging"},
 	{"tags later", tryTagsLater, "an unchanged database is confirmed; this says nothing of the right to set a class", "tags are written to the objects beside", "no confirming, no releasing: s3:PutObjectTagging"},
 	{"lifecycle read", tryLifecycleRead, "lifecycle plan and show work", "the store has no lifecycle rules: retention is by lifeboat prune", "lifecycle plan, show and apply need it: s3:GetLifecycleConfiguration; a backup job does not"},
@@ -93,30 +91,29 @@ func tryClock(_ context.Context, x *s3Examiner) (Answer, string, error) {
 	return Yes, detail, nil
 }
 
-// tryPut leaves out the tags or the condition where the store does not take
-// them, as a backup does.
+// tryPut leaves out the condition where the store does not know it, as a backup
+// does, and the tags where it does not take them.
 func tryPut(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	var first error
-	for _, condition := range []*string{aws.String("*"), nil} {
-		for _, tags := range []Tags{x.tags, nil} {
-			out, err := x.putObject(ctx, tags, condition)
-			if err == nil {
-				if tags == nil {
-					x.tagsErr = first
-				}
-				x.put, x.tags, x.condition = out, tags, condition
-				return Yes, "", nil
-			}
-			if first == nil {
-				first = err
-			}
-			if errors.Is(err, ErrUnreachable) || ctx.Err() != nil {
-				return answerTo(err)
+	put := func(tags Tags) (out *s3.PutObjectOutput, err error) {
+		out, err = x.putObject(ctx, tags, x.condition)
+		if lacksConditions(err) {
+			if out, err = x.putObject(ctx, tags, nil); err == nil {
+				x.condition = nil
 			}
 		}
+		return out, err
 	}
-	x.tagsErr = first
-	return answerTo(first)
+	out, err := put(x.tags)
+	if err != nil && !errors.Is(err, ErrUnreachable) && ctx.Err() == nil {
+		var again error
+		if out, again = put(nil); again == nil {
+			x.tags, x.tagsErr, err = nil, err, nil
+		}
+	}
+	if err == nil {
+		x.put = out
+	}
+	return answerTo(err)
 }
 
 func tryPutIfAbsent(ctx context.Context, x *s3Examiner) (Answer, string, error) {
@@ -154,7 +151,7 @@ func tryListingOrder(ctx context.Context, x *s3Examiner) (Answer, string, error)
 			return "", x.describe(ctx, "list", x.folder, "s3:ListBucket", err)
 		}
 		for _, o := range out.Contents {
-			if strings.HasSuffix(aws.ToString(o.Key), x.whole()) {
+			if object, ok := x.listedAt(o, out.EncodingType); ok && object.Name == x.whole() {
 				return "object", nil
 			}
 		}
@@ -186,14 +183,14 @@ func tryMultipart(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 		return answerTo(err)
 	}
 	err = x.complete(ctx, id, etag, aws.String("*"))
-	if err != nil && isUnknown(err) {
+	if lacksConditions(err) {
 		err = x.complete(ctx, id, etag, nil)
 	}
 	return answerTo(err)
 }
 
 func tryMultipartIfAbsent(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	if !slices.ContainsFunc(x.written, func(o Object) bool { return o.Name == x.parts() }) {
+	if !x.hasParts() {
 		return NotTried, "nothing could be uploaded in parts", nil
 	}
 	id, err := x.begin(ctx)
@@ -257,7 +254,7 @@ func tryAbort(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 // readable returns an object to read: our own, or one of the series.
 func (x *s3Examiner) readable() (Object, bool) {
 	if x.put != nil {
-		return Object{Name: x.whole(), Size: int64(len(doctorContent)), ETag: strings.Trim(aws.ToString(x.put.ETag), `"`)}, true
+		return Object{Name: x.whole(), Size: int64(len(doctorContent)), ETag: opaque(x.put.ETag)}, true
 	}
 	return x.sample, x.sample.Name != ""
 }
@@ -287,51 +284,6 @@ func tryGet(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 	}
 	if err := x.describe(ctx, "read", o.Name, "s3:GetObject", err); isSilence(err) {
 		return answerTo(err)
-	}
-	return Yes, "", nil
-}
-
-func tryTagsOnPut(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	if x.put == nil {
-		return NotTried, "nothing could be put", nil
-	}
-	if x.tagsErr != nil {
-		return answerTo(x.tagsErr)
-	}
-	o, _ := x.readable()
-	got, err := x.storeTags(ctx, o)
-	answer, detail, err := answerTo(err)
-	switch {
-	case answer == Yes && !maps.Equal(got, x.tags):
-		return No, "the store takes tags and forgets them", err
-	case answer == Refused:
-		return Yes, "taken, but they may not be read back", err
-	case answer == No:
-		return No, "taken, but they cannot be read back: " + detail, err
-	}
-	return answer, detail, err
-}
-
-func tryTagsRead(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	o, ok := x.readable()
-	if !ok {
-		return NotTried, "there is nothing to read", nil
-	}
-	_, err := x.storeTags(ctx, o)
-	return answerTo(err)
-}
-
-func tryTagsLater(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	if x.put == nil {
-		return NotTried, "nothing could be put", nil
-	}
-	o, _ := x.readable()
-	want := Tags{TagRetention: Held, TagConfirmed: "2026-01-01T00:00:00Z"}
-	if err := x.setStoreTags(ctx, o, want); err != nil {
-		return answerTo(err)
-	}
-	if got, err := x.storeTags(ctx, o); err == nil && !maps.Equal(got, want) {
-		return No, "the store takes tags and forgets them", nil
 	}
 	return Yes, "", nil
 }

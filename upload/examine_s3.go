@@ -49,6 +49,11 @@ func examineS3(ctx context.Context, b *S3) (report Report, err error) {
 func (x *s3Examiner) whole() string { return x.folder + "whole" }
 func (x *s3Examiner) parts() string { return x.folder + "parts" }
 
+// hasParts reports whether an upload in parts was completed, or may have been.
+func (x *s3Examiner) hasParts() bool {
+	return slices.ContainsFunc(x.written, func(o Object) bool { return o.Name == x.parts() })
+}
+
 // describe puts an error of the SDK into words.
 func (x *s3Examiner) describe(ctx context.Context, operation, name, action string, err error) error {
 	if err == nil {

@@ -164,9 +164,19 @@ func (b *S3) List(ctx context.Context, after string) iter.Seq2[Object, error] {
 	}
 }
 
-// listed returns an entry of a listing as an Object, or false for what is not
-// directly under the prefix.
+// listed returns an entry of a listing as an Object, or false for what is not a
+// snapshot's place: deeper than the prefix, or tags.
 func (b *S3) listed(entry types.Object, encoding types.EncodingType) (Object, bool) {
+	object, found := b.listedAt(entry, encoding)
+	if strings.Contains(object.Name, "/") || strings.HasSuffix(object.Name, tagsSuffix) {
+		return Object{}, false
+	}
+	return object, found
+}
+
+// listedAt returns an entry of a listing as an Object, or false for what is not
+// below the prefix.
+func (b *S3) listedAt(entry types.Object, encoding types.EncodingType) (Object, bool) {
 	key := aws.ToString(entry.Key)
 	if encoding == types.EncodingTypeUrl {
 		decoded, err := url.QueryUnescape(key)
@@ -176,15 +186,12 @@ func (b *S3) listed(entry types.Object, encoding types.EncodingType) (Object, bo
 		key = decoded
 	}
 	name, found := strings.CutPrefix(key, b.key(""))
-	if !found || name == "" || strings.Contains(name, "/") || strings.HasSuffix(name, tagsSuffix) {
-		return Object{}, false
-	}
 	return Object{
 		Name:     name,
 		Size:     aws.ToInt64(entry.Size),
-		ETag:     strings.Trim(aws.ToString(entry.ETag), `"`),
+		ETag:     opaque(entry.ETag),
 		Modified: aws.ToTime(entry.LastModified),
-	}, true
+	}, found && name != ""
 }
 
 // Delete implements Bucket.

@@ -121,15 +121,48 @@ func isDenied(code string, status int) bool {
 		status == http.StatusForbidden || status == http.StatusUnauthorized
 }
 
-// withoutTags reports whether the store rejected tags as such. R2 and B2
-// answer an upload's tagging header with 501 or InvalidArgument and name it.
+// withoutTags reports whether the store rejected tags as such: it names them, as
+// R2 and B2 do, or it rejected a call that is about nothing else.
 func withoutTags(f failure, code, message string, status int) bool {
-	rejected := code == "NotImplemented" || status == http.StatusNotImplemented ||
-		code == "InvalidArgument" || code == "MethodNotAllowed"
-	if strings.Contains(f.action, "Tagging") && !strings.Contains(f.action, "PutObject,") {
-		return rejected && code != "InvalidArgument" || rejected && mentionsTags(message)
+	if mentionsTags(message) && code != "InvalidTag" && (rejects(code, status) || status == http.StatusBadRequest) {
+		return true
 	}
-	return rejected && mentionsTags(message)
+	switch {
+	case strings.HasPrefix(f.operation, "get tags"):
+		return rejects(code, status)
+	case strings.HasPrefix(f.operation, "set tags"): // what is set may be wrong
+		return rejects(code, status) && status != http.StatusBadRequest
+	}
+	return false
+}
+
+// rejects: with these answers stores reject what they do not know, and what is
+// wrong with a request.
+func rejects(code string, status int) bool {
+	switch code {
+	case "NotImplemented", "InvalidArgument", "InvalidRequest", "MethodNotAllowed":
+		return true
+	}
+	return status == http.StatusNotImplemented || status == http.StatusMethodNotAllowed
+}
+
+// mayLackTags reports whether a store that gave this answer to a request with
+// tags may have none: it says so, or it rejects the request without a word of
+// why. Then the same without tags tells.
+func mayLackTags(err error) bool {
+	code, _ := codeOf(err)
+	return errors.Is(err, ErrNoTags) || rejects(code, statusOf(err))
+}
+
+// lacksConditions reports whether a store answered that it does not know
+// If-None-Match.
+func lacksConditions(err error) bool {
+	code, message := codeOf(err)
+	lower := strings.ToLower(message)
+	if strings.Contains(lower, "if-none-match") || strings.Contains(lower, "conditional") {
+		return rejects(code, statusOf(err))
+	}
+	return (code == "NotImplemented" || statusOf(err) == http.StatusNotImplemented) && !mentionsTags(message)
 }
 
 func mentionsTags(message string) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,14 +133,35 @@ func (m *multipart) failure(err error) error {
 	return err
 }
 
-func (m *multipart) completeInput(parts []types.CompletedPart, condition *string) *s3.CompleteMultipartUploadInput {
+// complete makes the parts an object. They have the ETags that came with them;
+// where the store does not know those, a proxy has made them weak, and they are
+// sent once more as they were.
+func (m *multipart) complete(ctx context.Context, parts []types.CompletedPart, condition *string) (*s3.CompleteMultipartUploadOutput, error) {
 	b := m.put.bucket
 	algorithm, key, sum := b.options.SSE.customerKey()
-	return &s3.CompleteMultipartUploadInput{
+	input := &s3.CompleteMultipartUploadInput{
 		Bucket: &b.url.Bucket, Key: m.put.key(), UploadId: m.id, IfNoneMatch: condition,
 		MultipartUpload:      &types.CompletedMultipartUpload{Parts: parts},
 		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
 	}
+	out, err := b.client.CompleteMultipartUpload(ctx, input)
+	strong, altered := strengthened(parts)
+	if code, _ := codeOf(err); code == "InvalidPart" && altered {
+		input.MultipartUpload.Parts = strong
+		return b.client.CompleteMultipartUpload(ctx, input)
+	}
+	return out, err
+}
+
+// strengthened returns the parts with strong ETags, and whether one was weak.
+func strengthened(parts []types.CompletedPart) (strong []types.CompletedPart, altered bool) {
+	for _, part := range parts {
+		if strings.HasPrefix(aws.ToString(part.ETag), "W/") {
+			part.ETag, altered = aws.String(`"`+opaque(part.ETag)+`"`), true
+		}
+		strong = append(strong, part)
+	}
+	return strong, altered
 }
 
 // takeBack stops the parts in flight, waits for them, and removes what was
@@ -166,9 +188,18 @@ func (m *multipart) takeBack(ctx context.Context, err error) error {
 		aborting = errors.Join(aborting, m.sweep(ctx))
 	}
 	if aborting != nil {
-		return fmt.Errorf("%w (and parts of it may remain in the bucket: %w)", err, aborting)
+		return fmt.Errorf("%w (and parts of it may remain in the bucket, %s: %w)", err, m.remains(), aborting)
 	}
 	return err
+}
+
+// remains names the upload whose parts remain, as a tool that ends it wants it.
+func (m *multipart) remains() string {
+	text := fmt.Sprintf("bucket %s, key %s", m.put.bucket.url.Bucket, *m.put.key())
+	if m.id != nil {
+		text += ", upload ID " + *m.id
+	}
+	return text
 }
 
 // abort removes one upload. One that is gone is no error.
@@ -189,7 +220,7 @@ func (m *multipart) sweepIfUnsure(ctx context.Context) {
 		return
 	}
 	if err := m.sweep(ctx); err != nil {
-		m.put.bucket.options.Log.Warn("an unfinished upload may remain in the bucket", "err", err)
+		m.put.bucket.options.Log.Warn("an unfinished upload may remain in the bucket", "key", *m.put.key(), "err", err)
 	}
 }
 

@@ -71,7 +71,7 @@ type s3Put struct {
 	beside  bool       // tags were written beside the object
 }
 
-// run either returns the object or leaves nothing behind, also when write
+// run either stores the object or leaves nothing behind, also when write
 // panics.
 func (p *s3Put) run(ctx context.Context, write func(io.Writer) error) (object Object, err error) {
 	done := false
@@ -104,7 +104,13 @@ func (p *s3Put) run(ctx context.Context, write func(io.Writer) error) (object Ob
 	} else {
 		object, err = p.putParts(ctx)
 	}
-	done = err == nil
+	if done = err == nil; !done {
+		return object, err
+	}
+	object, err = p.settle(ctx, object)
+	if p.parts != nil && (err == nil || ctx.Err() != nil) {
+		err = errors.Join(err, p.keepTags(ctx, object))
+	}
 	return object, err
 }
 
@@ -226,20 +232,23 @@ func (p *s3Put) putParts(ctx context.Context) (Object, error) {
 	if err != nil {
 		return Object{}, p.wrap(err)
 	}
+	if err := p.mustBeFree(ctx); err != nil {
+		return Object{}, err
+	}
 	var out *s3.CompleteMultipartUploadOutput
 	err = p.make(ctx, "s3:PutObject", func(ctx context.Context, condition *string) (err error) {
-		out, err = p.bucket.client.CompleteMultipartUpload(ctx, p.parts.completeInput(completed, condition))
+		out, err = p.parts.complete(ctx, completed, condition)
 		return err
 	})
 	var landed *landedError
-	if errors.As(err, &landed) {
-		landed.object.NotEncrypted = !p.parts.encrypted && p.parts.plainPart && p.looksPlain(ctx)
-		return landed.object, nil
-	}
-	if err != nil {
+	if err != nil && !errors.As(err, &landed) {
 		return Object{}, err
 	}
 	p.parts.sweepIfUnsure(ctx)
+	if landed != nil {
+		landed.object.NotEncrypted = !p.parts.encrypted && p.parts.plainPart && p.looksPlain(ctx)
+		return landed.object, nil
+	}
 	object := p.object(out.ETag, out.Expiration)
 	object.NotEncrypted = !p.parts.encrypted && p.parts.plainPart && !p.bucket.options.SSE.doneBy(out.ServerSideEncryption, nil)
 	return object, nil
@@ -279,7 +288,7 @@ func (p *s3Put) looksPlain(ctx context.Context) bool {
 func (p *s3Put) make(ctx context.Context, action string, call func(ctx context.Context, condition *string) error) error {
 	counting, attempts := countAttempts(ctx)
 	err := call(counting, aws.String("*"))
-	if code, message := codeOf(err); (code == "NotImplemented" || statusOf(err) == http.StatusNotImplemented) && !mentionsTags(message) {
+	if lacksConditions(err) {
 		there, findErr := p.bucket.find(ctx, p.name)
 		if findErr != nil {
 			return findErr
@@ -303,9 +312,7 @@ func (p *s3Put) judge(ctx context.Context, action string, err error, repeated bo
 	exists := code == "PreconditionFailed" || statusOf(err) == http.StatusPreconditionFailed
 	unanswered := ctx.Err() != nil || statusOf(err) == 0 || isGarbled(err)
 	if unanswered || repeated && (exists || code == "NoSuchUpload" || retryable(err)) {
-		lookup, cancel := afterwards(ctx)
-		defer cancel()
-		there, findErr := p.bucket.find(lookup, p.name)
+		there, findErr := p.lookUp(ctx, !unanswered && (exists || code == "NoSuchUpload"))
 		if findErr == nil && there != nil && p.isOurs(there) {
 			return &landedError{*there}
 		}
@@ -314,6 +321,17 @@ func (p *s3Put) judge(ctx context.Context, action string, err error, repeated bo
 		return p.exists(err)
 	}
 	return describe(ctx, failure{"put", p.where(), p.actions(action)}, err)
+}
+
+// lookUp looks for the object after a failure. What is surely there is waited
+// for, since a listing may be late.
+func (p *s3Put) lookUp(ctx context.Context, surely bool) (*Object, error) {
+	if surely {
+		return p.bucket.await(ctx, p.name)
+	}
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	return p.bucket.find(ctx, p.name)
 }
 
 // isOurs: of our size, and not older than this Put (the store's times are in
@@ -330,7 +348,7 @@ func (p *s3Put) exists(cause error) error {
 func (p *s3Put) object(etag, expiration *string) Object {
 	return Object{
 		Name: p.name, Size: p.total,
-		ETag:       strings.Trim(aws.ToString(etag), `"`),
+		ETag:       opaque(etag),
 		Modified:   p.bucket.clock.now().UTC().Truncate(time.Second),
 		Expiration: aws.ToString(expiration),
 	}

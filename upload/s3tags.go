@@ -29,6 +29,11 @@ func (b *S3) Tags(ctx context.Context, object Object) (Tags, error) {
 func (b *S3) SetTags(ctx context.Context, object Object, tags Tags) error {
 	if !b.beside.Load() {
 		err := b.setStoreTags(ctx, object, tags)
+		if mayLackTags(err) && !errors.Is(err, ErrNoTags) {
+			if _, reading := b.storeTags(ctx, object); errors.Is(reading, ErrNoTags) {
+				err = reading
+			}
+		}
 		if !errors.Is(err, ErrNoTags) {
 			return err
 		}
@@ -152,24 +157,29 @@ func (b *S3) deleteSidecar(ctx context.Context, name string) error {
 	return err
 }
 
-// withTags calls put, which sends the tags along, and once more without them
-// if the store knows none: then they are beside the object before it is there.
+// withTags calls put, which sends the tags along, and once more without them if
+// the store may know none: then they are beside the object before it is there.
 func (p *s3Put) withTags(ctx context.Context, put func() error) error {
-	if p.bucket.beside.Load() {
-		if err := p.tagBeside(ctx); err != nil {
-			return err
+	var cause error
+	if !p.bucket.beside.Load() {
+		cause = put()
+		if len(p.options.Tags) == 0 || !mayLackTags(cause) {
+			return cause
 		}
-		return put()
 	}
-	err := put()
-	if !errors.Is(err, ErrNoTags) {
-		return err
-	}
-	p.bucket.keepBeside(err)
 	if err := p.tagBeside(ctx); err != nil {
 		return err
 	}
-	return put()
+	err := put()
+	var landed *landedError
+	switch {
+	case cause == nil:
+		return err
+	case err == nil, errors.As(err, &landed), errors.Is(cause, ErrNoTags):
+		p.bucket.keepBeside(cause)
+		return err
+	}
+	return cause // it was not for the tags
 }
 
 // tagBeside writes the tags beside where the object will be. An object that is

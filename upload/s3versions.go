@@ -76,7 +76,7 @@ func (b *S3) versionsOf(page *s3.ListObjectVersionsOutput) []SnapshotVersion {
 			versions = versions[1:]
 			v.Latest = aws.ToBool(o.IsLatest)
 			v.Object = Object{
-				Name: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), ETag: strings.Trim(aws.ToString(o.ETag), `"`),
+				Name: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), ETag: opaque(o.ETag),
 				Modified: aws.ToTime(o.LastModified), Version: aws.ToString(o.VersionId),
 			}
 		}

@@ -35,6 +35,11 @@ func TestRclone(t *testing.T) {
 	testContract(t, s3Store(t, miniotest.StartRclone(t), Options{}))
 }
 
+func TestCeph(t *testing.T) {
+	server := miniotest.StartCeph(t)
+	t.Run("contract", func(t *testing.T) { testContract(t, s3Store(t, server, Options{})) })
+}
+
 // Nothing of the contract may depend on plain HTTP.
 func TestS3OverTLS(t *testing.T) {
 	s := s3Store(t, miniotest.StartTLS(t), Options{SSE: ServerSideEncryption{CustomerKey: content(32)}})

@@ -93,7 +93,7 @@ func testDoctorTerminated(t *testing.T, server *miniotest.Server) {
 // TestOtherStores runs the main scripts against stores that are not MinIO's.
 func TestOtherStores(t *testing.T) {
 	for name, start := range map[string]func(testing.TB) *miniotest.Server{
-		"versitygw": miniotest.StartVersityGW, "rclone": miniotest.StartRclone,
+		"versitygw": miniotest.StartVersityGW, "rclone": miniotest.StartRclone, "ceph": miniotest.StartCeph,
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := start(t)

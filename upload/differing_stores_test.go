@@ -1,0 +1,250 @@
+package upload
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/quirks"
+)
+
+// differing returns a bucket in a MinIO behind quirks, and the proxy.
+func differing(t *testing.T, server *miniotest.Server, o Options, list ...quirks.Quirk) (*S3, *quirks.Proxy) {
+	t.Helper()
+	proxy := quirks.Start(t, server, list...)
+	proxy.Setenv(t)
+	o.PartSize = testPart
+	return openBucket(t, &proxy.Server, o), proxy
+}
+
+// What was uploaded is listed late: Put waits for it, and what never is listed
+// is a failing store's and no missing snapshot.
+func TestLateListings(t *testing.T) {
+	server := miniotest.Start(t)
+	for name, quirk := range map[string][]quirks.Quirk{
+		"late":                     {quirks.LateListings(3)},
+		"late, and answers lost":   {quirks.LateListings(3), quirks.On(quirks.First(2, quirks.DropAnswer()), "PutObject", "CompleteMultipartUpload")},
+		"a second late":            {quirks.LateListing(time.Second)},
+		"without ETags at the end": {quirks.EmptyETagAtComplete()},
+	} {
+		b, _ := differing(t, server, Options{}, quirk...)
+		for _, size := range []int{10, testPart + 10} {
+			data := content(size)
+			o, err := b.Put(t.Context(), "object-"+string(rune('a'+size%7)), PutOptions{Tags: Tags{"a": "b"}}, inPieces(data))
+			if err != nil {
+				t.Errorf("%s, %d bytes: %v", name, size, err)
+				continue
+			}
+			if listed := find(t, b, o.Name); listed != o || !bytes.Equal(readAll(t, b, o), data) {
+				t.Errorf("%s: put returned %+v, listed is %+v, or the content differs", name, o, listed)
+			}
+			noUploads(t, server.Client(t), b, o.Name)
+		}
+	}
+	b, _ := differing(t, server, Options{RetryFor: time.Second}, quirks.LateListing(time.Hour))
+	began := time.Now()
+	path := newDatabase(t, 10)
+	_, err := Backup(t.Context(), b, path, BackupOptions{})
+	if !errors.Is(err, ErrUnreachable) || errors.Is(err, ErrNotFound) || time.Since(began) > 10*time.Second {
+		t.Errorf("never listed: %v after %v, want ErrUnreachable", err, time.Since(began))
+	}
+	if err == nil || !strings.Contains(err.Error(), "it may be there all the same") {
+		t.Errorf("never listed: %v", err)
+	}
+}
+
+// What is listed is what counts, whatever the answer to the upload was.
+func TestAnotherIsListed(t *testing.T) {
+	server := miniotest.Start(t)
+	for name, quirk := range map[string]quirks.Quirk{
+		"another size": quirks.ReplaceInAnswers("<Size>[0-9]+</Size>", "<Size>7</Size>"),
+		"another ETag": quirks.ReplaceInAnswers("<ETag>([^<]*)[0-9a-f]([^<]*)</ETag>", "<ETag>${1}x$2</ETag>"),
+	} {
+		b, _ := differing(t, server, Options{}, quirks.On(quirk, "ListObjectsV2"))
+		if _, err := Backup(t.Context(), b, newDatabase(t, 10), BackupOptions{}); !errors.Is(err, ErrChanged) {
+			t.Errorf("%s: %v, want ErrChanged", name, err)
+		}
+	}
+}
+
+// Of a backup no answer means that a snapshot is missing.
+func TestBackupFindsNothingMissing(t *testing.T) {
+	server := miniotest.Start(t)
+	for _, operation := range []string{"GetObjectTagging", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "PutObject"} {
+		b, _ := differing(t, server, Options{RetryFor: time.Second}, quirks.On(quirks.Refuse("NoSuchUpload", http.StatusNotFound), operation))
+		path := newDatabase(t, 4000)
+		if operation == "PutObject" {
+			path = newDatabase(t, 10)
+		}
+		_, err := Backup(t.Context(), b, path, BackupOptions{})
+		if want := error(ErrUnreachable); operation == "GetObjectTagging" && !errors.Is(err, ErrIncomplete) ||
+			operation != "GetObjectTagging" && (!errors.Is(err, want) || errors.Is(err, ErrNotFound)) {
+			t.Errorf("%s: %v", operation, err)
+		}
+	}
+}
+
+// Parts that could not be taken back are named, so that they can be removed.
+func TestRemainingPartsAreNamed(t *testing.T) {
+	server := miniotest.Start(t)
+	b, _ := differing(t, server, Options{RetryFor: time.Second},
+		quirks.On(quirks.Refuse("AccessDenied", http.StatusForbidden), "CompleteMultipartUpload", "AbortMultipartUpload"))
+	_, err := b.Put(t.Context(), "object", PutOptions{}, inPieces(content(testPart+1)))
+	ids := uploads(t, server.Client(t), b, "object")
+	if len(ids) != 1 || err == nil || !strings.Contains(err.Error(), ids[0]) || !strings.Contains(err.Error(), b.key("object")) {
+		t.Errorf("%v does not name the upload %q", err, ids)
+	}
+}
+
+// The tags given when an upload began are lost when it is complete.
+func TestTagsLostAtComplete(t *testing.T) {
+	server := miniotest.Start(t)
+	tags := Tags{TagRetention: Held, TagDigest: "lb1:00"}
+	data := content(testPart + 10)
+	for name, c := range map[string]struct {
+		quirks []quirks.Quirk
+		fails  bool
+	}{
+		"lost":                       {[]quirks.Quirk{quirks.EmptyETagAtComplete()}, false},
+		"they may not be read":       {[]quirks.Quirk{quirks.On(quirks.Refuse("AccessDenied", http.StatusForbidden), "GetObjectTagging")}, false},
+		"they may not be set":        {[]quirks.Quirk{quirks.On(quirks.Refuse("AccessDenied", http.StatusForbidden), "PutObjectTagging")}, true},
+		"setting them does nothing":  {[]quirks.Quirk{quirks.On(quirks.AnswerWith(http.StatusOK, ""), "PutObjectTagging")}, true},
+		"the answer came to nothing": {[]quirks.Quirk{quirks.On(quirks.First(1, quirks.DropAnswer()), "CompleteMultipartUpload")}, false},
+	} {
+		b, _ := differing(t, server, Options{}, append(c.quirks, quirks.LoseTagsAtComplete())...)
+		o, err := b.Put(t.Context(), "object", PutOptions{Tags: tags}, inPieces(data))
+		if errors.Is(err, ErrIncomplete) != c.fails || !c.fails && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if o.Name != "object" || o.Size != int64(len(data)) || o.ETag == "" {
+			t.Errorf("%s: put returned %+v", name, o)
+		}
+		server.Setenv(t)
+		direct, err := Open(t.Context(), b.URL(), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := direct.Tags(t.Context(), o); err != nil || !c.fails && !mapsEqual(got, tags) {
+			t.Errorf("%s: tags %v, %v", name, got, err)
+		}
+	}
+	// What was kept is not set again.
+	b, proxy := differing(t, server, Options{})
+	put(t, b, "object", data, tags)
+	if n := proxy.Count("PutObjectTagging"); n != 0 {
+		t.Errorf("tags that were kept are set %d times", n)
+	}
+}
+
+// Proxies that compress make the ETags of answers weak. Some know them again in
+// requests, others leave that to the store.
+func TestWeakETags(t *testing.T) {
+	server := miniotest.Start(t)
+	weakAnswers := func(store *quirks.Store, r *http.Request) (*http.Response, error) {
+		response, err := store.Do(r)
+		if err == nil && strings.HasPrefix(response.Header.Get("Etag"), `"`) {
+			response.Header.Set("Etag", "W/"+response.Header.Get("Etag"))
+		}
+		return response, err
+	}
+	strictly := quirks.When(func(r *http.Request) bool { return r.Header.Get("If-Match") != "" },
+		quirks.Refuse("PreconditionFailed", http.StatusPreconditionFailed))
+	for name, quirk := range map[string][]quirks.Quirk{
+		"in all":                 {quirks.WeakETags()},
+		"in headers alone":       {weakAnswers},
+		"and none of them match": {strictly, quirks.WeakETags()},
+	} {
+		proxy := quirks.Start(t, server, quirk...)
+		s := s3Store(t, &proxy.Server, Options{})
+		for what, test := range map[string]func(*testing.T, store){
+			"put and read": testPutAndRead, "ranged reads": testRangedReads, "changed": testChanged, "tags": testTags, "put existing": testPutExisting,
+		} {
+			t.Run(name+"/"+what, func(t *testing.T) { test(t, s) })
+		}
+	}
+}
+
+// Tags are refused in many ways. Doctor and a backup mean the same by each.
+func TestTagsRefused(t *testing.T) {
+	server := miniotest.Start(t)
+	for code, c := range map[string]struct {
+		status int
+		works  bool
+	}{
+		"NotImplemented":   {http.StatusNotImplemented, true},
+		"InvalidRequest":   {http.StatusBadRequest, true},
+		"InvalidArgument":  {http.StatusBadRequest, true},
+		"MethodNotAllowed": {http.StatusMethodNotAllowed, true},
+		"AccessDenied":     {http.StatusForbidden, false},
+		"Nonsense":         {http.StatusBadRequest, false},
+	} {
+		b, _ := differing(t, server, Options{}, quirks.RefuseTags(code, c.status))
+		report, err := Examine(t.Context(), b)
+		if err != nil || report.CanBackup() != c.works {
+			t.Errorf("%s: doctor says of a backup %v, %v, want %v", code, report.CanBackup(), err, c.works)
+		}
+		for name, rows := range map[string]int{"small": 10, "in parts": 4000} {
+			b, _ := differing(t, server, Options{}, quirks.RefuseTags(code, c.status))
+			path := newDatabase(t, rows)
+			first, err := Backup(t.Context(), b, path, BackupOptions{})
+			if (err == nil) != c.works {
+				t.Errorf("%s, %s: a backup: %v, want success: %v", code, name, err, c.works)
+			}
+			if err != nil {
+				sameNames(t, keys(t, server.Client(t), b), nil)
+				continue
+			}
+			again, err := Backup(t.Context(), b, path, BackupOptions{})
+			if err != nil || !again.Unchanged || again.Snapshot.ID != first.Snapshot.ID {
+				t.Errorf("%s, %s: the second backup: %+v, %v", code, name, again, err)
+			}
+			if err := b.SetTags(t.Context(), first.Snapshot.Object, Tags{"a": "b"}); err != nil {
+				t.Errorf("%s, %s: set tags: %v", code, name, err)
+			}
+		}
+	}
+}
+
+// Doctor sees what a store does with tags, and how its listings are written.
+func TestExamineOddStores(t *testing.T) {
+	server := miniotest.Start(t)
+	forget := quirks.On(func(store *quirks.Store, r *http.Request) (*http.Response, error) {
+		r.Header.Del("X-Amz-Tagging")
+		if err := store.Sign(r); err != nil {
+			return nil, err
+		}
+		return store.Do(r)
+	}, "PutObject")
+	for name, c := range map[string]struct {
+		quirk  quirks.Quirk
+		check  string
+		answer Answer
+		backup bool
+	}{
+		"lost in parts":     {quirks.LoseTagsAtComplete(), "tags in parts", No, true},
+		"forgotten":         {forget, "tags on put", No, false},
+		"slashes as %2F":    {quirks.On(quirks.ReplaceInAnswers("/(whole|parts)</Key>", "%2F$1</Key>"), "ListObjectsV2"), "listing order", Yes, true},
+		"nothing of a kind": {quirks.WithoutHeader("X-Nothing"), "tags in parts", Yes, true},
+	} {
+		b, _ := differing(t, server, Options{}, c.quirk)
+		report, err := Examine(t.Context(), b)
+		if err != nil || report.Of(c.check) != c.answer || report.CanBackup() != c.backup || len(report.Left) > 0 {
+			t.Errorf("%s: %s is %s, backup %v, left %q, %v; want %s, %v", name, c.check, report.Of(c.check), report.CanBackup(), report.Left, err, c.answer, c.backup)
+		}
+	}
+}
+
+// newDatabase makes a database with about 2 KB for each row, which do not
+// compress.
+func newDatabase(t *testing.T, rows int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "app.db")
+	runSQL(t, path, fmt.Sprintf("CREATE TABLE t (a INTEGER PRIMARY KEY, b); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < %d) INSERT INTO t SELECT i, randomblob(2000) FROM n", rows))
+	return path
+}

@@ -1,0 +1,68 @@
+package upload
+
+import (
+	"context"
+	"maps"
+)
+
+func tryTagsOnPut(ctx context.Context, x *s3Examiner) (Answer, string, error) {
+	if x.put == nil {
+		return NotTried, "nothing could be put", nil
+	}
+	if x.tagsErr != nil {
+		answer, detail, err := answerTo(x.tagsErr)
+		if answer == No && !mayLackTags(x.tagsErr) {
+			answer = Refused // a backup does not go on without them
+		}
+		return answer, detail, err
+	}
+	o, _ := x.readable()
+	got, err := x.storeTags(ctx, o)
+	answer, detail, err := answerTo(err)
+	switch {
+	case answer == Yes && !maps.Equal(got, x.tags):
+		return No, "the store takes tags and forgets them", err
+	case answer == Refused:
+		return Yes, "taken, but they may not be read back", err
+	case answer == No:
+		return No, "taken, but they cannot be read back: " + detail, err
+	}
+	return answer, detail, err
+}
+
+// tryTagsInParts reads the tags of what was uploaded in parts. They were given
+// when the upload began.
+func tryTagsInParts(ctx context.Context, x *s3Examiner) (Answer, string, error) {
+	if x.tags == nil || !x.hasParts() {
+		return NotTried, "nothing was uploaded in parts with tags", nil
+	}
+	got, err := x.storeTags(ctx, Object{Name: x.parts()})
+	if err == nil && !maps.Equal(got, x.tags) {
+		return No, "the store takes tags when the upload begins, and has lost them when it is complete", nil
+	}
+	return answerTo(err)
+}
+
+func tryTagsRead(ctx context.Context, x *s3Examiner) (Answer, string, error) {
+	o, ok := x.readable()
+	if !ok {
+		return NotTried, "there is nothing to read", nil
+	}
+	_, err := x.storeTags(ctx, o)
+	return answerTo(err)
+}
+
+func tryTagsLater(ctx context.Context, x *s3Examiner) (Answer, string, error) {
+	if x.put == nil {
+		return NotTried, "nothing could be put", nil
+	}
+	o, _ := x.readable()
+	want := Tags{TagRetention: Held, TagConfirmed: "2026-01-01T00:00:00Z"}
+	if err := x.setStoreTags(ctx, o, want); err != nil {
+		return answerTo(err)
+	}
+	if got, err := x.storeTags(ctx, o); err == nil && !maps.Equal(got, want) {
+		return No, "the store takes tags and forgets them", nil
+	}
+	return Yes, "", nil
+}
