@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/quirks"
@@ -200,7 +203,11 @@ func TestTagsRefused(t *testing.T) {
 				sameNames(t, keys(t, server.Client(t), b), nil)
 				continue
 			}
-			again, err := Backup(t.Context(), b, path, BackupOptions{})
+			next, err := Open(t.Context(), b.URL(), Options{PartSize: testPart}) // another process
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := Backup(t.Context(), next, path, BackupOptions{})
 			if err != nil || !again.Unchanged || again.Snapshot.ID != first.Snapshot.ID {
 				t.Errorf("%s, %s: the second backup: %+v, %v", code, name, again, err)
 			}
@@ -247,4 +254,82 @@ func newDatabase(t *testing.T, rows int) string {
 	path := filepath.Join(t.TempDir(), "app.db")
 	runSQL(t, path, fmt.Sprintf("CREATE TABLE t (a INTEGER PRIMARY KEY, b); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < %d) INSERT INTO t SELECT i, randomblob(2000) FROM n", rows))
 	return path
+}
+
+// A bucket whose default retention locks every object takes none without a
+// checksum, in S3's words.
+func TestChecksumsDemanded(t *testing.T) {
+	server := miniotest.Start(t)
+	demand := quirks.When(func(r *http.Request) bool {
+		operation := quirks.Operation(r)
+		return (operation == "PutObject" || operation == "UploadPart") && r.Header.Get("Content-Md5") == ""
+	}, quirks.AnswerWith(http.StatusBadRequest, "<Error><Code>InvalidRequest</Code><Message>Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters</Message></Error>"))
+	b, proxy := differing(t, server, Options{}, demand)
+	for _, size := range []int{0, 10, 3*testPart + 10} {
+		data := content(size)
+		o := put(t, b, fmt.Sprint("object-", size), data, Tags{"a": "b"})
+		if !bytes.Equal(readAll(t, b, o), data) {
+			t.Errorf("%d bytes: other content than what was put", size)
+		}
+	}
+	if n := proxy.Count("PutObject"); n != 3 {
+		t.Errorf("%d requests for 2 objects, want one more than objects", n)
+	}
+	if report, err := Examine(t.Context(), b); err != nil || !report.CanBackup() {
+		t.Errorf("doctor: %+v, %v", report, err)
+	}
+	if tags, err := b.Tags(t.Context(), find(t, b, "object-10")); err != nil || tags["a"] != "b" {
+		t.Errorf("tags %v, %v", tags, err)
+	}
+}
+
+// A cap on storage is no missing permission.
+func TestStorageCaps(t *testing.T) {
+	server := miniotest.Start(t)
+	for message, status := range map[string]int{
+		"<Code>AccessDenied</Code><Message>Cannot upload files, storage cap exceeded. See the Caps &amp; Alerts page to increase your cap.</Message>": http.StatusForbidden,
+		"<Code>AccessDenied</Code><Message>The account is over its storage quota</Message>":                                                           http.StatusForbidden,
+		"<Code>QuotaExceeded</Code>":        http.StatusForbidden,
+		"<Code>ServiceQuotaExceeded</Code>": http.StatusBadRequest,
+	} {
+		b, _ := differing(t, server, Options{}, quirks.On(quirks.AnswerWith(status, "<Error>"+message+"</Error>"), "PutObject", "CreateMultipartUpload"))
+		for _, size := range []int{10, testPart + 1} {
+			_, err := b.Put(t.Context(), "object", PutOptions{Tags: Tags{"a": "b"}}, inPieces(content(size)))
+			if !errors.Is(err, ErrQuota) || !errors.Is(err, ErrRefused) || MissingAction(err) != "" || strings.Contains(err.Error(), "the credentials need") {
+				t.Errorf("%s: %v, action %q, want ErrQuota", message, err, MissingAction(err))
+			}
+		}
+	}
+}
+
+// Names from before the rules of today, on AWS itself and elsewhere.
+func TestOldBucketNames(t *testing.T) {
+	for endpoint, want := range map[string]string{"": "s3.us-east-1.amazonaws.com", "https://store.example": "store.example"} {
+		t.Setenv("AWS_ENDPOINT_URL_S3", endpoint)
+		for name, value := range map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_CONFIG_FILE": os.DevNull} {
+			t.Setenv(name, value)
+		}
+		for _, bucket := range []string{"Old_Bucket", "my_bucket", strings.Repeat("Long-name_", 20)} {
+			u, err := ParseURL("s3://" + bucket + "/app")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var asked []string
+			b, err := Open(t.Context(), u, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
+				asked = append(asked, r.URL.Host+r.URL.Path)
+				return answers(r, http.StatusForbidden, "AccessDenied", ""), nil
+			}).intercept})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, err := range b.List(t.Context(), "") {
+				if !errors.Is(err, ErrRefused) {
+					t.Error(err)
+				}
+			}
+			if len(asked) != 1 || strings.TrimSuffix(asked[0], "/") != want+"/"+bucket {
+				t.Errorf("%s at %q: asked %q", bucket, endpoint, asked)
+			}
+		}
+	}
 }

@@ -47,7 +47,7 @@ func openS3(ctx context.Context, u URL, o Options) (*S3, error) {
 			s.HTTPClient = o.intercept(s.HTTPClient)
 		}
 		s.Retryer = newRetryer(outage, o.Log)
-		s.APIOptions = append(s.APIOptions, outage.watchOperations, new(answerGuard).watchOperations, signLess)
+		s.APIOptions = append(s.APIOptions, outage.watchOperations, new(contentSums).watchOperations, new(answerGuard).watchOperations, signLess)
 		s.DisableLogOutputChecksumValidationSkipped = true
 		if s.BaseEndpoint != nil {
 			adaptToEndpoint(s, cfg)

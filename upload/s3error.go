@@ -73,11 +73,13 @@ func classify(f failure, err error) (text string, kind error) {
 		return classifyLocal(err)
 	case isElsewhere(code, status):
 		return elsewhere(code, err), ErrRefused
+	case overQuota(code, message, status):
+		return "the quota is used up, or the storage cap reached (" + answer(code, message, status) + ")", ErrQuota
 	case refusals[code] != "":
 		return refusals[code], ErrRefused
 	case code == "NoSuchKey", code == "NoSuchVersion", code == "NotFound", code == "NoSuchUpload":
 		return "no such object", ErrNotFound
-	case code == "MethodNotAllowed" && strings.HasPrefix(f.operation, "get"), code == "MethodNotAllowed" && f.operation == "read":
+	case code == "MethodNotAllowed" && (f.operation == "read" || strings.HasPrefix(f.operation, "get") && strings.Contains(f.where, " version ")):
 		return "it was deleted (a delete marker)", ErrNotFound
 	case withoutTags(f, code, message, status):
 		return "the store has no object tags (" + answer(code, message, status) + ")", ErrNoTags
@@ -104,8 +106,6 @@ var refusals = map[string]string{
 	"RequestTimeTooSkewed":                           "this machine's clock differs too much from the store's (RequestTimeTooSkewed)",
 	"RequestExpired":                                 "this machine's clock differs too much from the store's (RequestExpired)",
 	"SecondLevelDomainForbidden":                     "the store takes the bucket's name only in the host (SecondLevelDomainForbidden), where Lifeboat does not put it with AWS_ENDPOINT_URL_S3",
-	"QuotaExceeded":                                  "the bucket's quota is used up (QuotaExceeded)",
-	"XMinioAdminBucketQuotaExceeded":                 "the bucket's quota is used up",
 	"XMinioStorageFull":                              "the store is full",
 	"InsufficientStorage":                            "the store is full",
 	"InvalidStorageClass":                            "the store does not know this storage class",
@@ -114,6 +114,18 @@ var refusals = map[string]string{
 	"KMSNotConfigured":                               "the store has no key management set up for server-side encryption",
 	"XMinioKMSNotConfigured":                         "the store has no key management set up for server-side encryption",
 	"ServerSideEncryptionConfigurationNotFoundError": "the bucket has no server-side encryption set up",
+}
+
+// overQuota reports whether the store refused for want of room or money. Most say
+// so with the status of a missing permission.
+func overQuota(code, message string, status int) bool {
+	switch code {
+	case "QuotaExceeded", "ServiceQuotaExceeded", "ServiceQuotaExceededException", "StorageQuotaExceeded", "StorageLimitExceeded", "XMinioAdminBucketQuotaExceeded":
+		return true
+	}
+	message = strings.ToLower(message)
+	return (isDenied(code, status) || status == http.StatusBadRequest) &&
+		(strings.Contains(message, "cap exceeded") || strings.Contains(message, "quota") || strings.Contains(message, "storage limit"))
 }
 
 func isDenied(code string, status int) bool {

@@ -64,8 +64,8 @@ func MissingAction(err error) string {
 
 // missing returns the action of a failure if the store denied it.
 func (f failure) missing(err error) string {
-	code, _ := codeOf(err)
-	if refusals[code] != "" || !isDenied(code, statusOf(err)) {
+	code, message := codeOf(err)
+	if refusals[code] != "" || overQuota(code, message, statusOf(err)) || !isDenied(code, statusOf(err)) {
 		return ""
 	}
 	action, _, _ := strings.Cut(f.action, ",")

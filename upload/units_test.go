@@ -12,6 +12,7 @@ func TestParseURL(t *testing.T) {
 		"s3://bucket/app":              {Bucket: "bucket", Prefix: "app"},
 		"s3://bucket/app///":           {Bucket: "bucket", Prefix: "app"},
 		"s3://my-bucket.x/a b/c%20+é@": {Bucket: "my-bucket.x", Prefix: "a b/c%20+é@"},
+		"s3://Old_Bucket/app":          {Bucket: "Old_Bucket", Prefix: "app"},
 		"file:///backups/app/":         {Dir: "/backups/app"},
 		"file:///back%20ups/100%25":    {Dir: "/back ups/100%"},
 	} {
@@ -45,7 +46,6 @@ func TestParseURLRefuses(t *testing.T) {
 		"s3://user:pw@bucket/a":  "user info",
 		"s3://user:a/pw@b/c":     "user info",
 		"s3://user:a?pw@b/c":     "user info",
-		"s3://Bucket/a":          "not a valid bucket name",
 		"s3://bu/a":              "not a valid bucket name",
 		"s3://bucket:9000/a":     "not a valid bucket name",
 		"s3://b..ucket/a":        "not a valid bucket name",
@@ -65,8 +65,7 @@ func TestParseURLRefuses(t *testing.T) {
 		"file:///a?b":            "query or fragment",
 		"file://root:pw@nas/dir": "user info",
 		"s3://bucket/" + strings.Repeat("a", maxPrefix+1):    "more than 900",
-		"s3://" + strings.Repeat("a", 64) + "/prefix":        "not a valid bucket name",
-		"s3://" + strings.Repeat("a.", 30) + "abcdef/prefix": "not a valid bucket name",
+		"s3://" + strings.Repeat("a", 256) + "/prefix":    "not a valid bucket name",
 	} {
 		u, err := ParseURL(in)
 		if err == nil || !strings.Contains(err.Error(), reason) {

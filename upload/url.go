@@ -21,8 +21,10 @@ type URL struct {
 // maxPrefix leaves room in S3's 1,024 bytes of key for the names behind it.
 const maxPrefix = 900
 
-// validBucket is the part of S3's bucket naming rules that every store shares.
-var validBucket = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+// validBucket are the names that a request in path style can carry: today's, and
+// those with capitals, underscores and up to 255 characters that AWS gave out in
+// us-east-1 until 2018 and other stores still do.
+var validBucket = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{1,253}[A-Za-z0-9_]$`)
 
 // ParseURL parses s3://bucket/prefix or file:///dir. Trailing slashes are
 // trimmed. An S3 prefix is taken literally; in a directory %XX is decoded, as
@@ -67,7 +69,7 @@ func parseS3(bucket, pathname string) (URL, error) {
 		return URL{}, errors.New("the bucket is missing: s3://bucket/prefix")
 	}
 	if !validBucket.MatchString(bucket) || strings.Contains(bucket, "..") {
-		return URL{}, fmt.Errorf("%q is not a valid bucket name: 3 to 63 lower-case letters, digits, dots and dashes", bucket)
+		return URL{}, fmt.Errorf("%q is not a valid bucket name: 3 to 63 letters, digits, dots and dashes", bucket)
 	}
 	prefix := strings.TrimRight(pathname, "/")
 	if prefix == "" {

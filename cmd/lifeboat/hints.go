@@ -54,6 +54,7 @@ var hints = []struct {
 	{upload.ErrClock, setClock},
 	{lifecycle.ErrFuture, "if this machine's clock is behind, set it; else a wrong clock has named that snapshot: lifeboat status says what to do"},
 	{errNotPrinted, "stdout is full, or its reader has gone; all else that this command does is done"},
+	{upload.ErrQuota, "raise the cap or quota with the provider, or make room in the account: lifeboat lifecycle plan or prune show what may go"},
 	{lifecycle.ErrNoRules, "is the bucket URL right? lifeboat lifecycle show says what rules there are"},
 }
 
