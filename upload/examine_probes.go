@@ -342,7 +342,9 @@ func tryEncryption(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 	if len(x.options.SSE.CustomerKey) > 0 && x.put != nil {
 		return Yes, "with your own key", nil
 	}
-	_, err := x.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &x.url.Bucket})
+	_, err := x.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &x.url.Bucket}, func(o *s3.Options) {
+		o.Retryer = aws.NopRetryer{} // a store that does not know the question may answer another
+	})
 	return x.ask(ctx, "encryption", "s3:GetEncryptionConfiguration", err, No)
 }
 

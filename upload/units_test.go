@@ -64,7 +64,7 @@ func TestParseURLRefuses(t *testing.T) {
 		"file:///a%FF":           "not valid UTF-8",
 		"file:///a?b":            "query or fragment",
 		"file://root:pw@nas/dir": "user info",
-		"s3://bucket/" + strings.Repeat("a", maxPrefix+1):    "more than 900",
+		"s3://bucket/" + strings.Repeat("a", maxPrefix+1): "more than 900",
 		"s3://" + strings.Repeat("a", 256) + "/prefix":    "not a valid bucket name",
 	} {
 		u, err := ParseURL(in)
