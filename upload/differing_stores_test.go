@@ -67,7 +67,7 @@ func TestAnotherIsListed(t *testing.T) {
 	server := miniotest.Start(t)
 	for name, quirk := range map[string]quirks.Quirk{
 		"another size": quirks.ReplaceInAnswers("<Size>[0-9]+</Size>", "<Size>7</Size>"),
-		"another ETag": quirks.ReplaceInAnswers("<ETag>([^<]*)[0-9a-f]([^<]*)</ETag>", "<ETag>${1}x$2</ETag>"),
+		"another ETag": quirks.ReplaceInAnswers("<ETag>([^<]*?)[0-9a-f]{4}", "<ETag>${1}xxxx"),
 	} {
 		b, _ := differing(t, server, Options{}, quirks.On(quirk, "ListObjectsV2"))
 		if _, err := Backup(t.Context(), b, newDatabase(t, 10), BackupOptions{}); !errors.Is(err, ErrChanged) {
