@@ -323,17 +323,6 @@ func (p *s3Put) judge(ctx context.Context, action string, err error, repeated bo
 	return describe(ctx, failure{"put", p.where(), p.actions(action)}, err)
 }
 
-// lookUp looks for the object after a failure. What is surely there is waited
-// for, since a listing may be late.
-func (p *s3Put) lookUp(ctx context.Context, surely bool) (*Object, error) {
-	if surely {
-		return p.bucket.await(ctx, p.name)
-	}
-	ctx, cancel := afterwards(ctx)
-	defer cancel()
-	return p.bucket.find(ctx, p.name)
-}
-
 // isOurs: of our size, and not older than this Put (the store's times are in
 // whole seconds, and its clock is known to about one).
 func (p *s3Put) isOurs(o *Object) bool {

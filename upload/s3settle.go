@@ -55,6 +55,17 @@ func (b *S3) await(ctx context.Context, name string) (*Object, error) {
 	}
 }
 
+// lookUp looks for the object after a failure. What is surely there is waited
+// for, since a listing may be late.
+func (p *s3Put) lookUp(ctx context.Context, surely bool) (*Object, error) {
+	if surely {
+		return p.bucket.await(ctx, p.name)
+	}
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	return p.bucket.find(ctx, p.name)
+}
+
 // keepTags sets the tags of an object that was uploaded in parts if the store
 // has lost them, as Ceph does. Where they may not be read it sets them anyway:
 // the object is new, so nobody has changed them. Interrupted, it still gets a
