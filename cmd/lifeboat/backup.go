@@ -190,7 +190,7 @@ func (b *backupCmd) release(ctx context.Context, c *console, bucket upload.Bucke
 
 func (b *backupCmd) describe(r upload.BackupResult, done lifecycle.Result, took time.Duration) (*backupDocument, string) {
 	d := &backupDocument{
-		URL: b.URL.String(), Snapshot: string(r.Snapshot.ID), Unchanged: r.Unchanged, Database: b.name(), Digest: r.Digest,
+		URL: b.URL.String(), Snapshot: string(r.Snapshot.ID), Unchanged: r.Unchanged, Database: validText(b.name()), Digest: r.Digest,
 		Size: r.Size, PageCount: r.PageCount, Encrypted: r.Snapshot.Encrypted, Stored: r.Snapshot.Object.Size, Restarts: r.Restarts,
 		Released: describeDecisions(done.Released), Guarded: describeDecisions(done.Guarded),
 		Seconds: map[string]float64{"total": took.Seconds()},
@@ -200,9 +200,9 @@ func (b *backupCmd) describe(r upload.BackupResult, done lifecycle.Result, took 
 	}
 	size := humanize.IBytes(uint64(r.Size))
 	took = took.Round(100 * time.Millisecond)
-	text := fmt.Sprintf("unchanged: %s of %s, the same as snapshot %s (%s)\n", size, b.name(), r.Snapshot.ID, took)
+	text := sprintf("unchanged: %s of %s, the same as snapshot %s (%s)\n", size, b.name(), r.Snapshot.ID, took)
 	if !r.Unchanged {
-		text = fmt.Sprintf("uploaded: snapshot %s of %s, %s as %s%s (ratio %.2f) in %s\n", r.Snapshot.ID, b.name(),
+		text = sprintf("uploaded: snapshot %s of %s, %s as %s%s (ratio %.2f) in %s\n", r.Snapshot.ID, b.name(),
 			size, humanize.IBytes(uint64(d.Stored)), encrypted(d.Encrypted), float64(r.Size)/float64(max(d.Stored, 1)), took)
 	}
 	return d, text + released(done.Released)

@@ -75,9 +75,9 @@ func (r *runs) ended(ctx context.Context, i int, j *job, d *backupDocument, text
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err = broken(ctx, err)
-	e := entryDocument{Path: j.path, URL: j.bucketURL(), backupDocument: d, Exit: exitCode(err)}
+	e := entryDocument{Path: validText(j.path), URL: j.bucketURL(), backupDocument: d, Exit: exitCode(err)}
 	if err != nil {
-		e.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
+		e.Error = strings.ReplaceAll(validText(err.Error()), "\n", "; ")
 	}
 	r.documents[i] = e
 	if err != nil && ctx.Err() == nil { // what was broken off, the verdict says
@@ -86,7 +86,7 @@ func (r *runs) ended(ctx context.Context, i int, j *job, d *backupDocument, text
 	if d == nil || r.json {
 		return nil
 	}
-	return r.result(false, nil, r.unlessQuiet(j.path+": "+text))
+	return r.result(false, nil, r.unlessQuiet(printable(j.path)+": "+text))
 }
 
 // summary counts.

@@ -32,7 +32,7 @@ func (s completionCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	return c.result(false, nil, string(script))
+	return c.print(string(script))
 }
 
 // completeCmd is what the scripts call: with the words behind the program's

@@ -76,9 +76,9 @@ func (k *configCheckCmd) Run(ctx context.Context, c *console) error {
 // describe says what a job would do. Values are told as they are written:
 // what a variable holds may be a secret.
 func (j *job) describe(flags map[string]*kong.Flag) jobDocument {
-	d := jobDocument{Path: j.path, Database: j.name, URL: j.bucketURL(), Line: j.entry.line, Settings: map[string]string{}}
+	d := jobDocument{Path: validText(j.path), Database: validText(j.name), URL: j.bucketURL(), Line: j.entry.line, Settings: map[string]string{}}
 	if j.err != nil {
-		d.Error = j.err.Error()
+		d.Error = validText(j.err.Error())
 	}
 	for name, flag := range flags {
 		if variable := overridden(flag); variable != "" {
@@ -102,7 +102,7 @@ func (d scheduleDocument) table() string {
 		for _, name := range slices.Sorted(maps.Keys(j.Settings)) {
 			settings = append(settings, name+"="+quote(j.Settings[name]))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", j.Path, cmp.Or(j.URL, "-"), strings.Join(settings, " "))
+		fprintf(w, "%s\t%s\t%s\n", j.Path, cmp.Or(j.URL, "-"), strings.Join(settings, " "))
 	}
 	w.Flush() // into memory
 	return b.String()

@@ -7,9 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"regexp"
 	"strings"
-	"unicode"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 )
@@ -42,7 +40,7 @@ func (c *console) start() {
 		options.Level = slog.LevelDebug
 	}
 	if c.LogFormat == "json" {
-		c.log = slog.New(slog.NewJSONHandler(w, options))
+		c.log = slog.New(slog.NewJSONHandler(jsonLog{w}, options))
 	} else {
 		c.log = slog.New(slog.NewTextHandler(w, options))
 	}
@@ -79,9 +77,9 @@ func (c *console) result(asJSON bool, document any, text string) error {
 		if err := encoder.Encode(document); err != nil {
 			return fmt.Errorf("%w: %w", errNotPrinted, err)
 		}
-		return c.print(b.String())
+		return c.print(printableJSON(b.String()))
 	}
-	return c.print(printable(text))
+	return c.print(printableLines(text))
 }
 
 // print writes to stdout.
@@ -93,20 +91,6 @@ func (c *console) print(text string) error {
 		return fmt.Errorf("%w: %w", errNotPrinted, err)
 	}
 	return nil
-}
-
-// steering is what steers a terminal, or a colour, which is harmless.
-var steering = regexp.MustCompile(`\x1b\[\d*m|[^\P{Cc}\n\t]`)
-
-// printable replaces what would steer a terminal: names come from the bucket,
-// and whoever may write to it chooses them.
-func printable(text string) string {
-	return steering.ReplaceAllStringFunc(text, func(found string) string {
-		if len(found) > 2 {
-			return found
-		}
-		return string(unicode.ReplacementChar)
-	})
 }
 
 // unlessQuiet returns text that only says that all is well.
@@ -132,8 +116,8 @@ func (c *console) fail(err error) {
 		c.log.Error(text, attributes...)
 		return
 	}
-	fmt.Fprintf(c.stderr, "error: %s\n", text)
+	fmt.Fprintf(c.stderr, "error: %s\n", printable(text))
 	if hint != "" {
-		fmt.Fprintf(c.stderr, "hint: %s\n", hint)
+		fmt.Fprintf(c.stderr, "hint: %s\n", printableLines(hint)) // rules to put in by hand have lines
 	}
 }

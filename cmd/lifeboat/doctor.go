@@ -72,11 +72,11 @@ func findingsTable(r upload.Report) string {
 		if f.Detail != "" {
 			meaning += " (" + f.Detail + ")"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", f.Check, f.Answer, meaning)
+		fprintf(w, "%s\t%s\t%s\n", f.Check, f.Answer, meaning)
 	}
 	w.Flush() // into memory
 	for _, name := range r.Left {
-		fmt.Fprintf(&b, "left behind, for somebody who may delete: %s\n", name)
+		fprintf(&b, "left behind, for somebody who may delete: %s\n", name)
 	}
 	return b.String()
 }

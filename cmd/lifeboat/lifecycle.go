@@ -140,7 +140,7 @@ func (l *lifecyclePlanCmd) Run(ctx context.Context, c *console) error {
 		if err != nil {
 			return err
 		}
-		return c.result(false, nil, strings.TrimRight(text, "\n")+"\n")
+		return c.print(strings.TrimRight(text, "\n") + "\n") // for other tools
 	}
 	b, err := l.openS3(ctx, c)
 	if err != nil {
@@ -254,19 +254,19 @@ func (d rulesDocument) text(verb string) string {
 	} else if len(d.Changes) == 0 {
 		b.WriteString("nothing to change: the bucket has these rules\n")
 	} else {
-		fmt.Fprintf(&b, "%s:\n", verb)
+		fprintf(&b, "%s:\n", verb)
 		for _, change := range d.Changes {
-			fmt.Fprintf(&b, "  %s\n", change)
+			fprintf(&b, "  %s\n", change)
 		}
 	}
 	if len(d.Sooner) > 0 {
-		fmt.Fprintf(&b, "%d existing snapshots expire sooner by this:\n", len(d.Sooner))
+		fprintf(&b, "%d existing snapshots expire sooner by this:\n", len(d.Sooner))
 		for _, s := range d.Sooner {
-			fmt.Fprintf(&b, "  %s  %s, goes %s\n", s.ID, s.Class, day(s.Expires))
+			fprintf(&b, "  %s  %s, goes %s\n", s.ID, s.Class, day(s.Expires))
 		}
 	}
 	for _, warning := range d.Warnings {
-		fmt.Fprintf(&b, "warning: %s\n", warning)
+		fprintf(&b, "warning: %s\n", warning)
 	}
 	return b.String()
 }
@@ -275,13 +275,13 @@ func writeRules(b *strings.Builder, title string, rules []ruleDocument) {
 	if len(rules) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "%s:\n", title)
+	fprintf(b, "%s:\n", title)
 	for _, r := range rules {
 		state := ""
 		if !r.Enabled {
 			state = " (disabled)"
 		}
-		fmt.Fprintf(b, "  %s: %s%s\n", r.ID, r.Does, state)
+		fprintf(b, "  %s: %s%s\n", r.ID, r.Does, state)
 	}
 }
 

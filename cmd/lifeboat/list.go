@@ -176,7 +176,7 @@ func table(snapshots []retainedDocument, now time.Time) string {
 		if s.Verified != nil {
 			why += "; verified " + s.verified(now)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s%s\t%s\t%s\t%s\n", s.ID, ago(s.Taken, now), humanize.IBytes(uint64(s.Stored)), encrypted(s.Encrypted), cmp.Or(s.Retention, "-"), s.goes(), why)
+		fprintf(w, "%s\t%s\t%s%s\t%s\t%s\t%s\n", s.ID, ago(s.Taken, now), humanize.IBytes(uint64(s.Stored)), encrypted(s.Encrypted), cmp.Or(s.Retention, "-"), s.goes(), why)
 	}
 	w.Flush() // a strings.Builder does not fail
 	return b.String()
@@ -231,7 +231,7 @@ func (l listCmd) printVersions(ctx context.Context, c *console, b upload.Bucket)
 		case v.Latest:
 			state = "current"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", v.ID, v.Object.Version, v.Object.Modified.UTC().Format("2006-01-02 15:04:05"), humanize.IBytes(uint64(v.Object.Size)), state)
+		fprintf(w, "%s\t%s\t%s\t%s\t%s\n", v.ID, v.Object.Version, v.Object.Modified.UTC().Format("2006-01-02 15:04:05"), humanize.IBytes(uint64(v.Object.Size)), state)
 	}
 	w.Flush() // a strings.Builder does not fail
 	if len(all) == 0 {

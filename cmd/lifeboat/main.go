@@ -113,7 +113,7 @@ func unsetEmpty() error {
 }
 
 func (p *program) parser(ctx context.Context, c *console, more ...kong.Option) (*kong.Kong, error) {
-	return kong.New(p, append([]kong.Option{
+	return kong.New(p, append(append([]kong.Option{
 		kong.Name("lifeboat"),
 		kong.DefaultEnvars(envPrefix),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
@@ -122,5 +122,5 @@ func (p *program) parser(ctx context.Context, c *console, more ...kong.Option) (
 		kong.Writers(c.stdout, c.stderr),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(c),
-	}, more...)...)
+	}, exactText()...), more...)...)
 }

@@ -67,7 +67,7 @@ func (f *metricsFlags) tellMetrics(ctx context.Context, within time.Duration, r 
 func (r *runReport) labels() prometheus.Labels {
 	labels := prometheus.Labels{labelURL: r.url}
 	if r.database != "" {
-		labels[labelDatabase] = r.database
+		labels[labelDatabase] = validText(r.database)
 	}
 	return labels
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"text/tabwriter"
 
@@ -64,10 +63,10 @@ func (p *pruneCmd) text(d pruneDocument) string {
 			verb = would
 			goes++
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", verb, s.ID, s.Reason)
+		fprintf(w, "%s\t%s\t%s\n", verb, s.ID, s.Reason)
 	}
 	w.Flush() // a strings.Builder does not fail
-	fmt.Fprintf(&b, "%s %d of %d snapshots\n", would, goes, len(d.Snapshots))
+	fprintf(&b, "%s %d of %d snapshots\n", would, goes, len(d.Snapshots))
 	if !p.Confirm && goes > 0 {
 		b.WriteString("nothing was deleted: add --confirm\n")
 	}

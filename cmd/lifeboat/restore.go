@@ -102,7 +102,7 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 			return err
 		}
 		if !missing {
-			return c.result(r.JSON, restoreDocument{URL: r.URL.String(), Target: r.DB}, c.unlessQuiet("nothing to do: "+r.DB+" is there\n"))
+			return c.result(r.JSON, restoreDocument{URL: r.URL.String(), Target: validText(r.DB)}, c.unlessQuiet(sprintf("nothing to do: %s is there\n", r.DB)))
 		}
 	}
 	identities, err := r.identities()
@@ -150,7 +150,7 @@ func (r *restoreCmd) firstStart(ctx context.Context, c *console, b upload.Bucket
 	if !never {
 		return &hinted{none, "--allow-empty is for a prefix that was never used, and there is or was something under this one"}
 	}
-	return c.result(r.JSON, restoreDocument{URL: r.URL.String(), Target: r.DB}, c.unlessQuiet("nothing to restore: nothing was ever in "+r.URL.String()+"\n"))
+	return c.result(r.JSON, restoreDocument{URL: r.URL.String(), Target: validText(r.DB)}, c.unlessQuiet(sprintf("nothing to restore: nothing was ever in %s\n", r.URL)))
 }
 
 // choose returns the snapshot that the flags mean.
@@ -178,13 +178,13 @@ func (r *restoreCmd) restore(ctx context.Context, c *console, b upload.Bucket, s
 		return err
 	}
 	took := time.Since(began)
-	text := fmt.Sprintf("restored: snapshot %s to %s, %s in %s\n", result.ID, result.Target, humanize.IBytes(uint64(result.Size)), took.Round(100*time.Millisecond))
+	text := sprintf("restored: snapshot %s to %s, %s in %s\n", result.ID, result.Target, humanize.IBytes(uint64(result.Size)), took.Round(100*time.Millisecond))
 	if len(result.Kept) > 0 {
-		text += "kept: what was there is now " + strings.Join(result.Kept, ", ") + "\n"
+		text += sprintf("kept: what was there is now %s\n", strings.Join(result.Kept, ", "))
 	}
 	return c.result(r.JSON, restoreDocument{
-		URL: r.URL.String(), Restored: true, Snapshot: string(result.ID), Target: result.Target, Size: result.Size,
-		Kept: result.Kept, Live: result.Live, Seconds: took.Seconds(),
+		URL: r.URL.String(), Restored: true, Snapshot: string(result.ID), Target: validText(result.Target), Size: result.Size,
+		Kept: validTexts(result.Kept), Live: result.Live, Seconds: took.Seconds(),
 	}, c.unlessQuiet(text))
 }
 
@@ -195,30 +195,30 @@ func (r *restoreCmd) dryRun(ctx context.Context, c *console, b upload.Bucket, s 
 		return err
 	}
 	d := planDocument{
-		URL: r.URL.String(), Snapshot: describeSnapshot(s), Manifest: plan.Manifest, Target: plan.Target,
-		Old: plan.Old, OldSize: plan.OldSize, Sidecars: append([]string{}, plan.Sidecars...), Kept: plan.Kept,
+		URL: r.URL.String(), Snapshot: describeSnapshot(s), Manifest: plan.Manifest, Target: validText(plan.Target),
+		Old: plan.Old, OldSize: plan.OldSize, Sidecars: append([]string{}, validTexts(plan.Sidecars)...), Kept: validText(plan.Kept),
 		Holders: append([]restore.Holder{}, plan.Holders...), Need: plan.Need, Free: plan.Free,
 	}
 	if plan.Refusal != nil {
-		d.Refused = plan.Refusal.Error()
+		d.Refused = validText(plan.Refusal.Error())
 	}
 	return errors.Join(c.result(r.JSON, d, d.text(time.Now())), plan.Refusal)
 }
 
 func (d planDocument) text(now time.Time) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "would restore snapshot %s of %s, taken %s\n", d.Snapshot.ID, d.Manifest.Database, ago(d.Snapshot.Taken, now))
-	fmt.Fprintf(&b, "to %s: %s, needs %s of %s free\n", d.Target, humanize.IBytes(uint64(d.Manifest.Size)), humanize.IBytes(uint64(d.Need)), humanize.IBytes(uint64(d.Free)))
-	fmt.Fprintf(&b, "there now: %s", d.Old)
+	fprintf(&b, "would restore snapshot %s of %s, taken %s\n", d.Snapshot.ID, d.Manifest.Database, ago(d.Snapshot.Taken, now))
+	fprintf(&b, "to %s: %s, needs %s of %s free\n", d.Target, humanize.IBytes(uint64(d.Manifest.Size)), humanize.IBytes(uint64(d.Need)), humanize.IBytes(uint64(d.Free)))
+	fprintf(&b, "there now: %s", d.Old)
 	if d.OldSize > 0 {
-		fmt.Fprintf(&b, ", %s", humanize.IBytes(uint64(d.OldSize)))
+		fprintf(&b, ", %s", humanize.IBytes(uint64(d.OldSize)))
 	}
 	b.WriteString("\n")
 	for _, h := range d.Holders {
-		fmt.Fprintf(&b, "open in: %s\n", h)
+		fprintf(&b, "open in: %s\n", h)
 	}
 	if d.Kept != "" {
-		fmt.Fprintf(&b, "would be kept as %s\n", d.Kept)
+		fprintf(&b, "would be kept as %s\n", d.Kept)
 	}
 	return b.String()
 }

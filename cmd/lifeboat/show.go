@@ -128,11 +128,11 @@ func (d showDocument) text(now time.Time) string {
 		{"written by", fmt.Sprintf("%s, SQLite %s, archive format %d", m.Tool, m.SQLite, m.Format)},
 		{"digest", m.Digest},
 	} {
-		fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
+		fprintf(w, "%s\t%s\n", line[0], line[1])
 	}
 	w.Flush() // a strings.Builder does not fail
 	if d.Implausible {
-		b.WriteString("implausible: " + d.Why + ", so never the latest\n")
+		fprintf(&b, "implausible: %s, so never the latest\n", d.Why)
 	}
 	return b.String()
 }
@@ -169,13 +169,25 @@ func withOlder(ctx context.Context, b upload.Bucket, id snapshot.ID, command str
 	return &hinted{err, fmt.Sprintf("the next older snapshot is %s: %s --snapshot %s", older.ID, command, older.ID)}
 }
 
-// quote returns an argument as a shell takes it.
+// quote returns an argument as a shell takes it: as bash, zsh and ksh do, if it
+// is not printable.
 func quote(s string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+=,", r)
 	}
 	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
 		return s
+	}
+	if printable(s) != s {
+		var b strings.Builder
+		for _, c := range []byte(s) {
+			if c >= ' ' && c <= '~' && c != '\'' && c != '\\' {
+				b.WriteByte(c)
+			} else {
+				fmt.Fprintf(&b, `\x%02x`, c)
+			}
+		}
+		return "$'" + b.String() + "'"
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

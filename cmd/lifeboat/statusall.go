@@ -80,9 +80,9 @@ func (j *job) status(ctx context.Context, c *console) (d *healthDocument, err er
 }
 
 func (j *job) describeSeries(d *healthDocument, err error) seriesDocument {
-	s := seriesDocument{Path: j.path, URL: j.bucketURL(), healthDocument: d, Exit: exitCode(err)}
+	s := seriesDocument{Path: validText(j.path), URL: j.bucketURL(), healthDocument: d, Exit: exitCode(err)}
 	if err != nil {
-		s.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
+		s.Error = strings.ReplaceAll(validText(err.Error()), "\n", "; ")
 	}
 	return s
 }
@@ -113,7 +113,7 @@ func overview(all []seriesDocument, paint func(colour int, text string) string) 
 			continue
 		}
 		for _, warning := range s.Warnings {
-			fmt.Fprintf(&warnings, "%s %s: %s\n", paint(yellow, "warning:"), s.Path, warning)
+			fmt.Fprintf(&warnings, "%s %s: %s\n", paint(yellow, "warning:"), printable(s.Path), printable(warning))
 		}
 	}
 	w.Flush() // a strings.Builder does not fail
@@ -143,7 +143,7 @@ func (s seriesDocument) row() []string {
 			next = day(d.NextExpiry)
 		}
 	}
-	return []string{s.state(), age, stored, trend, held, next, s.Path, cmp.Or(s.URL, "-")}
+	return []string{s.state(), age, stored, trend, held, next, printable(s.Path), printable(cmp.Or(s.URL, "-"))}
 }
 
 // state is that of the series, and unknown where it could not be told.

@@ -21,28 +21,28 @@ func (d *healthDocument) text(now time.Time, paint func(colour int, text string)
 		colour = green
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", d.URL, paint(colour, d.State))
+	fmt.Fprintf(&b, "%s: %s\n", printable(d.URL), paint(colour, d.State))
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	if n := d.Newest; n != nil {
-		fmt.Fprintf(w, "newest\t%s, %s\n", n.ID, cmp.Or(n.Retention, "-"))
-		fmt.Fprintf(w, "taken\t%s (%s)\n", n.Taken.Format(time.RFC3339), ago(n.Taken, now))
+		fprintf(w, "newest\t%s, %s\n", n.ID, cmp.Or(n.Retention, "-"))
+		fprintf(w, "taken\t%s (%s)\n", n.Taken.Format(time.RFC3339), ago(n.Taken, now))
 		if n.Confirmed != nil {
-			fmt.Fprintf(w, "confirmed\t%s (%s)\n", n.Confirmed.Format(time.RFC3339), ago(*n.Confirmed, now))
+			fprintf(w, "confirmed\t%s (%s)\n", n.Confirmed.Format(time.RFC3339), ago(*n.Confirmed, now))
 		}
-		fmt.Fprintf(w, "stored\t%s%s%s\n", humanize.IBytes(uint64(n.Stored)), encrypted(n.Encrypted), d.change())
+		fprintf(w, "stored\t%s%s%s\n", humanize.IBytes(uint64(n.Stored)), encrypted(n.Encrypted), d.change())
 	}
-	fmt.Fprintf(w, "snapshots\t%d", d.Snapshots)
+	fprintf(w, "snapshots\t%d", d.Snapshots)
 	if d.Held != nil {
-		fmt.Fprintf(w, ", %d of them held", *d.Held)
+		fprintf(w, ", %d of them held", *d.Held)
 	}
 	fmt.Fprintln(w)
 	if d.NextExpiry != nil {
-		fmt.Fprintf(w, "next to go\t%s, on %s at the earliest\n", d.NextToGo, day(d.NextExpiry))
+		fprintf(w, "next to go\t%s, on %s at the earliest\n", d.NextToGo, day(d.NextExpiry))
 	}
-	fmt.Fprintf(w, "retention\t%s\n", d.retention())
+	fprintf(w, "retention\t%s\n", d.retention())
 	w.Flush() // a strings.Builder does not fail
 	for _, warning := range d.Warnings {
-		fmt.Fprintf(&b, "%s %s\n", paint(yellow, "warning:"), warning)
+		fmt.Fprintf(&b, "%s %s\n", paint(yellow, "warning:"), printable(warning))
 	}
 	return b.String()
 }

@@ -225,7 +225,7 @@ func (v *verifyCmd) summary(ctx context.Context, b upload.Bucket, d verifyDocume
 func (d drillDocument) text() string {
 	var b strings.Builder
 	line := func(what, result string) {
-		fmt.Fprintf(&b, "  %-13s %s\n", what, strings.Join(strings.Fields(result), " "))
+		fprintf(&b, "  %-13s %s\n", what, strings.Join(strings.Fields(result), " "))
 	}
 	state := "verified"
 	switch {
@@ -234,9 +234,9 @@ func (d drillDocument) text() string {
 	case !d.Verified:
 		state = "FAILED"
 	}
-	fmt.Fprintf(&b, "%s: snapshot %s", state, d.ID)
+	fprintf(&b, "%s: snapshot %s", state, d.ID)
 	if d.Database != "" {
-		fmt.Fprintf(&b, " of %s, %s in %s", d.Database, humanize.IBytes(uint64(d.Size)), time.Duration(d.Seconds*float64(time.Second)).Round(100*time.Millisecond))
+		fprintf(&b, " of %s, %s in %s", d.Database, humanize.IBytes(uint64(d.Size)), time.Duration(d.Seconds*float64(time.Second)).Round(100*time.Millisecond))
 	}
 	b.WriteString("\n")
 	if d.Frames {

@@ -32,16 +32,3 @@ func TestVerifyGone(t *testing.T) {
 		t.Errorf("alone: %+v, %v", d, err)
 	}
 }
-
-// Names come from the bucket: they do not steer the terminal. Colours are ours.
-func TestPrintable(t *testing.T) {
-	for text, want := range map[string]string{
-		"app.db\n\tü":                 "app.db\n\tü",
-		"a\x1b[2Jb\x1b]0;title\x07\r": "a\uFFFD[2Jb\uFFFD]0;title\uFFFD\uFFFD",
-		"\x1b[31mred\x1b[0m \u0085":   "\x1b[31mred\x1b[0m \uFFFD",
-	} {
-		if got := printable(text); got != want {
-			t.Errorf("%q: %q, want %q", text, got, want)
-		}
-	}
-}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+
+	"github.com/alecthomas/kong"
+)
+
+// exactText are mappers in place of kong's, which pass every value through JSON,
+// so that a file name that is not UTF-8 becomes the name of another file.
+func exactText() []kong.Option {
+	return []kong.Option{
+		kong.KindMapper(reflect.String, exactMapper(func(text string, _ *kong.Value, target reflect.Value) error {
+			target.SetString(text)
+			return nil
+		})),
+		kong.TypeMapper(reflect.TypeFor[bucketURL](), exactMapper(func(text string, _ *kong.Value, target reflect.Value) error {
+			return target.Addr().Interface().(*bucketURL).UnmarshalText([]byte(text))
+		})),
+		kong.NamedMapper("path", exactMapper(func(text string, _ *kong.Value, target reflect.Value) error {
+			target.SetString(kong.ExpandPath(text))
+			return nil
+		})),
+		kong.NamedMapper("existingdir", exactMapper(existingDir)),
+	}
+}
+
+// exactMapper returns a mapper that gives set the next value as it was given.
+func exactMapper(set func(text string, value *kong.Value, target reflect.Value) error) kong.Mapper {
+	return kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+		token, err := ctx.Scan.PopValue("string")
+		if err != nil {
+			return err
+		}
+		return set(token.String(), ctx.Value, target)
+	})
+}
+
+// existingDir takes a directory that is there. What the command line overrides
+// is not looked at, as in kong's own mapper.
+func existingDir(text string, value *kong.Value, target reflect.Value) error {
+	if !value.Active || value.Set {
+		return nil
+	}
+	path := kong.ExpandPath(text)
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%q is not a directory", path)
+	}
+	target.SetString(path)
+	return nil
+}
