@@ -194,6 +194,10 @@ func TestHostile(t *testing.T) {
 			}
 		})
 	}
+	var used unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &used); err != nil || used.Maxrss > (heapLimit+128<<20)>>10 {
+		t.Errorf("the largest process took %d KiB, %v", used.Maxrss, err)
+	}
 }
 
 func nested(n int) []string {
