@@ -61,6 +61,37 @@ func TestObjectLock(t *testing.T) {
 	}
 }
 
+// A bucket that locks every object by itself.
+func TestDefaultRetention(t *testing.T) {
+	for name, start := range map[string]func(testing.TB) *miniotest.Server{"minio": miniotest.Start, "ceph": miniotest.StartCeph} {
+		t.Run(name, func(t *testing.T) {
+			server := start(t)
+			server.Setenv(t)
+			raw, bucket := server.Client(t), "locked"
+			if _, err := raw.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
+				t.Fatal(err)
+			}
+			_, err := raw.PutObjectLockConfiguration(t.Context(), &s3.PutObjectLockConfigurationInput{Bucket: &bucket,
+				ObjectLockConfiguration: &types.ObjectLockConfiguration{ObjectLockEnabled: types.ObjectLockEnabledEnabled,
+					Rule: &types.ObjectLockRule{DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeGovernance, Days: aws.Int32(1)}}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := Open(t.Context(), URL{Bucket: bucket, Prefix: "app"}, Options{PartSize: testPart})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for object, size := range map[string]int{"single": 100, "parts": 2*testPart + 1} {
+				put(t, b, object, content(size), Tags{TagRetention: Held})
+				head, err := raw.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String("app/" + object)})
+				if err != nil || head.ObjectLockMode != types.ObjectLockModeGovernance {
+					t.Errorf("%s is locked in mode %q, %v", object, head.ObjectLockMode, err)
+				}
+			}
+		})
+	}
+}
+
 func TestObjectLockOptions(t *testing.T) {
 	for _, l := range []ObjectLock{{Mode: "GOVERNANCE"}, {For: time.Hour}, {Mode: "governance", For: time.Hour}, {Mode: "COMPLIANCE", For: -1}} {
 		if _, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "p"}, Options{Lock: l}); err == nil {
