@@ -39,6 +39,10 @@ var (
 	ErrCannotSwap = errors.New("the target cannot be swapped")
 	// ErrCannotLive: the target cannot take this snapshot while it is open.
 	ErrCannotLive = errors.New("the target cannot be written live")
+	// ErrLeft: all that was asked for is done, and only something that was
+	// needed on the way, such as a lock file, could not be removed. The result is
+	// valid.
+	ErrLeft = errors.New("it is done, but something could not be cleared away")
 	// ErrTarget: the target's place is not usable: its directory is missing or
 	// not writable, or it is not a regular file.
 	ErrTarget = errors.New("the target is not usable")

@@ -56,7 +56,7 @@ func (p *placement) place(ctx context.Context, path string) (result Result, err 
 	if err != nil {
 		return Result{}, err
 	}
-	defer func() { err = errors.Join(err, l.release()) }()
+	defer func() { err = withLeft(err, l.release()) }()
 	if t, err = examine(path, o); err != nil {
 		return Result{}, err
 	}
@@ -72,7 +72,7 @@ func (p *placement) place(ctx context.Context, path string) (result Result, err 
 	temp, err := p.makeTemp(ctx, t)
 	defer func() {
 		if _, lost := os.Lstat(temp); lost == nil { // still here: not what was put in place
-			err = errors.Join(err, p.disk.remove(stepRemoveTemp, temp))
+			err = withLeft(err, p.disk.remove(stepRemoveTemp, temp))
 		}
 	}()
 	if err != nil {
@@ -94,6 +94,15 @@ func (p *placement) place(ctx context.Context, path string) (result Result, err 
 		result.Kept, err = p.swap(ctx, t, temp, stem)
 	}
 	return result, err
+}
+
+// withLeft adds what could not be cleared away to the outcome of a restore,
+// which has that as its only error if it succeeded.
+func withLeft(err, left error) error {
+	if err == nil && left != nil {
+		return fmt.Errorf("%w: %w", ErrLeft, left)
+	}
+	return errors.Join(err, left)
 }
 
 // lookAt inspects the target and says why it must be left alone, as far as can

@@ -84,7 +84,7 @@ func Restore(ctx context.Context, b upload.Bucket, s upload.Snapshot, path strin
 	if err != nil {
 		return Result{}, err
 	}
-	defer func() { err = errors.Join(err, closeArchive()) }()
+	defer func() { err = withLeft(err, closeArchive()) }()
 	m := archive.Manifest()
 	result, err := place(ctx, path, content{
 		id:       s.ID,

@@ -54,6 +54,9 @@ type VerifyReport struct {
 	ForeignKeys *ForeignKeys
 	// Queries has the answers, in order.
 	Queries []QueryResult
+	// Left is why the temp file could not be removed, or nil. It wraps ErrLeft,
+	// and does not make a drill fail.
+	Left error
 }
 
 // Verify makes a restore drill: it fetches and decodes all of a snapshot,
@@ -90,7 +93,11 @@ func (r *VerifyReport) drill(ctx context.Context, archive *snapshot.Archive, o V
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, scratch.Close()) }()
+	defer func() {
+		if left := scratch.Close(); left != nil {
+			r.Left = fmt.Errorf("%w: %w", ErrLeft, left)
+		}
+	}()
 	path := filepath.Join(scratch.Path(), "drill.db")
 	if err := rebuild(ctx, archive, path, extract); err != nil {
 		return err

@@ -34,6 +34,7 @@ var exitCodes = []struct {
 	code   int
 }{
 	{upload.ErrIncomplete, exitIncomplete}, // wraps what failed, but the snapshot is safe
+	{restore.ErrLeft, exitIncomplete},
 	{errOneOfTwo, exitIncomplete},
 	{upload.ErrTagsDamaged, exitIncomplete},
 	{errNotTold, exitIncomplete},

@@ -174,7 +174,7 @@ func (r *restoreCmd) restore(ctx context.Context, c *console, b upload.Bucket, s
 	began := time.Now()
 	result, err := restore.Restore(ctx, b, s, r.DB, o)
 	c.endProgress()
-	if err != nil {
+	if err != nil && !errors.Is(err, restore.ErrLeft) {
 		return err
 	}
 	took := time.Since(began)
@@ -182,10 +182,10 @@ func (r *restoreCmd) restore(ctx context.Context, c *console, b upload.Bucket, s
 	if len(result.Kept) > 0 {
 		text += sprintf("kept: what was there is now %s\n", strings.Join(result.Kept, ", "))
 	}
-	return c.result(r.JSON, restoreDocument{
+	return errors.Join(err, c.result(r.JSON, restoreDocument{
 		URL: r.URL.String(), Restored: true, Snapshot: string(result.ID), Target: validText(result.Target), Size: result.Size,
 		Kept: validTexts(result.Kept), Live: result.Live, Seconds: took.Seconds(),
-	}, c.unlessQuiet(text))
+	}, c.unlessQuiet(text)))
 }
 
 // dryRun fails as the restore itself would.

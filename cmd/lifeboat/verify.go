@@ -178,9 +178,12 @@ func (v *verifyCmd) drill(ctx context.Context, c *console, b upload.Bucket, s up
 		d.Gone = true
 		return d, nil
 	}
-	if err == nil && v.Record {
-		err = restore.Record(ctx, b, s, time.Now())
-		d.Recorded = err == nil
+	if err == nil {
+		err = r.Left
+	}
+	if d.Verified && v.Record {
+		notRecorded := restore.Record(ctx, b, s, time.Now())
+		d.Recorded, err = notRecorded == nil, errors.Join(err, notRecorded)
 	}
 	if err != nil {
 		d.Error, d.Exit = strings.ReplaceAll(err.Error(), "\n", "; "), exitCode(err)
