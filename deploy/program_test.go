@@ -17,7 +17,14 @@ import (
 	"testing"
 
 	_ "github.com/mattn/go-sqlite3"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/asroot"
 )
+
+func TestMain(m *testing.M) {
+	asroot.Become()
+	os.Exit(m.Run())
+}
 
 // makes runs make in the repository, as a user does: not as a part of the make
 // that may run this test.

@@ -23,6 +23,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/asroot"
 )
 
 // TestMain puts the program itself, built with the tests, on the PATH, and
@@ -38,7 +39,11 @@ func TestMain(m *testing.M) {
 		settle = 100 * time.Millisecond
 		main()
 	}
-	testscript.Main(m, map[string]func(){"lifeboat": impatient, "aws": aws, "kubectl": kubectl})
+	programs := map[string]func(){"lifeboat": impatient, "aws": aws, "kubectl": kubectl}
+	if programs[filepath.Base(os.Args[0])] == nil {
+		asroot.Become()
+	}
+	testscript.Main(m, programs)
 }
 
 // TestProgram runs the scripts in testdata and the documents' commands against

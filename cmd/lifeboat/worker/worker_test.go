@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/asroot"
 )
 
 // TestMain makes this program a worker when a pool starts it.
@@ -25,6 +26,7 @@ func TestMain(m *testing.M) {
 	if Asked() {
 		os.Exit(Main())
 	}
+	asroot.Become()
 	os.Exit(m.Run())
 }
 
