@@ -11,12 +11,12 @@ GOBIN   := $(firstword $(subst :, ,$(shell go env GOPATH)))/bin
 endif
 
 # Programs that are not ours, in the versions that the checks were made with.
-MINIO       := $(shell sed -n 's/^const module = "\(.*\)"/\1/p' upload/miniotest/miniotest.go)
-MC          := $(shell sed -n 's/^const mcModule = "\(.*\)"/\1/p' upload/miniotest/mc.go)
+MINIO       := $(shell sed -n 's/^const module = "\(.*\)"/\1/p' upload/testserver/minio.go)
+MC          := $(shell sed -n 's/^const mcModule = "\(.*\)"/\1/p' upload/testserver/mc.go)
 AGE         := filippo.io/age/cmd/...@$(shell sed -n 's|.*filippo.io/age \(v[^ ]*\).*|\1|p' go.mod)
-VERSITYGW   := $(shell sed -n 's/^.*versitygwModule = "\(.*\)"/\1/p' upload/miniotest/others.go)
-RCLONE      := $(shell sed -n 's/^.*rcloneModule *= "\(.*\)"/\1/p' upload/miniotest/others.go)
-PUSHGATEWAY := $(shell sed -n 's/^const pushgatewayModule = "\(.*\)"/\1/p' upload/miniotest/pushgateway.go)
+VERSITYGW   := $(shell sed -n 's/^.*versitygwModule = "\(.*\)"/\1/p' upload/testserver/others.go)
+RCLONE      := $(shell sed -n 's/^.*rcloneModule *= "\(.*\)"/\1/p' upload/testserver/others.go)
+PUSHGATEWAY := $(shell sed -n 's/^const pushgatewayModule = "\(.*\)"/\1/p' upload/testserver/pushgateway.go)
 CEPH        := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lifeboat-test/ceph
 KUSTOMIZE   := $(shell sed -n 's/^const module = "\(.*\)"/\1/p' deploy/kubernetes/kubetest/kubetest.go)
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -112,7 +112,7 @@ tools-test: tools
 	@PATH="$(GOBIN):$$PATH"; age-keygen -pq >/dev/null 2>&1 || { echo 'building age with go install'; GOFLAGS= go install $(AGE); }
 	@PATH="$(GOBIN):$$PATH"; command -v versitygw >/dev/null || { echo 'building versitygw, another test server, with go install'; GOFLAGS= go install $(VERSITYGW); }
 	@PATH="$(GOBIN):$$PATH"; rclone serve s3 --help >/dev/null 2>&1 || { echo 'building rclone, another test server, with go install'; GOFLAGS= go install $(RCLONE); }
-	@test -d "$(CEPH)" || echo 'fetching the packages of Ceph, another test server'; upload/miniotest/ceph-unpack "$(CEPH)"
+	@test -d "$(CEPH)" || echo 'fetching the packages of Ceph, another test server'; upload/testserver/ceph-unpack "$(CEPH)"
 	@PATH="$(GOBIN):$$PATH"; command -v kustomize >/dev/null || { echo 'building kustomize with go install'; GOFLAGS= go install $(KUSTOMIZE); }
 	@PATH="$(GOBIN):$$PATH"; command -v pushgateway >/dev/null || { echo 'building the Pushgateway, another test server'; $(call build_module,$(PUSHGATEWAY)); }
 	@PATH="$(GOBIN):$$PATH"; command -v promtool >/dev/null || { echo 'taking promtool, which tests alerts, out of the package prometheus'; $(call out_of_package,prometheus,promtool); }

@@ -17,7 +17,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // testImage is the image of these tests, in a storage of their own.
@@ -124,7 +124,7 @@ func TestEngine(t *testing.T) {
 // testInImage backs up and restores in a container, over HTTPS with a
 // certificate authority of one's own.
 func testInImage(t *testing.T) {
-	server := miniotest.StartTLS(t)
+	server := testserver.StartTLS(t)
 	name := container(t, testImage)
 	data, temp := t.TempDir(), t.TempDir()
 	newDatabase(t, filepath.Join(data, "app.db"))

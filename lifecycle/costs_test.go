@@ -15,7 +15,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // part is the size of a part of an upload, in bytes, as package upload chooses
@@ -121,7 +121,7 @@ type paced struct{ changed, unchanged map[string]int }
 // measure counts requests at a MinIO that has snapshots of half a month. In the
 // steady state every upload makes one older snapshot due.
 func measure(t *testing.T, pace time.Duration) *paced {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	path := filepath.Join(t.TempDir(), "app.db")
 	db, err := sql.Open("sqlite3", path)
 	if err != nil {

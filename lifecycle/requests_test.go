@@ -16,7 +16,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // A counter stands before a store and counts requests.
@@ -25,7 +25,7 @@ type counter struct {
 	calls map[string]int
 }
 
-func (c *counter) start(t *testing.T, server *miniotest.Server) *miniotest.Server {
+func (c *counter) start(t *testing.T, server *testserver.Server) *testserver.Server {
 	target, err := url.Parse(server.Endpoint)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +54,7 @@ func (c *counter) start(t *testing.T, server *miniotest.Server) *miniotest.Serve
 // there are: 24 or 25 reads of tags are the day that release looks back, and
 // one more is the newest's.
 func TestRequestsPerBackup(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	path := filepath.Join(t.TempDir(), "app.db")
 	db, err := sql.Open("sqlite3", path)
 	if err != nil {

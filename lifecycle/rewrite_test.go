@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // settle is for tests in which no other command writes.
@@ -22,7 +22,7 @@ const busy = time.Second
 // Commands that write the rules of different series at the same time: whatever
 // says that it has succeeded is true in the end.
 func TestRewritesMeet(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	for round := range 4 {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {

@@ -22,11 +22,11 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // open opens the series "app" in a bucket as the server's user.
-func open(t testing.TB, server *miniotest.Server, bucket string) *upload.S3 {
+func open(t testing.TB, server *testserver.Server, bucket string) *upload.S3 {
 	t.Helper()
 	server.Setenv(t)
 	b, err := upload.Open(t.Context(), upload.URL{Bucket: bucket, Prefix: "app"}, upload.Options{RetryFor: 10 * time.Second})
@@ -95,7 +95,7 @@ func putRules(t testing.TB, b *upload.S3, rules []types.LifecycleRule) {
 }
 
 func TestStore(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	for name, test := range map[string]func(*testing.T, *upload.S3){
 		"apply":  testApply,
 		"lost":   testLostIsRefused,
@@ -309,7 +309,7 @@ func TestParseExpiration(t *testing.T) {
 
 // In a bucket with Object Lock, prune and rules only hide what is locked: the
 // version stays, and cannot be deleted.
-func testLocked(t *testing.T, server *miniotest.Server) {
+func testLocked(t *testing.T, server *testserver.Server) {
 	bucket, root := "locked", server.Client(t)
 	if _, err := root.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 const minimumSize = "x-amz-transition-default-minimum-object-size"
@@ -57,7 +57,7 @@ func (f *forgetful) bucket(t *testing.T) *upload.S3 {
 	f.document, f.size = document, string(types.TransitionDefaultMinimumObjectSizeVariesByStorageClass)
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
-	return open(t, &miniotest.Server{Endpoint: server.URL, AccessKey: "key", SecretKey: "secret"}, "bucket")
+	return open(t, &testserver.Server{Endpoint: server.URL, AccessKey: "key", SecretKey: "secret"}, "bucket")
 }
 
 func TestWriteCarriesTheMinimumSize(t *testing.T) {

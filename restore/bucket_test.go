@@ -13,7 +13,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 func openBucket(t testing.TB, url string) upload.Bucket {
@@ -41,7 +41,7 @@ func backUp(t testing.TB, b upload.Bucket, path string, method snapshot.Method) 
 // From a bucket and back, both stores: into a new file, over an old database,
 // into an open one, to a stream.
 func TestRestore(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	stores := map[string]string{"file": "file://" + t.TempDir(), "S3": "s3://" + server.Bucket(t) + "/app"}
 	for name, url := range stores {

@@ -20,7 +20,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 func identity(t testing.TB) *age.X25519Identity {
@@ -69,7 +69,7 @@ func (b countingBlob) ReadAt(p []byte, offset int64) (int, error) {
 // request more than it takes without encryption, and nothing that the store
 // tells of the object tells of its content.
 func TestRestoreEncrypted(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	bucket := server.Bucket(t)
 	b := &countingBucket{Bucket: openBucket(t, "s3://"+bucket+"/app")}

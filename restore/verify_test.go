@@ -21,7 +21,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // unchecked makes a database of the SQL and a snapshot of it, whatever SQLite
@@ -61,7 +61,7 @@ func noFiles(t testing.TB, dir string) {
 // From both stores, plain and encrypted: a drill reads all, checks all, and
 // records that beside the other tags.
 func TestVerify(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	me := identity(t)
 	for name, url := range map[string]string{"file": "file://" + t.TempDir(), "S3": "s3://" + server.Bucket(t) + "/app"} {
@@ -117,7 +117,7 @@ func TestVerify(t *testing.T) {
 
 // A full set of tags leaves no room for one more: an error, and no tag lost.
 func TestRecordFull(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	b := openBucket(t, "s3://"+server.Bucket(t)+"/app")
 	s := backUp(t, b, newSource(t, ""), snapshot.MethodBackup)

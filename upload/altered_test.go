@@ -13,7 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // An altering turns a bit in some bodies on their way.
@@ -47,7 +47,7 @@ func (a *altering) pass(r *http.Request, next aws.HTTPClient) (*http.Response, e
 // What is altered on its way up never becomes an object over plain HTTP, where
 // nothing else guards it: the signature covers the content.
 func TestAlteredUpload(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	for name, c := range map[string]struct {
 		size    int
@@ -78,7 +78,7 @@ func TestAlteredUpload(t *testing.T) {
 // Over TLS the signature does not cover the content. Where somebody alters it
 // within, such as a proxy that ends TLS, the SDK's checksums tell.
 func TestAlteredUploadOverTLS(t *testing.T) {
-	server := miniotest.StartTLS(t)
+	server := testserver.StartTLS(t)
 	server.Setenv(t)
 	t.Setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_supported")
 	for name, size := range map[string]int{"whole": 1000, "part": 2*testPart + 1} {
@@ -96,7 +96,7 @@ func TestAlteredUploadOverTLS(t *testing.T) {
 
 // An answer that is not S3's is told as such, and undoes nothing that was done.
 func TestAlteredAnswers(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	isGet := func(query string) func(*http.Request) bool {
 		return func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Query().Has(query) }

@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
-	"github.com/lifeboat-sqlite/lifeboat/upload/quirks"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
 
 // calls are all that is asked of a store, each on an object.
@@ -74,7 +74,7 @@ func described(ctx context.Context, b *S3, doing string, err error) error {
 // upload. As the first answer it shows that the endpoint is wrong, and is not
 // asked again; later it is a store that fails.
 func TestForeignAnswers(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	for name, body := range map[string]string{
 		"ok":          "OK",
 		"empty":       "",
@@ -116,7 +116,7 @@ func TestForeignAnswers(t *testing.T) {
 
 // An error that comes with a good status is one. The SDK knows it of Complete.
 func TestErrorsWithGoodStatus(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	body := "<?xml version=\"1.0\"?>\n\n<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
 	for operation, call := range map[string]string{
 		"CompleteMultipartUpload": "put parts", "CreateMultipartUpload": "put parts", "PutObject": "put", "UploadPart": "put parts",
@@ -153,7 +153,7 @@ func TestEndlessAnswers(t *testing.T) {
 				}
 			}
 		}))
-		server := miniotest.Server{Endpoint: endless.URL, AccessKey: "a", SecretKey: "b"}
+		server := testserver.Server{Endpoint: endless.URL, AccessKey: "a", SecretKey: "b"}
 		server.Setenv(t)
 		b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{RetryFor: time.Millisecond})
 		if err != nil {
@@ -172,7 +172,7 @@ func TestEndlessAnswers(t *testing.T) {
 // Proxies that change Accept-Encoding, as Google's and Cloudflare's do, make no
 // signature wrong.
 func TestRewrittenHeaders(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	proxy := quirks.Start(t, server, quirks.RewriteAcceptEncoding(), func(store *quirks.Store, r *http.Request) (*http.Response, error) {
 		r.Header.Set("Amz-Sdk-Request", "rewritten")
 		r.Header.Del("Amz-Sdk-Invocation-Id")
@@ -191,9 +191,9 @@ func TestRewrittenHeaders(t *testing.T) {
 // No redirect is followed: the next host, or the network on the way there,
 // would get the customer key.
 func TestRedirects(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	elsewhere := quirks.Start(t, server)
-	for name, front := range map[string]func(testing.TB, *miniotest.Server, ...quirks.Quirk) *quirks.Proxy{"http": quirks.Start, "https": quirks.StartTLS} {
+	for name, front := range map[string]func(testing.TB, *testserver.Server, ...quirks.Quirk) *quirks.Proxy{"http": quirks.Start, "https": quirks.StartTLS} {
 		proxy := front(t, server, quirks.RedirectTo(elsewhere.Endpoint))
 		proxy.Setenv(t)
 		o := Options{PartSize: testPart}

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // A meddler is a bucket in which another command comes between any two calls.
@@ -64,7 +64,7 @@ func setRetention(to string) func(Tags) error {
 
 // Where there is no lock: in a store, and beside one that never frees it.
 func TestTagsOfTwoCommands(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	stores := map[string]Bucket{"minio": openBucket(t, server, Options{}), "directory": &directory{url: URL{Dir: t.TempDir()}}}
 	for name, store := range stores {

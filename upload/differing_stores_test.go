@@ -13,12 +13,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
-	"github.com/lifeboat-sqlite/lifeboat/upload/quirks"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
 
 // differing returns a bucket in a MinIO behind quirks, and the proxy.
-func differing(t *testing.T, server *miniotest.Server, o Options, list ...quirks.Quirk) (*S3, *quirks.Proxy) {
+func differing(t *testing.T, server *testserver.Server, o Options, list ...quirks.Quirk) (*S3, *quirks.Proxy) {
 	t.Helper()
 	proxy := quirks.Start(t, server, list...)
 	proxy.Setenv(t)
@@ -29,7 +29,7 @@ func differing(t *testing.T, server *miniotest.Server, o Options, list ...quirks
 // What was uploaded is listed late: Put waits for it, and what never is listed
 // is a failing store's and no missing snapshot.
 func TestLateListings(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	for name, quirk := range map[string][]quirks.Quirk{
 		"late":                     {quirks.LateListings(3)},
 		"late, and answers lost":   {quirks.LateListings(3), quirks.On(quirks.First(2, quirks.DropAnswer()), "PutObject", "CompleteMultipartUpload")},
@@ -64,7 +64,7 @@ func TestLateListings(t *testing.T) {
 
 // What is listed is what counts, whatever the answer to the upload was.
 func TestAnotherIsListed(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	for name, quirk := range map[string]quirks.Quirk{
 		"another size": quirks.ReplaceInAnswers("<Size>[0-9]+</Size>", "<Size>7</Size>"),
 		"another ETag": quirks.ReplaceInAnswers("<ETag>([^<]*?)[0-9a-f]{4}", "<ETag>${1}xxxx"),
@@ -78,7 +78,7 @@ func TestAnotherIsListed(t *testing.T) {
 
 // Of a backup no answer means that a snapshot is missing.
 func TestBackupFindsNothingMissing(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	for _, operation := range []string{"GetObjectTagging", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "PutObject"} {
 		b, _ := differing(t, server, Options{RetryFor: time.Second}, quirks.On(quirks.Refuse("NoSuchUpload", http.StatusNotFound), operation))
 		path := newDatabase(t, 4000)
@@ -95,7 +95,7 @@ func TestBackupFindsNothingMissing(t *testing.T) {
 
 // Parts that could not be taken back are named, so that they can be removed.
 func TestRemainingPartsAreNamed(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	b, _ := differing(t, server, Options{RetryFor: time.Second},
 		quirks.On(quirks.Refuse("AccessDenied", http.StatusForbidden), "CompleteMultipartUpload", "AbortMultipartUpload"))
 	_, err := b.Put(t.Context(), "object", PutOptions{}, inPieces(content(testPart+1)))
@@ -107,7 +107,7 @@ func TestRemainingPartsAreNamed(t *testing.T) {
 
 // The tags given when an upload began are lost when it is complete.
 func TestTagsLostAtComplete(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	tags := Tags{TagRetention: Held, TagDigest: "lb1:00"}
 	data := content(testPart + 10)
 	for name, c := range map[string]struct {
@@ -148,7 +148,7 @@ func TestTagsLostAtComplete(t *testing.T) {
 // Proxies that compress make the ETags of answers weak. Some know them again in
 // requests, others leave that to the store.
 func TestWeakETags(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	weakAnswers := func(store *quirks.Store, r *http.Request) (*http.Response, error) {
 		response, err := store.Do(r)
 		if err == nil && strings.HasPrefix(response.Header.Get("Etag"), `"`) {
@@ -175,7 +175,7 @@ func TestWeakETags(t *testing.T) {
 
 // Tags are refused in many ways. Doctor and a backup mean the same by each.
 func TestTagsRefused(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	for code, c := range map[string]struct {
 		status int
 		works  bool
@@ -220,7 +220,7 @@ func TestTagsRefused(t *testing.T) {
 
 // Doctor sees what a store does with tags, and how its listings are written.
 func TestExamineOddStores(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	forget := quirks.On(func(store *quirks.Store, r *http.Request) (*http.Response, error) {
 		r.Header.Del("X-Amz-Tagging")
 		if err := store.Sign(r); err != nil {
@@ -259,7 +259,7 @@ func newDatabase(t *testing.T, rows int) string {
 // A bucket whose default retention locks every object takes none without a
 // checksum, in S3's words.
 func TestChecksumsDemanded(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	demand := quirks.When(func(r *http.Request) bool {
 		operation := quirks.Operation(r)
 		return (operation == "PutObject" || operation == "UploadPart") && r.Header.Get("Content-Md5") == ""
@@ -285,7 +285,7 @@ func TestChecksumsDemanded(t *testing.T) {
 
 // A cap on storage is no missing permission.
 func TestStorageCaps(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	for message, status := range map[string]int{
 		"<Code>AccessDenied</Code><Message>Cannot upload files, storage cap exceeded. See the Caps &amp; Alerts page to increase your cap.</Message>": http.StatusForbidden,
 		"<Code>AccessDenied</Code><Message>The account is over its storage quota</Message>":                                                           http.StatusForbidden,

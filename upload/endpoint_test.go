@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
-	"github.com/lifeboat-sqlite/lifeboat/upload/quirks"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
 
 // virtualHost makes a store's endpoint one of a single bucket, as a host with
@@ -30,7 +30,7 @@ func virtualHost(bucket string) quirks.Quirk {
 // An endpoint that has the bucket in it already is refused: in the path before
 // anything is asked, in the host by the first listing. Nothing is put.
 func TestEndpointsWithTheBucket(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	bucket := server.Bucket(t)
 	proxy := quirks.Start(t, server, virtualHost(bucket))
 	proxy.Setenv(t)

@@ -12,13 +12,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // A store that knows neither tags nor conditions, and one that refuses all
 // that is asked of the bucket as a whole.
 func TestExamineLesserStores(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	examine := func(refuse func(r *http.Request) bool, status int, code, text string) (*S3, Report) {
 		b := openBucket(t, server, Options{intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
@@ -69,7 +69,7 @@ func TestExamineLesserStores(t *testing.T) {
 
 // A store that refuses the header does not verify by it.
 func TestExamineWithoutChecksums(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	b := openBucket(t, server, Options{intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if r.Header.Get("X-Amz-Checksum-Crc32") != "" {
@@ -85,7 +85,7 @@ func TestExamineWithoutChecksums(t *testing.T) {
 
 // A store that goes away during the examination has not answered with no.
 func TestExamineBrokenOff(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	for check, gone := range map[string]func(*http.Request) bool{
 		"get":        func(r *http.Request) bool { return r.Header.Get("If-Match") == `"another"` },
@@ -106,7 +106,7 @@ func TestExamineBrokenOff(t *testing.T) {
 
 // What an examination had to leave behind is no use of the prefix.
 func TestNeverUsedButExamined(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	b := openBucket(t, server, Options{intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if r.Method == http.MethodDelete {

@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // A fault stands between the SDK and the network.
@@ -50,7 +50,7 @@ func isPut(r *http.Request) bool { return r.Method == http.MethodPut && !r.URL.Q
 
 // Each request fails once before it goes through.
 func TestFailuresAreTriedAgain(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	for name, failing := range map[string]func(*http.Request) (*http.Response, error){
 		"503": func(r *http.Request) (*http.Response, error) {
@@ -95,7 +95,7 @@ func TestFailuresAreTriedAgain(t *testing.T) {
 // A store that keeps failing is given up when RetryFor is over, not earlier,
 // and nothing is left behind once it is back.
 func TestOutageIsGivenUp(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	b := openBucket(t, server, Options{PartSize: testPart, RetryFor: time.Second, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if isPart(r) {
@@ -116,7 +116,7 @@ func TestOutageIsGivenUp(t *testing.T) {
 }
 
 func TestRefusedConnection(t *testing.T) {
-	miniotest.Start(t).Setenv(t)
+	testserver.Start(t).Setenv(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ type cutter struct {
 	done   chan struct{}
 }
 
-func (c *cutter) start(t *testing.T, server *miniotest.Server) {
+func (c *cutter) start(t *testing.T, server *testserver.Server) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -210,7 +210,7 @@ func (c *cutter) copy(to, from net.Conn, cutting bool) {
 }
 
 func TestBodiesCutOff(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	data := content(3*testPart + 5)
 	for name, c := range map[string]*cutter{
@@ -238,7 +238,7 @@ func TestBodiesCutOff(t *testing.T) {
 // The answer to the call that makes the object visible is lost, the call is
 // repeated, and meets the work of the first: that is no ErrExists.
 func TestLostAnswers(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	for name, c := range map[string]struct {
 		size int
@@ -291,7 +291,7 @@ func TestLostAnswers(t *testing.T) {
 
 // Cancelled at the worst moments, an upload is taken back.
 func TestCancelledInFlight(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	for name, at := range map[string]func(*http.Request) bool{"create": isCreate, "part": isPart, "complete": isComplete} {
 		t.Run(name, func(t *testing.T) {
@@ -329,7 +329,7 @@ func TestCancelledInFlight(t *testing.T) {
 
 // A write function that makes light of failed writes changes nothing.
 func TestIgnoredWriteErrors(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if isPart(r) && r.URL.Query().Get("partNumber") == "1" || isCreate(r) && strings.HasSuffix(r.URL.Path, "/create") {
@@ -354,7 +354,7 @@ func TestIgnoredWriteErrors(t *testing.T) {
 
 // All parts but the last have one size, as R2 demands.
 func TestPartsAreEqual(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	b := openBucket(t, server, Options{PartSize: testPart})
 	put(t, b, "object", content(3*testPart+7), nil)

@@ -14,13 +14,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // The connection is reset after every number of bytes of a grid over an upload
 // in parts: in the headers, in the parts, at their ends, in the last call.
 func TestResetsOnAGrid(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	data := content(2*testPart + 1000)
 	grid := []int64{0, 1, 100, 700, 1500, testPart - 1, testPart, testPart + 200}
@@ -52,7 +52,7 @@ func TestResetsOnAGrid(t *testing.T) {
 // The same for good: whoever cannot get through is told so, and has left
 // nothing where at least the small call that takes back gets through.
 func TestResetsForGood(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	for _, n := range []int64{4000, testPart / 2} {
 		c := &cutter{upward: true, after: n}
@@ -71,7 +71,7 @@ func TestResetsForGood(t *testing.T) {
 // A key or token with a line break, as a file that was mounted has it, is told
 // at once.
 func TestCredentialsThatCannotBeSent(t *testing.T) {
-	miniotest.Start(t).Setenv(t)
+	testserver.Start(t).Setenv(t)
 	t.Setenv("AWS_SESSION_TOKEN", "hunter2\nx")
 	b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{})
 	if err != nil {
@@ -83,7 +83,7 @@ func TestCredentialsThatCannotBeSent(t *testing.T) {
 
 // What a store says no to in the middle of an upload.
 func TestRefusedInMidUpload(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	for code, c := range map[string]struct {
 		status int
@@ -115,7 +115,7 @@ func TestRefusedInMidUpload(t *testing.T) {
 
 // Credentials that run out in the middle of an upload are fetched anew.
 func TestCredentialsAreRefreshed(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	dir := t.TempDir()
 	calls := filepath.Join(dir, "calls")
@@ -161,7 +161,7 @@ printf '{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"%s","Expiration":"%%s
 
 // A host without an address is told by its name.
 func TestNoSuchHost(t *testing.T) {
-	miniotest.Start(t).Setenv(t)
+	testserver.Start(t).Setenv(t)
 	t.Setenv("AWS_ENDPOINT_URL_S3", "http://no-such-host.invalid:9000")
 	b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{RetryFor: 500 * time.Millisecond})
 	if err != nil {
@@ -174,7 +174,7 @@ func TestNoSuchHost(t *testing.T) {
 
 // A real quota of a bucket.
 func TestQuota(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	b := openBucket(t, server, Options{PartSize: testPart})
 	server.SetQuota(t, b.url.Bucket, "1MiB")

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // application makes a database of an application: its schema, and so many rows
@@ -181,7 +181,7 @@ func (m meanwhile) Put(ctx context.Context, name string, o PutOptions, write fun
 // The first backups of two databases into one prefix at once: the one that ends
 // last says so.
 func TestFirstBackupsOfTwoDatabases(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	dir, _ := series(t)
 	first := application(t, "CREATE TABLE account (name)", 1000)

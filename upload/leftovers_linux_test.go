@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 func makeOld(t *testing.T, path string, by time.Duration) {
@@ -138,7 +138,7 @@ func withoutOverride() {
 // Where the answer that tells of encryption is lost, the store is asked. What
 // it does not tell does not count as encrypted.
 func TestLostAnswerOfEncryption(t *testing.T) {
-	server := miniotest.StartTLS(t)
+	server := testserver.StartTLS(t)
 	server.Setenv(t)
 	for name, c := range map[string]struct {
 		asked ServerSideEncryption

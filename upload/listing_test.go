@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
-	"github.com/lifeboat-sqlite/lifeboat/upload/quirks"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
 
 // walks are all listings, each of which returns what it has found.
@@ -58,7 +58,7 @@ var walks = map[string]func(ctx context.Context, b *S3) ([]string, error){
 
 // filled returns a bucket with some snapshots, folders and uploads, and what
 // each listing should find.
-func filled(t *testing.T, server *miniotest.Server) (*S3, map[string][]string) {
+func filled(t *testing.T, server *testserver.Server) (*S3, map[string][]string) {
 	t.Helper()
 	server.Setenv(t)
 	b := openBucket(t, server, Options{PartSize: testPart})
@@ -82,7 +82,7 @@ func filled(t *testing.T, server *miniotest.Server) (*S3, map[string][]string) {
 // A listing goes forward to its end, whatever the size of its pages, or fails:
 // it is never shorter than it should be, and ends.
 func TestListingsGoForward(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	whole, want := filled(t, server)
 	for name, c := range map[string]struct {
 		quirk quirks.Quirk
@@ -126,7 +126,7 @@ func TestListingsGoForward(t *testing.T) {
 // What looks for one object does not take another one's entry, or none, for an
 // answer that it is not there.
 func TestFindThatGoesAstray(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	whole, want := filled(t, server)
 	for name, quirk := range map[string]quirks.Quirk{
 		"no token":       quirks.TruncatedWithoutToken(0),

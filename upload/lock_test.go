@@ -9,13 +9,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // A locked version cannot be deleted, not even by the store's root, for as
 // long as was asked.
 func TestObjectLock(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	raw := server.Client(t)
 	bucket := "locked"
@@ -63,7 +63,7 @@ func TestObjectLock(t *testing.T) {
 
 // A bucket that locks every object by itself.
 func TestDefaultRetention(t *testing.T) {
-	for name, start := range map[string]func(testing.TB) *miniotest.Server{"minio": miniotest.Start, "ceph": miniotest.StartCeph} {
+	for name, start := range map[string]func(testing.TB) *testserver.Server{"minio": testserver.Start, "ceph": testserver.StartCeph} {
 		t.Run(name, func(t *testing.T) {
 			server := start(t)
 			server.Setenv(t)

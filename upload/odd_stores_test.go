@@ -15,13 +15,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // A store that does not know the condition is asked once more without it; an
 // object that is there stays all the same.
 func TestStoreWithoutConditions(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if r.Header.Get("If-None-Match") != "" {
@@ -45,7 +45,7 @@ func TestStoreWithoutConditions(t *testing.T) {
 // A store that answers every tag with a refusal is used like a directory: tags
 // are kept beside the objects, and nobody notices but for one warning.
 func TestStoreWithoutTags(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	for code, status := range map[string]int{"NotImplemented": http.StatusNotImplemented, "InvalidArgument": http.StatusBadRequest} {
 		var log bytes.Buffer
 		withoutTags := fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
@@ -92,7 +92,7 @@ func TestStoreWithoutTags(t *testing.T) {
 
 // The store's clock is read from its answers.
 func TestClockOffset(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	for _, ahead := range []time.Duration{0, 20 * time.Minute, -3 * time.Hour} {
 		proxy := &http.Server{Handler: dateShifter(server.Endpoint, ahead)}

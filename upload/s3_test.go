@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // checkRefusal: the store said no, in plain words, at once, and without
@@ -61,7 +61,7 @@ func checkAllRefused(t *testing.T, b Bucket, words ...string) {
 }
 
 func TestRefusals(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	bucket := server.Bucket(t)
 	for name, c := range map[string]struct {
 		key, value, bucket string
@@ -90,7 +90,7 @@ func TestRefusals(t *testing.T) {
 
 // The missing permission is named.
 func TestDenied(t *testing.T) {
-	miniotest.Start(t).Setenv(t)
+	testserver.Start(t).Setenv(t)
 	b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
 		return answers(r, http.StatusForbidden, "AccessDenied", "Access Denied."), nil
 	}).intercept})
@@ -129,7 +129,7 @@ func TestOpenRefuses(t *testing.T) {
 		"key over HTTP":  {nil, Options{SSE: ServerSideEncryption{CustomerKey: content(32)}}, "https"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			(&miniotest.Server{Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "hunter2"}).Setenv(t)
+			(&testserver.Server{Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "hunter2"}).Setenv(t)
 			for key, value := range c.environment {
 				t.Setenv(key, value)
 			}
@@ -145,7 +145,7 @@ func TestOpenRefuses(t *testing.T) {
 // A custom endpoint gets path-style addresses and no trailing checksums, a
 // region if none is set, and the user's own checksum setting if there is one.
 func TestCustomEndpoint(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	for name, explicit := range map[string]bool{"default": false, "explicit checksums": true} {
 		t.Run(name, func(t *testing.T) {
 			server.Setenv(t)
@@ -183,7 +183,7 @@ func TestCustomEndpoint(t *testing.T) {
 
 // The store is asked for the end of a long series only.
 func TestListAsksForTheEnd(t *testing.T) {
-	miniotest.Start(t).Setenv(t)
+	testserver.Start(t).Setenv(t)
 	var startAfter atomic.Value
 	b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
 		startAfter.Store(r.URL.Query().Get("start-after"))
@@ -201,7 +201,7 @@ func TestListAsksForTheEnd(t *testing.T) {
 
 // A store of AWS' own gets neither.
 func TestAWSEndpoint(t *testing.T) {
-	(&miniotest.Server{AccessKey: "a", SecretKey: "b"}).Setenv(t)
+	(&testserver.Server{AccessKey: "a", SecretKey: "b"}).Setenv(t)
 	var address atomic.Value
 	b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
 		address.Store(r.URL.Host)
@@ -223,7 +223,7 @@ func TestAWSEndpoint(t *testing.T) {
 // Without the CA the certificate is refused, at once; with it all is well, and
 // a reader without the customer key gets nothing.
 func TestTLS(t *testing.T) {
-	server := miniotest.StartTLS(t)
+	server := testserver.StartTLS(t)
 	server.Setenv(t)
 	key := ServerSideEncryption{CustomerKey: content(32)}
 	b := openBucket(t, server, Options{SSE: key})
@@ -255,7 +255,7 @@ func TestTLS(t *testing.T) {
 
 // The store tells with the upload when a rule will take the object.
 func TestExpirationIsReported(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		response, err := next.Do(r)
@@ -272,7 +272,7 @@ func TestExpirationIsReported(t *testing.T) {
 }
 
 func TestStorageClass(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	b := openBucket(t, server, Options{PartSize: testPart, StorageClass: "REDUCED_REDUNDANCY"})
 	for _, size := range []int{10, testPart + 10} {
@@ -289,7 +289,7 @@ func TestStorageClass(t *testing.T) {
 }
 
 func BenchmarkS3(b *testing.B) {
-	server := miniotest.Start(b)
+	server := testserver.Start(b)
 	server.Setenv(b)
 	const size = 256 * mib
 	chunk := content(4 * mib)

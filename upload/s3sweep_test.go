@@ -9,12 +9,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // An upload whose process was killed goes after a week, and no other does.
 func TestSweepUploads(t *testing.T) {
-	server := miniotest.StartVersityGW(t)
+	server := testserver.StartVersityGW(t)
 	server.Setenv(t)
 	b, client := openBucket(t, server, Options{}), server.Client(t)
 	begin := func(key string) {
@@ -49,7 +49,7 @@ func TestSweepUploads(t *testing.T) {
 
 // Tags beside an object that never came, or is gone, go after a day.
 func TestSweepSidecars(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	b, client := openBucket(t, server, Options{intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if r.Header.Get("X-Amz-Tagging") != "" || r.URL.Query().Has("tagging") {

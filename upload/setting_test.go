@@ -18,19 +18,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
-	"github.com/lifeboat-sqlite/lifeboat/upload/quirks"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
 
 // What the first answer proves to be a wrong setting is told at once, with the
 // setting, and not tried again.
 func TestWrongSettings(t *testing.T) {
-	plain, secure := miniotest.Start(t), miniotest.StartTLS(t)
+	plain, secure := testserver.Start(t), testserver.StartTLS(t)
 	named := &quirks.StartTLS(t, plain).Server
 	expired, expiredCA := expiredServer(t)
 	swap := func(endpoint, from, to string) string { return strings.Replace(endpoint, from, to, 1) }
 	for name, c := range map[string]struct {
-		server                *miniotest.Server
+		server                *testserver.Server
 		environment           map[string]string
 		says, setting, region string
 	}{

@@ -10,13 +10,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // What the store says of encryption is taken from its answers: MinIO's own,
 // those of one that says less than was asked for, and of one that says nothing.
 func TestServerSideEncryptionIsNoticed(t *testing.T) {
-	server := miniotest.StartTLS(t)
+	server := testserver.StartTLS(t)
 	server.Setenv(t)
 	for name, c := range map[string]struct {
 		asked ServerSideEncryption

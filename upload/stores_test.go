@@ -15,16 +15,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 func TestS3(t *testing.T) {
-	testContract(t, s3Store(t, miniotest.Start(t), Options{}))
+	testContract(t, s3Store(t, testserver.Start(t), Options{}))
 }
 
 // Stores without a line of MinIO's code.
 func TestVersityGW(t *testing.T) {
-	s := s3Store(t, miniotest.StartVersityGW(t), Options{})
+	s := s3Store(t, testserver.StartVersityGW(t), Options{})
 	// It does not know encoding-type=url, so a key that XML cannot hold is
 	// listed as another.
 	s.listedAs = map[string]string{"b\x01": "b\ufffd"}
@@ -32,17 +32,17 @@ func TestVersityGW(t *testing.T) {
 }
 
 func TestRclone(t *testing.T) {
-	testContract(t, s3Store(t, miniotest.StartRclone(t), Options{}))
+	testContract(t, s3Store(t, testserver.StartRclone(t), Options{}))
 }
 
 func TestCeph(t *testing.T) {
-	server := miniotest.StartCeph(t)
+	server := testserver.StartCeph(t)
 	t.Run("contract", func(t *testing.T) { testContract(t, s3Store(t, server, Options{})) })
 }
 
 // Nothing of the contract may depend on plain HTTP.
 func TestS3OverTLS(t *testing.T) {
-	s := s3Store(t, miniotest.StartTLS(t), Options{SSE: ServerSideEncryption{CustomerKey: content(32)}})
+	s := s3Store(t, testserver.StartTLS(t), Options{SSE: ServerSideEncryption{CustomerKey: content(32)}})
 	t.Run("put and read", func(t *testing.T) { testPutAndRead(t, s) })
 	t.Run("put existing", func(t *testing.T) { testPutExisting(t, s) })
 	t.Run("ranged reads", func(t *testing.T) { testRangedReads(t, s) })
@@ -90,7 +90,7 @@ func TestFile(t *testing.T) {
 }
 
 // s3Store returns the contract suite's view of a server.
-func s3Store(t *testing.T, server *miniotest.Server, o Options) store {
+func s3Store(t *testing.T, server *testserver.Server, o Options) store {
 	t.Helper()
 	server.Setenv(t)
 	raw := server.Client(t)
@@ -116,7 +116,7 @@ func s3Store(t *testing.T, server *miniotest.Server, o Options) store {
 }
 
 // openBucket opens a prefix in a fresh bucket with short retries.
-func openBucket(t *testing.T, server *miniotest.Server, o Options) *S3 {
+func openBucket(t *testing.T, server *testserver.Server, o Options) *S3 {
 	t.Helper()
 	if o.RetryFor == 0 {
 		o.RetryFor = 20 * time.Second

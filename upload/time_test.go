@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // An ID or a time of upload that cannot be right is judged in one place.
@@ -145,7 +145,7 @@ func TestBackupWaitsForItsSecond(t *testing.T) {
 
 // Of a store the present is the one that its answer to the listing tells.
 func TestSnapshotsAheadOfTheStore(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	b := openBucket(t, server, Options{})
 	for _, ahead := range []time.Duration{-time.Hour, 4 * time.Minute, time.Hour} {

@@ -10,12 +10,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // What was overwritten or deleted on a versioned bucket can be found and read.
 func TestVersions(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	raw := server.Client(t)
 	b := openBucket(t, server, Options{PartSize: testPart})
@@ -71,7 +71,7 @@ func TestVersions(t *testing.T) {
 
 // A series of which only a deletion's mark is left was used.
 func TestNeverUsedKnowsDeletions(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	b := openBucket(t, server, Options{})
 	_, err := server.Client(t).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // doctorCommands look at what doctor has left alone, and change who asks.
@@ -48,7 +48,7 @@ type serverKey struct{}
 // role NAME continues the script with the keys of one of deploy/iam's roles,
 // or as the administrator of the server.
 func role(ts *testscript.TestScript, neg bool, args []string) {
-	server := ts.Value(serverKey{}).(*miniotest.Server)
+	server := ts.Value(serverKey{}).(*testserver.Server)
 	if args[0] != "admin" {
 		_, u := scriptBucket(ts)
 		policy, err := os.ReadFile(filepath.Join(ts.Getenv("IAM"), args[0]+"-minio.json"))
@@ -63,7 +63,7 @@ func role(ts *testscript.TestScript, neg bool, args []string) {
 type testKey struct{}
 
 // testDoctorTerminated ends doctor in the middle of its upload in parts.
-func testDoctorTerminated(t *testing.T, server *miniotest.Server) {
+func testDoctorTerminated(t *testing.T, server *testserver.Server) {
 	server.Setenv(t)
 	bucket := server.Bucket(t)
 	uploading, ended := make(chan string, 100), make(chan struct{})
@@ -92,8 +92,8 @@ func testDoctorTerminated(t *testing.T, server *miniotest.Server) {
 
 // TestOtherStores runs the main scripts against stores that are not MinIO's.
 func TestOtherStores(t *testing.T) {
-	for name, start := range map[string]func(testing.TB) *miniotest.Server{
-		"versitygw": miniotest.StartVersityGW, "rclone": miniotest.StartRclone, "ceph": miniotest.StartCeph,
+	for name, start := range map[string]func(testing.TB) *testserver.Server{
+		"versitygw": testserver.StartVersityGW, "rclone": testserver.StartRclone, "ceph": testserver.StartCeph,
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := start(t)

@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
-	"github.com/lifeboat-sqlite/lifeboat/upload/quirks"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
 
 // A bucket URL or an endpoint that cannot be right is refused with the setting
 // to change, before anything is put.
 func TestBucketsThatCannotBe(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	bucket := server.Bucket(t)
 	noRoot := quirks.Start(t, server, quirks.On(quirks.Refuse("NoSuchKey", http.StatusNotFound), "ListObjectsV2", "ListObjectVersions"))
 	dir := t.TempDir()
@@ -54,7 +54,7 @@ func TestBucketsThatCannotBe(t *testing.T) {
 
 // A listing that is cut short makes no older snapshot the newest.
 func TestListingsThatAreCut(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	server.Setenv(t)
 	url := "s3://" + server.Bucket(t) + "/app"
 	dir := t.TempDir()

@@ -21,7 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/rs/zerolog"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // away is how long a store is away that comes back.
@@ -31,7 +31,7 @@ const away = 3 * time.Second
 // holds one snapshot.
 type faulty struct {
 	t      *testing.T
-	server *miniotest.Server
+	server *testserver.Server
 	proxy  *toxiproxy.Proxy
 	bucket string
 	url    string
@@ -40,7 +40,7 @@ type faulty struct {
 	old    string // the key of the snapshot that is there
 }
 
-func newFaulty(t *testing.T, server *miniotest.Server, endpoint string, rows int) *faulty {
+func newFaulty(t *testing.T, server *testserver.Server, endpoint string, rows int) *faulty {
 	t.Helper()
 	f := &faulty{t: t, server: server, bucket: server.Bucket(t), dir: t.TempDir(), temp: t.TempDir()}
 	f.url = "s3://" + f.bucket + "/app"
@@ -141,7 +141,7 @@ var verbs = []struct {
 // Every verb under every fault that toxiproxy knows: through with it, or exit
 // 5 in time with all as it was, and never anything left behind.
 func TestNetworkFaults(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	for _, fault := range []struct {
 		name    string
 		cause   func(f *faulty)
@@ -213,7 +213,7 @@ func (f *faulty) checkLeft(restored bool) {
 
 // uploading returns an endpoint before the server's, and a channel that gets
 // the key of the first part that comes.
-func uploading(t *testing.T, server *miniotest.Server) (string, <-chan string) {
+func uploading(t *testing.T, server *testserver.Server) (string, <-chan string) {
 	parts := make(chan string, 1000)
 	return proxy(t, server.Endpoint, func(p *httputil.ReverseProxy) {
 		rewrite := p.Rewrite
@@ -256,7 +256,7 @@ func (f *faulty) outage(back bool, working func(), args ...string) (code int, ou
 // The store goes away in the middle of an upload in parts, for a while or for
 // good.
 func TestOutageInMidUpload(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	for name, back := range map[string]bool{"for a while": true, "for good": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -287,7 +287,7 @@ func TestOutageInMidUpload(t *testing.T) {
 
 // The store goes away in the middle of a restore, and comes back.
 func TestOutageInMidRestore(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	for name, back := range map[string]bool{"for a while": true, "for good": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -324,7 +324,7 @@ func waitFor(t *testing.T, ready func() bool) {
 
 // What is altered on the way down is never put in place.
 func TestAlteredRestore(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	f := newFaulty(t, server, proxy(t, server.Endpoint, func(p *httputil.ReverseProxy) {
 		p.ModifyResponse = func(r *http.Response) error {
 			if r.StatusCode == http.StatusPartialContent && r.ContentLength > 200_000 {

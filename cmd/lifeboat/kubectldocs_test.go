@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/deploy/kubernetes/kubetest"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // consoleIn returns the scripts in the console blocks of a document: a line
@@ -82,7 +82,7 @@ func (k kubeShell) run(t *testing.T, script string) (output string, verbs []stri
 }
 
 // testRunbookKubernetes runs the runbook's kubectl lines, in order.
-func testRunbookKubernetes(t *testing.T, server *miniotest.Server) {
+func testRunbookKubernetes(t *testing.T, server *testserver.Server) {
 	volume := t.TempDir()
 	db := filepath.Join(volume, "app.db")
 	names := seed(t, server, db)
@@ -131,7 +131,7 @@ func testRunbookKubernetes(t *testing.T, server *miniotest.Server) {
 
 // testDeployKubernetes goes through deploy/README.md's way to a first backup
 // and a first drill, with users who have the policies of their roles.
-func testDeployKubernetes(t *testing.T, server *miniotest.Server) {
+func testDeployKubernetes(t *testing.T, server *testserver.Server) {
 	server.Setenv(t)
 	bucket, dir, volume := server.Bucket(t), t.TempDir(), t.TempDir()
 	sqlite(t, filepath.Join(volume, "app.db"), "PRAGMA journal_mode=WAL; CREATE TABLE account (id INTEGER PRIMARY KEY, balance); INSERT INTO account (balance) VALUES (100);")

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/deploy/kubernetes/kubetest"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 var manifests = filepath.Join("..", "..", "deploy", "kubernetes")
@@ -84,7 +84,7 @@ func (k kubeTest) run(t *testing.T, c kubetest.Container, want int, words ...str
 }
 
 // kubeRole returns the keys of a new user who has a role's policy for both series.
-func kubeRole(t *testing.T, server *miniotest.Server, bucket, name string) map[string]string {
+func kubeRole(t *testing.T, server *testserver.Server, bucket, name string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "iam", name+"-minio.json"))
 	if err != nil {
@@ -112,7 +112,7 @@ func kubeRole(t *testing.T, server *miniotest.Server, bucket, name string) map[s
 
 // testKubernetesMinIO runs every job of the overlay with the keys of its role
 // and no others, and the worst day.
-func testKubernetesMinIO(t *testing.T, server *miniotest.Server) {
+func testKubernetesMinIO(t *testing.T, server *testserver.Server) {
 	server.Setenv(t)
 	bucket := server.Bucket(t)
 	secrets := map[string]map[string]string{}
@@ -164,7 +164,7 @@ func testKubernetesMinIO(t *testing.T, server *miniotest.Server) {
 
 // testKubernetesStart runs the container that brings a database to an empty
 // volume, for the first time, and in each case after that.
-func testKubernetesStart(t *testing.T, server *miniotest.Server) {
+func testKubernetesStart(t *testing.T, server *testserver.Server) {
 	server.Setenv(t)
 	bucket := server.Bucket(t)
 	secrets := map[string]map[string]string{"lifeboat-backup": kubeRole(t, server, bucket, "backup"), "lifeboat-restore": kubeRole(t, server, bucket, "restore")}

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/deploy/kubernetes/kubetest"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // A trouble is what somebody got wrong, and what the table in deploy/README.md
@@ -97,7 +97,7 @@ func chmod(t *testing.T, path string, mode os.FileMode) {
 
 // testKubernetesTrouble makes every trouble, and compares what is to be seen of
 // it with the table.
-func testKubernetesTrouble(t *testing.T, server *miniotest.Server) {
+func testKubernetesTrouble(t *testing.T, server *testserver.Server) {
 	server.Setenv(t)
 	bucket := server.Bucket(t)
 	secrets := map[string]map[string]string{"lifeboat-backup": kubeRole(t, server, bucket, "backup"), "lifeboat-restore": kubeRole(t, server, bucket, "restore")}
@@ -162,7 +162,7 @@ func asUser(t *testing.T, command *exec.Cmd, id uint32, dirs ...string) {
 
 // testKubernetesTwice runs the same backup twice at the same time, as two
 // CronJobs would, or a Job that Kubernetes started twice.
-func testKubernetesTwice(t *testing.T, server *miniotest.Server) {
+func testKubernetesTwice(t *testing.T, server *testserver.Server) {
 	server.Setenv(t)
 	bucket := server.Bucket(t)
 	k := newKubeTest(t, "minio", map[string]map[string]string{"lifeboat-backup": kubeRole(t, server, bucket, "backup")},

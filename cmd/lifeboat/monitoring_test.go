@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/deploy/kubernetes/kubetest"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 var monitoring = filepath.Join("..", "..", "deploy", "monitoring")
@@ -21,7 +21,7 @@ var monitoring = filepath.Join("..", "..", "deploy", "monitoring")
 // promtool runs Prometheus' own checks.
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
-	if out, err := exec.Command(miniotest.Promtool(t), args...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(testserver.Promtool(t), args...).CombinedOutput(); err != nil {
 		t.Errorf("promtool %s: %v: %s", strings.Join(args, " "), err, out)
 	}
 }
@@ -178,7 +178,7 @@ func TestDashboard(t *testing.T) {
 // testMonitoring compares the metrics that the program really writes with
 // those that alerts, dashboard and documents go by, and runs the commands of
 // deploy/monitoring.
-func testMonitoring(t *testing.T, server *miniotest.Server) {
+func testMonitoring(t *testing.T, server *testserver.Server) {
 	work := t.TempDir()
 	db, file := filepath.Join(work, "app.db"), filepath.Join(work, "all.prom")
 	names := seed(t, server, db)
@@ -221,8 +221,8 @@ func testMonitoring(t *testing.T, server *miniotest.Server) {
 	}
 
 	t.Setenv("LIFEBOAT_METRICS_FILE", "")
-	t.Setenv("PATH", os.Getenv("PATH")+string(os.PathListSeparator)+filepath.Dir(miniotest.Promtool(t)))
-	names = append(names, "/var/lib/app", work, "/var/lib/node_exporter", t.TempDir(), "http://pushgateway.example.com:9091", miniotest.StartPushgateway(t))
+	t.Setenv("PATH", os.Getenv("PATH")+string(os.PathListSeparator)+filepath.Dir(testserver.Promtool(t)))
+	names = append(names, "/var/lib/app", work, "/var/lib/node_exporter", t.TempDir(), "http://pushgateway.example.com:9091", testserver.StartPushgateway(t))
 	shell := exec.Command("sh", "-eux", "-c", strings.NewReplacer(names...).Replace(commandsIn(t, filepath.Join(monitoring, "README.md"))))
 	shell.Dir = t.TempDir()
 	if err := os.CopyFS(shell.Dir, os.DirFS(monitoring)); err != nil {

@@ -22,7 +22,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/asroot"
 )
 
@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 // TestProgram runs the scripts in testdata and the documents' commands against
 // a real MinIO.
 func TestProgram(t *testing.T) {
-	server, secure := miniotest.Start(t), miniotest.StartTLS(t)
+	server, secure := testserver.Start(t), testserver.StartTLS(t)
 	endpoints := map[string]string{
 		"REFUSING": refusingEndpoint(t),
 		"SILENT":   silentEndpoint(t),

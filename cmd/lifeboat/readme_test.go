@@ -22,14 +22,14 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // testDocument runs all sh blocks of a document, in order, in one shell, with
 // its example names replaced by real ones: those of a database that has two
 // snapshots in a versioned bucket, has changed since, and then has this happen
 // to it. In the end every database in its directory must be whole.
-func testDocument(t *testing.T, server *miniotest.Server, path string, happens func(t *testing.T, db string)) {
+func testDocument(t *testing.T, server *testserver.Server, path string, happens func(t *testing.T, db string)) {
 	commands := commandsIn(t, path)
 	work := t.TempDir()
 	db := filepath.Join(work, "app.db")
@@ -42,7 +42,7 @@ func testDocument(t *testing.T, server *miniotest.Server, path string, happens f
 	t.Cleanup(notices.Close)
 	names = append(names, "/var/lib/app", work, "/mnt/nas", t.TempDir(), "/var/lib/node_exporter", t.TempDir(), "https://hc-ping.com", notices.URL)
 	if gateway := "http://pushgateway.example.com:9091"; strings.Contains(commands, gateway) {
-		names = append(names, gateway, miniotest.StartPushgateway(t))
+		names = append(names, gateway, testserver.StartPushgateway(t))
 	}
 	shell := exec.Command("sh", "-eux", "-c", strings.NewReplacer(names...).Replace(commands))
 	shell.Dir = work
@@ -74,7 +74,7 @@ func commandsIn(t *testing.T, path string) string {
 
 // seed makes the database and its snapshots, and returns the names that
 // documents have for them, each with its real one.
-func seed(t *testing.T, server *miniotest.Server, db string) []string {
+func seed(t *testing.T, server *testserver.Server, db string) []string {
 	server.Setenv(t)
 	bucket := server.Bucket(t)
 	client := server.Client(t)

@@ -23,7 +23,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // lifeboat runs the program, which must exit with this code, and returns what
@@ -213,7 +213,7 @@ func TestMetricsFileLocked(t *testing.T) {
 }
 
 func TestPushgateway(t *testing.T) {
-	gateway := miniotest.StartPushgateway(t)
+	gateway := testserver.StartPushgateway(t)
 	dir := t.TempDir()
 	db, bucket := filepath.Join(dir, "app.db"), "file://"+dir+"/bucket"
 	sqlite(t, db, "CREATE TABLE t (x); INSERT INTO t VALUES (1);")

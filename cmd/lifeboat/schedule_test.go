@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 func TestExpandEnvironment(t *testing.T) {
@@ -158,7 +158,7 @@ func TestExitOfStatus(t *testing.T) {
 }
 
 // testMany looks at what several backups do at the same time.
-func testMany(t *testing.T, server *miniotest.Server) {
+func testMany(t *testing.T, server *testserver.Server) {
 	server.Setenv(t)
 	dir := t.TempDir()
 	db := filepath.Join(dir, "app.db")

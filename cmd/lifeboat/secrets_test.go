@@ -11,13 +11,13 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // Every kind of secret, in settings that are right and in such that are wrong
 // in odd ways: none is ever printed, or shows in the list of processes.
 func TestSecretsAreNotTold(t *testing.T) {
-	secure := miniotest.StartTLS(t)
+	secure := testserver.StartTLS(t)
 	bucket := "s3://" + secure.Bucket(t) + "/app"
 	dir := t.TempDir()
 	db := filepath.Join(dir, "app.db")

@@ -16,13 +16,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // endsWithin is how long an ended run may take to clean up.
 const endsWithin = 5 * time.Second
 
-func testTerminated(t *testing.T, server *miniotest.Server) {
+func testTerminated(t *testing.T, server *testserver.Server) {
 	server.Setenv(t)
 	db := filepath.Join(t.TempDir(), "app.db")
 	sqlite(t, db, `CREATE TABLE t (x);
@@ -206,7 +206,7 @@ func send(t *testing.T, command *exec.Cmd, s syscall.Signal) {
 
 // checkBucket fails if the bucket has any object, or an upload of key that was
 // begun and not ended.
-func checkBucket(t *testing.T, server *miniotest.Server, bucket, key string) {
+func checkBucket(t *testing.T, server *testserver.Server, bucket, key string) {
 	t.Helper()
 	client := server.Client(t)
 	found, err := client.ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &bucket})

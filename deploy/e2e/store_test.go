@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 const (
@@ -36,7 +36,7 @@ const (
 type store struct {
 	namespace
 	ip     string
-	server *miniotest.Server // it, as seen from here
+	server *testserver.Server // it, as seen from here
 	proxy  *toxiproxy.Client
 }
 
@@ -77,7 +77,7 @@ spec:
 	s.ip = s.pods(t, "")[0].Status.PodIP
 
 	ports := s.forward(t, "pod/store", storePort, adminPort)
-	s.server = &miniotest.Server{Endpoint: "http://" + ports[0], AccessKey: root, SecretKey: password}
+	s.server = &testserver.Server{Endpoint: "http://" + ports[0], AccessKey: root, SecretKey: password}
 	s.proxy = toxiproxy.NewClient(ports[1])
 	for name, port := range map[string]int{"slow": slowPort, "down": downPort} {
 		if _, err := s.proxy.CreateProxy(name, fmt.Sprint("0.0.0.0:", port), fmt.Sprint("127.0.0.1:", storePort)); err != nil {

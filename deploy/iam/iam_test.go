@@ -25,7 +25,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 const prefix = "team/app"
@@ -37,7 +37,7 @@ type user struct {
 }
 
 // newUser makes a user of the server with the policy in a file.
-func newUser(t *testing.T, server *miniotest.Server, bucket, file string) user {
+func newUser(t *testing.T, server *testserver.Server, bucket, file string) user {
 	t.Helper()
 	policy, err := os.ReadFile(file)
 	if err != nil {
@@ -54,7 +54,7 @@ func newUser(t *testing.T, server *miniotest.Server, bucket, file string) user {
 }
 
 // versioned makes a bucket that keeps old versions.
-func versioned(t *testing.T, server *miniotest.Server) string {
+func versioned(t *testing.T, server *testserver.Server) string {
 	t.Helper()
 	bucket := server.Bucket(t)
 	_, err := server.Client(t).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &bucket,
@@ -240,7 +240,7 @@ func allDenied(t *testing.T, u user, bucket, key string, lists ...[]call) {
 }
 
 func TestMinIO(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	bucket := versioned(t, server)
 	admin := newUser(t, server, bucket, "admin-minio.json")
 	job := newUser(t, server, bucket, "backup-minio.json")
@@ -301,7 +301,7 @@ func TestMinIO(t *testing.T) {
 
 // aborts shows that the job's failed upload leaves no parts behind, although
 // it may not list them.
-func aborts(t *testing.T, server *miniotest.Server, job user, bucket string) {
+func aborts(t *testing.T, server *testserver.Server, job user, bucket string) {
 	t.Helper()
 	failed := errors.New("the database went away")
 	name := upload.ObjectName(snapshot.NewID(time.Now()))

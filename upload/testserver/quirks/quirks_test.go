@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // A user is a plain client of one bucket, without retries.
@@ -24,7 +24,7 @@ type user struct {
 	bucket string
 }
 
-func newUser(t *testing.T, server *miniotest.Server, bucket string) *user {
+func newUser(t *testing.T, server *testserver.Server, bucket string) *user {
 	raw := server.Client(t)
 	o := raw.Options()
 	o.Retryer = aws.NopRetryer{}
@@ -70,7 +70,7 @@ func (u *user) tags(key string) int {
 
 // Without quirks a proxy changes nothing; each quirk does what it says.
 func TestQuirks(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	code := func(t *testing.T, err error, want string) {
 		t.Helper()
 		var answer smithy.APIError
@@ -196,7 +196,7 @@ func TestQuirks(t *testing.T) {
 
 // A proxy with TLS passes on to a server without, and redirects where it is told.
 func TestTLS(t *testing.T) {
-	server := miniotest.Start(t)
+	server := testserver.Start(t)
 	bucket := server.Bucket(t)
 	proxy := StartTLS(t, server, On(RedirectTo("http://elsewhere.invalid"), "GetObject"))
 	if proxy.CAFile == "" {

@@ -1,5 +1,5 @@
 // Package quirks is a store that misbehaves, for tests: a proxy in front of a
-// real one (see package miniotest) that alters requests and answers, or gives
+// real one (see package testserver) that alters requests and answers, or gives
 // answers of its own, as a list of quirks says.
 package quirks
 
@@ -30,7 +30,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/miniotest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // A Quirk answers one request. It calls store.Do to let the store answer, with
@@ -41,7 +41,7 @@ type Quirk func(store *Store, r *http.Request) (*http.Response, error)
 // A Proxy is a running proxy. As a Server it has the credentials and the region
 // of the real one and the endpoint of the proxy, so Setenv makes a test use it.
 type Proxy struct {
-	miniotest.Server
+	testserver.Server
 
 	mu     sync.Mutex
 	counts map[string]int
@@ -49,7 +49,7 @@ type Proxy struct {
 
 // Start starts a proxy that speaks HTTP in front of the server and ends it when
 // the test ends. The first quirk is the client's side, the last one the store's.
-func Start(t testing.TB, server *miniotest.Server, quirks ...Quirk) *Proxy {
+func Start(t testing.TB, server *testserver.Server, quirks ...Quirk) *Proxy {
 	t.Helper()
 	p, s := newProxy(t, server, quirks)
 	s.Start()
@@ -58,7 +58,7 @@ func Start(t testing.TB, server *miniotest.Server, quirks ...Quirk) *Proxy {
 }
 
 // StartTLS is Start with HTTPS. The server behind it may speak HTTP.
-func StartTLS(t testing.TB, server *miniotest.Server, quirks ...Quirk) *Proxy {
+func StartTLS(t testing.TB, server *testserver.Server, quirks ...Quirk) *Proxy {
 	t.Helper()
 	p, s := newProxy(t, server, quirks)
 	s.StartTLS()
@@ -70,7 +70,7 @@ func StartTLS(t testing.TB, server *miniotest.Server, quirks ...Quirk) *Proxy {
 	return p
 }
 
-func newProxy(t testing.TB, server *miniotest.Server, quirks []Quirk) (*Proxy, *httptest.Server) {
+func newProxy(t testing.TB, server *testserver.Server, quirks []Quirk) (*Proxy, *httptest.Server) {
 	t.Helper()
 	target, err := url.Parse(server.Endpoint)
 	if err != nil {
@@ -132,7 +132,7 @@ func (p *Proxy) ResetCounts() {
 
 // A Store is what is behind a quirk: further quirks and the real store.
 type Store struct {
-	server    *miniotest.Server
+	server    *testserver.Server
 	target    *url.URL
 	quirks    []Quirk
 	transport http.RoundTripper

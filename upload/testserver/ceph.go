@@ -1,4 +1,4 @@
-package miniotest
+package testserver
 
 import (
 	"bytes"

@@ -1,8 +1,8 @@
-// Package miniotest runs real S3 servers for tests, MinIO and others: one
+// Package testserver runs real S3 servers for tests, MinIO and others: one
 // process on a free port of 127.0.0.1, with its data in a temporary directory,
 // ended with the test. They are test servers only; nothing of them is linked
 // or shipped.
-package miniotest
+package testserver
 
 import (
 	"bytes"
