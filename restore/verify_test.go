@@ -246,7 +246,6 @@ func forge(t *testing.T, object string) {
 
 // Frames that are right, with a database in them that is not.
 func TestVerifyBroken(t *testing.T) {
-	b := openBucket(t, "file://"+t.TempDir())
 	overwrite := func(offset int64) func(string) {
 		return func(path string) {
 			f, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -271,6 +270,7 @@ func TestVerifyBroken(t *testing.T) {
 		{"a collation of the application", "CREATE TABLE t(a COLLATE NOCASE UNIQUE); INSERT INTO t VALUES ('a'), ('b'); PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql=replace(sql, 'NOCASE', 'OURS')",
 			nil, map[snapshot.CheckLevel]error{full: snapshot.ErrUncheckable, none: nil}},
 	} {
+		b := openBucket(t, "file://"+t.TempDir()) // each is another database
 		s := unchecked(t, b, c.sql, c.spoil)
 		for check, want := range c.want {
 			r, err := verify(t, b, s, VerifyOptions{Check: check})
@@ -286,6 +286,7 @@ func TestVerifyBroken(t *testing.T) {
 		}
 	}
 	// Without a check it is the query that meets the spoilt page.
+	b := openBucket(t, "file://"+t.TempDir())
 	s := unchecked(t, b, fillSQL(genNew), overwrite(5*4096))
 	if _, err := verify(t, b, s, VerifyOptions{Check: none, Queries: []string{"SELECT sum(length(note)) FROM account"}}); !errors.Is(err, ErrCheck) {
 		t.Error(err)
