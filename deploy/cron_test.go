@@ -10,17 +10,12 @@ import (
 	"testing"
 )
 
-// TestCron installs the crontab as the README says, and runs its command as
+// TestCron installs the crontab as its document does, and runs its command as
 // cron does.
 func TestCron(t *testing.T) {
 	etc, data, bucket, bin := t.TempDir(), filepath.Join(t.TempDir(), "app"), filepath.Join(t.TempDir(), "bucket"), t.TempDir()
 	newDatabase(t, filepath.Join(data, "app.db"))
-	commands := regexp.MustCompile(`(?ms)^\*\*cron\.\*\*.*?\n\n(.*?)\n\n`).FindStringSubmatch(read(t, "../README.md"))
-	if commands == nil {
-		t.Fatal("the README has no commands for cron")
-	}
-	install := strings.NewReplacer("/etc/lifeboat", etc, "/etc/cron.d", etc, "-o app", "-o "+strconv.Itoa(os.Geteuid()))
-	runs(t, "..", "sh", "-eu", "-c", install.Replace(commands[1]))
+	testCommands(t, "cron/README.md", "/etc/lifeboat", etc, "/etc/cron.d", etc, "-o app", "-o "+strconv.Itoa(os.Geteuid()))
 	settings := strings.NewReplacer("/var/lib/app", data, "s3://my-bucket/app", "file://"+bucket).Replace(read(t, filepath.Join(etc, "app.env")))
 	write(t, filepath.Join(etc, "app.env"), settings+"LIFEBOAT_LOG_FORMAT=json\n", 0o600)
 	programAs(t, filepath.Join(bin, "lifeboat"))

@@ -29,7 +29,7 @@ type load struct {
 	runs    time.Duration // from one run to the next
 }
 
-// The table of costs in the README, for three databases of which each snapshot
+// The table of costs in the documents, for three databases of which each snapshot
 // is half as large as the database: what is in the bucket after two years is
 // planned, and requests are those that a MinIO has seen.
 func TestCosts(t *testing.T) {
@@ -82,13 +82,13 @@ func TestCosts(t *testing.T) {
 		add("LIST", number(changed*counted.changed["GET ?list-type"]+unchanged*counted.unchanged["GET ?list-type"]))
 		add("GET, of tags", number(changed*counted.changed["GET ?tagging"]+unchanged*counted.unchanged["GET ?tagging"]))
 	}
-	text, err := os.ReadFile(filepath.Join("..", "README.md"))
+	text, err := os.ReadFile(filepath.Join("..", "deploy", "docs", "sizing.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(rows)) {
 		if row := "| " + name + " | " + strings.Join(rows[name], " | ") + " |\n"; !strings.Contains(string(text), row) {
-			t.Errorf("the README does not say: %s", row)
+			t.Errorf("the page does not say: %s", row)
 		}
 	}
 }

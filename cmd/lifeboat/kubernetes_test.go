@@ -223,7 +223,7 @@ func TestKubernetesPrune(t *testing.T) {
 	}
 }
 
-// TestKubernetesExitCodes: what becomes of a Job is what the README says that a
+// TestKubernetesExitCodes: what becomes of a Job is what the reference says that a
 // job should do; and each of the command lines is one that the program takes,
 // since what it does not know is exit 64, before it asks for anything.
 func TestKubernetesExitCodes(t *testing.T) {
@@ -262,7 +262,7 @@ func TestKubernetesExitCodes(t *testing.T) {
 // endsJob returns the exit codes after which a job should not try again.
 func endsJob(t *testing.T) (ends []int) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	text, err := os.ReadFile(page("reference"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +278,7 @@ func endsJob(t *testing.T) (ends []int) {
 	}
 	for _, e := range exitCodes {
 		if !slices.Contains(ends, e.code) && !retried[e.code] {
-			t.Errorf("exit %d is not in the README", e.code)
+			t.Errorf("exit %d is not in the reference", e.code)
 		}
 	}
 	return ends

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -199,10 +201,9 @@ func testMonitoring(t *testing.T, server *testserver.Server) {
 		}
 		return string(text)
 	}
-	readme := read("..", "..", "README.md")
+	page := read(monitoring, "README.md")
 	for name, text := range map[string]string{
-		"README.md":                             readme,
-		"deploy/monitoring/README.md":           read(monitoring, "README.md"),
+		"deploy/monitoring/README.md":           page,
 		"deploy/monitoring/prometheusrule.yaml": read(monitoring, "prometheusrule.yaml"),
 		"deploy/monitoring/rules_test.yaml":     read(monitoring, "rules_test.yaml"),
 		"deploy/monitoring/dashboard.json":      read(monitoring, "dashboard.json"),
@@ -213,16 +214,18 @@ func testMonitoring(t *testing.T, server *testserver.Server) {
 			}
 		}
 	}
-	told := metricsIn(readme)
+	told := metricsIn(page)
 	for _, metric := range written {
 		if !slices.Contains(told, metric) {
-			t.Errorf("README.md does not tell of %s", metric)
+			t.Errorf("deploy/monitoring/README.md does not explain %s", metric)
 		}
 	}
 
+	notices := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(notices.Close)
 	t.Setenv("LIFEBOAT_METRICS_FILE", "")
 	t.Setenv("PATH", os.Getenv("PATH")+string(os.PathListSeparator)+filepath.Dir(testserver.Promtool(t)))
-	names = append(names, "/var/lib/app", work, "/var/lib/node_exporter", t.TempDir(), "http://pushgateway.example.com:9091", testserver.StartPushgateway(t))
+	names = append(names, "/var/lib/app", work, "/var/lib/node_exporter", t.TempDir(), "http://pushgateway.example.com:9091", testserver.StartPushgateway(t), "https://hc-ping.com", notices.URL)
 	shell := exec.Command("sh", "-eux", "-c", strings.NewReplacer(names...).Replace(commandsIn(t, filepath.Join(monitoring, "README.md"))))
 	shell.Dir = t.TempDir()
 	if err := os.CopyFS(shell.Dir, os.DirFS(monitoring)); err != nil {
@@ -233,12 +236,12 @@ func testMonitoring(t *testing.T, server *testserver.Server) {
 	}
 }
 
-// metricsIn returns the metrics that the README's table tells of. A row may go
+// metricsIn returns the metrics that the table of a page explains. A row may go
 // on with other endings of its first name, or with other verbs.
-func metricsIn(readme string) []string {
+func metricsIn(page string) []string {
 	var all, four []string
 	quoted := regexp.MustCompile("`([a-z_]+)(?:\\{[a-z,]+\\})?`")
-	for _, row := range regexp.MustCompile(`(?m)^\| (.*?(?:lifeboat_|the same four).*?) \| .* \|$`).FindAllStringSubmatch(readme, -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| (.*?(?:lifeboat_|the same four).*?) \| .* \|$`).FindAllStringSubmatch(page, -1) {
 		for _, name := range quoted.FindAllStringSubmatch(row[1], -1) {
 			switch {
 			case strings.HasPrefix(name[1], "_"):

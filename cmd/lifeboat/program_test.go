@@ -100,6 +100,7 @@ func TestProgram(t *testing.T) {
 	t.Run("readme", func(t *testing.T) {
 		testDocument(t, server, filepath.Join("..", "..", "README.md"), tenants)
 	})
+	t.Run("pages", func(t *testing.T) { testPages(t, server) })
 	t.Run("kubernetes", func(t *testing.T) { testKubernetesMinIO(t, server) })
 	t.Run("deploy in kubernetes", func(t *testing.T) { testDeployKubernetes(t, server) })
 	t.Run("kubernetes trouble", func(t *testing.T) { testKubernetesTrouble(t, server) })
