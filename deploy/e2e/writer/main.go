@@ -26,7 +26,7 @@ const usage = `usage:
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	syscall.Umask(0o077) // a careful application: nobody else can read its database
+	syscall.Umask(0o077) // a careful application: no other user can read its database
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "writer:", err)
 		os.Exit(1)

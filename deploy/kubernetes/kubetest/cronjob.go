@@ -25,7 +25,7 @@ type Job struct {
 	Template                                                     PodTemplate
 }
 
-// A FailureRule says what becomes of a Job whose pod has failed.
+// A FailureRule decides what becomes of a Job whose pod has failed.
 type FailureRule struct {
 	Action      string
 	OnExitCodes *struct {
