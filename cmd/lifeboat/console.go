@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -61,10 +60,6 @@ func (c *console) endProgress() {
 		c.bars.end()
 	}
 }
-
-// errNotPrinted: a command has done its work, but its result could not be
-// printed.
-var errNotPrinted = errors.New("the result could not be printed")
 
 // result prints a command's result: the document, or the text for people. The
 // error wraps errNotPrinted.

@@ -99,6 +99,3 @@ func verdict(r upload.Report, broken error) error {
 	}
 	return fmt.Errorf("with these credentials a restore would work, a backup not: %w", errOneOfTwo)
 }
-
-// errOneOfTwo: right for the keys of a job that is allowed only the one.
-var errOneOfTwo = errors.New("right for the keys of one role alone")

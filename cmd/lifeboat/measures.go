@@ -65,7 +65,7 @@ func (d *healthDocument) measures() []measure {
 func (r *runReport) survey(ctx context.Context, b upload.Bucket, hold time.Duration) error {
 	items, err := lifecycle.Survey(ctx, b, hold)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errNotTold, err)
+		return fmt.Errorf("%w: %w", errNotReported, err)
 	}
 	r.add(measuresOfSeries(items)...)
 	return nil

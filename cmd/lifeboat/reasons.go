@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
@@ -28,61 +29,130 @@ const (
 	exitSignal      = 128 // and the signal's number
 )
 
-// exitCodes maps the reasons that the packages tell apart, most telling first.
-var exitCodes = []struct {
-	reason error
-	code   int
+// An advice is what a job should do after an exit code.
+type advice string
+
+const (
+	retry      advice = "retry"
+	failAtOnce advice = "fail at once"
+	alert      advice = "alert"
+)
+
+// codes are the exit codes of an error, what they mean, and what a job should
+// do. The help of each verb and deploy/docs/reference.md have them from here.
+var codes = []struct {
+	exit   int
+	means  string
+	advice advice
 }{
-	{upload.ErrIncomplete, exitIncomplete}, // wraps what failed, but the snapshot is safe
-	{restore.ErrLeft, exitIncomplete},
-	{errOneOfTwo, exitIncomplete},
-	{upload.ErrTagsDamaged, exitIncomplete},
-	{errNotTold, exitIncomplete},
+	{exitFailed, "failed for a reason not below", retry},
+	{exitIncomplete, "the main thing is done, something beside it is not; some of several databases failed", alert},
+	{exitSource, "the source is missing, not a database, or fails its check", failAtOnce},
+	{exitUnreachable, "the bucket is unreachable or failing, after retries", retry},
+	{exitNoSnapshot, "no such snapshot", failAtOnce},
+	{exitDamaged, "snapshot damaged, or its database fails its check; the message names the next older one and the command", failAtOnce},
+	{exitTarget, "no room, the temp directory is not usable, or the target exists, is open, or is not usable", failAtOnce},
+	{exitNotFresh, "status: the newest snapshot is too old, there is none, or the times of one cannot be right", alert},
+	{exitLocked, "the source or the target stayed locked", retry},
+	{exitRefused, "the bucket refuses: credentials, permission, no such bucket, quota, clock", failAtOnce},
+	{exitNotTrue, "a verify --sql query was false", alert},
+	{exitUsage, "usage or configuration; something is missing here that only the application has; an identity that is missing", failAtOnce},
+}
 
-	{errNotFresh, exitNotFresh},
-	{errImplausible, exitNotFresh},
+// Reasons of the program itself.
+var (
+	// errNotPrinted: a command has done its work, but its result could not be
+	// printed.
+	errNotPrinted = errors.New("the result could not be printed")
+	// errNotReported: a run has done its work, but no metrics report it.
+	errNotReported = errors.New("the work is done, but its metrics could not be written")
+	// errOneOfTwo: right for the keys of a job that needs only the one.
+	errOneOfTwo = errors.New("right for the keys of one role alone")
+	// errNoneFound: a job that finds nothing to do must not report success
+	// forever.
+	errNoneFound = errors.New("no database was found")
 
-	{snapshot.ErrDamaged, exitDamaged},
-	{snapshot.ErrNewerFormat, exitDamaged},
-	{restore.ErrCheck, exitDamaged},
-	{restore.ErrQuery, exitNotTrue},
+	errNotFresh    = errors.New("no young snapshot is there")
+	errImplausible = errors.New("a snapshot's time cannot be right, so it never counts as the newest")
+)
 
-	{snapshot.ErrSource, exitSource},
-	{errNoneFound, exitSource},
-	{snapshot.ErrLocked, exitLocked},
-	{restore.ErrLocked, exitLocked},
+const (
+	hintWait  = "--wait sets how long to wait for other connections"
+	hintClock = "set this machine's clock (timedatectl, chronyc): it decides which snapshot is the newest"
+)
 
-	{snapshot.ErrNoRoom, exitTarget},
-	{snapshot.ErrTempDir, exitTarget},
-	{restore.ErrTargetExists, exitTarget},
-	{restore.ErrTargetOpen, exitTarget},
-	{restore.ErrUncertain, exitTarget},
-	{restore.ErrRestoring, exitTarget},
-	{restore.ErrCannotSwap, exitTarget},
-	{restore.ErrCannotLive, exitTarget},
-	{restore.ErrTarget, exitTarget},
+// reasons are all that an error of a command can be about, each with its exit
+// code, and a hint where the error itself does not name the next step. An error
+// may have several reasons. The first in this table decides the code, and the
+// first that has a hint decides the hint.
+var reasons = []struct {
+	is   error
+	exit int
+	hint string
+}{
+	// The snapshot is safe, whatever else is wrong.
+	{upload.ErrIncomplete, exitIncomplete, ""},
+	{restore.ErrLeft, exitIncomplete, ""},
+	{errOneOfTwo, exitIncomplete, ""},
+	{upload.ErrTagsDamaged, exitIncomplete, "lifeboat pin BUCKET_URL --snapshot ID and then lifeboat unpin write them anew; until then that snapshot stays"},
+	{upload.ErrNotEncrypted, exitIncomplete, "this store ignores --sse; --age-recipient encrypts before anything leaves this machine"},
+	{errNotReported, exitIncomplete, ""},
 
-	{restore.ErrNoSnapshot, exitNoSnapshot},
-	{restore.ErrAmbiguous, exitNoSnapshot},
-	{upload.ErrNotFound, exitNoSnapshot},
+	{errNotFresh, exitNotFresh, ""},
+	{errImplausible, exitNotFresh, ""},
 
-	{snapshot.ErrUncheckable, exitUsage},
-	{snapshot.ErrCannotVacuum, exitUsage},
-	{upload.ErrOtherDatabase, exitUsage},
-	{upload.ErrPlaintext, exitUsage},
-	{upload.ErrRecipients, exitUsage},
-	{upload.ErrNoIdentity, exitUsage},
-	{upload.ErrWrongIdentity, exitUsage},
-	{lifecycle.ErrNoRules, exitUsage},
-	{lifecycle.ErrNotPinned, exitUsage},
-	{lifecycle.ErrTooManyRules, exitRefused},
-	{upload.ErrClock, exitRefused},
-	{lifecycle.ErrFuture, exitRefused},
-	{upload.ErrRefused, exitRefused},
-	{upload.ErrNoTags, exitRefused},
-	{upload.ErrUnreachable, exitUnreachable},
-	{restore.ErrNotRecorded, exitIncomplete},
-	{errNotPrinted, exitIncomplete}, // the least telling of several
+	{snapshot.ErrDamaged, exitDamaged, ""},
+	{snapshot.ErrNewerFormat, exitDamaged, "a newer lifeboat can read it; so can: aws s3 cp ... - | zstd -d"},
+	{restore.ErrCheck, exitDamaged, ""},
+	{restore.ErrQuery, exitNotTrue, ""},
+
+	{snapshot.ErrSource, exitSource, ""},
+	{errNoneFound, exitSource, ""},
+	{worker.ErrTooLong, exitSource, "if the database is sound and this machine slow, raise --check-limit"},
+	{snapshot.ErrLocked, exitLocked, hintWait},
+	{restore.ErrLocked, exitLocked, hintWait},
+
+	{snapshot.ErrNoRoom, exitTarget, "make room on that disk; if it is the copy's, --temp-dir sets another"},
+	{snapshot.ErrTempDir, exitTarget, "set --temp-dir (or TMPDIR) to a directory that can be written, such as an emptyDir volume"},
+	{restore.ErrTargetExists, exitTarget, "--replace swaps it for the snapshot and keeps the old one beside it"},
+	{restore.ErrTargetOpen, exitTarget, "stop what has it open, or add --live to write the snapshot into the open database"},
+	{restore.ErrUncertain, exitTarget, "make sure that no application has it open, then add --assume-closed"},
+	{restore.ErrRestoring, exitTarget, ""},
+	{restore.ErrCannotSwap, exitTarget, "--live writes the snapshot into the existing file instead"},
+	{restore.ErrCannotLive, exitTarget, ""},
+	{restore.ErrTarget, exitTarget, ""},
+	{snapshot.ErrCutShort, exitSource, "put the whole main file back from a copy, or restore a snapshot with --replace, which keeps all three files aside; do not open it with sqlite3 before"},
+
+	{restore.ErrNoSnapshot, exitNoSnapshot, ""},
+	{restore.ErrAmbiguous, exitNoSnapshot, "give more of the ID"},
+	{upload.ErrNotFound, exitNoSnapshot, ""},
+
+	{snapshot.ErrUncheckable, exitUsage, "--check none leaves SQLite's check out; every frame is verified in any case"},
+	{snapshot.ErrCannotVacuum, exitUsage, "--method backup copies it page for page"},
+	{upload.ErrOtherDatabase, exitUsage, "give each database a prefix of its own; if this is the same database under a new name, or with a new schema, add --adopt"},
+	{upload.ErrPlaintext, exitUsage, "give the --age-recipient of the earlier snapshots, or add --plaintext to go on without encryption"},
+	{upload.ErrRecipients, exitUsage, "post-quantum recipients (age1pq1...) go only with each other"},
+	{upload.ErrNoIdentity, exitUsage, "add --age-identity FILE, the file with the private key"},
+	{upload.ErrWrongIdentity, exitUsage, "each snapshot needs one of the keys that it was encrypted to at its time; if this is surely the right one, the snapshot's header is damaged: take an older one with --snapshot ID"},
+	{lifecycle.ErrNoRules, exitUsage, "is the bucket URL right? lifeboat lifecycle show lists the rules that there are"},
+	{lifecycle.ErrNotPinned, exitUsage, ""},
+
+	{lifecycle.ErrTooManyRules, exitRefused, ""},
+	{upload.ErrClock, exitRefused, hintClock},
+	{lifecycle.ErrFuture, exitRefused, "if this machine's clock is behind, set it; otherwise a wrong clock has named that snapshot: lifeboat status shows what to do"},
+	{upload.ErrQuota, exitRefused, "raise the cap or quota with the provider, or make room in the account: lifeboat lifecycle plan or prune show what may go"},
+	{upload.ErrRefused, exitRefused, ""},
+	{upload.ErrNoTags, exitRefused, ""},
+	{upload.ErrUnreachable, exitUnreachable, ""},
+
+	// Other jobs were at work: a second try may find them gone.
+	{upload.ErrExists, exitFailed, ""},
+	{upload.ErrChanged, exitFailed, ""},
+	{lifecycle.ErrChangedMeanwhile, exitFailed, ""},
+
+	// Beside anything else these do not matter.
+	{restore.ErrNotRecorded, exitIncomplete, "it takes the right to read and set the snapshot's tags (s3:GetObjectTagging, s3:PutObjectTagging)"},
+	{errNotPrinted, exitIncomplete, "stdout is full, or its reader has gone; all else that this command does is done"},
 }
 
 // exitCode returns the exit code for an error of a command.
@@ -109,9 +179,9 @@ func exitCode(err error) int {
 	if tooManyFiles(err) && !errors.Is(err, upload.ErrIncomplete) {
 		return exitUsage
 	}
-	for _, e := range exitCodes {
-		if errors.Is(err, e.reason) {
-			return e.code
+	for _, r := range reasons {
+		if errors.Is(err, r.is) {
+			return r.exit
 		}
 	}
 	return exitFailed

@@ -58,7 +58,7 @@ func TestExitCode(t *testing.T) {
 		{restore.ErrCannotLive, 8},
 		{restore.ErrTarget, 8},
 		{errNotFresh, 9},
-		{errNotTold, 3},
+		{errNotReported, 3},
 		{snapshot.ErrLocked, 10},
 		{restore.ErrLocked, 10},
 		{upload.ErrRefused, 11},

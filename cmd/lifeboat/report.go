@@ -21,9 +21,6 @@ const (
 	tellWithinAfter = 5 * time.Second
 )
 
-// errNotTold: a run has done its work, but nobody is told by its metrics.
-var errNotTold = errors.New("the work is done, but its metrics could not be written")
-
 // A runReport is what is told of one run of a verb.
 type runReport struct {
 	verb     string // such as backup
@@ -67,7 +64,7 @@ func (f *reporting) around(ctx context.Context, c *console, r runReport, run fun
 	ctx = context.WithoutCancel(ctx)
 	if failed := f.tellMetrics(ctx, within, &r); failed != nil {
 		if err == nil {
-			err = fmt.Errorf("%w: %w", errNotTold, failed)
+			err = fmt.Errorf("%w: %w", errNotReported, failed)
 			r.exit = exitCode(err)
 		} else {
 			c.log.Warn("metrics could not be written", "cause", failed)

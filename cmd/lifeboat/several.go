@@ -29,10 +29,6 @@ func (f *configFlags) load(ctx context.Context, c *console, verb string, args []
 	return s, nil
 }
 
-// errNoneFound: a job that finds nothing to do must not report success for
-// ever.
-var errNoneFound = errors.New("no database was found")
-
 // each does something for every job, with a console of its own, and as many at
 // once as the schedule says. What is left when ctx ends, do must notice.
 func (s *schedule) each(c *console, do func(c *console, i int, j *job) error) error {

@@ -34,12 +34,6 @@ const (
 	stateImplausible = "implausible"
 )
 
-// What status looked for is not as it should be.
-var (
-	errNotFresh    = errors.New("no young snapshot is there")
-	errImplausible = errors.New("a snapshot's time cannot be right, so it never counts as the newest")
-)
-
 // healthDocument is what status --json prints, also where it then exits with 9.
 type healthDocument struct {
 	URL         string            `json:"url"`
