@@ -8,6 +8,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // The reasons that a caller may want to tell apart. Every error of this
@@ -59,17 +60,6 @@ var (
 	ErrNotRecorded = errors.New("the drill succeeded, but that could not be recorded")
 )
 
-// reasonError says what happened in full and wraps both its reason and its
-// cause, so that neither is printed twice.
-type reasonError struct {
-	text   string
-	reason error
-	cause  error
-}
-
-func (e *reasonError) Error() string   { return e.text }
-func (e *reasonError) Unwrap() []error { return []error{e.reason, e.cause} }
-
 // fileError says what was done, and gives a full disk its reason.
 func fileError(what string, err error) error {
 	if err == nil {
@@ -77,7 +67,7 @@ func fileError(what string, err error) error {
 	}
 	text := fmt.Sprintf("%s: %v", what, err)
 	if isFull(err) {
-		return &reasonError{text, ErrNoRoom, err}
+		return reason.Errorf(ErrNoRoom, err, "%s", text)
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }

@@ -6,6 +6,9 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // A guard holds the old database file closed to everybody else. Its write
@@ -27,7 +30,7 @@ const lockStart, lockLength = 0x40000000, 512
 // locks of SQLite's EXCLUSIVE state instead, which stop what comes but do not
 // tell of connections that are idle.
 func hold(path string) (_ *guard, err error) {
-	f, err := openRegular(path, os.O_RDONLY)
+	f, err := disk.OpenRegular(path, os.O_RDONLY)
 	if err != nil {
 		return nil, openRefused(path, err)
 	}
@@ -46,7 +49,7 @@ func hold(path string) (_ *guard, err error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	if g.file, err = openRegular(path, os.O_RDWR); err != nil {
+	if g.file, err = disk.OpenRegular(path, os.O_RDWR); err != nil {
 		return nil, openRefused(path, err)
 	}
 	all := unix.Flock_t{Type: unix.F_WRLCK, Start: lockStart, Len: lockLength}
@@ -70,7 +73,7 @@ func (g *guard) check(path string) error {
 		return err
 	}
 	if !os.SameFile(held, named) {
-		return &reasonError{fmt.Sprintf("%s was replaced by another program meanwhile", path), ErrTargetOpen, nil}
+		return reason.Errorf(ErrTargetOpen, nil, "%s was replaced by another program meanwhile", path)
 	}
 	return g.unopened(path)
 }
@@ -86,7 +89,7 @@ func (g *guard) unopened(path string) error {
 		return fmt.Errorf("look at the lease on %s: %w", path, err)
 	}
 	if lease != unix.F_WRLCK {
-		return &reasonError{fmt.Sprintf("%s was opened by another process at the last moment", path), ErrTargetOpen, nil}
+		return reason.Errorf(ErrTargetOpen, nil, "%s was opened by another process at the last moment", path)
 	}
 	return nil
 }

@@ -2,7 +2,11 @@
 
 package restore
 
-import "os"
+import (
+	"os"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+)
 
 // A guard stands where there are no leases: it tells nothing about who has the
 // file open.
@@ -12,7 +16,7 @@ type guard struct {
 }
 
 func hold(path string) (*guard, error) {
-	f, err := openRegular(path, os.O_RDONLY)
+	f, err := disk.OpenRegular(path, os.O_RDONLY)
 	if err != nil {
 		return nil, openRefused(path, err)
 	}

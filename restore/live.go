@@ -13,6 +13,8 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/busy"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // liveStep is how many bytes go into the target between two looks at the context.
@@ -47,7 +49,7 @@ func (p *placement) live(ctx context.Context, t target, temp string) (kept []str
 		err = w.overJournal(ctx)
 	}
 	if err != nil && w.kept != "" {
-		return nil, errors.Join(err, p.disk.remove(stepUndo, w.kept))
+		return nil, errors.Join(err, p.steps.remove(stepUndo, w.kept))
 	}
 	if w.kept != "" {
 		kept = []string{w.kept}
@@ -85,9 +87,9 @@ func broken(t target, err error) error {
 	case code == sqlite3.ErrNotADB, code == sqlite3.ErrCorrupt:
 		return t.notADatabase(err)
 	case code == sqlite3.ErrReadonly, code == sqlite3.ErrPerm, code == sqlite3.ErrCantOpen:
-		return &reasonError{fmt.Sprintf("%s, or a file beside it, cannot be written by this user: %v", t.path, err), ErrCannotLive, err}
+		return reason.Errorf(ErrCannotLive, err, "%s, or a file beside it, cannot be written by this user: %v", t.path, err)
 	}
-	return &reasonError{fmt.Sprintf("%s cannot be written through SQLite: %v", t.path, err), ErrCannotLive, err}
+	return reason.Errorf(ErrCannotLive, err, "%s cannot be written through SQLite: %v", t.path, err)
 }
 
 // liveMode tells whether the target is in WAL mode, and refuses what cannot be
@@ -111,7 +113,7 @@ func (p *placement) liveMode(ctx context.Context, t target, dst conn) (wal bool,
 	case err != nil:
 		return false, err
 	case mode == "wal" && pageSize != int64(p.pageSize):
-		return false, &reasonError{fmt.Sprintf("%s is in WAL mode with pages of %d bytes, the snapshot's have %d: SQLite cannot change that under open connections. Stop the application and restore without --live, or set the database to PRAGMA journal_mode=DELETE first", t.path, pageSize, p.pageSize), ErrCannotLive, nil}
+		return false, reason.Errorf(ErrCannotLive, nil, "%s is in WAL mode with pages of %d bytes, the snapshot's have %d: SQLite cannot change that under open connections. Stop the application and restore without --live, or set the database to PRAGMA journal_mode=DELETE first", t.path, pageSize, p.pageSize)
 	}
 	return mode == "wal", nil
 }
@@ -119,7 +121,7 @@ func (p *placement) liveMode(ctx context.Context, t target, dst conn) (wal bool,
 // adapt gives the temp file the target's journal mode: the snapshot's would
 // silently become the target's.
 func (p *placement) adapt(temp string, wal bool) error {
-	f, err := openRegular(temp, os.O_RDWR)
+	f, err := disk.OpenRegular(temp, os.O_RDWR)
 	if err != nil {
 		return err
 	}
@@ -138,7 +140,7 @@ func (p *placement) retry(ctx context.Context, t target, f func() error) error {
 	if len(found) > 0 {
 		text += "; open in " + joinHolders(found)
 	}
-	return &reasonError{text, ErrLocked, err}
+	return reason.Errorf(ErrLocked, err, "%s", text)
 }
 
 // A liveWrite is one transaction that replaces the target's whole content.
@@ -192,7 +194,7 @@ func (w *liveWrite) overJournal(ctx context.Context) (err error) {
 			return err
 		}
 		if copied && now != version {
-			if err := w.disk.remove(stepUndo, w.kept); err != nil {
+			if err := w.steps.remove(stepUndo, w.kept); err != nil {
 				return err
 			}
 			w.kept, copied = "", false
@@ -212,7 +214,7 @@ func (w *liveWrite) overJournal(ctx context.Context) (err error) {
 
 // lockJournal locks everybody else out of a rollback database until dst closes.
 func (w *liveWrite) lockJournal(ctx context.Context) error {
-	return w.disk.do(stepLiveLock, func() error {
+	return w.steps.do(stepLiveLock, func() error {
 		if err := w.retry(ctx, w.target, func() error { return w.dst.exec(ctx, "BEGIN EXCLUSIVE") }); err != nil {
 			return err
 		}
@@ -230,7 +232,7 @@ func (w *liveWrite) begin(ctx context.Context) (*sqlite3.SQLiteBackup, error) {
 	if err != nil {
 		return nil, fileError("begin to write into "+w.target.path, err)
 	}
-	err = w.disk.do(stepLiveLock, func() error {
+	err = w.steps.do(stepLiveLock, func() error {
 		return w.retry(ctx, w.target, func() error { return stepBackup(b, 0) })
 	})
 	if err != nil {
@@ -257,7 +259,7 @@ func (w *liveWrite) write(ctx context.Context, b *sqlite3.SQLiteBackup) error {
 	for done, left := false, -1; !done; {
 		err := ctx.Err()
 		if err == nil {
-			err = w.disk.do(stepLiveWrite, func() (err error) {
+			err = w.steps.do(stepLiveWrite, func() (err error) {
 				done, err = b.Step(max(1, liveStep/w.pageSize))
 				return err
 			})
@@ -267,7 +269,7 @@ func (w *liveWrite) write(ctx context.Context, b *sqlite3.SQLiteBackup) error {
 		case b.Remaining() != left:
 			left, deadline = b.Remaining(), time.Now().Add(w.Wait)
 		case !done && time.Now().After(deadline):
-			err = &reasonError{w.target.path + " stayed locked at the end", ErrLocked, nil}
+			err = reason.Errorf(ErrLocked, nil, "%s stayed locked at the end", w.target.path)
 		}
 		if err != nil {
 			return errors.Join(fileError("write into "+w.target.path, err), b.Finish())
@@ -304,11 +306,11 @@ func (w *liveWrite) copyOld(ctx context.Context, from *conn) (err error) {
 	}
 	defer func() {
 		if _, lost := os.Lstat(f.Name()); lost == nil {
-			err = errors.Join(err, w.disk.remove(stepRemoveTemp, f.Name()))
+			err = errors.Join(err, w.steps.remove(stepRemoveTemp, f.Name()))
 		}
 	}()
 	_ = f.Chown(int(w.target.stat().Uid), int(w.target.stat().Gid)) // a copy of another owner is better than none
-	err = w.disk.do(stepLiveCopy, func() error { return w.copyPages(ctx, *from, f.Name()) })
+	err = w.steps.do(stepLiveCopy, func() error { return w.copyPages(ctx, *from, f.Name()) })
 	if err == nil {
 		err = w.finishTemp(w.target, f)
 	}
@@ -316,11 +318,11 @@ func (w *liveWrite) copyOld(ctx context.Context, from *conn) (err error) {
 		return err
 	}
 	stem := w.freeStem(w.target, "", sidecarSuffixes)
-	if err := w.disk.renameNew(stepKeep, f.Name(), stem); err != nil {
+	if err := w.steps.renameNew(stepKeep, f.Name(), stem); err != nil {
 		return err
 	}
 	w.kept = stem
-	return w.disk.syncDir(stepSyncKept, filepath.Dir(stem))
+	return w.steps.syncDir(stepSyncKept, filepath.Dir(stem))
 }
 
 // copyPages copies a database into an empty file. It does not start again when

@@ -6,16 +6,18 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // A lock keeps two restores of one target apart. Its file is removed when the
 // run ends; one that a killed run left is taken over.
 type lock struct {
-	file *os.File
-	disk disk
+	file  *os.File
+	steps steps
 }
 
-func takeLock(d disk, path string) (*lock, error) {
+func takeLock(d steps, path string) (*lock, error) {
 	for {
 		var f *os.File
 		err := d.do(stepLock, func() (err error) {
@@ -23,7 +25,7 @@ func takeLock(d disk, path string) (*lock, error) {
 			return err
 		})
 		if err != nil {
-			return nil, &reasonError{fmt.Sprintf("create a lock file beside the target: %v", err), placeError(err), err}
+			return nil, reason.Errorf(placeError(err), err, "create a lock file beside the target: %v", err)
 		}
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if errors.Is(err, unix.EWOULDBLOCK) {
@@ -48,7 +50,7 @@ func takeLock(d disk, path string) (*lock, error) {
 
 // release removes the lock file while it is still locked.
 func (l *lock) release() error {
-	return errors.Join(l.disk.remove(stepUnlock, l.file.Name()), l.file.Close())
+	return errors.Join(l.steps.remove(stepUnlock, l.file.Name()), l.file.Close())
 }
 
 // placeError is the reason why nothing can be created beside the target.

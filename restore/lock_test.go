@@ -18,7 +18,7 @@ func TestLock(t *testing.T) {
 	for range 4 {
 		group.Go(func() {
 			for range 5000 {
-				l, err := takeLock(disk{}, path)
+				l, err := takeLock(steps{}, path)
 				if errors.Is(err, ErrRestoring) {
 					refused.Add(1)
 					continue
@@ -74,22 +74,5 @@ func TestCreatedMeanwhile(t *testing.T) {
 		if string(files["app.db"]) != string(garbage(200)) || sidecars != (string(files["app.db-journal"]) == string(garbage(100))) || len(files) != map[bool]int{false: 1, true: 2}[sidecars] {
 			t.Errorf("sidecars %v: %d files", sidecars, len(files))
 		}
-	}
-}
-
-// Where there is no exclusive rename, links serve.
-func TestLinkNew(t *testing.T) {
-	dir := t.TempDir()
-	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
-	write(t, from, garbage(10))
-	if err := linkNew(from, to); err != nil {
-		t.Fatal(err)
-	}
-	write(t, from, garbage(20))
-	if err := linkNew(from, to); !errors.Is(err, os.ErrExist) {
-		t.Fatal(err)
-	}
-	if files := readDir(t, dir); len(files["to"]) != 10 || len(files["from"]) != 20 {
-		t.Errorf("%d files", len(files))
 	}
 }

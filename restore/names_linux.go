@@ -1,19 +1,10 @@
 package restore
 
 import (
-	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
 )
-
-func renameNoReplace(from, to string) error {
-	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-		return linkNew(from, to)
-	}
-	return err
-}
 
 // isMountPoint tells whether the file itself is mounted, as Kubernetes' subPath
 // and docker -v do with single files.

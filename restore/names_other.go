@@ -4,8 +4,6 @@ package restore
 
 import "os"
 
-func renameNoReplace(from, to string) error { return linkNew(from, to) }
-
 func isMountPoint(_ string, file, dir os.FileInfo) bool { return device(file) != device(dir) }
 
 func isImmutable(string) bool { return false }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"syscall"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // An owner is a user as whom this whole process works instead of root.
@@ -42,7 +44,7 @@ func asOwner(path string, o Options, f func(string, *owner) error) (err error) {
 	oneOwner.Lock()
 	defer oneOwner.Unlock()
 	if err := w.take(); err != nil {
-		return &reasonError{fmt.Sprintf("work at %s as its owner, user %d: %v", path, w.uid, err), ErrTarget, err}
+		return reason.Errorf(ErrTarget, err, "work at %s as its owner, user %d: %v", path, w.uid, err)
 	}
 	defer func() { err = errors.Join(err, w.giveBack()) }()
 	return f(path, w)
@@ -55,7 +57,7 @@ func ownerToBe(path string, o Options) (*owner, target, error) {
 		return nil, t, err
 	}
 	refuse := func(format string, args ...any) (*owner, target, error) {
-		return nil, t, &reasonError{fmt.Sprintf(format, args...), ErrTarget, nil}
+		return nil, t, reason.Errorf(ErrTarget, nil, format, args...)
 	}
 	dir := t.dir.Sys().(*syscall.Stat_t)
 	file := dir

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // A content is a database to be put in place.
@@ -25,7 +26,7 @@ type content struct {
 type placement struct {
 	content
 	Options
-	disk  disk
+	steps steps
 	owner *owner // nil if this process works as itself
 }
 
@@ -36,7 +37,7 @@ const foldAttempts = 5
 // file beside it is complete, verified and synced.
 func place(ctx context.Context, path string, c content, o Options) (result Result, err error) {
 	err = asOwner(path, o, func(path string, w *owner) (err error) {
-		p := placement{c, o, disk{o.hook}, w}
+		p := placement{c, o, steps{o.hook}, w}
 		result, err = p.place(ctx, path)
 		return err
 	})
@@ -52,7 +53,7 @@ func (p *placement) place(ctx context.Context, path string) (result Result, err 
 	if err != nil {
 		return Result{}, err
 	}
-	l, err := takeLock(p.disk, t.beside("lock"))
+	l, err := takeLock(p.steps, t.beside("lock"))
 	if err != nil {
 		return Result{}, err
 	}
@@ -72,7 +73,7 @@ func (p *placement) place(ctx context.Context, path string) (result Result, err 
 	temp, err := p.makeTemp(ctx, t)
 	defer func() {
 		if _, lost := os.Lstat(temp); lost == nil { // still here: not what was put in place
-			err = withLeft(err, p.disk.remove(stepRemoveTemp, temp))
+			err = withLeft(err, p.steps.remove(stepRemoveTemp, temp))
 		}
 	}()
 	if err != nil {
@@ -85,7 +86,7 @@ func (p *placement) place(ctx context.Context, path string) (result Result, err 
 	result = Result{ID: p.id, Target: t.path, Size: p.size, Live: o.Live && t.info != nil}
 	switch {
 	case existed != (t.info != nil):
-		return Result{}, &reasonError{t.path + " was created or removed meanwhile", ErrTargetExists, nil}
+		return Result{}, reason.Errorf(ErrTargetExists, nil, "%s was created or removed meanwhile", t.path)
 	case t.info == nil:
 		result.Kept, err = p.placeNew(t, temp)
 	case o.Live:
@@ -133,7 +134,7 @@ func (p *placement) sweep(t target) (stem string, err error) {
 		return "", err
 	}
 	for _, name := range temps {
-		if err := p.disk.remove(stepSweepTemp, name); err != nil {
+		if err := p.steps.remove(stepSweepTemp, name); err != nil {
 			return "", err
 		}
 	}
@@ -142,7 +143,7 @@ func (p *placement) sweep(t target) (stem string, err error) {
 		return "", err
 	}
 	for _, name := range names {
-		if err := p.disk.remove(stepSweepBefore, name); err != nil {
+		if err := p.steps.remove(stepSweepBefore, name); err != nil {
 			return "", err
 		}
 		stem = name
@@ -159,11 +160,11 @@ func (p *placement) makeTemp(ctx context.Context, t target) (name string, err er
 	}
 	name = f.Name()
 	defer func() { err = errors.Join(err, fileError("close "+name, f.Close())) }()
-	if err := p.disk.do(stepFill, func() error { return p.write(ctx, f) }); err != nil {
+	if err := p.steps.do(stepFill, func() error { return p.write(ctx, f) }); err != nil {
 		return name, err
 	}
 	if t.info != nil && p.Live { // it is read once and never takes the target's place
-		err = p.disk.syncFile(stepSyncTemp, f)
+		err = p.steps.syncFile(stepSyncTemp, f)
 	} else {
 		err = p.finishTemp(t, f)
 	}
@@ -179,20 +180,20 @@ func (p *placement) tempName(t target) string {
 // createTemp creates an empty file that has the target's owner.
 func (p *placement) createTemp(t target) (f *os.File, err error) {
 	name := p.tempName(t)
-	err = p.disk.do(stepTemp, func() (err error) {
+	err = p.steps.do(stepTemp, func() (err error) {
 		f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		return err
 	})
 	if err != nil {
-		return nil, &reasonError{fmt.Sprintf("create a temp file beside the target: %v", err), placeError(err), err}
+		return nil, reason.Errorf(placeError(err), err, "create a temp file beside the target: %v", err)
 	}
 	if t.info == nil || p.Live {
 		return f, nil
 	}
-	err = p.disk.do(stepOwner, func() error { return f.Chown(int(t.stat().Uid), int(t.stat().Gid)) })
+	err = p.steps.do(stepOwner, func() error { return f.Chown(int(t.stat().Uid), int(t.stat().Gid)) })
 	if err != nil {
-		err = &reasonError{fmt.Sprintf("give the new file the owner of %s: %v", t.path, err), ErrCannotSwap, err}
-		return nil, errors.Join(err, f.Close(), p.disk.remove(stepRemoveTemp, name))
+		err = reason.Errorf(ErrCannotSwap, err, "give the new file the owner of %s: %v", t.path, err)
+		return nil, errors.Join(err, f.Close(), p.steps.remove(stepRemoveTemp, name))
 	}
 	return f, nil
 }
@@ -201,11 +202,11 @@ func (p *placement) createTemp(t target) (f *os.File, err error) {
 func (p *placement) finishTemp(t target, f *os.File) error {
 	if t.info != nil {
 		mode := t.info.Mode() & (os.ModePerm | os.ModeSetuid | os.ModeSetgid | os.ModeSticky)
-		if err := p.disk.do(stepMode, func() error { return f.Chmod(mode) }); err != nil {
+		if err := p.steps.do(stepMode, func() error { return f.Chmod(mode) }); err != nil {
 			return fmt.Errorf("give the new file the mode of %s: %w", t.path, err)
 		}
 	}
-	return p.disk.syncFile(stepSyncTemp, f)
+	return p.steps.syncFile(stepSyncTemp, f)
 }
 
 // write fills f and gives it its journal mode.

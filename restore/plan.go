@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
@@ -63,7 +64,7 @@ func (p *Plan) lookAt(ctx context.Context, path string, c content, o Options) er
 		p.Refusal = err
 		return nil
 	}
-	if p.Free, err = freeSpace(filepath.Dir(t.path)); err != nil {
+	if p.Free, err = disk.Free(filepath.Dir(t.path)); err != nil {
 		return err
 	}
 	p.Need = c.room(t, o)
@@ -97,7 +98,7 @@ func wouldRefuse(path string, o Options) error {
 	if err != nil {
 		return err
 	}
-	l, err := takeLock(disk{}, t.beside("lock"))
+	l, err := takeLock(steps{}, t.beside("lock"))
 	if err != nil {
 		return err
 	}

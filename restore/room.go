@@ -1,11 +1,11 @@
 package restore
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 
-	"golang.org/x/sys/unix"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // room returns the bytes that putting c in place of t needs on its disk. The
@@ -32,7 +32,7 @@ func (c content) room(t target, o Options) int64 {
 
 // checkRoom fails if the target's disk cannot take what is to come.
 func (p *placement) checkRoom(t target) error {
-	free, err := freeSpace(filepath.Dir(t.path))
+	free, err := disk.Free(filepath.Dir(t.path))
 	if err != nil {
 		return err
 	}
@@ -43,14 +43,5 @@ func (p *placement) checkRoom(t target) error {
 }
 
 func noRoom(t target, need, free int64) error {
-	return &reasonError{fmt.Sprintf("the restore needs %d MiB in %s, which has %d MiB free", need>>20, filepath.Dir(t.path), free>>20), ErrNoRoom, nil}
-}
-
-// freeSpace returns the bytes that this user may still write in dir.
-func freeSpace(dir string) (int64, error) {
-	var s unix.Statfs_t
-	if err := unix.Statfs(dir, &s); err != nil {
-		return 0, fmt.Errorf("look at the free space of %s: %w", dir, err)
-	}
-	return int64(s.Bavail) * int64(s.Bsize), nil
+	return reason.Errorf(ErrNoRoom, nil, "the restore needs %d MiB in %s, which has %d MiB free", need>>20, filepath.Dir(t.path), free>>20)
 }

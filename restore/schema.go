@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"os"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
 // A pageReader returns a page of a database, nil if it cannot be read.
@@ -78,12 +80,12 @@ func (t target) pages(main *os.File, pageSize int) (pageReader, *os.File, error)
 		}
 		return b
 	}
-	wal, err := openRegular(t.path+"-wal", os.O_RDONLY)
+	wal, err := disk.OpenRegular(t.path+"-wal", os.O_RDONLY)
 	if isAbsent(err) {
 		wal, err = nil, nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, openRefused(t.path+"-wal", err)
 	}
 	var newer map[uint32]int64
 	if wal != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/busy"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // conn is one SQLite connection, without the pool of database/sql: which
@@ -109,7 +110,7 @@ func fold(ctx context.Context, path string) (err error) {
 		return err
 	}
 	if row[0] != int64(0) {
-		return &reasonError{"checkpoint of " + path + ": busy", ErrTargetOpen, nil}
+		return reason.Errorf(ErrTargetOpen, nil, "checkpoint of %s: busy", path)
 	}
 	if err := c.exec(ctx, "BEGIN EXCLUSIVE"); err != nil {
 		return err

@@ -2,9 +2,9 @@ package restore
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"path/filepath"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
 // A step names one effect on the file system. Between two steps nothing
@@ -47,10 +47,10 @@ const (
 	stepLiveWrite     step = "write pages into the live target"
 )
 
-// A disk carries out the effects, each announced to the hook that only tests set.
-type disk struct{ hook func(step) }
+// effects carries out the effects, each announced to the hook that only tests set.
+type steps struct{ hook func(step) }
 
-func (d disk) do(s step, effect func() error) error {
+func (d steps) do(s step, effect func() error) error {
 	if d.hook != nil {
 		d.hook(s)
 	}
@@ -58,7 +58,7 @@ func (d disk) do(s step, effect func() error) error {
 }
 
 // remove unlinks a file. One that is not there is no error.
-func (d disk) remove(s step, path string) error {
+func (d steps) remove(s step, path string) error {
 	return d.do(s, func() error {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
@@ -67,36 +67,17 @@ func (d disk) remove(s step, path string) error {
 	})
 }
 
-func (d disk) syncFile(s step, f *os.File) error {
+func (d steps) syncFile(s step, f *os.File) error {
 	return d.do(s, func() error { return fileError("sync "+f.Name(), f.Sync()) })
 }
 
 // syncDir makes the names in a directory durable.
-func (d disk) syncDir(s step, path string) error {
-	return d.do(s, func() error {
-		dir, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		return fileError("sync the directory "+path, errors.Join(dir.Sync(), dir.Close()))
-	})
+func (d steps) syncDir(s step, path string) error {
+	return d.do(s, func() error { return disk.SyncDir(path) })
 }
 
-// renameNew renames a file to a name that is not taken, or fails with os.ErrExist.
-func (d disk) renameNew(s step, from, to string) error {
-	return d.do(s, func() error {
-		if err := renameNoReplace(from, to); err != nil {
-			return fileError(fmt.Sprintf("rename %s to %s", from, filepath.Base(to)), err)
-		}
-		return nil
-	})
-}
-
-// linkNew is renameNew for file systems that know no exclusive rename. A death
-// between its two halves leaves the temp name behind, which a later run sweeps.
-func linkNew(from, to string) error {
-	if err := os.Link(from, to); err != nil {
-		return err
-	}
-	return os.Remove(from)
+// renameNew renames a file to a name that is not taken, or fails with
+// os.ErrExist. Where a death can leave both names, a later run removes the temp name.
+func (d steps) renameNew(s step, from, to string) error {
+	return d.do(s, func() error { return disk.RenameNew(from, to) })
 }

@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/busy"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // placeNew puts the temp file where no file is. Sidecars that are left over
@@ -21,15 +23,15 @@ import (
 func (p *placement) placeNew(t target, temp string) (kept []string, err error) {
 	aside, err := p.clearSidecars(t, p.freeStem(t, "", t.sidecars), p.DiscardOld)
 	if err == nil {
-		err = p.disk.renameNew(stepPlace, temp, t.path)
+		err = p.steps.renameNew(stepPlace, temp, t.path)
 	}
 	if errors.Is(err, os.ErrExist) {
-		err = &reasonError{t.path + " was created meanwhile", ErrTargetExists, err}
+		err = reason.Errorf(ErrTargetExists, err, "%s was created meanwhile", t.path)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.undo(aside))
 	}
-	return destinations(aside), p.disk.syncDir(stepSyncPlaced, filepath.Dir(t.path))
+	return destinations(aside), p.steps.syncDir(stepSyncPlaced, filepath.Dir(t.path))
 }
 
 // swap replaces the target's file.
@@ -39,7 +41,7 @@ func (p *placement) swap(ctx context.Context, t target, temp, stem string) (kept
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, g.release()) }()
-	if err := p.disk.syncFile(stepSyncMain, g.file); err != nil {
+	if err := p.steps.syncFile(stepSyncMain, g.file); err != nil {
 		return nil, err
 	}
 	if t, err = inspect(t.path); err != nil {
@@ -67,11 +69,11 @@ func (p *placement) swap(ctx context.Context, t target, temp, stem string) (kept
 		return nil, errors.Join(err, p.undo(aside))
 	}
 	if p.DiscardOld && second != "" {
-		err = p.disk.remove(stepDiscard, second)
+		err = p.steps.remove(stepDiscard, second)
 	} else if !p.DiscardOld {
 		kept = append(kept, second)
 	}
-	return append(kept, destinations(aside)...), errors.Join(err, p.disk.syncDir(stepSyncPlaced, filepath.Dir(t.path)))
+	return append(kept, destinations(aside)...), errors.Join(err, p.steps.syncDir(stepSyncPlaced, filepath.Dir(t.path)))
 }
 
 // exchange renames the temp file over the target, of which second is another
@@ -82,25 +84,25 @@ func (p *placement) swap(ctx context.Context, t target, temp, stem string) (kept
 // not return before the lease is released, but shows in the lease at once. So
 // another look after the rename finds it, in time to put the old file back.
 func (p *placement) exchange(t target, g *guard, temp, second string) error {
-	err := p.disk.do(stepLease, func() error { return g.check(t.path) })
+	err := p.steps.do(stepLease, func() error { return g.check(t.path) })
 	if err == nil {
-		err = p.disk.do(stepSwap, func() error { return t.renameError(os.Rename(temp, t.path)) })
+		err = p.steps.do(stepSwap, func() error { return t.renameError(os.Rename(temp, t.path)) })
 	}
 	if err != nil {
 		if second != "" {
-			err = errors.Join(err, p.disk.remove(stepUndo, second))
+			err = errors.Join(err, p.steps.remove(stepUndo, second))
 		}
 		return err
 	}
-	err = p.disk.do(stepLeaseAgain, func() error { return g.unopened(t.path) })
+	err = p.steps.do(stepLeaseAgain, func() error { return g.unopened(t.path) })
 	if err == nil {
 		return nil
 	}
 	if second == "" {
-		return &reasonError{fmt.Sprintf("%v, when the new database was already in place: restart that process", err), ErrTargetOpen, err}
+		return reason.Errorf(ErrTargetOpen, err, "%v, when the new database was already in place: restart that process", err)
 	}
-	back := p.disk.do(stepPutBack, func() error { return fileError("put the old database back", os.Rename(second, t.path)) })
-	return errors.Join(err, back, p.disk.syncDir(stepSyncPlaced, filepath.Dir(t.path)))
+	back := p.steps.do(stepPutBack, func() error { return fileError("put the old database back", os.Rename(second, t.path)) })
+	return errors.Join(err, back, p.steps.syncDir(stepSyncPlaced, filepath.Dir(t.path)))
 }
 
 // settle returns a guard on a main file that alone holds the whole old content,
@@ -111,7 +113,7 @@ func (p *placement) settle(ctx context.Context, t target) (g *guard, openable bo
 	}
 	for range foldAttempts {
 		if openable {
-			err = p.disk.do(stepFold, func() error { return fold(ctx, t.path) })
+			err = p.steps.do(stepFold, func() error { return fold(ctx, t.path) })
 			switch {
 			case busy.Is(err), errors.Is(err, ErrTargetOpen):
 				return nil, false, openError(t.path)
@@ -122,7 +124,7 @@ func (p *placement) settle(ctx context.Context, t target) (g *guard, openable bo
 				return nil, false, fmt.Errorf("fold the old database's journal into it: %w", err)
 			}
 		}
-		err = p.disk.do(stepHold, func() (err error) {
+		err = p.steps.do(stepHold, func() (err error) {
 			g, err = t.guard(p.Options)
 			return err
 		})
@@ -137,7 +139,7 @@ func (p *placement) settle(ctx context.Context, t target) (g *guard, openable bo
 			return nil, false, err
 		}
 	}
-	return nil, false, &reasonError{fmt.Sprintf("%s is written again and again by other processes", t.path), ErrTargetOpen, nil}
+	return nil, false, reason.Errorf(ErrTargetOpen, nil, "%s is written again and again by other processes", t.path)
 }
 
 // openable tells whether SQLite can open the old database. It is found out
@@ -176,11 +178,11 @@ func (p *placement) probeCopy(ctx context.Context, t target) (ok bool, err error
 	}
 	defer func() {
 		for _, suffix := range append([]string{""}, sidecarSuffixes...) {
-			err = errors.Join(err, p.disk.remove(stepRemoveProbe, name+suffix))
+			err = errors.Join(err, p.steps.remove(stepRemoveProbe, name+suffix))
 		}
 	}()
 	for _, suffix := range suffixes {
-		err := p.disk.do(stepProbe, func() error { return copyFile(name+suffix, t.path+suffix) })
+		err := p.steps.do(stepProbe, func() error { return copyFile(name+suffix, t.path+suffix) })
 		if errors.Is(err, unix.EIO) {
 			return false, nil // a disk that cannot be read
 		}
@@ -193,7 +195,7 @@ func (p *placement) probeCopy(ctx context.Context, t target) (ok bool, err error
 
 // try is the probe as a step: reading a WAL makes an index for it.
 func (p *placement) try(ctx context.Context, path string, params url.Values) (openable bool, err error) {
-	err = p.disk.do(stepTry, func() (err error) {
+	err = p.steps.do(stepTry, func() (err error) {
 		openable, err = probe(ctx, path, params)
 		return err
 	})
@@ -201,9 +203,9 @@ func (p *placement) try(ctx context.Context, path string, params url.Values) (op
 }
 
 func copyFile(to, from string) (err error) {
-	src, err := openRegular(from, os.O_RDONLY)
+	src, err := disk.OpenRegular(from, os.O_RDONLY)
 	if err != nil {
-		return err
+		return openRefused(from, err)
 	}
 	defer src.Close() // only read from
 	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -241,15 +243,15 @@ func (p *placement) freeStem(t target, prefer string, suffixes []string) string 
 func (p *placement) clearSidecars(t target, stem string, discard bool) (aside []move, err error) {
 	for _, suffix := range t.sidecars {
 		if discard {
-			err = p.disk.remove(stepUnlinkSidecar, t.path+suffix)
-		} else if err = p.disk.renameNew(stepMoveSidecar, t.path+suffix, stem+suffix); err == nil {
+			err = p.steps.remove(stepUnlinkSidecar, t.path+suffix)
+		} else if err = p.steps.renameNew(stepMoveSidecar, t.path+suffix, stem+suffix); err == nil {
 			aside = append(aside, move{t.path + suffix, stem + suffix})
 		}
 		if err != nil {
 			return aside, err
 		}
 	}
-	return aside, p.disk.syncDir(stepSyncAside, filepath.Dir(t.path))
+	return aside, p.steps.syncDir(stepSyncAside, filepath.Dir(t.path))
 }
 
 type move struct{ from, to string }
@@ -264,7 +266,7 @@ func destinations(moves []move) (names []string) {
 // undo takes moves back, last first.
 func (p *placement) undo(moves []move) (err error) {
 	for _, m := range slices.Backward(moves) {
-		err = errors.Join(err, p.disk.renameNew(stepUndo, m.to, m.from))
+		err = errors.Join(err, p.steps.renameNew(stepUndo, m.to, m.from))
 	}
 	return err
 }
@@ -272,7 +274,7 @@ func (p *placement) undo(moves []move) (err error) {
 // keep gives the old main file a second name. It returns "" if the file system
 // has no hard links and the old database is to be discarded in any case.
 func (p *placement) keep(t target, stem string) (string, error) {
-	err := p.disk.do(stepKeep, func() error { return os.Link(t.path, stem) })
+	err := p.steps.do(stepKeep, func() error { return os.Link(t.path, stem) })
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EOPNOTSUPP) {
 		if p.DiscardOld {
 			return "", nil
@@ -282,8 +284,8 @@ func (p *placement) keep(t target, stem string) (string, error) {
 	if err != nil {
 		return "", fileError("keep the old database", err)
 	}
-	if err := p.disk.syncDir(stepSyncKept, filepath.Dir(t.path)); err != nil {
-		return "", errors.Join(err, p.disk.remove(stepUndo, stem))
+	if err := p.steps.syncDir(stepSyncKept, filepath.Dir(t.path)); err != nil {
+		return "", errors.Join(err, p.steps.remove(stepUndo, stem))
 	}
 	return stem, nil
 }

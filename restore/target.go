@@ -15,6 +15,9 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // What SQLite keeps beside a database. A super-journal is not among them: it
@@ -36,21 +39,21 @@ type target struct {
 func inspect(path string) (target, error) {
 	path, linkOwners, err := resolve(path)
 	if err != nil {
-		return target{}, &reasonError{err.Error(), ErrTarget, err}
+		return target{}, reason.Errorf(ErrTarget, err, "%v", err)
 	}
 	t := target{path: path, linkOwners: linkOwners}
 	if t.dir, err = os.Stat(filepath.Dir(path)); err != nil {
-		return t, &reasonError{fmt.Sprintf("look at the target's directory: %v", err), ErrTarget, err}
+		return t, reason.Errorf(ErrTarget, err, "look at the target's directory: %v", err)
 	}
 	t.info, err = os.Lstat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		t.info, err = nil, nil
 	}
 	if err != nil {
-		return t, &reasonError{fmt.Sprintf("look at the target: %v", err), ErrTarget, err}
+		return t, reason.Errorf(ErrTarget, err, "look at the target: %v", err)
 	}
 	if t.info != nil && !t.info.Mode().IsRegular() {
-		return t, &reasonError{fmt.Sprintf("%s is not a regular file", path), ErrTarget, nil}
+		return t, reason.Errorf(ErrTarget, nil, "%s is not a regular file", path)
 	}
 	for _, suffix := range sidecarSuffixes {
 		info, err := os.Lstat(path + suffix)
@@ -58,9 +61,9 @@ func inspect(path string) (target, error) {
 		case isAbsent(err):
 			continue
 		case err != nil:
-			return t, &reasonError{fmt.Sprintf("look beside the target: %v", err), ErrTarget, err}
+			return t, reason.Errorf(ErrTarget, err, "look beside the target: %v", err)
 		case !info.Mode().IsRegular():
-			return t, &reasonError{fmt.Sprintf("%s is not a regular file (%v): move it away", path+suffix, info.Mode()), ErrTarget, nil}
+			return t, reason.Errorf(ErrTarget, nil, "%s is not a regular file (%v): move it away", path+suffix, info.Mode())
 		}
 		t.sidecars = append(t.sidecars, suffix)
 	}
@@ -70,23 +73,6 @@ func inspect(path string) (target, error) {
 // isAbsent tells that no file has the name, or that none can have it.
 func isAbsent(err error) bool {
 	return errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENAMETOOLONG)
-}
-
-// openRegular opens a regular file, and nothing else that took its name: it
-// follows no symlink and waits for no FIFO.
-func openRegular(path string, flag int) (*os.File, error) {
-	f, err := os.OpenFile(path, flag|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = &reasonError{path + " is not a regular file", ErrTarget, nil}
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }
 
 // resolve follows symlinks, also one that dangles, as SQLite does: it puts
@@ -124,13 +110,13 @@ func resolve(path string) (real string, owners []uint32, err error) {
 // tell that nothing was opened for.
 func (t target) allowed(o Options) error {
 	if err := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(t.path), unix.R_OK|unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
-		return &reasonError{fmt.Sprintf("the directory %s is not writable and readable: %v", filepath.Dir(t.path), err), ErrTarget, err}
+		return reason.Errorf(ErrTarget, err, "the directory %s is not writable and readable: %v", filepath.Dir(t.path), err)
 	}
 	switch {
 	case t.info == nil:
 		return nil
 	case !o.Replace && !o.Live:
-		return &reasonError{t.path + " exists already", ErrTargetExists, nil}
+		return reason.Errorf(ErrTargetExists, nil, "%s exists already", t.path)
 	case o.Live:
 		return t.fitForLive()
 	case isImmutable(t.path):
@@ -151,7 +137,7 @@ func (t target) allowed(o Options) error {
 }
 
 func (t target) cannotSwap(why string) error {
-	return &reasonError{fmt.Sprintf("%s %s", t.path, why), ErrCannotSwap, nil}
+	return reason.Errorf(ErrCannotSwap, nil, "%s %s", t.path, why)
 }
 
 // renameError gives the reason why nothing can be renamed over the target.
@@ -187,7 +173,7 @@ func (t target) guard(o Options) (*guard, error) {
 		return nil, err
 	}
 	if !g.leased && !o.AssumeClosed {
-		return nil, errors.Join(&reasonError{fmt.Sprintf("cannot tell whether %s is open somewhere: no leases on this file system, or not the right to take one", t.path), ErrUncertain, nil}, g.release())
+		return nil, errors.Join(reason.Errorf(ErrUncertain, nil, "cannot tell whether %s is open somewhere: no leases on this file system, or not the right to take one", t.path), g.release())
 	}
 	return g, nil
 }
@@ -198,8 +184,10 @@ func openRefused(path string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		return openError(path)
+	case errors.Is(err, disk.ErrNotRegular):
+		return reason.Errorf(ErrTarget, err, "%s is not a regular file", path)
 	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.ELOOP), errors.Is(err, os.ErrNotExist):
-		return &reasonError{fmt.Sprintf("%s: %v", path, err), ErrTarget, err}
+		return reason.Errorf(ErrTarget, err, "%s: %v", path, err)
 	}
 	return err
 }
@@ -212,7 +200,7 @@ func openError(path string) error {
 			text = path + " is open in " + joinHolders(found)
 		}
 	}
-	return &reasonError{text, ErrTargetOpen, nil}
+	return reason.Errorf(ErrTargetOpen, nil, "%s", text)
 }
 
 // A Holder is a process that has the target open.
@@ -250,7 +238,7 @@ func (t target) hot() (bool, error) {
 
 // firstByte returns a sidecar's first byte, -1 if it has none.
 func (t target) firstByte(suffix string) (int, error) {
-	f, err := openRegular(t.path+suffix, os.O_RDONLY)
+	f, err := disk.OpenRegular(t.path+suffix, os.O_RDONLY)
 	if isAbsent(err) {
 		return -1, nil
 	}
@@ -275,7 +263,7 @@ func (t target) beside(name string) string {
 func (c content) fits(t target) error {
 	const longest = 255 - len("-wal")
 	if base := filepath.Base(t.path); c.wal && len(base) > longest {
-		return &reasonError{fmt.Sprintf("the file name has %d bytes, and a database in WAL mode can have at most %d, for its -wal file", len(base), longest), ErrTarget, nil}
+		return reason.Errorf(ErrTarget, nil, "the file name has %d bytes, and a database in WAL mode can have at most %d, for its -wal file", len(base), longest)
 	}
 	return nil
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
@@ -89,7 +91,7 @@ func (r *VerifyReport) drill(ctx context.Context, archive *snapshot.Archive, o V
 		r.Frames = err == nil
 		return err
 	}
-	scratch, err := snapshot.NewScratch(o.TempDir, r.Manifest.Size)
+	scratch, err := disk.NewScratch(o.TempDir, r.Manifest.Size)
 	if err != nil {
 		return err
 	}
@@ -163,11 +165,11 @@ func (r *VerifyReport) examine(ctx context.Context, path string, o VerifyOptions
 func checked(err error) error {
 	switch {
 	case errors.Is(err, snapshot.ErrUncheckable):
-		return &reasonError{err.Error() + "; its frames are right, and with no check it can be restored", snapshot.ErrUncheckable, nil}
+		return reason.Errorf(snapshot.ErrUncheckable, nil, "%v; its frames are right, and with no check it can be restored", err)
 	case errors.Is(err, snapshot.ErrSource) && !isTrouble(err):
-		return &reasonError{err.Error(), ErrCheck, nil} // the source is another database than this one
+		return reason.Errorf(ErrCheck, nil, "%v", err) // the source is another database than this one
 	case isCorrupt(err):
-		return &reasonError{fmt.Sprintf("%v: %v", ErrCheck, err), ErrCheck, err}
+		return reason.Errorf(ErrCheck, err, "%v: %v", ErrCheck, err)
 	case errors.Is(err, snapshot.ErrSource):
 		return fmt.Errorf("check the temp file: %v", err) // it is no source
 	}

@@ -2,10 +2,11 @@ package restore
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // fitForLive refuses a target that SQLite cannot open as a database while a
@@ -13,7 +14,7 @@ import (
 // one that SQLite would not finish to open as well.
 func (t target) fitForLive() error {
 	if err := snapshot.CutShort(t.path); errors.Is(err, snapshot.ErrCutShort) {
-		return &reasonError{fmt.Sprintf("cannot write into it live: %v", err), ErrCannotLive, snapshot.ErrCutShort}
+		return reason.Errorf(ErrCannotLive, snapshot.ErrCutShort, "cannot write into it live: %v", err)
 	} else if err != nil {
 		return err
 	}
@@ -32,14 +33,14 @@ func (t target) fitForLive() error {
 }
 
 func (t target) notADatabase(why error) error {
-	return &reasonError{fmt.Sprintf("%s is not a database that SQLite can open: %v", t.path, why), ErrCannotLive, why}
+	return reason.Errorf(ErrCannotLive, why, "%s is not a database that SQLite can open: %v", t.path, why)
 }
 
 // whole tells whether SQLite may open the file: it begins as a database does,
 // has not lost pages over which a sidecar would be replayed, and has a schema
 // that comes to an end. This process may not have it open.
 func (t target) whole() (bool, error) {
-	f, err := openRegular(t.path, os.O_RDONLY)
+	f, err := disk.OpenRegular(t.path, os.O_RDONLY)
 	if err != nil {
 		return false, openRefused(t.path, err)
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
 // A Taken is what a process that has made a copy for another one tells it. Its
@@ -29,8 +31,9 @@ type Taken struct {
 // the copy in o.TempDir, an empty directory of its own, where the other process
 // finds it with Adopt. After an error, what is in there is of no use.
 func TakeInto(ctx context.Context, path string, o CopyOptions) (t Taken, err error) {
-	c, err := takeIn(ctx, path, o, func(dir string, need int64) (*tempDir, error) {
-		return &tempDir{path: dir, borrowed: true}, checkRoom(filepath.Dir(dir), need) // the user knows that one's name
+	c, err := takeIn(ctx, path, o, func(dir string, need int64) (place, error) {
+		keep := func() error { return nil }
+		return place{dir, keep}, disk.CheckTemp(filepath.Dir(dir), need) // the user knows that one's name
 	})
 	if err != nil {
 		return Taken{}, err
@@ -41,7 +44,7 @@ func TakeInto(ctx context.Context, path string, o CopyOptions) (t Taken, err err
 		hashes = h.append(hashes)
 	}
 	if err := os.WriteFile(filepath.Join(o.TempDir, hashesName), hashes, 0o600); err != nil {
-		return Taken{}, fileError("write the hashes of frames", err)
+		return Taken{}, disk.Wrap("write the hashes of frames", err)
 	}
 	return Taken{c.TakenAt, c.Method, c.JournalMode, c.Restarts, c.Held, c.Tables}, nil
 }
@@ -105,7 +108,7 @@ func (c *Copy) readHashes() (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	all, err := io.ReadAll(io.LimitReader(f, int64(frameCount(c.Header.Size()))*int64(hashedSize)))
 	if err != nil {
-		return fileError("read the hashes of frames", err)
+		return disk.Wrap("read the hashes of frames", err)
 	}
 	for ; len(all) >= hashedSize; all = all[hashedSize:] {
 		c.early = append(c.early, hashed{sum(all), binary.BigEndian.Uint32(all[len(sum{}):])})

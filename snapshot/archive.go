@@ -11,6 +11,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/mattn/go-sqlite3"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
 // A Level says how hard to compress. Every level gives the same digest.
@@ -126,7 +128,7 @@ func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o A
 		content := raw.get()[:frameLength(size, i)]
 		defer raw.put(content)
 		if _, err := c.db.ReadAt(content, int64(i)*FrameSize); err != nil {
-			return frame{}, fileError("read the copy", err)
+			return frame{}, disk.Wrap("read the copy", err)
 		}
 		if crc32.Checksum(content, castagnoli) != d.frames[i].checksum {
 			return frame{}, fmt.Errorf("frame %d of the copy is not what was hashed", i)
@@ -158,7 +160,7 @@ func (a *archiveWriter) writePages(leaves io.ReaderAt, pages int) error {
 			return err
 		}
 		if _, err := io.CopyN(a.w, in, int64(n)*digestSize); err != nil {
-			return fileError("copy page digests", err)
+			return disk.Wrap("copy page digests", err)
 		}
 		pages -= n
 	}

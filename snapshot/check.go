@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/mattn/go-sqlite3"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // A CheckLevel says how thoroughly a copy is checked.
@@ -62,7 +64,7 @@ func CheckFile(ctx context.Context, path, name string, level CheckLevel) (err er
 		}
 	}
 	if errors.Is(err, ErrSource) {
-		return &reasonError{fmt.Sprintf("%s failed its check: %v", name, err), ErrSource, err}
+		return reason.Errorf(ErrSource, err, "%s failed its check: %v", name, err)
 	}
 	return err
 }
@@ -96,7 +98,7 @@ func failed(name string, findings []driver.Value) error {
 	for _, f := range findings {
 		text = append(text, fmt.Sprint(f))
 	}
-	return &reasonError{fmt.Sprintf("%s failed its check: %s", name, strings.Join(text, "; ")), ErrSource, nil}
+	return reason.Errorf(ErrSource, nil, "%s failed its check: %s", name, strings.Join(text, "; "))
 }
 
 // checkTables checks one table after the other, because cause ended the check of
@@ -117,18 +119,18 @@ func (c *conn) checkTables(ctx context.Context, name, pragma string, cause error
 			unchecked, err = append(unchecked, fmt.Sprintf("table %s (%s)", quoted, missing)), nil
 		}
 		if err != nil && errors.Is(err, ErrSource) {
-			return &reasonError{fmt.Sprintf("%s failed its check: table %s: %v", name, quoted, err), ErrSource, err}
+			return reason.Errorf(ErrSource, err, "%s failed its check: table %s: %v", name, quoted, err)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	if len(unchecked) == 0 { // what the tables share is wrong
-		return &reasonError{fmt.Sprintf("%s failed its check: %v", name, cause), ErrSource, cause}
+		return reason.Errorf(ErrSource, cause, "%s failed its check: %v", name, cause)
 	}
 	few := unchecked[:min(len(unchecked), 5)]
-	return &reasonError{fmt.Sprintf("%s cannot be checked here: only its application has what %d of %d tables need, nothing else is wrong: %s",
-		name, len(unchecked), len(tables), strings.Join(few, ", ")), ErrUncheckable, nil}
+	return reason.Errorf(ErrUncheckable, nil, "%s cannot be checked here: only its application has what %d of %d tables need, nothing else is wrong: %s",
+		name, len(unchecked), len(tables), strings.Join(few, ", "))
 }
 
 // missing returns what SQLite lacks here according to err, "" if err is about

@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/busy"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // A Method is a way to copy a database.
@@ -68,7 +70,7 @@ type Copy struct {
 
 	source  string // for messages
 	path    string
-	dir     *tempDir
+	place   place
 	early   []hashed // frames that were hashed while the copy was made
 	files            // of the complete copy
 	adopted *Adoption
@@ -91,11 +93,25 @@ const (
 // that has connections to the database of its own may call it: it opens the file
 // through SQLite only, since anything else would cost the process its locks.
 func Take(ctx context.Context, path string, o CopyOptions) (*Copy, error) {
-	return takeIn(ctx, path, o, newTempDir)
+	return takeIn(ctx, path, o, newPlace)
 }
 
-// takeIn makes the copy in the directory that place returns for it.
-func takeIn(ctx context.Context, path string, o CopyOptions, place func(parent string, need int64) (*tempDir, error)) (_ *Copy, err error) {
+// A place is the directory of a copy. remove removes it with all that is in it.
+type place struct {
+	dir    string
+	remove func() error
+}
+
+func newPlace(parent string, need int64) (place, error) {
+	s, err := disk.NewScratch(parent, need)
+	if err != nil {
+		return place{}, err
+	}
+	return place{s.Path(), s.Close}, nil
+}
+
+// takeIn makes the copy in the place that find returns for it.
+func takeIn(ctx context.Context, path string, o CopyOptions, find func(parent string, need int64) (place, error)) (_ *Copy, err error) {
 	if o.Wait == 0 {
 		o.Wait = 30 * time.Second
 	}
@@ -127,16 +143,16 @@ func takeIn(ctx context.Context, path string, o CopyOptions, place func(parent s
 		return nil, err
 	}
 
-	dir, err := place(o.TempDir, size+size/pageSize*digestSize)
+	place, err := find(o.TempDir, size+size/pageSize*digestSize)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, dir.remove())
+			err = errors.Join(err, place.remove())
 		}
 	}()
-	c := &Copy{Method: o.Method, source: path, path: filepath.Join(dir.path, CopyName), dir: dir}
+	c := &Copy{Method: o.Method, source: path, path: filepath.Join(place.dir, CopyName), place: place}
 	switch o.Method {
 	case MethodBackup:
 		err = c.backup(ctx, src, int(pageSize), o)
@@ -167,7 +183,7 @@ func (c *Copy) writeError(err error) error {
 	if errors.As(err, &e) {
 		switch extended(e) {
 		case sqlite3.ErrIoErrWrite, sqlite3.ErrIoErrFsync, sqlite3.ErrIoErrTruncate:
-			return &reasonError{fmt.Sprintf("%v (while writing to the temp directory %s)", err, filepath.Dir(c.dir.path)), ErrTempDir, err}
+			return reason.Errorf(ErrTempDir, err, "%v (while writing to the temp directory %s)", err, filepath.Dir(c.place.dir))
 		}
 	}
 	return err
@@ -179,7 +195,7 @@ func (c *Copy) Close() error {
 	if c.adopted != nil {
 		return errors.Join(err, c.adopted.Close())
 	}
-	return errors.Join(err, c.dir.remove())
+	return errors.Join(err, c.place.remove())
 }
 
 // Locate returns the file behind path and its symlinks, without opening it. It
@@ -201,7 +217,7 @@ func Locate(path string) (string, error) {
 		if errors.As(err, &p) {
 			text = fmt.Sprintf("open database %s: %v", path, p.Err)
 		}
-		return "", &reasonError{text, ErrSource, err}
+		return "", reason.Errorf(ErrSource, err, "%s", text)
 	}
 	return real, nil
 }
@@ -234,7 +250,7 @@ func tryOpen(path, real string) (*conn, error) {
 	for _, suffix := range []string{"-wal", "-shm", "-journal"} {
 		info, err := os.Stat(real + suffix)
 		if err == nil && !info.Mode().IsRegular() { // SQLite would wait for whoever writes to a FIFO
-			return nil, &reasonError{fmt.Sprintf("open database %s: what stands beside it as %s is not a regular file", path, filepath.Base(real)+suffix), ErrSource, nil}
+			return nil, reason.Errorf(ErrSource, nil, "open database %s: what stands beside it as %s is not a regular file", path, filepath.Base(real)+suffix)
 		}
 		if err == nil && suffix == "-wal" {
 			mode = "ro"
@@ -249,7 +265,7 @@ func tryOpen(path, real string) (*conn, error) {
 	}
 	if denied := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(real), unix.W_OK, unix.AT_EACCESS); denied != nil {
 		// It is there and can be read (Locate): what fails is the making of a -shm file.
-		return nil, &reasonError{fmt.Sprintf("open %s: its directory is not writable, and a WAL database needs a -shm file there: %v", real, denied), ErrSource, denied}
+		return nil, reason.Errorf(ErrSource, denied, "open %s: its directory is not writable, and a WAL database needs a -shm file there: %v", real, denied)
 	}
 	return nil, err
 }

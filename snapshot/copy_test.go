@@ -341,7 +341,7 @@ func TestSweep(t *testing.T) {
 	temp := t.TempDir()
 	path := bank(t, "wal", 1)
 	living := take(t, path, CopyOptions{TempDir: temp})
-	dead := filepath.Join(temp, tempPrefix+"dead")
+	dead := filepath.Join(temp, "lifeboat-backup-dead")
 	if err := errors.Join(os.Mkdir(dead, 0o700), os.WriteFile(filepath.Join(dead, "lock"), nil, 0o600), os.WriteFile(filepath.Join(dead, "copy.db"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -365,8 +365,8 @@ func TestSweep(t *testing.T) {
 // is on the same one.
 func TestRoomWatch(t *testing.T) {
 	for _, shared := range []bool{false, true} {
-		free := uint64(900 << 20)
-		w := &roomWatch{dir: "/data", shared: shared, free: func(string) (uint64, error) { return free, nil }}
+		free := int64(900 << 20)
+		w := &roomWatch{dir: "/data", shared: shared, free: func(string) (int64, error) { return free, nil }}
 		w.start = w.left(100 << 20)
 		if err := w.check(50 << 20); err != nil {
 			t.Errorf("shared %v: with all the room of the beginning: %v", shared, err)

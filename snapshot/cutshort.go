@@ -8,6 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // minPageSize is the least that a SQLite database has, in bytes.
@@ -38,7 +41,7 @@ func CutShort(path string) error {
 		}
 		cut := size < minPageSize || suffix == "-journal" && journal.tornBelow(size)
 		if beside > 0 && cut {
-			return &reasonError{fmt.Sprintf("open database %s: the file was cut short, to %d bytes, and SQLite would delete or replay %s, which has %d", path, size, filepath.Base(path)+suffix, beside), ErrSource, ErrCutShort}
+			return reason.Errorf(ErrSource, ErrCutShort, "open database %s: the file was cut short, to %d bytes, and SQLite would delete or replay %s, which has %d", path, size, filepath.Base(path)+suffix, beside)
 		}
 	}
 	return nil
@@ -57,10 +60,7 @@ func (h journalHead) tornBelow(size int64) bool {
 
 // readJournalHead leaves a journal that cannot be read to SQLite's own error.
 func readJournalHead(path string) (h journalHead) {
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-		return h
-	}
-	f, err := os.Open(path)
+	f, err := disk.OpenRegular(path, os.O_RDONLY) // SQLite follows no symlink there either
 	if err != nil {
 		return h
 	}

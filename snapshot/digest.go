@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
 const (
@@ -86,14 +88,14 @@ func hashFrame(db io.ReaderAt, leaves io.WriterAt, buf []byte, i, length, pageSi
 	for done := 0; done < length; done += readStep {
 		step := buf[:min(readStep, length-done)]
 		if _, err := db.ReadAt(step, int64(i)*FrameSize+int64(done)); err != nil {
-			return hashed{}, fileError("read the copy", err)
+			return hashed{}, disk.Wrap("read the copy", err)
 		}
 		h.checksum = crc32.Update(h.checksum, castagnoli, step)
 		digests = pageDigests(digests, step, pageSize)
 	}
 	h.content = sha256.Sum256(digests)
 	if _, err := leaves.WriteAt(digests, int64(i)*int64(FrameSize/pageSize*digestSize)); err != nil {
-		return hashed{}, fileError("spool page digests", err)
+		return hashed{}, disk.Wrap("spool page digests", err)
 	}
 	return h, nil
 }
@@ -153,11 +155,11 @@ type follower struct {
 func (c *Copy) follow(pageSize int) (*follower, error) {
 	db, err := os.Open(c.path)
 	if err != nil {
-		return nil, fileError("read the copy", err)
+		return nil, disk.Wrap("read the copy", err)
 	}
-	leaves, err := os.OpenFile(filepath.Join(c.dir.path, pagesName), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	leaves, err := os.OpenFile(filepath.Join(c.place.dir, pagesName), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, errors.Join(fileError("spool page digests", err), db.Close())
+		return nil, errors.Join(disk.Wrap("spool page digests", err), db.Close())
 	}
 	f := &follower{wake: make(chan struct{}, 1)}
 	gone := make(chan error, 1)

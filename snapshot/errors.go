@@ -3,9 +3,11 @@ package snapshot
 import (
 	"errors"
 	"fmt"
-	"syscall"
 
 	"github.com/mattn/go-sqlite3"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // The reasons that a caller may want to tell apart. Every error of this
@@ -13,10 +15,10 @@ import (
 var (
 	// ErrSource: the database is missing, unreadable, not a SQLite database
 	// (or an encrypted one), corrupt, or failed its check.
-	ErrSource = errors.New("the source database is not usable")
+	ErrSource = reason.ErrSource
 	// ErrCutShort: the main file was cut short beside a -wal or -journal that
 	// SQLite would delete or replay. Of a backup it is ErrSource, too.
-	ErrCutShort = errors.New("the main file was cut short")
+	ErrCutShort = reason.ErrCutShort
 	// ErrUncheckable: the schema uses a function, collation or tokenizer that only
 	// the application registers, so that SQLite cannot check the database here.
 	ErrUncheckable = errors.New("the database cannot be checked without its application")
@@ -24,27 +26,16 @@ var (
 	ErrCannotVacuum = errors.New("the database cannot be compacted without its application")
 	// ErrLocked: other connections kept the database locked for as long as
 	// the caller was willing to wait.
-	ErrLocked = errors.New("the database stayed locked")
+	ErrLocked = reason.ErrLocked
 	// ErrNoRoom: a disk is full, or would have become so.
-	ErrNoRoom = errors.New("no room")
+	ErrNoRoom = reason.ErrNoRoom
 	// ErrTempDir: the copy cannot be kept in the temp directory.
-	ErrTempDir = errors.New("the temp directory is not usable")
+	ErrTempDir = reason.ErrTempDir
 	// ErrDamaged: an archive is not what its writer wrote.
 	ErrDamaged = errors.New("snapshot damaged")
 	// ErrNewerFormat: an archive was written by a later version of Lifeboat.
 	ErrNewerFormat = errors.New("snapshot has a newer format")
 )
-
-// reasonError says what happened in full and wraps both its reason and its
-// cause, so that neither is printed twice.
-type reasonError struct {
-	text   string
-	reason error
-	cause  error
-}
-
-func (e *reasonError) Error() string   { return e.text }
-func (e *reasonError) Unwrap() []error { return []error{e.reason, e.cause} }
 
 // sqliteError says what SQLite was asked to do on which file and gives the
 // error its reason.
@@ -55,34 +46,34 @@ func sqliteError(what, path string, err error) error {
 	var e sqlite3.Error
 	errors.As(err, &e)
 	text := fmt.Sprintf("%s %s: %v", what, path, err)
-	if isFull(e.SystemErrno) { // to SQLite an I/O error, such as while it makes a -shm file
-		return &reasonError{text, ErrNoRoom, err}
+	if disk.IsFull(e.SystemErrno) { // to SQLite an I/O error, such as while it makes a -shm file
+		return reason.Errorf(ErrNoRoom, err, "%s", text)
 	}
 	switch extended(e) {
 	case sqlite3.ErrIoErrRead, sqlite3.ErrIoErrShortRead, errIoErrCorruptFS:
-		return &reasonError{text, ErrSource, err}
+		return reason.Errorf(ErrSource, err, "%s", text)
 	}
 	switch errorCode(err) {
 	case sqlite3.ErrError:
 		// The statements are ours and right. What is wrong is in the database: a
 		// schema format that SQLite does not know, say, or a broken FTS5 index.
-		return &reasonError{text, ErrSource, err}
+		return reason.Errorf(ErrSource, err, "%s", text)
 	case sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrProtocol:
-		return &reasonError{text, ErrLocked, err}
+		return reason.Errorf(ErrLocked, err, "%s", text)
 	case sqlite3.ErrNotADB:
-		return &reasonError{fmt.Sprintf("%s %s: not a SQLite database, or an encrypted one", what, path), ErrSource, err}
+		return reason.Errorf(ErrSource, err, "%s %s: not a SQLite database, or an encrypted one", what, path)
 	case sqlite3.ErrCorrupt:
-		return &reasonError{fmt.Sprintf("%s %s: the database is corrupt: %v", what, path, err), ErrSource, err}
+		return reason.Errorf(ErrSource, err, "%s %s: the database is corrupt: %v", what, path, err)
 	case sqlite3.ErrCantOpen, sqlite3.ErrPerm, sqlite3.ErrAuth:
-		return &reasonError{text, ErrSource, err}
+		return reason.Errorf(ErrSource, err, "%s", text)
 	case sqlite3.ErrReadonly:
-		return &reasonError{text + " (a WAL database needs to be readable and its directory writable, for its -shm file)", ErrSource, err}
+		return reason.Errorf(ErrSource, err, "%s (a WAL database needs to be readable and its directory writable, for its -shm file)", text)
 	case sqlite3.ErrFull:
-		return &reasonError{text, ErrNoRoom, err}
+		return reason.Errorf(ErrNoRoom, err, "%s", text)
 	case sqlite3.ErrTooBig: // our own statements have nothing long in them
-		return &reasonError{text, ErrSource, err}
+		return reason.Errorf(ErrSource, err, "%s", text)
 	}
-	return fileError(what+" "+path, err)
+	return disk.Wrap(what+" "+path, err)
 }
 
 // errIoErrCorruptFS is SQLite's code for EIO and its like while reading
@@ -102,22 +93,6 @@ func errorCode(err error) sqlite3.ErrNo {
 	var e sqlite3.Error
 	errors.As(err, &e)
 	return e.Code & 0xff // a backup's step gives the extended code as the code
-}
-
-// fileError says what was done on a file, with the reason if the disk is full.
-func fileError(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	err = fmt.Errorf("%s: %w", what, err)
-	if isFull(err) {
-		return &reasonError{err.Error(), ErrNoRoom, err}
-	}
-	return err
-}
-
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 func damaged(format string, args ...any) error {

@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
 // rangeSize is how much is read at once, in bytes, unless one frame is larger.
@@ -31,7 +33,7 @@ type ExtractOptions struct {
 func (a *Archive) Extract(ctx context.Context, w io.WriterAt, o ExtractOptions) error {
 	return a.extract(ctx, o, func(i int, content []byte) error {
 		_, err := w.WriteAt(content, int64(i)*FrameSize)
-		return fileError("write the database", err)
+		return disk.Wrap("write the database", err)
 	}, nil)
 }
 
@@ -40,7 +42,7 @@ func (a *Archive) Extract(ctx context.Context, w io.WriterAt, o ExtractOptions) 
 func (a *Archive) Stream(ctx context.Context, w io.Writer, o ExtractOptions) error {
 	return a.extract(ctx, o, nil, func(content []byte) error {
 		_, err := w.Write(content)
-		return fileError("write the database", err)
+		return disk.Wrap("write the database", err)
 	})
 }
 

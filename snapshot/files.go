@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
 // CopyName is the name of the copy's file in the directory of TakeInto.
@@ -23,9 +25,9 @@ type files struct{ db, pages *os.File }
 
 // open opens the files of the complete copy.
 func (c *Copy) open() error {
-	dir, err := os.Open(c.dir.path)
+	dir, err := os.Open(c.place.dir)
 	if err != nil {
-		return tempDirError("read the copy", err)
+		return disk.WrapTemp("read the copy", err)
 	}
 	c.files, err = openFiles(dir, os.Geteuid())
 	return errors.Join(err, dir.Close())
@@ -57,7 +59,7 @@ func (f files) close() (err error) {
 func openPlain(dir *os.File, name string, flags, user int) (*os.File, error) {
 	fd, err := unix.Openat(int(dir.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, tempDirError("read the copy", &os.PathError{Op: "open", Path: name, Err: err})
+		return nil, disk.WrapTemp("read the copy", &os.PathError{Op: "open", Path: name, Err: err})
 	}
 	file := os.NewFile(uintptr(fd), name)
 	var info unix.Stat_t
@@ -65,7 +67,7 @@ func openPlain(dir *os.File, name string, flags, user int) (*os.File, error) {
 		err = fmt.Errorf("%s is not a file of user %d with one name", name, user)
 	}
 	if err != nil {
-		return nil, errors.Join(tempDirError("read the copy", err), file.Close())
+		return nil, errors.Join(disk.WrapTemp("read the copy", err), file.Close())
 	}
 	return file, nil
 }

@@ -30,7 +30,7 @@ func seedArchive(f testing.TB, pages, pageSize int) []byte {
 	binary.BigEndian.PutUint16(content[16:], uint16(pageSize))
 	binary.BigEndian.PutUint32(content[28:], uint32(pages))
 	dir := f.TempDir()
-	c := &Copy{path: filepath.Join(dir, "copy.db"), dir: &tempDir{path: dir}, Method: MethodBackup, JournalMode: "wal",
+	c := &Copy{path: filepath.Join(dir, "copy.db"), place: place{dir: dir}, Method: MethodBackup, JournalMode: "wal",
 		TakenAt: time.Date(2026, 11, 23, 20, 15, 0, 0, time.UTC)}
 	err := os.WriteFile(c.path, content, 0o600)
 	if err == nil {

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/url"
 	"slices"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
 const (
@@ -47,7 +49,7 @@ func (d *Digest) Smallest(ctx context.Context, n, pages int) ([][]byte, error) {
 			return nil, context.Cause(ctx)
 		}
 		if _, err := io.ReadFull(in, page); err != nil {
-			return nil, fileError("read page digests", err)
+			return nil, disk.Wrap("read page digests", err)
 		}
 		if len(smallest) == n && bytes.Compare(page, smallest[n-1]) >= 0 {
 			continue

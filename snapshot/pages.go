@@ -13,6 +13,9 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 	"golang.org/x/time/rate"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
 // backup copies src page for page with the online backup API.
@@ -57,7 +60,7 @@ const followLag = 2 << 20
 // after a crash, so nothing in it needs a journal or a sync.
 func (c *Copy) openCopy(ctx context.Context, pageSize int) (*conn, error) {
 	if err := os.WriteFile(c.path, nil, 0o600); err != nil {
-		return nil, fileError("create the copy", err)
+		return nil, disk.Wrap("create the copy", err)
 	}
 	dst, err := openConn(c.path, "rw", 0, url.Values{"_journal_mode": {"OFF"}, "_synchronous": {"OFF"}, "_locking_mode": {"EXCLUSIVE"}})
 	if err != nil {
@@ -127,7 +130,7 @@ func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, f *
 				locked = began
 			}
 			if time.Since(locked) > o.Wait {
-				return &reasonError{fmt.Sprintf("copy %s: another connection kept it locked for %s", c.source, o.Wait), ErrLocked, nil}
+				return reason.Errorf(ErrLocked, nil, "copy %s: another connection kept it locked for %s", c.source, o.Wait)
 			}
 			continue
 		case before > 0 && copied <= pages+odd:
@@ -146,7 +149,7 @@ func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, f *
 		f.copied(int64(copied)*int64(pageSize), restarted)
 		o.Progress(int64(copied)*int64(pageSize), int64(total)*int64(pageSize))
 		if room == nil {
-			room = newRoomWatch(src.path, c.dir.path, int64(b.Remaining())*int64(pageSize))
+			room = newRoomWatch(src.path, c.place.dir, int64(b.Remaining())*int64(pageSize))
 		}
 		if c.Held {
 			wal.look()
@@ -174,7 +177,7 @@ func (c *Copy) vacuum(ctx context.Context, src *conn, size int64, o CopyOptions)
 		c.JournalMode = "wal"
 	}
 	if err := os.WriteFile(c.path, nil, 0o600); err != nil {
-		return fileError("create the copy", err)
+		return disk.Wrap("create the copy", err)
 	}
 	uri, err := URI(c.path, nil)
 	if err != nil {
@@ -195,7 +198,7 @@ func (c *Copy) vacuum(ctx context.Context, src *conn, size int64, o CopyOptions)
 		return err
 	})
 	if missing := missingHere(err); missing != "" {
-		return &reasonError{fmt.Sprintf("compact %s: only its application has what its schema needs: %s", c.source, missing), ErrCannotVacuum, nil}
+		return reason.Errorf(ErrCannotVacuum, nil, "compact %s: only its application has what its schema needs: %s", c.source, missing)
 	}
 	return err
 }
@@ -223,30 +226,30 @@ func everySecond(f func()) (stop func()) {
 // held, the WAL cannot be reset and grows with every write.
 type roomWatch struct {
 	dir    string
-	shared bool   // the copy is written to the same volume
-	start  uint64 // bytes free at first, less what the copy takes
+	shared bool  // the copy is written to the same volume
+	start  int64 // bytes free at first, less what the copy takes
 	last   time.Time
-	free   func(dir string) (uint64, error)
+	free   func(dir string) (int64, error)
 }
 
 const roomFloor = 256 << 20
 
 func newRoomWatch(source, temp string, size int64) *roomWatch {
-	w := &roomWatch{dir: filepath.Dir(source), last: time.Now(), free: freeSpace}
-	w.shared = sameDevice(w.dir, temp)
+	w := &roomWatch{dir: filepath.Dir(source), last: time.Now(), free: disk.Free}
+	w.shared = disk.IsSame(w.dir, temp)
 	w.start = w.left(size)
 	return w
 }
 
 // left returns what will be free when the rest of the copy is written. Where
 // that cannot be told, it is taken for plenty.
-func (w *roomWatch) left(rest int64) uint64 {
+func (w *roomWatch) left(rest int64) int64 {
 	free, err := w.free(w.dir)
 	if err != nil {
-		return math.MaxUint64
+		return math.MaxInt64
 	}
 	if w.shared {
-		free -= min(free, uint64(rest))
+		free -= min(free, rest)
 	}
 	return free
 }
@@ -258,7 +261,7 @@ func (w *roomWatch) check(rest int64) error {
 	}
 	w.last = time.Now()
 	if left := w.left(rest); left < w.start/4 && left < roomFloor {
-		return &reasonError{fmt.Sprintf("stop copying: the database's volume %s would have only %d MiB left, because its WAL grows meanwhile", w.dir, left>>20), ErrNoRoom, nil}
+		return reason.Errorf(ErrNoRoom, nil, "stop copying: the database's volume %s would have only %d MiB left, because its WAL grows meanwhile", w.dir, left>>20)
 	}
 	return nil
 }

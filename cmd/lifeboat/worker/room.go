@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
 // A room is where a worker leaves a copy: a directory that belongs to its user,
@@ -14,13 +15,13 @@ import (
 // reads what is in it by descriptor only.
 type room struct {
 	who     identity
-	scratch *snapshot.Scratch
+	scratch *disk.Scratch
 	path    string
 	dir     *os.File
 }
 
 func newRoom(parent string, who identity) (_ *room, err error) {
-	scratch, err := snapshot.NewScratch(parent, 0)
+	scratch, err := disk.NewScratch(parent, 0)
 	if err != nil {
 		return nil, err
 	}

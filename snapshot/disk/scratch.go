@@ -1,4 +1,4 @@
-package snapshot
+package disk
 
 import (
 	"errors"
@@ -9,37 +9,40 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
-// A tempDir is a directory (0700) of one run. A lock in it lives as long as
-// the process, so that a later run can tell what a killed one left behind.
-type tempDir struct {
-	path     string
-	lock     *os.File
-	borrowed bool // from a process that removes it itself
+// A Scratch is a private directory (0700) for the files of one run. If the
+// process is killed, a later NewScratch on the same parent removes it: a lock in
+// it lives as long as the process.
+type Scratch struct {
+	path string
+	lock *os.File
 }
 
-const tempPrefix = "lifeboat-backup-"
+const scratchPrefix = "lifeboat-backup-"
 
 // unlockedAge is when a directory without a lock is no longer one that a run is
 // about to lock.
 const unlockedAge = time.Hour
 
-// newTempDir makes one under parent, after sweeping what killed runs left and
-// making sure that need bytes are free.
-func newTempDir(parent string, need int64) (_ *tempDir, err error) {
+// NewScratch makes a Scratch under parent ("" is os.TempDir), after it has
+// removed what killed runs left there. Unless need bytes are free, the error
+// wraps reason.ErrNoRoom; other errors wrap reason.ErrTempDir.
+func NewScratch(parent string, need int64) (_ *Scratch, err error) {
 	if parent == "" {
 		parent = os.TempDir()
 	}
 	sweep(parent)
-	if err := checkRoom(parent, need); err != nil {
+	if err := CheckTemp(parent, need); err != nil {
 		return nil, err
 	}
-	path, err := os.MkdirTemp(parent, tempPrefix+"*")
+	path, err := os.MkdirTemp(parent, scratchPrefix+"*")
 	if err != nil {
-		return nil, tempDirError("make a temp directory", err)
+		return nil, WrapTemp("make a temp directory", err)
 	}
-	d := &tempDir{path: path}
+	d := &Scratch{path: path}
 	// The lock gets its name only once it is held, or a sweeper could take it.
 	fresh := filepath.Join(path, "lock.new")
 	d.lock, err = os.OpenFile(fresh, os.O_CREATE|os.O_RDWR|os.O_EXCL, 0o600)
@@ -50,39 +53,41 @@ func newTempDir(parent string, need int64) (_ *tempDir, err error) {
 		err = os.Rename(fresh, filepath.Join(path, "lock"))
 	}
 	if err != nil {
-		return nil, errors.Join(fileError("lock the temp directory", err), d.remove())
+		return nil, errors.Join(WrapTemp("lock the temp directory", err), d.Close())
 	}
 	return d, nil
 }
 
-// checkRoom fails unless need bytes are free in a temp directory.
-func checkRoom(dir string, need int64) error {
-	free, err := freeSpace(dir)
+// CheckTemp fails with the errors of NewScratch unless need bytes are free in
+// the temp directory dir.
+func CheckTemp(dir string, need int64) error {
+	free, err := Free(dir)
 	if err != nil {
-		return tempDirError("look at the temp directory "+dir, err)
+		return WrapTemp("use the temp directory", err)
 	}
-	if need += 1 << 20; free < uint64(need) {
-		return &reasonError{fmt.Sprintf("the copy needs %d MiB in the temp directory %s, which has %d MiB free", need>>20, dir, free>>20), ErrNoRoom, nil}
+	if need += 1 << 20; free < need {
+		return reason.Errorf(reason.ErrNoRoom, nil, "the copy needs %d MiB in the temp directory %s, which has %d MiB free", need>>20, dir, free>>20)
 	}
 	return nil
 }
 
-// tempDirError says what failed about the temp directory, which may also be
-// full.
-func tempDirError(what string, err error) error {
-	if err = fileError(what, err); errors.Is(err, ErrNoRoom) {
+// WrapTemp is Wrap for what was tried in the temp directory: an error wraps
+// reason.ErrTempDir unless it wraps reason.ErrNoRoom.
+func WrapTemp(what string, err error) error {
+	if err = Wrap(what, err); err == nil || errors.Is(err, reason.ErrNoRoom) {
 		return err
 	}
-	return &reasonError{err.Error(), ErrTempDir, err}
+	return reason.Errorf(reason.ErrTempDir, err, "%v", err)
 }
 
-func (d *tempDir) remove() error {
-	if d.borrowed {
-		return nil
-	}
-	err := removeLocked(d.path)
-	if d.lock != nil {
-		d.lock.Close()
+// Path returns the directory.
+func (s *Scratch) Path() string { return s.path }
+
+// Close removes the directory with all that is in it.
+func (s *Scratch) Close() error {
+	err := removeLocked(s.path)
+	if s.lock != nil {
+		s.lock.Close()
 	}
 	if err != nil {
 		return fmt.Errorf("remove the temp directory: %w", err)
@@ -110,13 +115,13 @@ func removeLocked(path string) error {
 func sweep(parent string) {
 	entries, _ := os.ReadDir(parent)
 	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), tempPrefix) {
+		if strings.HasPrefix(entry.Name(), scratchPrefix) {
 			sweepOne(filepath.Join(parent, entry.Name()))
 		}
 	}
 }
 
-// sweepOne removes a directory that newTempDir made for a run of this user that
+// sweepOne removes a directory that NewScratch made for a run of this user that
 // is over. Any user can put something of that name into a shared directory, so
 // nothing in it is opened unless the directory is this user's, and no open waits:
 // one of a file under another process's lease takes 45 s.
@@ -155,18 +160,4 @@ func olderThan(fd int, age time.Duration) bool {
 func ours(fd int, kind uint32) bool {
 	var info unix.Stat_t
 	return unix.Fstat(fd, &info) == nil && int(info.Uid) == os.Geteuid() && uint32(info.Mode)&unix.S_IFMT == kind
-}
-
-// freeSpace returns the bytes that this user may still write where path is.
-func freeSpace(path string) (uint64, error) {
-	var s unix.Statfs_t
-	if err := unix.Statfs(path, &s); err != nil {
-		return 0, err
-	}
-	return s.Bavail * uint64(s.Bsize), nil
-}
-
-func sameDevice(a, b string) bool {
-	var x, y unix.Stat_t
-	return unix.Stat(a, &x) == nil && unix.Stat(b, &y) == nil && x.Dev == y.Dev
 }

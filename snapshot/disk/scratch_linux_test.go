@@ -1,4 +1,4 @@
-package snapshot
+package disk
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ import (
 func TestSweepOfPlantedLocks(t *testing.T) {
 	temp := t.TempDir()
 	for i, owner := range []int{0, 65534} {
-		dir := filepath.Join(temp, tempPrefix+strconv.Itoa(i))
+		dir := filepath.Join(temp, scratchPrefix+strconv.Itoa(i))
 		lock := filepath.Join(dir, "lock")
 		if err := errors.Join(os.Mkdir(dir, 0o777), os.WriteFile(lock, nil, 0o600), os.Chown(lock, owner, -1), os.Chown(dir, owner, -1)); err != nil {
 			t.Fatal(err)
@@ -34,8 +34,8 @@ func TestSweepOfPlantedLocks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	fifo := filepath.Join(temp, tempPrefix+"fifo")
-	link := filepath.Join(temp, tempPrefix+"link")
+	fifo := filepath.Join(temp, scratchPrefix+"fifo")
+	link := filepath.Join(temp, scratchPrefix+"link")
 	elsewhere := t.TempDir()
 	if err := errors.Join(os.Mkdir(fifo, 0o700), unix.Mkfifo(filepath.Join(fifo, "lock"), 0o600),
 		os.Symlink(elsewhere, link), os.WriteFile(filepath.Join(elsewhere, "lock"), nil, 0o600)); err != nil {
@@ -58,7 +58,7 @@ func TestSweepOfPlantedLocks(t *testing.T) {
 // What another user's killed run left is another user's.
 func TestSweepLeavesOthers(t *testing.T) {
 	temp := t.TempDir()
-	dir := filepath.Join(temp, tempPrefix+"theirs")
+	dir := filepath.Join(temp, scratchPrefix+"theirs")
 	lock := filepath.Join(dir, "lock")
 	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(lock, nil, 0o600), os.Chown(dir, 65534, -1)); err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func TestSweepLeavesOthers(t *testing.T) {
 func TestSweepWithoutALock(t *testing.T) {
 	temp := t.TempDir()
 	made := func(name string, old bool, files ...string) {
-		dir := filepath.Join(temp, tempPrefix+name)
+		dir := filepath.Join(temp, scratchPrefix+name)
 		err := os.Mkdir(dir, 0o700)
 		for _, file := range files {
 			err = errors.Join(err, os.WriteFile(filepath.Join(dir, file), nil, 0o600))
@@ -95,7 +95,7 @@ func TestSweepWithoutALock(t *testing.T) {
 	var left []string
 	entries, _ := os.ReadDir(temp)
 	for _, entry := range entries {
-		left = append(left, strings.TrimPrefix(entry.Name(), tempPrefix))
+		left = append(left, strings.TrimPrefix(entry.Name(), scratchPrefix))
 	}
 	if want := []string{"full", "young"}; !slices.Equal(left, want) {
 		t.Errorf("left are %v, want %v", left, want)
@@ -105,7 +105,7 @@ func TestSweepWithoutALock(t *testing.T) {
 // The lock goes last, so that a kill during the removal leaves what a sweep takes.
 func TestRemovalKeepsTheLock(t *testing.T) {
 	temp := t.TempDir()
-	d, err := newTempDir(temp, 0)
+	d, err := NewScratch(temp, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestRemovalKeepsTheLock(t *testing.T) {
 			data[0].Effective &^= 1 << unix.CAP_DAC_OVERRIDE
 			_ = unix.Capset(&header, &data[0]) // fails for a user who never had it
 		}
-		done <- d.remove()
+		done <- d.Close()
 	}()
 	if err := <-done; err == nil {
 		t.Fatal("it was removed")
