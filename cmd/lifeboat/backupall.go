@@ -49,12 +49,13 @@ func (b *backupCmd) all(ctx context.Context, c *console, args []string) error {
 
 // backup backs up the job's database, unless the run as a whole has ended.
 func (j *job) backup(ctx context.Context, c *console) (d *backupDocument, text string, err error) {
-	// What one backup leaves to be collected must not add to the next one's.
-	defer debug.FreeOSMemory()
 	defer recovered(&err)
 	if j.err != nil || ctx.Err() != nil {
 		return nil, "", errors.Join(j.err, ctx.Err())
 	}
+	// What one backup leaves to be collected must not add to the next one's. It
+	// takes milliseconds: too long for thousands that a signal leaves undone.
+	defer debug.FreeOSMemory()
 	if j.from != "" && !j.entry.follow && behindLink(j.from, j.path) {
 		return nil, "", fmt.Errorf("%w: it has become a symlink since the pattern was expanded", snapshot.ErrSource)
 	}
