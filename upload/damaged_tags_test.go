@@ -58,6 +58,7 @@ func TestDamagedTagsInADirectory(t *testing.T) {
 	for what, plant := range map[string]func() error{
 		"a FIFO":      func() error { return syscall.Mkfifo(path, 0o600) },
 		"a directory": func() error { return os.Mkdir(path, 0o700) },
+		"a symlink":   func() error { return os.Symlink("/etc/passwd", path) },
 	} {
 		if err := plant(); err != nil {
 			t.Fatal(err)

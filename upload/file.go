@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
 // tagsSuffix ends the name of the small JSON file with an object's tags.
@@ -101,7 +103,10 @@ func (b *directory) Open(ctx context.Context, object Object) (Blob, error) {
 	if err := checkName(object.Name); err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
-	file, err := os.Open(b.path(object.Name))
+	file, err := disk.OpenRegular(b.path(object.Name), os.O_RDONLY)
+	if isReplaced(err) {
+		return nil, fmt.Errorf("%s: %w: %w", where, ErrChanged, err)
+	}
 	if err != nil {
 		return nil, fileError(where, err, "no such object")
 	}
@@ -110,6 +115,12 @@ func (b *directory) Open(ctx context.Context, object Object) (Blob, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	return blob, nil
+}
+
+// isReplaced tells that a name no longer stands for the regular file that it was
+// listed as. A user of the directory could lead root to any file by a symlink.
+func isReplaced(err error) bool {
+	return errors.Is(err, disk.ErrNotRegular) || errors.Is(err, syscall.ELOOP)
 }
 
 func (b *directory) where(object Object) string { return b.url.String() + "/" + object.Name }
@@ -166,21 +177,17 @@ func (b *directory) Tags(ctx context.Context, object Object) (Tags, error) {
 // readTagsFile returns an empty set if there is no such file. What is no
 // regular file, or cannot be read off the disk, is ErrTagsDamaged.
 func readTagsFile(path string) (Tags, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would be waited for
+	file, err := disk.OpenRegular(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Tags{}, nil
+	}
+	if isReplaced(err) {
+		return nil, fmt.Errorf("%w: %s: it is no file", ErrTagsDamaged, path)
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: %s: it is no file", ErrTagsDamaged, path)
-	}
 	data, err := io.ReadAll(io.LimitReader(file, maxSidecar+1))
 	if errors.Is(err, syscall.EIO) {
 		return nil, fmt.Errorf("%w: %w", ErrTagsDamaged, err)

@@ -7,8 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
 func openDir(t *testing.T, dir string) *directory {
@@ -148,6 +151,32 @@ func TestNoRoom(t *testing.T) {
 	})
 	if !errors.Is(err, ErrNoRoom) {
 		t.Errorf("write to a full device: %v, want ErrNoRoom", err)
+	}
+}
+
+// An object that has become something else since it was listed is neither
+// followed nor waited for.
+func TestOpenReplacedObject(t *testing.T) {
+	b, _ := series(t)
+	o := put(t, b, ObjectName(snapshot.NewID(time.Now())), content(10), nil)
+	path := filepath.Join(b.URL().Dir, o.Name)
+	other := filepath.Join(t.TempDir(), "other")
+	if err := os.Rename(path, other); err != nil {
+		t.Fatal(err)
+	}
+	for what, replace := range map[string]func() error{
+		"a FIFO":    func() error { return syscall.Mkfifo(path, 0o600) },
+		"a symlink": func() error { return os.Symlink(other, path) },
+	} {
+		if err := replace(); err != nil {
+			t.Fatal(err)
+		}
+		if blob, err := b.Open(t.Context(), o); !errors.Is(err, ErrChanged) {
+			t.Errorf("%s: %v, %v", what, blob, err)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

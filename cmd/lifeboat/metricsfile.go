@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
 // writeMetrics adds the run's metrics to a file of them: what the file has of
@@ -71,7 +73,7 @@ func replaced(m *dto.Metric, mine prometheus.Labels) bool {
 // readFamilies reads a file of metrics by name; none is no error. A file that
 // has anything but metrics of this program in it is not one to replace.
 func readFamilies(path string) (map[string]*dto.MetricFamily, error) {
-	f, err := os.Open(path)
+	f, err := disk.OpenRegular(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return map[string]*dto.MetricFamily{}, nil
 	}
