@@ -100,7 +100,7 @@ func look(ctx context.Context, b *upload.S3) ([]string, error) {
 // sooner returns those snapshots that go sooner under t than under the policy
 // before, as far as their classes can be known now.
 func sooner(items []Item, before Policy, t Terms) []Decision {
-	t.Yes = true
+	t.IgnoreShrink = true
 	old := t
 	old.Policy = before
 	was := Plan(items, old)

@@ -79,7 +79,7 @@ func Unpin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *s
 		return d, fmt.Errorf("unpin %s: %w", id, err)
 	}
 	if d.Guarded {
-		log.Warn("unpinned, but held by the shrink guard: release it with lifecycle release --all", "snapshot", id, "reason", d.Reason)
+		log.Warn("unpinned, but kept by the shrink guard: if the small newest snapshot is right, lifecycle release --all --ignore-shrink releases this one (where no rules do it, prune --ignore-shrink deletes it)", "snapshot", id, "reason", d.Reason)
 	}
 	return d, nil
 }

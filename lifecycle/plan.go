@@ -43,8 +43,8 @@ type Terms struct {
 	// Now is the present by the bucket's clock. What is given a bucket takes
 	// zero for upload.Present, asked after the listing.
 	Now time.Time
-	// Yes overrides the shrink guard.
-	Yes bool
+	// IgnoreShrink overrides the shrink guard.
+	IgnoreShrink bool
 	// Settle is how long what is written to the bucket must last before it
 	// counts, against other commands that write at the same time. 0 means
 	// DefaultSettle.
@@ -123,7 +123,7 @@ func Plan(items []Item, t Terms) []Decision {
 			}
 		}
 	}
-	if newest != nil && !t.Yes {
+	if newest != nil && !t.IgnoreShrink {
 		guard(decisions, newest)
 	}
 	return decisions

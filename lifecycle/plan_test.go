@@ -160,7 +160,7 @@ func TestPlanGolden(t *testing.T) {
 		{"future-id", future, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
 		{"clock-jumped-back", back, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-21")}},
 		{"shrunken", shrunken, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-30")}},
-		{"shrunken-yes", shrunken, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-30"), Yes: true}},
+		{"shrunken-ignored", shrunken, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-30"), IgnoreShrink: true}},
 		{"half-the-size", half, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-30")}},
 		{"tags-by-hand", hands, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
 		{"newest-deleted", tagged(series(days("2026-11-02 03:00", 3, 24*time.Hour)...), "daily", 0, 1, 2),

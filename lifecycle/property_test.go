@@ -73,7 +73,7 @@ func randomTerms(r *rand.Rand) Terms {
 		panic(err)
 	}
 	now := at("2024-12-20").Add(time.Duration(r.Int64N(int64(2000 * day))))
-	return Terms{Policy: p, Hold: hold, Now: now, Yes: r.IntN(2) == 0}
+	return Terms{Policy: p, Hold: hold, Now: now, IgnoreShrink: r.IntN(2) == 0}
 }
 
 func TestPlanKeepsItsPromises(t *testing.T) {
@@ -105,7 +105,7 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 			if retention := d.Tags[upload.TagRetention]; d.Tags != nil && retention != upload.Held && d.Released() == "" {
 				t.Errorf("%s: %s, but tagged %q", d.ID, d.Action, retention)
 			}
-			if !terms.Yes && d.Object.Size > 2*items[newest].Object.Size {
+			if !terms.IgnoreShrink && d.Object.Size > 2*items[newest].Object.Size {
 				t.Errorf("%s: %s, but the newest is less than half its size", d.ID, d.Action)
 			}
 			if d.Action == ActRelease && !d.Held() {
@@ -139,7 +139,7 @@ func TestClassDependsOnTheTwoTimes(t *testing.T) {
 			items[i].Tags = nil
 		}
 		terms := randomTerms(r)
-		terms.Yes = true
+		terms.IgnoreShrink = true
 		decisions := Plan(items, terms)
 		var successor *Item
 		for i, d := range slices.Backward(decisions) {
@@ -199,7 +199,7 @@ func TestClassOf(t *testing.T) {
 func TestPlanIsSteady(t *testing.T) {
 	rounds(t, 3000, func(t *testing.T, r *rand.Rand) {
 		items, terms := randomSeries(r), randomTerms(r)
-		terms.Yes = true
+		terms.IgnoreShrink = true
 		before := Plan(items, terms)
 		terms.Now = terms.Now.Add(time.Duration(r.Int64N(int64(100 * day))))
 		for i, d := range Plan(items, terms) {

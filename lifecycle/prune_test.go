@@ -77,9 +77,9 @@ func TestPruneIsCareful(t *testing.T) {
 	if _, deleted, err := Prune(t.Context(), c, terms, true, nil); deleted != 0 || err != nil {
 		t.Errorf("deleted %d although the newest is empty: %v", deleted, err)
 	}
-	terms.Yes = true
+	terms.IgnoreShrink = true
 	if _, deleted, err := Prune(t.Context(), c, terms, true, nil); deleted == 0 || err != nil {
-		t.Errorf("with --yes: deleted %d: %v", deleted, err)
+		t.Errorf("with --ignore-shrink: deleted %d: %v", deleted, err)
 	}
 
 	// One is pinned between the plan and its end, another goes by itself.

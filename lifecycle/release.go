@@ -32,8 +32,8 @@ type Options struct {
 	Now time.Time
 	// All looks at every snapshot of the series.
 	All bool
-	// Yes overrides the shrink guard.
-	Yes bool
+	// IgnoreShrink overrides the shrink guard.
+	IgnoreShrink bool
 	// Log receives what is released and what stays; nil discards it.
 	Log *slog.Logger
 }
@@ -66,7 +66,7 @@ func Release(ctx context.Context, b upload.Bucket, o Options) (Result, error) {
 	if err != nil {
 		return result, fmt.Errorf("look for snapshots to release: %w", err)
 	}
-	terms := Terms{Hold: o.Hold, Now: now, Yes: o.Yes}
+	terms := Terms{Hold: o.Hold, Now: now, IgnoreShrink: o.IgnoreShrink}
 	if result.Held, err = o.holdNewest(ctx, b, items, terms); err != nil {
 		return result, err
 	}
@@ -168,7 +168,7 @@ func (o *Options) candidates(ctx context.Context, b upload.Bucket) ([]Item, time
 // the place after that one, or 0. What it reads it also notes in known.
 func (o *Options) readBack(ctx context.Context, b upload.Bucket, items []Item, now time.Time, known map[snapshot.ID]Item) (int, error) {
 	var due []int
-	for i, d := range Plan(items, Terms{Hold: o.Hold, Now: now, Yes: true}) {
+	for i, d := range Plan(items, Terms{Hold: o.Hold, Now: now, IgnoreShrink: true}) {
 		if d.Action == ActRelease {
 			due = append(due, i)
 		}

@@ -326,8 +326,38 @@ func TestReleaseShrinkGuard(t *testing.T) {
 	if len(result.Released) != 0 || len(result.Guarded) != 24 {
 		t.Errorf("released %d, guarded %d", len(result.Released), len(result.Guarded))
 	}
-	if result := release(t, c, Options{Yes: true}); len(result.Released) != 24 || len(result.Guarded) != 0 {
-		t.Errorf("with --yes: released %d, guarded %d", len(result.Released), len(result.Guarded))
+	if result := release(t, c, Options{IgnoreShrink: true}); len(result.Released) != 24 || len(result.Guarded) != 0 {
+		t.Errorf("with --ignore-shrink: released %d, guarded %d", len(result.Released), len(result.Guarded))
+	}
+}
+
+// What unpin advises where the shrink guard keeps the snapshot releases it;
+// looking at all snapshots alone does not.
+func TestUnpinUnderShrinkGuard(t *testing.T) {
+	c := hourly(t, at("2026-11-10 12:00"), 120)
+	c.now = c.now.Add(time.Hour)
+	c.backup(t, "0123") // of 10 bytes before
+	items, err := Load(t.Context(), c, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	terms := Terms{Hold: DefaultHold, Settle: time.Millisecond}
+	if _, err := Pin(t.Context(), c, items[0].ID, terms, nil); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	if _, err := Unpin(t.Context(), c, items[0].ID, terms, slog.New(slog.NewTextHandler(&log, nil))); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "lifecycle release --all --ignore-shrink") {
+		t.Errorf("logged %s", log.String())
+	}
+	if result := release(t, c, Options{All: true}); len(result.Released) != 0 {
+		t.Errorf("released %d", len(result.Released))
+	}
+	result := release(t, c, Options{All: true, IgnoreShrink: true})
+	if !slices.ContainsFunc(result.Released, func(d Decision) bool { return d.ID == items[0].ID }) {
+		t.Errorf("released %d, not the one", len(result.Released))
 	}
 }
 
@@ -369,13 +399,13 @@ func TestDeadJobCostsNothing(t *testing.T) {
 		for range 1 + r.IntN(30) {
 			c.now = c.now.Add(time.Duration(r.Int64N(int64(2*day))) + time.Second)
 			newest = c.backup(t, "0123456789")
-			release(t, c, Options{Hold: max(terms.Hold, 1), Yes: true})
+			release(t, c, Options{Hold: max(terms.Hold, 1), IgnoreShrink: true})
 			c.expire(terms.Policy)
 		}
 		superseded := len(c.objects) // within the last hold, all of them
 		for range 24 {
 			c.now = c.now.Add(16 * day)
-			release(t, c, Options{Hold: max(terms.Hold, 1), Yes: true})
+			release(t, c, Options{Hold: max(terms.Hold, 1), IgnoreShrink: true})
 			c.expire(terms.Policy)
 		}
 		s, found := c.objects[name(newest)]

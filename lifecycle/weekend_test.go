@@ -59,7 +59,7 @@ func ship(t *testing.T, b upload.Bucket, path string, now time.Time) snapshot.ID
 // restores Friday 17:00. With the shrink guard, and where the hold alone must
 // do because the guard is overridden all the time.
 func TestWeekendIsRestored(t *testing.T) {
-	for _, yes := range []bool{false, true} {
+	for _, ignoreShrink := range []bool{false, true} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "app.db")
 		exec(t, path, "CREATE TABLE sales (n); WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c WHERE n < 5000) INSERT INTO sales SELECT n FROM c")
@@ -78,18 +78,18 @@ func TestWeekendIsRestored(t *testing.T) {
 				}
 				exec(t, path, "CREATE TABLE sales (n)")
 			}
-			if _, err := Release(t.Context(), b, Options{Now: now, Yes: yes}); err != nil {
+			if _, err := Release(t.Context(), b, Options{Now: now, IgnoreShrink: ignoreShrink}); err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := Prune(t.Context(), b, Terms{Policy: policy, Hold: DefaultHold, Now: now, Yes: yes}, true, nil); err != nil {
+			if _, _, err := Prune(t.Context(), b, Terms{Policy: policy, Hold: DefaultHold, Now: now, IgnoreShrink: ignoreShrink}, true, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if left := len(retentions(t, b)); yes && left != 114 || !yes && left != 129 {
-			t.Errorf("yes %v: %d snapshots are left", yes, left)
+		if left := len(retentions(t, b)); ignoreShrink && left != 114 || !ignoreShrink && left != 129 {
+			t.Errorf("ignoreShrink %v: %d snapshots are left", ignoreShrink, left)
 		}
 		if n := sales(t, b, friday); n != 5000 {
-			t.Errorf("yes %v: Friday's snapshot has %d rows", yes, n)
+			t.Errorf("ignoreShrink %v: Friday's snapshot has %d rows", ignoreShrink, n)
 		}
 	}
 }

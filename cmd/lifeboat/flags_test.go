@@ -4,6 +4,8 @@ import (
 	"encoding"
 	"testing"
 	"time"
+
+	"github.com/alecthomas/kong"
 )
 
 func TestFlagValues(t *testing.T) {
@@ -55,5 +57,30 @@ func TestQuote(t *testing.T) {
 		if got := quote(given); got != want {
 			t.Errorf("quote(%q) is %s, want %s", given, got, want)
 		}
+	}
+}
+
+// A variable in an environment must not consent to anything, or override a
+// guard. All other flags have one.
+func TestNoVariableConsents(t *testing.T) {
+	parser, err := new(program).parser(t.Context(), &console{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]int{}
+	err = kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok && flag.Name != "help" {
+			consents := flag.Name == "yes" || flag.Name == "ignore-shrink"
+			if consents {
+				found[flag.Name]++
+			}
+			if (len(flag.Envs) == 0) != consents {
+				t.Errorf("--%s: %v", flag.Name, flag.Envs)
+			}
+		}
+		return next(nil)
+	})
+	if err != nil || found["yes"] != 2 || found["ignore-shrink"] != 2 {
+		t.Errorf("%v: %v", found, err)
 	}
 }

@@ -18,7 +18,7 @@ func TestServersThatAreNoStores(t *testing.T) {
 	for name, body := range map[string]string{"ok": "OK", "empty": "", "page": "<!DOCTYPE html><html><body>Log in</body></html>"} {
 		for _, verb := range []string{
 			"backup " + db,
-			"list", "list --versions", "show", "status", "verify", "doctor", "prune", "prune --yes",
+			"list", "list --versions", "show", "status", "verify", "doctor", "prune", "prune --yes", "prune --yes --ignore-shrink", "lifecycle release --ignore-shrink",
 			"lifecycle plan", "lifecycle apply", "lifecycle apply --yes", "lifecycle show", "lifecycle release", "lifecycle freeze", "lifecycle thaw",
 			"pin --snapshot 20261123T201500Z-3f9c2a", "unpin --snapshot 20261123T201500Z-3f9c2a",
 			"restore --if-missing --allow-empty -- s3://bucket/app new.db",

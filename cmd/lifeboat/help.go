@@ -72,12 +72,12 @@ var examples = map[string]string{
 	"lifecycle apply": "  lifeboat lifecycle apply s3://bucket/app --keep-daily 30d\n",
 	"lifecycle show":  "  lifeboat lifecycle show s3://bucket/app\n",
 	"lifecycle release": `  lifeboat lifecycle release s3://bucket/app
-  lifeboat lifecycle release s3://bucket/app --yes    the small newest is right
+  lifeboat lifecycle release s3://bucket/app --ignore-shrink
 `,
 	"lifecycle freeze": "  lifeboat lifecycle freeze s3://bucket/app     first thing on the worst day\n",
 	"lifecycle thaw":   "  lifeboat lifecycle thaw s3://bucket/app\n",
 	"prune": `  lifeboat prune file:///mnt/nas/app                only say what would go
-  lifeboat prune s3://bucket/app --keep-daily 30d --confirm
+  lifeboat prune s3://bucket/app --keep-daily 30d --yes
 `,
 	"config": "  lifeboat config check      what lifeboat backup would run\n",
 	"config check": `  lifeboat config check --config /etc/lifeboat.yaml

@@ -36,7 +36,7 @@ type lifecyclePlanCmd struct {
 
 type lifecycleApplyCmd struct {
 	rulesFlags
-	Yes bool `help:"Go on although existing snapshots would expire sooner."`
+	Yes bool `env:"-" help:"Go on although existing snapshots would expire sooner."`
 }
 
 type lifecycleShowCmd struct {
@@ -115,7 +115,7 @@ func (s series) noRules() error {
 
 // propose returns what the flags would change.
 func (r *rulesFlags) propose(ctx context.Context, b *upload.S3) (*lifecycle.Proposal, rulesDocument, error) {
-	p, err := lifecycle.Propose(ctx, b, r.terms(false), r.Noncurrent.Keep)
+	p, err := lifecycle.Propose(ctx, b, r.terms(), r.Noncurrent.Keep)
 	if err != nil {
 		return nil, rulesDocument{}, err
 	}

@@ -186,7 +186,7 @@ func testMonitoring(t *testing.T, server *testserver.Server) {
 	names := seed(t, server, db)
 	bucket := "s3://" + names[1] + "/app"
 	t.Setenv("LIFEBOAT_METRICS_FILE", file)
-	for _, args := range [][]string{{"backup", db}, {"verify"}, {"status"}, {"lifecycle", "release"}, {"prune", "--confirm"}} {
+	for _, args := range [][]string{{"backup", db}, {"verify"}, {"status"}, {"lifecycle", "release"}, {"prune", "--yes"}} {
 		lifeboat(t, 0, append(args, bucket)...)
 	}
 	content, err := os.ReadFile(file)

@@ -11,6 +11,11 @@ type holdFlag struct {
 	Hold duration `default:"4d" placeholder:"4d" help:"How long after it was superseded one may go."`
 }
 
+// shrinkFlag overrides the shrink guard.
+type shrinkFlag struct {
+	IgnoreShrink bool `env:"-" help:"Go on although the newest snapshot is less than half as large as one that would go."`
+}
+
 // policyFlags say how long each class of snapshots is kept.
 type policyFlags struct {
 	KeepRecent  keep `default:"4d" placeholder:"4d" help:"Keep snapshots that are none of the following."`
@@ -32,8 +37,8 @@ func (p *policyFlags) policy() lifecycle.Policy {
 	}
 }
 
-func (p *policyFlags) terms(yes bool) lifecycle.Terms {
-	return lifecycle.Terms{Policy: p.policy(), Hold: p.holdOf(), Yes: yes, Settle: settle}
+func (p *policyFlags) terms() lifecycle.Terms {
+	return lifecycle.Terms{Policy: p.policy(), Hold: p.holdOf(), Settle: settle}
 }
 
 // A keep is lifecycle's as a flag.

@@ -13,8 +13,8 @@ import (
 type pruneCmd struct {
 	series
 	policyFlags
-	Confirm bool `help:"Delete, and not only say what would be deleted."`
-	Yes     bool `help:"Go on while the newest snapshot is less than half the size of one that would go."`
+	Yes bool `env:"-" help:"Delete, and not only show what would be deleted."`
+	shrinkFlag
 	reporting
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
@@ -23,14 +23,14 @@ type pruneCmd struct {
 type pruneDocument struct {
 	URL       string             `json:"url"`
 	Snapshots []retainedDocument `json:"snapshots"` // all; those with the action expire go, or went
-	Deleted   int                `json:"deleted"`   // 0 without --confirm
+	Deleted   int                `json:"deleted"`   // 0 without --yes
 }
 
-// Run implements the command. Nobody is told of a run that only looks: it would
-// pass for one that deletes.
+// Run implements the command. A run that only looks reports nothing: its metrics
+// would pass for those of one that deletes.
 func (p *pruneCmd) Run(ctx context.Context, c *console) error {
 	report := runReport{verb: "prune", url: p.URL.String()}
-	if !p.Confirm {
+	if !p.Yes {
 		return p.run(ctx, c, &report)
 	}
 	return p.around(ctx, c, report, p.run)
@@ -41,7 +41,9 @@ func (p *pruneCmd) run(ctx context.Context, c *console, report *runReport) error
 	if err != nil {
 		return err
 	}
-	decisions, deleted, err := lifecycle.Prune(ctx, b, p.terms(p.Yes), p.Confirm, c.log)
+	terms := p.terms()
+	terms.IgnoreShrink = p.IgnoreShrink
+	decisions, deleted, err := lifecycle.Prune(ctx, b, terms, p.Yes, c.log)
 	if err != nil && !errors.Is(err, upload.ErrTagsDamaged) {
 		return err
 	}
@@ -54,7 +56,7 @@ func (p *pruneCmd) text(d pruneDocument) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	goes, would := 0, "would delete"
-	if p.Confirm {
+	if p.Yes {
 		would = "deleted"
 	}
 	for _, s := range d.Snapshots {
@@ -67,8 +69,8 @@ func (p *pruneCmd) text(d pruneDocument) string {
 	}
 	w.Flush() // a strings.Builder does not fail
 	fprintf(&b, "%s %d of %d snapshots\n", would, goes, len(d.Snapshots))
-	if !p.Confirm && goes > 0 {
-		b.WriteString("nothing was deleted: add --confirm\n")
+	if !p.Yes && goes > 0 {
+		b.WriteString("nothing was deleted: add --yes\n")
 	}
 	return b.String()
 }

@@ -15,7 +15,7 @@ type releaseCmd struct {
 	series
 	holdFlag
 	All bool `help:"Look at every snapshot of the series, not only back to where the last run ended."`
-	Yes bool `help:"Release also while the newest snapshot is less than half the size of the one that would go."`
+	shrinkFlag
 	reporting
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
@@ -38,7 +38,7 @@ func (r *releaseCmd) run(ctx context.Context, c *console, report *runReport) err
 	if err != nil {
 		return err
 	}
-	result, err := lifecycle.Release(ctx, b, lifecycle.Options{Hold: r.holdOf(), All: r.All, Yes: r.Yes, Log: c.log})
+	result, err := lifecycle.Release(ctx, b, lifecycle.Options{Hold: r.holdOf(), All: r.All, IgnoreShrink: r.IgnoreShrink, Log: c.log})
 	if err != nil {
 		return err
 	}

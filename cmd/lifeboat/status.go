@@ -234,7 +234,7 @@ func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms) {
 	}
 	if d.Guarded > 0 {
 		d.Warnings = append(d.Warnings, fmt.Sprintf("the shrink guard keeps %d snapshots: the newest is less than half as large as one that is due. "+
-			"If the small one is right: lifeboat lifecycle release --yes", d.Guarded))
+			"If the small one is right: lifeboat lifecycle release --ignore-shrink", d.Guarded))
 	}
 	if len(plausible) > 0 {
 		d.describeNewest(plausible[len(plausible)-1], t.Now)
