@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/mattn/go-sqlite3"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // A QueryResult is what one query said about the database. Its JSON is part
@@ -35,43 +37,36 @@ const fewViolations = 5
 
 // restrain keeps the connection, to a database that is open for reading only,
 // from everything else that a query could do to the machine.
-func (c conn) restrain(ctx context.Context) error {
+func restrain(ctx context.Context, c *sqlite.Conn) error {
 	c.SetLimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-	if err := c.exec(ctx, "PRAGMA query_only = ON"); err != nil {
+	if err := c.Exec(ctx, "PRAGMA query_only = ON"); err != nil {
 		return err
 	}
 	// SQLite counts its cache in pages, and knows their size only after a read.
-	if _, err := c.integer(ctx, "PRAGMA page_count"); err != nil {
+	if _, err := c.Int(ctx, "PRAGMA page_count"); err != nil {
 		return err
 	}
-	return c.exec(ctx, "PRAGMA cache_size = -4096")
+	return c.BoundCache(ctx, sqlite.QueryCache)
 }
 
 // foreignKeys counts the rows that refer to nothing. That SQLite cannot tell,
 // for example because a parent table lacks the index, is no error.
-func (c conn) foreignKeys(ctx context.Context) (_ *ForeignKeys, err error) {
+func foreignKeys(ctx context.Context, c *sqlite.Conn) (*ForeignKeys, error) {
 	found := &ForeignKeys{First: []string{}}
-	rows, err := c.QueryContext(ctx, "PRAGMA foreign_key_check", nil)
-	if err == nil {
-		row := make([]driver.Value, len(rows.Columns()))
-		for err = rows.Next(row); err == nil; err = rows.Next(row) {
-			if found.Violations++; found.Violations <= fewViolations {
-				found.First = append(found.First, fmt.Sprintf("row %v of %v refers to no row of %v", orUnknown(row[1]), row[0], row[2]))
-			}
+	err := c.Each(ctx, "PRAGMA foreign_key_check", func(row []driver.Value) {
+		if found.Violations++; found.Violations <= fewViolations {
+			found.First = append(found.First, fmt.Sprintf("row %v of %v refers to no row of %v", orUnknown(row[1]), row[0], row[2]))
 		}
-		if closed := rows.Close(); err == io.EOF {
-			err = closed
-		}
-	}
+	})
 	switch {
 	case err == nil:
 		return found, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case sqliteCode(err) == sqlite3.ErrError:
-		return &ForeignKeys{First: []string{}, Unknown: err.Error()}, nil
+	case sqlite.Code(err) == sqlite3.ErrError:
+		return &ForeignKeys{First: []string{}, Unknown: sqlite.Message(err)}, nil
 	}
-	return nil, fileError("look at the foreign keys", err)
+	return nil, sqlite.Wrap("check the foreign keys", err)
 }
 
 // orUnknown is for tables without rowid, which have no number for a row.
@@ -83,18 +78,18 @@ func orUnknown(rowid driver.Value) driver.Value {
 }
 
 // ask has the database answer one query. An error is not the query's fault.
-func (c conn) ask(ctx context.Context, query string, limit time.Duration) (QueryResult, error) {
+func ask(ctx context.Context, c *sqlite.Conn, query string, limit time.Duration) (QueryResult, error) {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	result := QueryResult{SQL: query}
-	value, err := c.single(limited, query)
+	value, err := single(limited, c, query)
 	switch {
 	case ctx.Err() != nil:
 		return result, ctx.Err()
 	case limited.Err() != nil:
 		result.Answer = "no answer within " + limit.String()
-	case isCorrupt(err), isFull(err):
-		return result, fileError(query, err)
+	case isCorrupt(err), sqlite.IsFull(err):
+		return result, sqlite.Wrap(query, err)
 	case err != nil:
 		result.Answer = err.Error()
 	default:
@@ -104,10 +99,10 @@ func (c conn) ask(ctx context.Context, query string, limit time.Duration) (Query
 }
 
 // prepare prepares the first statement of a text.
-func (c conn) prepare(ctx context.Context, text string) (*sqlite3.SQLiteStmt, error) {
+func prepare(ctx context.Context, c *sqlite.Conn, text string) (*sqlite3.SQLiteStmt, error) {
 	statement, err := c.PrepareContext(ctx, text)
 	if err != nil {
-		if sqliteCode(err) == sqlite3.ErrError && strings.Contains(err.Error(), "syntax error") {
+		if sqlite.Code(err) == sqlite3.ErrError && strings.Contains(err.Error(), "syntax error") {
 			return nil, fmt.Errorf("%w (it must be one SELECT)", err)
 		}
 		return nil, err
@@ -118,14 +113,14 @@ func (c conn) prepare(ctx context.Context, text string) (*sqlite3.SQLiteStmt, er
 // single returns the only value that a query gives. The query is run as a part
 // of another one: whatever is not one SELECT is a syntax error there, and what
 // closes its parenthesis early is one by itself.
-func (c conn) single(ctx context.Context, query string) (_ driver.Value, err error) {
+func single(ctx context.Context, c *sqlite.Conn, query string) (_ driver.Value, err error) {
 	inside := strings.TrimRight(query, "; \t\r\n")
-	prepared, err := c.prepare(ctx, "WITH \"the given query\" AS (\n"+inside+"\n) SELECT * FROM \"the given query\"")
+	prepared, err := prepare(ctx, c, "WITH \"the given query\" AS (\n"+inside+"\n) SELECT * FROM \"the given query\"")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, prepared.Close()) }()
-	alone, err := c.prepare(ctx, inside)
+	alone, err := prepare(ctx, c, inside)
 	if err != nil {
 		return nil, err
 	}

@@ -249,7 +249,7 @@ func openAndWait(o childOrder) int {
 		c := mustOpen(o.Target)
 		defer c.Close()
 		for _, statement := range openings[how] {
-			if _, err := c.query(context.Background(), statement); err != nil && err != io.EOF && !strings.Contains(err.Error(), "EOF") {
+			if _, err := c.Row(context.Background(), statement); err != nil && err != io.EOF && !strings.Contains(err.Error(), "EOF") {
 				panic(err)
 			}
 		}

@@ -2,13 +2,10 @@ package restore
 
 import (
 	"errors"
-	"fmt"
 	"syscall"
 
-	"github.com/mattn/go-sqlite3"
-
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // The reasons that a caller may want to tell apart. Every error of this
@@ -60,43 +57,5 @@ var (
 	ErrNotRecorded = errors.New("the drill succeeded, but that could not be recorded")
 )
 
-// fileError says what was done, and gives a full disk its reason.
-func fileError(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	text := fmt.Sprintf("%s: %v", what, err)
-	if isFull(err) {
-		return reason.Errorf(ErrNoRoom, err, "%s", text)
-	}
-	return fmt.Errorf("%s: %w", what, err)
-}
-
-func isFull(err error) bool {
-	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
-		var e sqlite3.Error
-		if errors.Is(err, full) || errors.As(err, &e) && e.SystemErrno == full {
-			return true
-		}
-	}
-	return errors.Is(err, snapshot.ErrNoRoom) || sqliteCode(err) == sqlite3.ErrFull
-}
-
-// isShortOfFiles tells that this process, or the machine, may open no more files.
-func isShortOfFiles(err error) bool {
-	var e sqlite3.Error
-	for _, short := range []error{syscall.EMFILE, syscall.ENFILE} {
-		if errors.Is(err, short) || errors.As(err, &e) && e.SystemErrno == short {
-			return true
-		}
-	}
-	return false
-}
-
-func sqliteCode(err error) sqlite3.ErrNo {
-	var e sqlite3.Error
-	if errors.As(err, &e) {
-		return e.Code & 0xff // a backup's step gives the extended code as the code
-	}
-	return 0
-}
+// isShortOfFiles reports whether this process, or the machine, may open no more files.
+func isShortOfFiles(err error) bool { return sqlite.HasErrno(err, syscall.EMFILE, syscall.ENFILE) }

@@ -12,9 +12,9 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 
-	"github.com/lifeboat-sqlite/lifeboat/snapshot/busy"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // liveStep is how many bytes go into the target between two looks at the context.
@@ -28,7 +28,7 @@ func (p *placement) live(ctx context.Context, t target, temp string) (kept []str
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, fileError("close "+t.path, dst.Close())) }()
+	defer func() { err = errors.Join(err, sqlite.Wrap("close "+t.path, dst.Close())) }()
 	wal, err := p.liveMode(ctx, t, dst)
 	if err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func (p *placement) live(ctx context.Context, t target, temp string) (kept []str
 	if err := p.adapt(temp, wal); err != nil {
 		return nil, err
 	}
-	src, err := openConn(temp, 0, url.Values{"mode": {"ro"}, "immutable": {"1"}})
+	src, err := sqlite.Open(temp, 0, url.Values{"mode": {"ro"}, "immutable": {"1"}})
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (p *placement) live(ctx context.Context, t target, temp string) (kept []str
 }
 
 // openLive opens the target, which reads it: that can be locked, or broken.
-func (p *placement) openLive(ctx context.Context, t target) (c conn, err error) {
+func (p *placement) openLive(ctx context.Context, t target) (c *sqlite.Conn, err error) {
 	if slices.Contains(t.sidecars, "-wal") { // it would be folded into a broken database when that is closed
 		openable, err := probe(ctx, t.path, url.Values{"mode": {"ro"}})
 		if err == nil && !openable {
@@ -69,7 +69,7 @@ func (p *placement) openLive(ctx context.Context, t target) (c conn, err error) 
 		}
 	}
 	err = p.retry(ctx, t, func() (err error) {
-		c, err = openConn(t.path, busy.Slice, url.Values{"mode": {"rw"}})
+		c, err = sqlite.Open(t.path, sqlite.AttemptTime, url.Values{"mode": {"rw"}})
 		return err
 	})
 	return c, err
@@ -78,9 +78,9 @@ func (p *placement) openLive(ctx context.Context, t target) (c conn, err error) 
 // broken gives an error of SQLite's its reason: the target's content or rights,
 // unless it is a lock, a full disk, or this process's own trouble.
 func broken(t target, err error) error {
-	code := sqliteCode(err)
+	code := sqlite.Code(err)
 	switch {
-	case err == nil, code == 0, busy.Is(err), isFull(err), errors.Is(err, ErrCannotLive):
+	case err == nil, code == 0, sqlite.IsLocked(err), sqlite.IsFull(err), errors.Is(err, ErrCannotLive):
 		return err
 	case code == sqlite3.ErrNomem, code == sqlite3.ErrInterrupt, isShortOfFiles(err):
 		return err
@@ -94,19 +94,19 @@ func broken(t target, err error) error {
 
 // liveMode tells whether the target is in WAL mode, and refuses what cannot be
 // done live.
-func (p *placement) liveMode(ctx context.Context, t target, dst conn) (wal bool, err error) {
+func (p *placement) liveMode(ctx context.Context, t target, dst *sqlite.Conn) (wal bool, err error) {
 	var mode string
 	var pageSize int64
 	err = p.retry(ctx, t, func() error {
-		row, err := dst.query(ctx, "PRAGMA journal_mode")
+		row, err := dst.Row(ctx, "PRAGMA journal_mode")
 		if err != nil {
 			return err
 		}
 		mode = fmt.Sprint(row[0])
-		if _, err = dst.query(ctx, "SELECT count(*) FROM sqlite_schema"); err != nil {
+		if _, err = dst.Row(ctx, "SELECT count(*) FROM sqlite_schema"); err != nil {
 			return err
 		}
-		pageSize, err = dst.integer(ctx, "PRAGMA page_size")
+		pageSize, err = dst.Int(ctx, "PRAGMA page_size")
 		return err
 	})
 	switch {
@@ -131,8 +131,8 @@ func (p *placement) adapt(temp string, wal bool) error {
 // retry calls f until it is no longer refused by another connection's lock, or
 // Wait is over.
 func (p *placement) retry(ctx context.Context, t target, f func() error) error {
-	err := busy.Retry(ctx, p.Wait, f)
-	if !busy.Is(err) {
+	err := sqlite.Retry(ctx, p.Wait, f)
+	if !sqlite.IsLocked(err) {
 		return err
 	}
 	text := fmt.Sprintf("%s stayed locked for %s", t.path, p.Wait)
@@ -147,7 +147,7 @@ func (p *placement) retry(ctx context.Context, t target, f func() error) error {
 type liveWrite struct {
 	*placement
 	target   target
-	dst, src conn
+	dst, src *sqlite.Conn
 	kept     string // the copy of the old content, once it is complete
 }
 
@@ -173,7 +173,7 @@ func (w *liveWrite) overJournal(ctx context.Context) (err error) {
 	var version int64
 	if !w.DiscardOld {
 		err := w.retry(ctx, w.target, func() (err error) {
-			version, err = w.dst.integer(ctx, "PRAGMA data_version")
+			version, err = w.dst.Int(ctx, "PRAGMA data_version")
 			return err
 		})
 		if err != nil {
@@ -189,7 +189,7 @@ func (w *liveWrite) overJournal(ctx context.Context) (err error) {
 		return err
 	}
 	if !w.DiscardOld {
-		now, err := w.dst.integer(ctx, "PRAGMA data_version")
+		now, err := w.dst.Int(ctx, "PRAGMA data_version")
 		if err != nil {
 			return err
 		}
@@ -200,7 +200,7 @@ func (w *liveWrite) overJournal(ctx context.Context) (err error) {
 			w.kept, copied = "", false
 		}
 		if !copied {
-			if err := w.copyOld(ctx, &w.dst); err != nil {
+			if err := w.copyOld(ctx, w.dst); err != nil {
 				return err
 			}
 		}
@@ -215,14 +215,14 @@ func (w *liveWrite) overJournal(ctx context.Context) (err error) {
 // lockJournal locks everybody else out of a rollback database until dst closes.
 func (w *liveWrite) lockJournal(ctx context.Context) error {
 	return w.steps.do(stepLiveLock, func() error {
-		if err := w.retry(ctx, w.target, func() error { return w.dst.exec(ctx, "BEGIN EXCLUSIVE") }); err != nil {
+		if err := w.retry(ctx, w.target, func() error { return w.dst.Exec(ctx, "BEGIN EXCLUSIVE") }); err != nil {
 			return err
 		}
 		// In this mode the lock outlives the transaction. Any earlier, what a
 		// vain attempt has locked would outlive that too: a writer could then
 		// never commit, and would never let go.
-		_, err := w.dst.query(ctx, "PRAGMA locking_mode=EXCLUSIVE")
-		return errors.Join(err, w.dst.exec(ctx, "COMMIT"))
+		_, err := w.dst.Row(ctx, "PRAGMA locking_mode=EXCLUSIVE")
+		return errors.Join(err, w.dst.Exec(ctx, "COMMIT"))
 	})
 }
 
@@ -230,7 +230,7 @@ func (w *liveWrite) lockJournal(ctx context.Context) error {
 func (w *liveWrite) begin(ctx context.Context) (*sqlite3.SQLiteBackup, error) {
 	b, err := w.dst.Backup("main", w.src.SQLiteConn, "main")
 	if err != nil {
-		return nil, fileError("begin to write into "+w.target.path, err)
+		return nil, sqlite.Wrap("begin to write into "+w.target.path, err)
 	}
 	err = w.steps.do(stepLiveLock, func() error {
 		return w.retry(ctx, w.target, func() error { return stepBackup(b, 0) })
@@ -272,10 +272,10 @@ func (w *liveWrite) write(ctx context.Context, b *sqlite3.SQLiteBackup) error {
 			err = reason.Errorf(ErrLocked, nil, "%s stayed locked at the end", w.target.path)
 		}
 		if err != nil {
-			return errors.Join(fileError("write into "+w.target.path, err), b.Finish())
+			return errors.Join(sqlite.Wrap("write into "+w.target.path, err), b.Finish())
 		}
 	}
-	return fileError("write into "+w.target.path, b.Finish())
+	return sqlite.Wrap("write into "+w.target.path, b.Finish())
 }
 
 var errChanged = errors.New("the database changed while it was copied")
@@ -283,18 +283,18 @@ var errChanged = errors.New("the database changed while it was copied")
 // copyOld copies the target's content to the name under which it is kept, by
 // way of a temp file. Without a connection to copy from it opens one of its own.
 // kept stays empty if there is no content.
-func (w *liveWrite) copyOld(ctx context.Context, from *conn) (err error) {
+func (w *liveWrite) copyOld(ctx context.Context, from *sqlite.Conn) (err error) {
 	if from == nil {
 		c, err := w.openLive(ctx, w.target)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, c.Close()) }()
-		from = &c
+		from = c
 	}
 	var pages int64
 	err = w.retry(ctx, w.target, func() (err error) {
-		pages, err = from.integer(ctx, "PRAGMA page_count")
+		pages, err = from.Int(ctx, "PRAGMA page_count")
 		return err
 	})
 	if err != nil || pages == 0 { // an empty file: nothing to keep
@@ -310,7 +310,7 @@ func (w *liveWrite) copyOld(ctx context.Context, from *conn) (err error) {
 		}
 	}()
 	_ = f.Chown(int(w.target.stat().Uid), int(w.target.stat().Gid)) // a copy of another owner is better than none
-	err = w.steps.do(stepLiveCopy, func() error { return w.copyPages(ctx, *from, f.Name()) })
+	err = w.steps.do(stepLiveCopy, func() error { return w.copyPages(ctx, from, f.Name()) })
 	if err == nil {
 		err = w.finishTemp(w.target, f)
 	}
@@ -327,15 +327,15 @@ func (w *liveWrite) copyOld(ctx context.Context, from *conn) (err error) {
 
 // copyPages copies a database into an empty file. It does not start again when
 // the source changes: errChanged.
-func (w *liveWrite) copyPages(ctx context.Context, from conn, to string) (err error) {
-	dst, err := openConn(to, 0, url.Values{"mode": {"rw"}, "_journal_mode": {"OFF"}, "_synchronous": {"OFF"}})
+func (w *liveWrite) copyPages(ctx context.Context, from *sqlite.Conn, to string) (err error) {
+	dst, err := sqlite.Open(to, 0, url.Values{"mode": {"rw"}, "_journal_mode": {"OFF"}, "_synchronous": {"OFF"}})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dst.Close()) }()
 	b, err := dst.Backup("main", from.SQLiteConn, "main")
 	if err != nil {
-		return fileError("begin to copy "+w.target.path, err)
+		return sqlite.Wrap("begin to copy "+w.target.path, err)
 	}
 	err = w.retry(ctx, w.target, func() error { return stepBackup(b, 0) })
 	for left, done := b.PageCount(), false; err == nil && !done; {
@@ -348,5 +348,5 @@ func (w *liveWrite) copyPages(ctx context.Context, from conn, to string) (err er
 		}
 		left = b.Remaining()
 	}
-	return errors.Join(fileError("copy "+w.target.path, err), b.Finish())
+	return errors.Join(sqlite.Wrap("copy "+w.target.path, err), b.Finish())
 }

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // makeBig makes a database of some MiB, so that a live restore of it takes
@@ -43,7 +45,7 @@ func TestLive(t *testing.T) {
 				app := mustOpen(path)
 				defer app.Close()
 				ctx := t.Context()
-				if n, err := app.integer(ctx, "SELECT max(gen) FROM account"); err != nil || n != genOld {
+				if n, err := app.Int(ctx, "SELECT max(gen) FROM account"); err != nil || n != genOld {
 					t.Fatal(n, err)
 				}
 				o := liveOrder(path, source, from == "WAL")
@@ -51,13 +53,13 @@ func TestLive(t *testing.T) {
 				if err != nil || !result.Live {
 					t.Fatal(result, err)
 				}
-				if n, err := app.integer(ctx, "SELECT sum(added) + (SELECT count(*) FROM extra) FROM account"); err != nil || n != 5*rows {
+				if n, err := app.Int(ctx, "SELECT sum(added) + (SELECT count(*) FROM extra) FROM account"); err != nil || n != 5*rows {
 					t.Fatalf("the open connection sees %d, %v", n, err)
 				}
-				if err := app.exec(ctx, "UPDATE account SET added = 6"); err != nil {
+				if err := app.Exec(ctx, "UPDATE account SET added = 6"); err != nil {
 					t.Fatal(err)
 				}
-				if row, err := app.query(ctx, "PRAGMA journal_mode"); err != nil || row[0] != strings.ToLower(target) {
+				if row, err := app.Row(ctx, "PRAGMA journal_mode"); err != nil || row[0] != strings.ToLower(target) {
 					t.Fatalf("the journal mode is %v, %v", row, err)
 				}
 				if len(result.Kept) != 1 {
@@ -90,14 +92,14 @@ func TestLivePageSize(t *testing.T) {
 		run(t, path, "PRAGMA journal_mode="+mode+";"+fillSQL(genOld))
 		run(t, source, "PRAGMA page_size=8192;"+fillSQL(genNew))
 		app := mustOpen(path)
-		if n, err := app.integer(t.Context(), "SELECT max(gen) FROM account"); err != nil || n != genOld {
+		if n, err := app.Int(t.Context(), "SELECT max(gen) FROM account"); err != nil || n != genOld {
 			t.Fatal(n, err)
 		}
 		o := liveOrder(path, source, false)
 		o.PageSize = 8192
 		if mode == "DELETE" {
 			restored(t, o)
-			if n, err := app.integer(t.Context(), "SELECT max(gen) FROM account"); err != nil || n != genNew {
+			if n, err := app.Int(t.Context(), "SELECT max(gen) FROM account"); err != nil || n != genNew {
 				t.Fatal(n, err)
 			}
 		} else if said := refusedWith(t, o, ErrCannotLive); !strings.Contains(said, "8192") || !strings.Contains(said, "4096") {
@@ -167,11 +169,11 @@ func TestLiveLocked(t *testing.T) {
 // lock that the commit would wait for.
 func TestLiveWriterCommits(t *testing.T) {
 	path := makeOld(t, "PRAGMA journal_mode=DELETE;")
-	writer, err := openConn(path, 2*time.Second, url.Values{"mode": {"rw"}})
+	writer, err := sqlite.Open(path, 2*time.Second, url.Values{"mode": {"rw"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := writer.exec(t.Context(), "BEGIN IMMEDIATE; UPDATE account SET balance = balance"); err != nil {
+	if err := writer.Exec(t.Context(), "BEGIN IMMEDIATE; UPDATE account SET balance = balance"); err != nil {
 		t.Fatal(err)
 	}
 	o := liveOrder(path, newSource(t, ""), false)
@@ -189,7 +191,7 @@ func TestLiveWriterCommits(t *testing.T) {
 		}
 	}
 	time.Sleep(300 * time.Millisecond) // it tries to get its lock meanwhile; if it does not yet, that must do as well
-	if err := writer.exec(t.Context(), "COMMIT"); err != nil {
+	if err := writer.Exec(t.Context(), "COMMIT"); err != nil {
 		t.Errorf("the writer cannot commit: %v", err)
 	}
 	if err := writer.Close(); err != nil {
@@ -250,7 +252,7 @@ func TestLiveNoMix(t *testing.T) {
 			var group sync.WaitGroup
 			var looks, moves int
 			group.Go(func() { // a reader
-				c, err := openConn(path, 5*time.Second, url.Values{"mode": {"rw"}})
+				c, err := sqlite.Open(path, 5*time.Second, url.Values{"mode": {"rw"}})
 				if err != nil {
 					t.Error(err)
 					return
@@ -262,7 +264,7 @@ func TestLiveNoMix(t *testing.T) {
 				}
 				last := int64(genOld)
 				for ctx.Err() == nil {
-					row, err := c.query(context.Background(), "SELECT min(gen), max(gen), sum(balance), (SELECT min(gen) FROM bulk), (SELECT max(gen) FROM bulk) FROM account")
+					row, err := c.Row(context.Background(), "SELECT min(gen), max(gen), sum(balance), (SELECT min(gen) FROM bulk), (SELECT max(gen) FROM bulk) FROM account")
 					if err != nil {
 						continue // busy
 					}
@@ -275,7 +277,7 @@ func TestLiveNoMix(t *testing.T) {
 				}
 			})
 			group.Go(func() { // a writer
-				c, err := openConn(path, 5*time.Second, url.Values{"mode": {"rw"}})
+				c, err := sqlite.Open(path, 5*time.Second, url.Values{"mode": {"rw"}})
 				if err != nil {
 					t.Error(err)
 					return
@@ -283,8 +285,8 @@ func TestLiveNoMix(t *testing.T) {
 				defer c.Close()
 				for i := 1; ctx.Err() == nil; i++ {
 					sql := fmt.Sprintf("BEGIN IMMEDIATE; UPDATE account SET balance = balance - 1 WHERE id = %d; UPDATE account SET balance = balance + 1 WHERE id = %d; COMMIT", i%rows+1, (i+7)%rows+1)
-					if err := c.exec(context.Background(), sql); err != nil {
-						_ = c.exec(context.Background(), "ROLLBACK")
+					if err := c.Exec(context.Background(), sql); err != nil {
+						_ = c.Exec(context.Background(), "ROLLBACK")
 					} else {
 						moves++
 					}
@@ -384,7 +386,7 @@ func checkBulk(t testing.TB, path string) {
 	defer alone()()
 	c := mustOpen(path)
 	defer c.Close()
-	n, err := c.integer(t.Context(), "SELECT (SELECT min(gen) = max(gen) AND count(*) = 14000 FROM bulk) AND (SELECT min(gen) FROM bulk) = (SELECT min(gen) FROM account)")
+	n, err := c.Int(t.Context(), "SELECT (SELECT min(gen) = max(gen) AND count(*) = 14000 FROM bulk) AND (SELECT min(gen) FROM bulk) = (SELECT min(gen) FROM account)")
 	if err != nil || n != 1 {
 		t.Fatalf("the two tables are of different times (%v)", err)
 	}

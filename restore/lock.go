@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // A lock keeps two restores of one target apart. Its file is removed when the
@@ -56,7 +57,7 @@ func (l *lock) release() error {
 // placeError is the reason why nothing can be created beside the target.
 func placeError(err error) error {
 	switch {
-	case isFull(err):
+	case sqlite.IsFull(err):
 		return ErrNoRoom
 	case isShortOfFiles(err):
 		return nil // not for the target's sake

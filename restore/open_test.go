@@ -90,7 +90,7 @@ func TestOpenElsewhere(t *testing.T) {
 	t.Run("this process", func(t *testing.T) {
 		path := makeOld(t, "")
 		c := mustOpen(path)
-		if err := c.exec(t.Context(), "BEGIN IMMEDIATE; UPDATE account SET balance = 0"); err != nil {
+		if err := c.Exec(t.Context(), "BEGIN IMMEDIATE; UPDATE account SET balance = 0"); err != nil {
 			t.Fatal(err)
 		}
 		o := basicOrder(path, source)

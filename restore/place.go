@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
@@ -159,7 +160,7 @@ func (p *placement) makeTemp(ctx context.Context, t target) (name string, err er
 		return "", err
 	}
 	name = f.Name()
-	defer func() { err = errors.Join(err, fileError("close "+name, f.Close())) }()
+	defer func() { err = errors.Join(err, disk.Wrap("close "+name, f.Close())) }()
 	if err := p.steps.do(stepFill, func() error { return p.write(ctx, f) }); err != nil {
 		return name, err
 	}
@@ -213,7 +214,7 @@ func (p *placement) finishTemp(t target, f *os.File) error {
 func (p *placement) write(ctx context.Context, f *os.File) error {
 	// The bucket may be one that only root can read.
 	if err := p.owner.suspend(func() error { return p.fill(ctx, f) }); err != nil {
-		return fileError("write the restored database", err)
+		return disk.Wrap("write the restored database", err)
 	}
 	info, err := f.Stat()
 	if err != nil {
@@ -241,5 +242,5 @@ func setJournalMode(f *os.File, wal bool) error {
 		return nil
 	}
 	_, err := f.WriteAt([]byte{version, version}, 18)
-	return fileError("write the restored database's header", err)
+	return disk.Wrap("write the restored database's header", err)
 }

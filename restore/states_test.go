@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 var errorsIs = errors.Is
@@ -41,8 +43,8 @@ func contentOf(gen int) string {
 	return fmt.Sprintf("gen %d to %d, %d rows, sum %d, ok", gen, gen, rows, (gen+7)*rows*(rows+1)/2)
 }
 
-func mustOpen(path string) conn {
-	c, err := openConn(path, 0, url.Values{"mode": {"rw"}})
+func mustOpen(path string) *sqlite.Conn {
+	c, err := sqlite.Open(path, 0, url.Values{"mode": {"rw"}})
 	if err != nil {
 		panic(err)
 	}
@@ -59,17 +61,17 @@ func alone() (end func()) {
 // look opens a database as an application does and says what is in it.
 func look(path string) (string, error) {
 	defer alone()()
-	c, err := openConn(path, 0, url.Values{"mode": {"rw"}})
+	c, err := sqlite.Open(path, 0, url.Values{"mode": {"rw"}})
 	if err != nil {
 		return "", err
 	}
 	defer c.Close()
 	ctx := context.Background()
-	row, err := c.query(ctx, "SELECT min(gen), max(gen), count(*), sum(balance) FROM account")
+	row, err := c.Row(ctx, "SELECT min(gen), max(gen), count(*), sum(balance) FROM account")
 	if err != nil {
 		return "", err
 	}
-	check, err := c.query(ctx, "PRAGMA integrity_check")
+	check, err := c.Row(ctx, "PRAGMA integrity_check")
 	if err != nil {
 		return "", err
 	}

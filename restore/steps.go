@@ -68,7 +68,7 @@ func (d steps) remove(s step, path string) error {
 }
 
 func (d steps) syncFile(s step, f *os.File) error {
-	return d.do(s, func() error { return fileError("sync "+f.Name(), f.Sync()) })
+	return d.do(s, func() error { return disk.Wrap("sync "+f.Name(), f.Sync()) })
 }
 
 // syncDir makes the names in a directory durable.

@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/lifeboat-sqlite/lifeboat/snapshot/busy"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // placeNew puts the temp file where no file is. Sidecars that are left over
@@ -101,7 +101,7 @@ func (p *placement) exchange(t target, g *guard, temp, second string) error {
 	if second == "" {
 		return reason.Errorf(ErrTargetOpen, err, "%v, when the new database was already in place: restart that process", err)
 	}
-	back := p.steps.do(stepPutBack, func() error { return fileError("put the old database back", os.Rename(second, t.path)) })
+	back := p.steps.do(stepPutBack, func() error { return disk.Wrap("put the old database back", os.Rename(second, t.path)) })
 	return errors.Join(err, back, p.steps.syncDir(stepSyncPlaced, filepath.Dir(t.path)))
 }
 
@@ -115,9 +115,9 @@ func (p *placement) settle(ctx context.Context, t target) (g *guard, openable bo
 		if openable {
 			err = p.steps.do(stepFold, func() error { return fold(ctx, t.path) })
 			switch {
-			case busy.Is(err), errors.Is(err, ErrTargetOpen):
+			case sqlite.IsLocked(err), errors.Is(err, ErrTargetOpen):
 				return nil, false, openError(t.path)
-			case sqliteCode(err) != 0 && !isFull(err) && ctx.Err() == nil:
+			case sqlite.Code(err) != 0 && !sqlite.IsFull(err) && ctx.Err() == nil:
 				p.log().Warn("SQLite cannot fold the old database's journal into it, so both are kept as they are", "target", t.path, "error", err)
 				openable = false
 			case err != nil:
@@ -213,7 +213,7 @@ func copyFile(to, from string) (err error) {
 		return err
 	}
 	_, err = io.Copy(dst, src)
-	return fileError("copy "+from, errors.Join(err, dst.Close()))
+	return disk.Wrap("copy "+from, errors.Join(err, dst.Close()))
 }
 
 // freeStem returns the name under which the old database is kept: prefer, or
@@ -282,7 +282,7 @@ func (p *placement) keep(t target, stem string) (string, error) {
 		return "", t.cannotSwap("cannot be kept: the file system has no hard links")
 	}
 	if err != nil {
-		return "", fileError("keep the old database", err)
+		return "", disk.Wrap("keep the old database", err)
 	}
 	if err := p.steps.syncDir(stepSyncKept, filepath.Dir(t.path)); err != nil {
 		return "", errors.Join(err, p.steps.remove(stepUndo, stem))

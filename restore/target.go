@@ -147,7 +147,7 @@ func (t target) renameError(err error) error {
 			return t.cannotSwap(fmt.Sprintf("cannot be replaced: %v", err))
 		}
 	}
-	return fileError("put the new database in place", err)
+	return disk.Wrap("put the new database in place", err)
 }
 
 // closed says who has the target open. It is a look ahead: the swap itself is

@@ -15,6 +15,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
@@ -116,10 +117,10 @@ func (nowhere) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 func rebuild(ctx context.Context, archive *snapshot.Archive, path string, o snapshot.ExtractOptions) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fileError("create the temp file", err)
+		return disk.Wrap("create the temp file", err)
 	}
 	err = archive.Extract(ctx, f, o)
-	return errors.Join(err, fileError("close the temp file", f.Close()))
+	return errors.Join(err, disk.Wrap("close the temp file", f.Close()))
 }
 
 // examine has SQLite look at the rebuilt database.
@@ -131,16 +132,16 @@ func (r *VerifyReport) examine(ctx context.Context, path string, o VerifyOptions
 		return err
 	}
 	r.Passed = o.Check
-	c, err := openConn(path, 0, url.Values{"mode": {"ro"}, "immutable": {"1"}})
+	c, err := sqlite.Open(path, 0, url.Values{"mode": {"ro"}, "immutable": {"1"}})
 	if err != nil {
 		return checked(err)
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	if err := c.restrain(ctx); err != nil {
+	if err := restrain(ctx, c); err != nil {
 		return checked(err)
 	}
 	if o.Check != snapshot.CheckNone {
-		if r.ForeignKeys, err = c.foreignKeys(ctx); err != nil {
+		if r.ForeignKeys, err = foreignKeys(ctx, c); err != nil {
 			return checked(err)
 		}
 	}
@@ -149,7 +150,7 @@ func (r *VerifyReport) examine(ctx context.Context, path string, o VerifyOptions
 	}
 	var wrong []error
 	for _, query := range o.Queries {
-		answer, err := c.ask(ctx, query, o.QueryTime)
+		answer, err := ask(ctx, c, query, o.QueryTime)
 		if err != nil {
 			return checked(err)
 		}
@@ -179,12 +180,12 @@ func checked(err error) error {
 // isTrouble tells that SQLite could not read the temp file: that says nothing
 // about the snapshot.
 func isTrouble(err error) bool {
-	code := sqliteCode(err)
+	code := sqlite.Code(err)
 	return code == sqlite3.ErrCantOpen || code == sqlite3.ErrPerm || code == sqlite3.ErrIoErr
 }
 
 func isCorrupt(err error) bool {
-	code := sqliteCode(err)
+	code := sqlite.Code(err)
 	return code == sqlite3.ErrCorrupt || code == sqlite3.ErrNotADB || code == sqlite3.ErrFormat
 }
 

@@ -7,13 +7,14 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // fitForLive refuses a target that SQLite cannot open as a database while a
 // sidecar has content: SQLite would fold that into it, or delete it. It refuses
 // one that SQLite would not finish to open as well.
 func (t target) fitForLive() error {
-	if err := snapshot.CutShort(t.path); errors.Is(err, snapshot.ErrCutShort) {
+	if err := sqlite.CutShort(t.path); errors.Is(err, snapshot.ErrCutShort) {
 		return reason.Errorf(ErrCannotLive, snapshot.ErrCutShort, "cannot write into it live: %v", err)
 	} else if err != nil {
 		return err
@@ -52,11 +53,11 @@ func (t target) whole() (bool, error) {
 func (t target) wholeIn(f *os.File) (bool, error) {
 	var b [100]byte
 	n, _ := f.ReadAt(b[:], 0) // a short file has no header
-	h, err := snapshot.ParseHeader(b[:n])
+	h, err := sqlite.ParseHeader(b[:n])
 	if err != nil {
 		return false, nil
 	}
-	if err := snapshot.CutShort(t.path); errors.Is(err, snapshot.ErrCutShort) {
+	if err := sqlite.CutShort(t.path); errors.Is(err, snapshot.ErrCutShort) {
 		return false, nil
 	} else if err != nil {
 		return false, err

@@ -59,10 +59,10 @@ func (c *Copy) WriteArchive(ctx context.Context, w io.Writer, d *Digest, o Archi
 	if o.Level == "" {
 		o.Level = LevelFastest
 	}
-	sqlite, _, _ := sqlite3.Version()
+	version, _, _ := sqlite3.Version()
 	m := Manifest{
 		Format: Format, ID: o.ID, Kind: KindFull, Database: o.Database, Created: c.TakenAt.Truncate(1e6),
-		Tool: o.Tool, SQLite: sqlite, Method: c.Method, Check: string(o.Check),
+		Tool: o.Tool, SQLite: version, Method: c.Method, Check: string(o.Check),
 		Size: c.Header.Size(), PageSize: c.Header.PageSize, PageCount: c.Header.PageCount, JournalMode: c.JournalMode,
 		UserVersion: c.Header.UserVersion, ApplicationID: c.Header.ApplicationID, Digest: d.root, Level: o.Level,
 	}

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // makeDB makes a database of about mib MiB with one row of random bytes a
@@ -238,7 +240,7 @@ func TestSeekTableIsBounded(t *testing.T) {
 
 // What no reader would take is not written.
 func TestTooLarge(t *testing.T) {
-	c := &Copy{Header: Header{PageSize: 65536, PageCount: 64 << 20}} // 4 TiB
+	c := &Copy{Header: sqlite.Header{PageSize: 65536, PageCount: 64 << 20}} // 4 TiB
 	var b bytes.Buffer
 	_, err := c.WriteArchive(t.Context(), &b, &Digest{frames: make([]hashed, frameCount(c.Header.Size()))}, ArchiveOptions{})
 	if !errors.Is(err, ErrSource) || b.Len() != 0 {

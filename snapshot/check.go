@@ -11,6 +11,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // A CheckLevel says how thoroughly a copy is checked.
@@ -41,14 +42,14 @@ func (c *Copy) Check(ctx context.Context, level CheckLevel) error {
 // wrong with the others, the error wraps ErrUncheckable.
 func CheckFile(ctx context.Context, path, name string, level CheckLevel) (err error) {
 	var pragma string
-	cache := copyCache
+	cache := sqlite.CopyCache
 	switch level {
 	case CheckNone:
 		return nil
 	case CheckQuick:
 		pragma = "quick_check"
 	case CheckFull:
-		pragma, cache = "integrity_check", fullCheckCache
+		pragma, cache = "integrity_check", sqlite.FullCheckCache
 	default:
 		return fmt.Errorf("check %s: unknown check %q", name, level)
 	}
@@ -56,11 +57,11 @@ func CheckFile(ctx context.Context, path, name string, level CheckLevel) (err er
 	if err == nil {
 		defer func() { err = errors.Join(err, db.Close()) }()
 		var findings []driver.Value
-		if findings, err = db.query(ctx, "PRAGMA "+pragma+"(5)"); err == nil {
+		if findings, err = db.Column(ctx, "PRAGMA "+pragma+"(5)"); err == nil {
 			return failed(name, findings)
 		}
-		if missing := db.missing(ctx, "", err); missing != "" || errorCode(err) == sqlite3.ErrError {
-			return db.checkTables(ctx, name, pragma, err)
+		if lacks := missing(ctx, db, "", err); lacks != "" || sqlite.Code(err) == sqlite3.ErrError {
+			return checkTables(ctx, db, name, pragma, err)
 		}
 	}
 	if errors.Is(err, ErrSource) {
@@ -72,16 +73,16 @@ func CheckFile(ctx context.Context, path, name string, level CheckLevel) (err er
 // openForCheck opens a private file so that SQLite checks all of it and changes
 // nothing. A connection that may only read drops CHECK constraints. In exclusive
 // mode a WAL database needs no -shm, and closing removes its empty -wal.
-func openForCheck(ctx context.Context, path string, cache int) (*conn, error) {
-	db, err := openConn(path, "rw", 0, url.Values{"_locking_mode": {"EXCLUSIVE"}, "_query_only": {"1"}})
+func openForCheck(ctx context.Context, path string, cache int) (*sqlite.Conn, error) {
+	db, err := sqlite.OpenSource(path, 0, url.Values{"mode": {"rw"}, "_locking_mode": {"EXCLUSIVE"}, "_query_only": {"1"}})
 	if err != nil {
 		return nil, err
 	}
-	if err = db.boundLength(); err == nil {
-		_, err = db.query(ctx, "PRAGMA page_count")
+	if err = db.BoundLength(); err == nil {
+		_, err = db.Column(ctx, "PRAGMA page_count")
 	}
 	if err == nil {
-		err = db.boundCache(ctx, cache)
+		err = db.BoundCache(ctx, cache)
 	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -104,19 +105,19 @@ func failed(name string, findings []driver.Value) error {
 // checkTables checks one table after the other, because cause ended the check of
 // them all. Tables that SQLite cannot check here do not hide that others are
 // damaged.
-func (c *conn) checkTables(ctx context.Context, name, pragma string, cause error) error {
-	tables, err := c.query(ctx, "SELECT name FROM sqlite_schema WHERE type = 'table'")
+func checkTables(ctx context.Context, c *sqlite.Conn, name, pragma string, cause error) error {
+	tables, err := c.Column(ctx, "SELECT name FROM sqlite_schema WHERE type = 'table'")
 	if err != nil {
 		return err
 	}
 	var unchecked []string
 	for _, table := range tables {
 		quoted := quote(fmt.Sprint(table))
-		findings, err := c.query(ctx, "PRAGMA "+pragma+"("+quoted+")")
+		findings, err := c.Column(ctx, "PRAGMA "+pragma+"("+quoted+")")
 		if err == nil {
 			err = failed(name, findings)
-		} else if missing := c.missing(ctx, quoted, err); missing != "" {
-			unchecked, err = append(unchecked, fmt.Sprintf("table %s (%s)", quoted, missing)), nil
+		} else if lacks := missing(ctx, c, quoted, err); lacks != "" {
+			unchecked, err = append(unchecked, fmt.Sprintf("table %s (%s)", quoted, lacks)), nil
 		}
 		if err != nil && errors.Is(err, ErrSource) {
 			return reason.Errorf(ErrSource, err, "%s failed its check: table %s: %v", name, quoted, err)
@@ -136,29 +137,28 @@ func (c *conn) checkTables(ctx context.Context, name, pragma string, cause error
 // missing returns what SQLite lacks here according to err, "" if err is about
 // something else. An FTS5 table without its tokenizer says so only when it is
 // searched: table is its quoted name, or "".
-func (c *conn) missing(ctx context.Context, table string, err error) string {
-	if found := missingHere(err); found != "" || table == "" || errorCode(err) != sqlite3.ErrError {
+func missing(ctx context.Context, c *sqlite.Conn, table string, err error) string {
+	if found := missingHere(err); found != "" || table == "" || sqlite.Code(err) != sqlite3.ErrError {
 		return found
 	}
-	_, err = c.query(ctx, "SELECT 1 FROM "+table+" WHERE "+table+" MATCH 'a' LIMIT 1")
+	_, err = c.Column(ctx, "SELECT 1 FROM "+table+" WHERE "+table+" MATCH 'a' LIMIT 1")
 	return missingHere(err)
 }
 
 // missingHere returns SQLite's message if err is that a function, collation,
 // tokenizer or the like, which an application can add to SQLite, is not known.
 func missingHere(err error) string {
-	if errorCode(err) != sqlite3.ErrError {
+	if sqlite.Code(err) != sqlite3.ErrError {
 		return ""
 	}
-	var e sqlite3.Error
-	errors.As(err, &e)
+	message := sqlite.Message(err)
 	for _, text := range []string{
 		"no such collation sequence", "no such function", "unknown function", "unable to use function",
 		"no such module", "no such tokenizer", "unknown tokenizer", "error in tokenizer constructor",
 		"unrecognized parameter", "unrecognized option",
 	} {
-		if strings.Contains(e.Error(), text) {
-			return e.Error()
+		if strings.Contains(message, text) {
+			return message
 		}
 	}
 	return ""

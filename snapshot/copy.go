@@ -5,16 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
-	"golang.org/x/sys/unix"
 
-	"github.com/lifeboat-sqlite/lifeboat/snapshot/busy"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // A Method is a way to copy a database.
@@ -63,7 +61,7 @@ type Copy struct {
 	// Held tells that a read transaction was held for the whole (last) copy.
 	Held bool
 	// Header is what the copy's own first page says.
-	Header Header
+	Header sqlite.Header
 	// Tables are the names of its tables, SQLite's own left out: at most 1,000
 	// of 200 characters, and none if its schema cannot be read.
 	Tables []string
@@ -130,16 +128,16 @@ func takeIn(ctx context.Context, path string, o CopyOptions, find func(parent st
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 
-	size, err := src.queryInt(ctx, "PRAGMA page_count")
+	size, err := src.Int(ctx, "PRAGMA page_count")
 	if err != nil {
 		return nil, err
 	}
-	pageSize, err := src.queryInt(ctx, "PRAGMA page_size")
+	pageSize, err := src.Int(ctx, "PRAGMA page_size")
 	if err != nil {
 		return nil, err
 	}
 	size *= pageSize
-	if err := src.boundCache(ctx, copyCache); err != nil {
+	if err := src.BoundCache(ctx, sqlite.CopyCache); err != nil {
 		return nil, err
 	}
 
@@ -179,12 +177,9 @@ func takeIn(ctx context.Context, path string, o CopyOptions, find func(parent st
 // writeError tells an error of writing, which can only be the copy's, from one
 // of the source.
 func (c *Copy) writeError(err error) error {
-	var e sqlite3.Error
-	if errors.As(err, &e) {
-		switch extended(e) {
-		case sqlite3.ErrIoErrWrite, sqlite3.ErrIoErrFsync, sqlite3.ErrIoErrTruncate:
-			return reason.Errorf(ErrTempDir, err, "%v (while writing to the temp directory %s)", err, filepath.Dir(c.place.dir))
-		}
+	switch sqlite.ExtendedCode(err) {
+	case sqlite3.ErrIoErrWrite, sqlite3.ErrIoErrFsync, sqlite3.ErrIoErrTruncate:
+		return reason.Errorf(ErrTempDir, err, "%v (while writing to the temp directory %s)", err, filepath.Dir(c.place.dir))
 	}
 	return err
 }
@@ -198,89 +193,17 @@ func (c *Copy) Close() error {
 	return errors.Join(err, c.place.remove())
 }
 
-// Locate returns the file behind path and its symlinks, without opening it. It
-// is an error that wraps ErrSource if that is not a file that can be read.
-func Locate(path string) (string, error) {
-	real, err := filepath.EvalSymlinks(path)
-	if err == nil {
-		var info os.FileInfo
-		if info, err = os.Stat(real); err == nil && !info.Mode().IsRegular() {
-			err = errors.New("not a regular file")
-		}
-	}
-	if err == nil {
-		err = unix.Faccessat(unix.AT_FDCWD, real, unix.R_OK, unix.AT_EACCESS)
-	}
-	if err != nil {
-		text := fmt.Sprintf("open database %s: %v", path, err)
-		var p *os.PathError
-		if errors.As(err, &p) {
-			text = fmt.Sprintf("open database %s: %v", path, p.Err)
-		}
-		return "", reason.Errorf(ErrSource, err, "%s", text)
-	}
-	return real, nil
-}
-
-// openSource opens a live database without changing it. Opening reads it, so it
-// waits for other connections' locks like all that follows.
-func openSource(ctx context.Context, path string, wait time.Duration) (*conn, error) {
-	real, err := Locate(path)
-	if err != nil {
-		return nil, err
-	}
-	var c *conn
-	err = busy.Retry(ctx, wait, func() (err error) {
-		c, err = tryOpen(path, real)
-		return err
-	})
-	if err != nil {
-		return nil, waited(err, wait)
-	}
-	c.wait = wait
-	return c, nil
-}
-
-// tryOpen opens the database at real, which messages call path. A read-only
-// open of a clean WAL database would leave -wal and -shm files behind; a
-// read-write open of one with an unfolded WAL would fold it when it is the last
-// to close.
-func tryOpen(path, real string) (*conn, error) {
-	mode := "rw"
-	for _, suffix := range []string{"-wal", "-shm", "-journal"} {
-		info, err := os.Stat(real + suffix)
-		if err == nil && !info.Mode().IsRegular() { // SQLite would wait for whoever writes to a FIFO
-			return nil, reason.Errorf(ErrSource, nil, "open database %s: what stands beside it as %s is not a regular file", path, filepath.Base(real)+suffix)
-		}
-		if err == nil && suffix == "-wal" {
-			mode = "ro"
-		}
-	}
-	if err := CutShort(real); err != nil {
-		return nil, err
-	}
-	c, err := openConn(real, mode, busy.Slice, nil)
-	if err == nil || busy.Is(err) {
-		return c, err
-	}
-	if denied := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(real), unix.W_OK, unix.AT_EACCESS); denied != nil {
-		// It is there and can be read (Locate): what fails is the making of a -shm file.
-		return nil, reason.Errorf(ErrSource, denied, "open %s: its directory is not writable, and a WAL database needs a -shm file there: %v", real, denied)
-	}
-	return nil, err
-}
-
 // readHeader fills in what the finished copy says of itself.
 func (c *Copy) readHeader() error {
 	info, err := c.db.Stat()
 	if err != nil {
 		return err
 	}
-	var page [headerSize]byte
+	var page [sqlite.HeaderSize]byte
 	if _, err := c.db.ReadAt(page[:], 0); err != nil {
 		return fmt.Errorf("read the copy of %s: %w", c.source, err)
 	}
-	c.Header, err = ParseHeader(page[:])
+	c.Header, err = sqlite.ParseHeader(page[:])
 	if err != nil {
 		return fmt.Errorf("read the copy of %s: %w", c.source, err)
 	}
@@ -288,7 +211,7 @@ func (c *Copy) readHeader() error {
 		return fmt.Errorf("copy of %s has %d bytes, its header says %d", c.source, info.Size(), c.Header.Size())
 	}
 	if c.JournalMode == "" {
-		c.JournalMode = c.Header.journalMode()
+		c.JournalMode = c.Header.JournalMode()
 	}
 	return nil
 }

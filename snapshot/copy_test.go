@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/mattn/go-sqlite3"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 const (
@@ -51,7 +53,7 @@ func startWriters(t *testing.T, path string, n int, busyTimeout time.Duration) *
 	var group sync.WaitGroup
 	var turn sync.Mutex
 	for i := range n {
-		uri, err := URI(path, url.Values{"_busy_timeout": {fmt.Sprint(busyTimeout.Milliseconds())}, "_synchronous": {"OFF"}, "_txlock": {"immediate"}})
+		uri, err := sqlite.URI(path, url.Values{"_busy_timeout": {fmt.Sprint(busyTimeout.Milliseconds())}, "_synchronous": {"OFF"}, "_txlock": {"immediate"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -254,7 +256,7 @@ func noTempFiles(t *testing.T, dir string) {
 
 func TestLocked(t *testing.T) {
 	path := bank(t, "delete", 1)
-	uri, err := URI(path, nil)
+	uri, err := sqlite.URI(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

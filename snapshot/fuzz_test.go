@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // seedArchive makes an archive without SQLite, the same bytes at every run, so
@@ -264,7 +266,7 @@ func craft(body, list, manifest []byte) []byte {
 // contentsOf returns the content digests of n frames that the frame of page
 // digests at the beginning of b gives.
 func contentsOf(b []byte, n int, pageSize, pageCount int64) []sum {
-	if !validPageSize(int(pageSize)) || len(b) < skippableHead+tagSize {
+	if !sqlite.ValidPageSize(int(pageSize)) || len(b) < skippableHead+tagSize {
 		return nil
 	}
 	b = b[skippableHead+tagSize:]

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 const (
@@ -21,11 +22,11 @@ const (
 // left out: at most 1,000 of 200 characters. A schema that cannot be read has
 // none: whether that is a failure is for the check to say.
 func (c *Copy) tables(ctx context.Context) ([]string, error) {
-	db, err := openConn(c.path, "ro", 0, url.Values{"immutable": {"1"}})
+	db, err := sqlite.OpenSource(c.path, 0, url.Values{"mode": {"ro"}, "immutable": {"1"}})
 	if err != nil {
 		return nil, ctx.Err()
 	}
-	names, err := db.query(ctx, fmt.Sprintf(`SELECT substr(name, 1, %d) FROM sqlite_schema
+	names, err := db.Column(ctx, fmt.Sprintf(`SELECT substr(name, 1, %d) FROM sqlite_schema
 		WHERE type = 'table' AND name NOT LIKE 'sqlite\_%%' ESCAPE '\' LIMIT %d`, maxTableName, maxTables))
 	if closed := db.Close(); err != nil || closed != nil {
 		return nil, ctx.Err()

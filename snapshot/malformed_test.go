@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,8 @@ import (
 	"time"
 
 	"github.com/mattn/go-sqlite3"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // A source is a file that may be a database, with what stands beside it.
@@ -201,12 +204,12 @@ func backUp(path string, method Method, level CheckLevel) error {
 	if err := os.WriteFile(restored, got, 0o600); err != nil {
 		return err
 	}
-	db, err := openConn(restored, "ro", 0, nil)
+	db, err := sqlite.OpenSource(restored, 0, url.Values{"mode": {"ro"}})
 	if err != nil {
 		return fmt.Errorf("restored: %v", err)
 	}
 	defer db.Close()
-	rows, err := db.query(ctx, "PRAGMA quick_check")
+	rows, err := db.Column(ctx, "PRAGMA quick_check")
 	if err != nil || len(rows) != 1 || rows[0] != "ok" {
 		return fmt.Errorf("restored: %v, %v", rows, err)
 	}
@@ -266,12 +269,12 @@ func plainSource(t *testing.T, mode string) source {
 		CREATE TABLE gone AS SELECT zeroblob(9000) FROM a LIMIT 3; DROP TABLE gone;`)
 	s := source{name: mode, files: map[string][]byte{}}
 	if mode == "wal" {
-		c, err := openConn(path, "rw", 0, nil)
+		c, err := sqlite.OpenSource(path, 0, url.Values{"mode": {"rw"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		if err := c.exec(t.Context(), "UPDATE a SET body = zeroblob(2500) WHERE id % 5 = 0; INSERT INTO b VALUES (99, 99)"); err != nil {
+		if err := c.Exec(t.Context(), "UPDATE a SET body = zeroblob(2500) WHERE id % 5 = 0; INSERT INTO b VALUES (99, 99)"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -400,7 +403,7 @@ func scramble(random *rand.Rand, b []byte) []byte {
 
 // SQLite has no code of its own for what a virtual table cannot read.
 func TestGenericError(t *testing.T) {
-	if err := sqliteError("check", "app.db", sqlite3.Error{Code: sqlite3.ErrError}); !errors.Is(err, ErrSource) {
+	if err := sqlite.WrapSource("check app.db", sqlite3.Error{Code: sqlite3.ErrError}); !errors.Is(err, ErrSource) {
 		t.Error(err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // Format is the archive format that this package writes, and the newest that
@@ -89,7 +91,7 @@ func (m *Manifest) validate() error {
 	if _, err := ParseID(string(m.ID)); err != nil {
 		return damaged("manifest: %v", err)
 	}
-	if !validPageSize(m.PageSize) || m.PageCount < 1 || int64(m.PageCount) > 1<<32 ||
+	if !sqlite.ValidPageSize(m.PageSize) || m.PageCount < 1 || int64(m.PageCount) > 1<<32 ||
 		m.Size != int64(m.PageSize)*int64(m.PageCount) {
 		return damaged("manifest says %d pages of %d bytes are %d bytes", m.PageCount, m.PageSize, m.Size)
 	}

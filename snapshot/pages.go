@@ -16,17 +16,18 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // backup copies src page for page with the online backup API.
-func (c *Copy) backup(ctx context.Context, src *conn, pageSize int, o CopyOptions) (err error) {
+func (c *Copy) backup(ctx context.Context, src *sqlite.Conn, pageSize int, o CopyOptions) (err error) {
 	dst, err := c.openCopy(ctx, pageSize)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dst.Close()) }()
 
-	mode, err := src.query(ctx, "PRAGMA journal_mode")
+	mode, err := src.Column(ctx, "PRAGMA journal_mode")
 	if err != nil {
 		return err
 	}
@@ -37,7 +38,7 @@ func (c *Copy) backup(ctx context.Context, src *conn, pageSize int, o CopyOption
 	}
 	b, err := dst.Backup("main", src.SQLiteConn, "main")
 	if err != nil {
-		return sqliteError("copy", c.source, err)
+		return sqlite.WrapSource("copy "+c.source, err)
 	}
 	f, err := c.follow(pageSize)
 	if err != nil {
@@ -45,7 +46,7 @@ func (c *Copy) backup(ctx context.Context, src *conn, pageSize int, o CopyOption
 	}
 	err = c.step(ctx, src, b, f, pageSize, o)
 	if finish := b.Finish(); err == nil && finish != nil {
-		err = sqliteError("finish the copy of", c.source, finish)
+		err = sqlite.WrapSource("finish the copy of "+c.source, finish)
 	}
 	early, followed := f.stop()
 	c.early = early
@@ -58,16 +59,16 @@ const followLag = 2 << 20
 
 // openCopy opens the still empty temp file. The copy is private and gone
 // after a crash, so nothing in it needs a journal or a sync.
-func (c *Copy) openCopy(ctx context.Context, pageSize int) (*conn, error) {
+func (c *Copy) openCopy(ctx context.Context, pageSize int) (*sqlite.Conn, error) {
 	if err := os.WriteFile(c.path, nil, 0o600); err != nil {
 		return nil, disk.Wrap("create the copy", err)
 	}
-	dst, err := openConn(c.path, "rw", 0, url.Values{"_journal_mode": {"OFF"}, "_synchronous": {"OFF"}, "_locking_mode": {"EXCLUSIVE"}})
+	dst, err := sqlite.OpenSource(c.path, 0, url.Values{"mode": {"rw"}, "_journal_mode": {"OFF"}, "_synchronous": {"OFF"}, "_locking_mode": {"EXCLUSIVE"}})
 	if err != nil {
 		return nil, err
 	}
-	if err = dst.exec(ctx, fmt.Sprintf("PRAGMA page_size = %d", pageSize)); err == nil {
-		err = dst.boundCache(ctx, copyCache)
+	if err = dst.Exec(ctx, fmt.Sprintf("PRAGMA page_size = %d", pageSize)); err == nil {
+		err = dst.BoundCache(ctx, sqlite.CopyCache)
 	}
 	if err != nil {
 		return nil, errors.Join(err, dst.Close())
@@ -77,11 +78,11 @@ func (c *Copy) openCopy(ctx context.Context, pageSize int) (*conn, error) {
 
 // hold opens a read transaction on the source that lasts until the source is
 // closed: what is copied from here on is the database of this moment.
-func (c *Copy) hold(ctx context.Context, src *conn) error {
-	if err := src.exec(ctx, "BEGIN"); err != nil {
+func (c *Copy) hold(ctx context.Context, src *sqlite.Conn) error {
+	if err := src.Exec(ctx, "BEGIN"); err != nil {
 		return err
 	}
-	_, err := src.query(ctx, "SELECT 1 FROM sqlite_schema LIMIT 1")
+	_, err := src.Column(ctx, "SELECT 1 FROM sqlite_schema LIMIT 1")
 	c.Held, c.TakenAt = true, time.Now().UTC()
 	return err
 }
@@ -90,7 +91,7 @@ func (c *Copy) hold(ctx context.Context, src *conn) error {
 // lock or began anew, so both are read from the number of pages copied: with
 // steps of two sizes in turn, an unchanged number can only mean a lock, and
 // exactly one step's worth, after more than that, only a restart.
-func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, f *follower, pageSize int, o CopyOptions) error {
+func (c *Copy) step(ctx context.Context, src *sqlite.Conn, b *sqlite3.SQLiteBackup, f *follower, pageSize int, o CopyOptions) error {
 	pages := max(stepSize/pageSize, 2)
 	limit := rate.NewLimiter(rate.Inf, 0)
 	if o.MaxRate > 0 {
@@ -98,7 +99,7 @@ func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, f *
 		limit = rate.NewLimiter(rate.Limit(o.MaxRate), (pages+1)*pageSize)
 	}
 	var room *roomWatch
-	wal := watchWAL(src.path, o.Log)
+	wal := watchWAL(src.Path, o.Log)
 	copied, locked := 0, time.Time{}
 	for odd := 0; ; odd ^= 1 {
 		if err := limit.WaitN(ctx, min(limit.Burst(), (pages+odd)*pageSize)); err != nil {
@@ -113,7 +114,7 @@ func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, f *
 		began, restarted := time.Now(), false
 		done, err := b.Step(pages + odd)
 		if err != nil {
-			return sqliteError("copy", c.source, err)
+			return sqlite.WrapSource("copy "+c.source, err)
 		}
 		total := b.PageCount()
 		before := copied
@@ -149,7 +150,7 @@ func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, f *
 		f.copied(int64(copied)*int64(pageSize), restarted)
 		o.Progress(int64(copied)*int64(pageSize), int64(total)*int64(pageSize))
 		if room == nil {
-			room = newRoomWatch(src.path, c.place.dir, int64(b.Remaining())*int64(pageSize))
+			room = newRoomWatch(src.Path, c.place.dir, int64(b.Remaining())*int64(pageSize))
 		}
 		if c.Held {
 			wal.look()
@@ -162,13 +163,13 @@ func (c *Copy) step(ctx context.Context, src *conn, b *sqlite3.SQLiteBackup, f *
 
 // vacuum lets SQLite write a compact copy. It is one statement: progress is
 // seen from the size of the file, cancellation interrupts it.
-func (c *Copy) vacuum(ctx context.Context, src *conn, size int64, o CopyOptions) error {
+func (c *Copy) vacuum(ctx context.Context, src *sqlite.Conn, size int64, o CopyOptions) error {
 	if o.MaxRate > 0 {
 		return fmt.Errorf("copy %s: method vacuum cannot be limited to a rate", c.source)
 	}
 	// Transactions and VACUUM exclude each other, so the moment of the copy is
 	// the start of the statement, as closely as it can be known.
-	mode, err := src.query(ctx, "PRAGMA journal_mode")
+	mode, err := src.Column(ctx, "PRAGMA journal_mode")
 	if err != nil {
 		return err
 	}
@@ -179,11 +180,11 @@ func (c *Copy) vacuum(ctx context.Context, src *conn, size int64, o CopyOptions)
 	if err := os.WriteFile(c.path, nil, 0o600); err != nil {
 		return disk.Wrap("create the copy", err)
 	}
-	uri, err := URI(c.path, nil)
+	uri, err := sqlite.URI(c.path, nil)
 	if err != nil {
 		return err
 	}
-	wal := watchWAL(src.path, o.Log)
+	wal := watchWAL(src.Path, o.Log)
 	stop := everySecond(func() {
 		wal.look()
 		if info, err := os.Stat(c.path); err == nil {
@@ -192,7 +193,7 @@ func (c *Copy) vacuum(ctx context.Context, src *conn, size int64, o CopyOptions)
 	})
 	defer stop()
 	const query = "VACUUM INTO ?"
-	err = src.patiently(ctx, query, func() error {
+	err = src.Patiently(ctx, query, func() error {
 		c.TakenAt, c.Held = time.Now().UTC(), true
 		_, err := src.ExecContext(ctx, query, []driver.NamedValue{{Ordinal: 1, Value: uri}})
 		return err

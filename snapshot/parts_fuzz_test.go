@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 func FuzzManifest(f *testing.F) {
@@ -27,7 +29,7 @@ func FuzzManifest(f *testing.F) {
 			return
 		}
 		_, bad := ParseID(string(m.ID))
-		if m.Format != Format || m.Kind != KindFull || bad != nil || len(text) > maxManifest || !validPageSize(m.PageSize) ||
+		if m.Format != Format || m.Kind != KindFull || bad != nil || len(text) > maxManifest || !sqlite.ValidPageSize(m.PageSize) ||
 			m.PageCount < 1 || m.PageCount > 1<<32-1 || m.Size != int64(m.PageCount)*int64(m.PageSize) {
 			t.Errorf("taken: %+v", m)
 		}
@@ -109,17 +111,17 @@ func FuzzHeader(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(plain[:headerSize])
-	f.Add(plain[:headerSize-1])
+	f.Add(plain[:sqlite.HeaderSize])
+	f.Add(plain[:sqlite.HeaderSize-1])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := ParseHeader(b)
+		h, err := sqlite.ParseHeader(b)
 		if err != nil {
-			if h != (Header{}) {
+			if h != (sqlite.Header{}) {
 				t.Errorf("%+v beside an error", h)
 			}
 			return
 		}
-		if !validPageSize(h.PageSize) || h.PageCount < 0 || h.Size() < 0 || h.WAL != (h.journalMode() == "wal") {
+		if !sqlite.ValidPageSize(h.PageSize) || h.PageCount < 0 || h.Size() < 0 || h.WAL != (h.JournalMode() == "wal") {
 			t.Errorf("taken: %+v", h)
 		}
 	})

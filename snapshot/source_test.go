@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // state is what a backup may not change.
@@ -37,7 +39,7 @@ func state(t *testing.T, path string) string {
 func crashed(t *testing.T, mode string) string {
 	t.Helper()
 	live := bank(t, mode, 1)
-	uri, err := URI(live, nil)
+	uri, err := sqlite.URI(live, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +195,7 @@ func TestCutShortSourceIsLeftAlone(t *testing.T) {
 					if err == nil {
 						err = errors.Join(c.Check(t.Context(), CheckQuick), c.Close())
 					}
-					if !errors.Is(err, ErrSource) || errors.Is(err, ErrCutShort) != (mode == "delete" || size < minPageSize) {
+					if !errors.Is(err, ErrSource) || errors.Is(err, ErrCutShort) != (mode == "delete" || size < 512) {
 						t.Errorf("got %v", err)
 					}
 					if after := state(t, path); after != before {
@@ -208,12 +210,12 @@ func TestCutShortSourceIsLeftAlone(t *testing.T) {
 // What SQLite itself leaves at a crash is no cut.
 func TestCrashedSourcesAreNotCutShort(t *testing.T) {
 	for _, mode := range []string{"wal", "delete"} {
-		if err := CutShort(crashed(t, mode)); err != nil {
+		if err := sqlite.CutShort(crashed(t, mode)); err != nil {
 			t.Errorf("%s: %v", mode, err)
 		}
 	}
 	path := filepath.Join(t.TempDir(), "new.db")
-	if err := errors.Join(CutShort(path), os.WriteFile(path, nil, 0o600), os.WriteFile(path+"-wal", nil, 0o600), CutShort(path)); err != nil {
+	if err := errors.Join(sqlite.CutShort(path), os.WriteFile(path, nil, 0o600), os.WriteFile(path+"-wal", nil, 0o600), sqlite.CutShort(path)); err != nil {
 		t.Error(err)
 	}
 }

@@ -9,11 +9,13 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 func openAsApplication(t *testing.T, path string, params url.Values) *sql.DB {
 	t.Helper()
-	uri, err := URI(path, params)
+	uri, err := sqlite.URI(path, params)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package snapshot
 import (
 	"log/slog"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 const (
@@ -25,7 +27,7 @@ type walWatch struct {
 
 func watchWAL(database string, log *slog.Logger) *walWatch {
 	w := &walWatch{database: database, log: log, last: time.Now()}
-	w.start, _ = sizeOf(w.wal())
+	w.start, _ = sqlite.Size(w.wal())
 	return w
 }
 
@@ -38,7 +40,7 @@ func (w *walWatch) look() {
 		return
 	}
 	w.last = time.Now()
-	if size, err := sizeOf(w.wal()); err == nil && size-w.start > walGrowth && !w.grown {
+	if size, err := sqlite.Size(w.wal()); err == nil && size-w.start > walGrowth && !w.grown {
 		w.grown = true
 		w.log.Warn("the WAL grows while the database is read: it can be reset only after that", "database", w.database, "bytes", size, "before", w.start)
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // A Stage is a part of the work whose progress is told.
@@ -113,7 +114,7 @@ func (o *BackupOptions) backup(ctx context.Context, b Bucket, path string) (Back
 	if err != nil {
 		return r, fmt.Errorf("database name %q: %w", o.Name, err)
 	}
-	if _, err := snapshot.Locate(path); err != nil {
+	if _, err := sqlite.Locate(path); err != nil {
 		return r, err // a mistyped path is told before anything about the bucket
 	}
 	sealer, err := newSealer(o.Recipients)

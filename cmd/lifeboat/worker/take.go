@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 // Take is snapshot.Take in a worker, which checks the copy as well. A worker
 // that dies, or comes to a limit, is an error that wraps snapshot.ErrSource. The
 // check may take as long as limit says; 0 is DefaultCheckLimit.
 func (p *Pool) Take(ctx context.Context, path string, o snapshot.CopyOptions, limit time.Duration) (*snapshot.Copy, error) {
-	real, err := snapshot.Locate(path)
+	real, err := sqlite.Locate(path)
 	if err != nil {
 		return nil, err
 	}

@@ -101,7 +101,7 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-func sqlite(t *testing.T, path, statements string) {
+func execSQL(t *testing.T, path, statements string) {
 	t.Helper()
 	if out, err := exec.Command("sqlite3", "-bail", path, statements).CombinedOutput(); err != nil {
 		t.Fatalf("sqlite3: %v: %s", err, out)
@@ -112,7 +112,7 @@ func sqlite(t *testing.T, path, statements string) {
 func makeDB(t *testing.T, dir string, mib int) string {
 	t.Helper()
 	path := filepath.Join(dir, "app.db")
-	sqlite(t, path, fmt.Sprintf("PRAGMA journal_mode=wal; CREATE TABLE t (x); INSERT INTO t SELECT randomblob(1000) FROM generate_series(1, %d)", mib*1000+1))
+	execSQL(t, path, fmt.Sprintf("PRAGMA journal_mode=wal; CREATE TABLE t (x); INSERT INTO t SELECT randomblob(1000) FROM generate_series(1, %d)", mib*1000+1))
 	return path
 }
 
@@ -121,7 +121,7 @@ func makeDB(t *testing.T, dir string, mib int) string {
 func forged(t *testing.T, rows int, columns string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "app.db")
-	sqlite(t, path, fmt.Sprintf(`CREATE TABLE t (a); INSERT INTO t SELECT value FROM generate_series(1, %d);
+	execSQL(t, path, fmt.Sprintf(`CREATE TABLE t (a); INSERT INTO t SELECT value FROM generate_series(1, %d);
 		PRAGMA writable_schema = on; UPDATE sqlite_schema SET sql = 'CREATE TABLE t (a, %s)'`, rows, strings.ReplaceAll(columns, "'", "''")))
 	return path
 }
@@ -337,7 +337,7 @@ func TestErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	locked := makeDB(t, t.TempDir(), 1)
-	sqlite(t, locked, "PRAGMA journal_mode=delete")
+	execSQL(t, locked, "PRAGMA journal_mode=delete")
 	holder := exec.Command("sqlite3", locked)
 	stdin, err := holder.StdinPipe()
 	if err != nil {

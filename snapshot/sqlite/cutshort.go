@@ -1,4 +1,4 @@
-package snapshot
+package sqlite
 
 import (
 	"encoding/binary"
@@ -16,7 +16,7 @@ import (
 // minPageSize is the least that a SQLite database has, in bytes.
 const minPageSize = 512
 
-// CutShort returns an error that wraps ErrSource and ErrCutShort if SQLite must
+// CutShort returns an error that wraps reason.ErrSource and reason.ErrCutShort if SQLite must
 // not open the database at path, which is behind all symlinks: its main file was
 // cut short while a -wal or -journal with content stands beside it. SQLite
 // deletes both beside a main file of 0 or 1 bytes, and replays a journal into
@@ -27,7 +27,7 @@ const minPageSize = 512
 // connections to the database keep their locks.
 func CutShort(path string) error {
 	journal := readJournalHead(path + "-journal") // first: a commit between may shorten the main file
-	size, err := sizeOf(path)
+	size, err := Size(path)
 	if err != nil {
 		return fmt.Errorf("look at %s: %w", path, err)
 	}
@@ -35,13 +35,13 @@ func CutShort(path string) error {
 		return nil
 	}
 	for _, suffix := range []string{"-wal", "-journal"} {
-		beside, err := sizeOf(path + suffix)
+		beside, err := Size(path + suffix)
 		if err != nil {
 			return fmt.Errorf("look beside %s: %w", path, err)
 		}
 		cut := size < minPageSize || suffix == "-journal" && journal.tornBelow(size)
 		if beside > 0 && cut {
-			return reason.Errorf(ErrSource, ErrCutShort, "open database %s: the file was cut short, to %d bytes, and SQLite would delete or replay %s, which has %d", path, size, filepath.Base(path)+suffix, beside)
+			return reason.Errorf(reason.ErrSource, reason.ErrCutShort, "open database %s: the file was cut short, to %d bytes, and SQLite would delete or replay %s, which has %d", path, size, filepath.Base(path)+suffix, beside)
 		}
 	}
 	return nil
@@ -72,8 +72,8 @@ func readJournalHead(path string) (h journalHead) {
 	return h
 }
 
-// sizeOf returns the size of a file in bytes, -1 if there is none.
-func sizeOf(path string) (int64, error) {
+// Size returns the size of a file beside a database in bytes, -1 if there is none.
+func Size(path string) (int64, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENAMETOOLONG) {
 		return -1, nil

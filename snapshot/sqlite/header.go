@@ -1,11 +1,12 @@
-package snapshot
+package sqlite
 
 import (
 	"encoding/binary"
 	"errors"
 )
 
-const headerSize = 100
+// HeaderSize is what ParseHeader needs, in bytes.
+const HeaderSize = 100
 
 // A Header is the part of a SQLite database's first 100 bytes that Lifeboat
 // needs. Source: https://www.sqlite.org/fileformat2.html#the_database_header
@@ -20,7 +21,7 @@ type Header struct {
 // ParseHeader reads the first 100 bytes of a database file. It is an error if
 // they are not those of a SQLite database.
 func ParseHeader(b []byte) (Header, error) {
-	if len(b) < headerSize || string(b[:16]) != "SQLite format 3\x00" {
+	if len(b) < HeaderSize || string(b[:16]) != "SQLite format 3\x00" {
 		return Header{}, errors.New("no SQLite header")
 	}
 	h := Header{
@@ -33,7 +34,7 @@ func ParseHeader(b []byte) (Header, error) {
 	if h.PageSize == 1 {
 		h.PageSize = 65536
 	}
-	if !validPageSize(h.PageSize) {
+	if !ValidPageSize(h.PageSize) {
 		return Header{}, errors.New("SQLite header has no valid page size")
 	}
 	return h, nil
@@ -42,12 +43,13 @@ func ParseHeader(b []byte) (Header, error) {
 // Size returns the database's size in bytes.
 func (h Header) Size() int64 { return int64(h.PageSize) * int64(h.PageCount) }
 
-// journalMode returns what a header can say of it: "wal" or "delete".
-func (h Header) journalMode() string {
+// JournalMode returns what a header can tell of it: "wal" or "delete".
+func (h Header) JournalMode() string {
 	if h.WAL {
 		return "wal"
 	}
 	return "delete"
 }
 
-func validPageSize(n int) bool { return n >= 512 && n <= 65536 && n&(n-1) == 0 }
+// ValidPageSize reports whether a database can have pages of n bytes.
+func ValidPageSize(n int) bool { return n >= 512 && n <= 65536 && n&(n-1) == 0 }
