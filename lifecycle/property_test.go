@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"cmp"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -12,14 +13,19 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
-// rounds runs a property on many random inputs. The seed of a failure is in
-// its name: run it again with it to see the same input.
+var onlySeed = flag.Uint64("seed", 0, "run properties on the input of this `seed` alone")
+
+// rounds runs a property on many random inputs, or on that of -seed alone. A
+// failure prints the command that repeats it.
 func rounds(t *testing.T, n uint64, property func(t *testing.T, r *rand.Rand)) {
 	first := uint64(time.Now().UnixNano())
+	if *onlySeed != 0 {
+		first, n = *onlySeed, 1
+	}
 	for seed := first; seed < first+n; seed++ {
 		property(t, rand.New(rand.NewPCG(seed, 0)))
 		if t.Failed() {
-			t.Fatalf("seed %d", seed)
+			t.Fatalf("again: go test ./lifecycle -run '^%s$' -seed %d", t.Name(), seed)
 		}
 	}
 }
