@@ -11,18 +11,13 @@ GOBIN   := $(firstword $(subst :, ,$(shell go env GOPATH)))/bin
 endif
 
 # Programs that are not ours, in the versions that the checks were made with.
-MINIO       := $(shell sed -n 's/^const module = "\(.*\)"/\1/p' upload/testserver/minio.go)
-MC          := $(shell sed -n 's/^const mcModule = "\(.*\)"/\1/p' upload/testserver/mc.go)
-AGE         := filippo.io/age/cmd/...@$(shell sed -n 's|.*filippo.io/age \(v[^ ]*\).*|\1|p' go.mod)
-VERSITYGW   := $(shell sed -n 's/^.*versitygwModule = "\(.*\)"/\1/p' upload/testserver/others.go)
-RCLONE      := $(shell sed -n 's/^.*rcloneModule *= "\(.*\)"/\1/p' upload/testserver/others.go)
-PUSHGATEWAY := $(shell sed -n 's/^const pushgatewayModule = "\(.*\)"/\1/p' upload/testserver/pushgateway.go)
-CEPH        := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lifeboat-test/ceph
-KUSTOMIZE   := $(shell sed -n 's/^const module = "\(.*\)"/\1/p' deploy/kubernetes/kubetest/kubetest.go)
-STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+# One file has them, which the tests read too.
+pinned = $(shell awk '$$1 == "$(1)" { print $$2 }' upload/testserver/versions.txt)
+AGE   := filippo.io/age/cmd/...@$(shell sed -n 's|.*filippo.io/age \(v[^ ]*\).*|\1|p' go.mod)
+CEPH  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lifeboat-test/ceph
 
 FUZZTIME ?= 10m
+RACE     ?= -race
 
 # The image's name; what may build it, the first that works; the certificate
 # authorities that it trusts: Mozilla's as Debian has them, and none that was
@@ -31,7 +26,7 @@ IMAGE           ?= localhost/lifeboat
 ENGINE          ?= docker podman buildah
 CA_CERTIFICATES ?= /usr/share/ca-certificates/mozilla/*.crt
 
-.PHONY: build static image release demo test e2e fuzz lint vuln bench tools tools-test tools-image tools-lint tools-release clean
+.PHONY: build static image release sbom demo check test e2e fuzz lint vuln bench tools tools-test tools-check tools-image tools-lint tools-release tools-sbom clean
 
 build: tools
 	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o dist/lifeboat ./cmd/lifeboat
@@ -65,12 +60,24 @@ release: tools-release
 release_for = GOFLAGS= GOOS=linux GOARCH=$(1) CC=$(2) $(GO) build -trimpath -buildvcs=true -tags $(TAGS) \
 	-ldflags '$(LDFLAGS) -linkmode external -extldflags -static' -o dist/lifeboat-linux-$(1) ./cmd/lifeboat
 
+# The modules in a release and their versions, as CycloneDX has them: the same
+# for both architectures.
+sbom: tools-sbom
+	@test -e dist/lifeboat-linux-amd64 || { echo 'run make release first' >&2; exit 1; }
+	PATH="$$PATH:$(GOBIN)" cyclonedx-gomod bin -json -noserial -version $(VERSION) -output dist/sbom.json dist/lifeboat-linux-amd64
+
 demo: build
 	@PATH="$(CURDIR)/dist:$$PATH" sh cmd/lifeboat/demo.sh
 
+# The short path, less than a minute: no servers, no race detector, and none of
+# the tests that take seconds.
+check: tools-check lint
+	$(GO) vet -tags $(TAGS),e2e ./...
+	PATH="$(GOBIN):$$PATH" $(GO) test -short -vet=off -tags $(TAGS) ./...
+
 test: tools-test
 	$(GO) vet -tags $(TAGS) ./...
-	PATH="$(GOBIN):$$PATH" $(GO) test -race -timeout 30m -tags $(TAGS) ./...
+	PATH="$(GOBIN):$$PATH" $(GO) test $(RACE) -timeout 30m -tags $(TAGS) ./...
 
 # The deployment on a real Kubernetes: deploy/e2e/README.md says which.
 e2e: tools-test image
@@ -89,6 +96,7 @@ fuzz: tools
 lint: tools-lint
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt -w is due for: $$unformatted" >&2; exit 1; fi
 	PATH="$$PATH:$(GOBIN)" staticcheck -tags $(TAGS),e2e ./...
+	PATH="$$PATH:$(GOBIN)" actionlint
 
 # Asks the Go vulnerability database.
 vuln: tools-lint
@@ -101,21 +109,25 @@ bench: tools
 tools:
 	@$(call from_apt,gcc:gcc sqlite3:sqlite3 zstd:zstd)
 
-# What the tests need beside that. MinIO, versitygw and rclone are test servers
+# What the short tests need beside that.
+tools-check: tools
+	@$(call from_apt,strace:strace ssh-keygen:openssh-client zsh:zsh fish:fish setpriv:util-linux)
+	@$(call from_apt,newuidmap:uidmap busybox:busybox-static systemd-analyze:systemd)
+	@PATH="$(GOBIN):$$PATH"; age-keygen -pq >/dev/null 2>&1 || { echo 'building age with go install'; GOFLAGS= go install $(AGE); }
+	@PATH="$(GOBIN):$$PATH"; command -v kustomize >/dev/null || { echo 'building kustomize with go install'; GOFLAGS= go install $(call pinned,kustomize); }
+	@PATH="$(GOBIN):$$PATH"; command -v promtool >/dev/null || { echo 'taking promtool, which tests alerts, out of the package prometheus'; $(call out_of_package,$(call pinned,promtool),promtool); }
+
+# What all tests need. MinIO, versitygw and rclone are test servers
 # only, built from source; it takes some minutes, once. Ceph's packages are
 # unpacked below the user's cache directory.
-tools-test: tools
-	@$(call from_apt,strace:strace ssh-keygen:openssh-client zsh:zsh fish:fish)
-	@$(call from_apt,buildah:buildah $(ca_certificates) busybox:busybox-static systemd-analyze:systemd)
-	@PATH="$(GOBIN):$$PATH"; command -v minio >/dev/null || { echo 'building MinIO, the test server, with go install'; GOFLAGS= go install $(MINIO); }
-	@PATH="$(GOBIN):$$PATH"; mc --version 2>/dev/null | grep -q '^mc version' || { echo 'building mc, its client, with go install'; GOFLAGS= go install $(MC); }
-	@PATH="$(GOBIN):$$PATH"; age-keygen -pq >/dev/null 2>&1 || { echo 'building age with go install'; GOFLAGS= go install $(AGE); }
-	@PATH="$(GOBIN):$$PATH"; command -v versitygw >/dev/null || { echo 'building versitygw, another test server, with go install'; GOFLAGS= go install $(VERSITYGW); }
-	@PATH="$(GOBIN):$$PATH"; rclone serve s3 --help >/dev/null 2>&1 || { echo 'building rclone, another test server, with go install'; GOFLAGS= go install $(RCLONE); }
+tools-test: tools-check
+	@$(call from_apt,buildah:buildah $(ca_certificates))
+	@PATH="$(GOBIN):$$PATH"; command -v minio >/dev/null || { echo 'building MinIO, the test server, with go install'; GOFLAGS= go install $(call pinned,minio); }
+	@PATH="$(GOBIN):$$PATH"; mc --version 2>/dev/null | grep -q '^mc version' || { echo 'building mc, its client, with go install'; GOFLAGS= go install $(call pinned,mc); }
+	@PATH="$(GOBIN):$$PATH"; command -v versitygw >/dev/null || { echo 'building versitygw, another test server, with go install'; GOFLAGS= go install $(call pinned,versitygw); }
+	@PATH="$(GOBIN):$$PATH"; rclone serve s3 --help >/dev/null 2>&1 || { echo 'building rclone, another test server, with go install'; GOFLAGS= go install $(call pinned,rclone); }
 	@test -d "$(CEPH)" || echo 'fetching the packages of Ceph, another test server'; upload/testserver/ceph-unpack "$(CEPH)"
-	@PATH="$(GOBIN):$$PATH"; command -v kustomize >/dev/null || { echo 'building kustomize with go install'; GOFLAGS= go install $(KUSTOMIZE); }
-	@PATH="$(GOBIN):$$PATH"; command -v pushgateway >/dev/null || { echo 'building the Pushgateway, another test server'; $(call build_module,$(PUSHGATEWAY)); }
-	@PATH="$(GOBIN):$$PATH"; command -v promtool >/dev/null || { echo 'taking promtool, which tests alerts, out of the package prometheus'; $(call out_of_package,prometheus,promtool); }
+	@PATH="$(GOBIN):$$PATH"; command -v pushgateway >/dev/null || { echo 'building the Pushgateway, another test server'; $(call build_module,$(call pinned,pushgateway)); }
 
 # Something that builds images, and the certificates that go in.
 tools-image:
@@ -128,8 +140,13 @@ tools-release: tools
 	@$(call from_apt,x86_64-linux-gnu-gcc:gcc-x86-64-linux-gnu x86_64-linux-gnu-gcc:libc6-dev-amd64-cross aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc:libc6-dev-arm64-cross)
 
 tools-lint:
-	@PATH="$$PATH:$(GOBIN)"; command -v staticcheck >/dev/null || go install $(STATICCHECK)
-	@PATH="$$PATH:$(GOBIN)"; command -v govulncheck >/dev/null || go install $(GOVULNCHECK)
+	@PATH="$$PATH:$(GOBIN)"; command -v staticcheck >/dev/null || GOFLAGS= go install $(call pinned,staticcheck)
+	@PATH="$$PATH:$(GOBIN)"; command -v govulncheck >/dev/null || GOFLAGS= go install $(call pinned,govulncheck)
+	@PATH="$$PATH:$(GOBIN)"; command -v actionlint >/dev/null || GOFLAGS= go install $(call pinned,actionlint)
+
+# What writes the bill of materials.
+tools-sbom:
+	@PATH="$$PATH:$(GOBIN)"; command -v cyclonedx-gomod >/dev/null || GOFLAGS= go install $(call pinned,cyclonedx-gomod)
 
 clean:
 	rm -rf dist

@@ -18,11 +18,11 @@ import (
 
 	_ "github.com/mattn/go-sqlite3"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/asroot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 func TestMain(m *testing.M) {
-	asroot.Become()
+	needs.Root()
 	os.Exit(m.Run())
 }
 
@@ -40,6 +40,7 @@ var isBuilt bool
 // program returns the path of the program as make static builds it.
 func program(t *testing.T) string {
 	t.Helper()
+	needs.Time(t)
 	if !isBuilt {
 		makes(t, "static")
 		isBuilt = true

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // exec runs statements on a database.
@@ -59,6 +60,7 @@ func ship(t *testing.T, b upload.Bucket, path string, now time.Time) snapshot.ID
 // restores Friday 17:00. With the shrink guard, and where the hold alone must
 // do because the guard is overridden all the time.
 func TestWeekendIsRestored(t *testing.T) {
+	needs.Time(t)
 	for _, ignoreShrink := range []bool{false, true} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "app.db")

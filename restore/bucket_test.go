@@ -14,6 +14,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 func openBucket(t testing.TB, url string) upload.Bucket {
@@ -122,6 +123,7 @@ func TestRestore(t *testing.T) {
 // A snapshot with any byte changed, or cut at any length, leaves the target
 // alone.
 func TestDamagedSnapshot(t *testing.T) {
+	needs.Time(t)
 	dir := t.TempDir()
 	b := openBucket(t, "file://"+dir)
 	source := filepath.Join(t.TempDir(), "app.db")

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/asroot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // The test binary runs itself again as the process that is killed, limited or
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	if order := os.Getenv(childVariable); order != "" {
 		os.Exit(runChild(order))
 	}
-	asroot.Become()
+	needs.Root()
 	os.Exit(m.Run())
 }
 

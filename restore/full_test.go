@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // noLeftovers fails if a restore that failed left anything behind, but for the
@@ -57,6 +59,7 @@ func TestFileLimit(t *testing.T) {
 
 // A disk that becomes full before any of the steps.
 func TestDiskFull(t *testing.T) {
+	needs.Time(t)
 	source := newSource(t, "")
 	small := t.TempDir()
 	sh(t, "mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", small)

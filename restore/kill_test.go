@@ -10,10 +10,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // Every state of the target, with the process killed before every step.
 func TestKill(t *testing.T) {
+	needs.Time(t)
 	source := newSource(t, "")
 	for _, s := range states {
 		t.Run(s.name, func(t *testing.T) {
@@ -75,6 +78,7 @@ var backSteps = []step{stepKeep, stepSyncKept, stepLease, stepSwap, stepLeaseAga
 
 // Killed while it takes back what it had done.
 func TestKillUndo(t *testing.T) {
+	needs.Time(t)
 	source := newSource(t, "")
 	for _, s := range undone {
 		t.Run(s.name+", "+string(s.at), func(t *testing.T) {
@@ -104,6 +108,7 @@ func TestKillUndo(t *testing.T) {
 // The parts of a broken database stay together under one name, also when the
 // run that finishes the work restores another snapshot.
 func TestKillThenAnother(t *testing.T) {
+	needs.Time(t)
 	source := newSource(t, "")
 	x := state{name: "garbage", build: garbageMain, broken: true}.make(t)
 	o := x.order(source)

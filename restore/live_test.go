@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // makeBig makes a database of some MiB, so that a live restore of it takes
@@ -114,6 +115,7 @@ func TestLivePageSize(t *testing.T) {
 
 // What holds a lock is waited for, and then named.
 func TestLiveLocked(t *testing.T) {
+	needs.Time(t)
 	source := newSource(t, "")
 	for _, test := range []struct {
 		mode, how string
@@ -242,6 +244,7 @@ func nonsenseWithWAL(t testing.TB, path string) {
 // Readers that go on all the time see all old or all new, and the second look
 // is never older than the first. Writers move money meanwhile.
 func TestLiveNoMix(t *testing.T) {
+	needs.Time(t)
 	for _, mode := range []string{"WAL", "DELETE"} {
 		t.Run(mode, func(t *testing.T) {
 			path, source := filepath.Join(t.TempDir(), "app.db"), filepath.Join(t.TempDir(), "new.db")

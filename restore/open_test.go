@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // makeOld makes a clean database of the old generation.
@@ -111,6 +113,7 @@ func TestOpenElsewhere(t *testing.T) {
 
 // A process that comes between two steps is noticed, and everything is as it was.
 func TestOpenMeanwhile(t *testing.T) {
+	needs.Time(t)
 	source := newSource(t, "")
 	for _, when := range []step{stepFill, stepSyncTemp, stepSyncMain, stepKeep, stepSyncKept, stepLease, stepSwap} {
 		for _, s := range states {
@@ -329,6 +332,7 @@ func TestTwoAtOnce(t *testing.T) {
 
 // A backup that runs while a restore swaps copies the old or the new content.
 func TestBackupMeanwhile(t *testing.T) {
+	needs.Time(t)
 	sources := map[int]string{genNew: newSource(t, "")}
 	old := makeOld(t, "")
 	sources[genOld] = old

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 const effects = "unlink,unlinkat,rename,renameat,renameat2,link,linkat,ftruncate,truncate,pwrite64,write,fsync,fdatasync,fchmod,fchown,openat,open,mkdir,mkdirat,copy_file_range"
@@ -169,6 +171,7 @@ func (x site) checkOrder(t testing.TB, calls []call) {
 // Killed before every single system call that changes something, SQLite's own
 // while it folds included.
 func TestKillCalls(t *testing.T) {
+	needs.Time(t)
 	source := newSource(t, "")
 	for _, s := range states {
 		if !slices.Contains([]string{"unfolded WAL", "unfolded WAL, discarded", "hot journal", "super-journal", "garbage with a WAL", "absent with sidecars"}, s.name) {

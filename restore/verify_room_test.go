@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // The file is private while it is there, also under a lax umask, and gone
@@ -58,6 +59,7 @@ func TestVerifyTempFile(t *testing.T) {
 // The room is looked at before anything is fetched; a disk that fills up
 // meanwhile is told as such, too. Without the database none is needed.
 func TestVerifyNoRoom(t *testing.T) {
+	needs.Time(t)
 	b := openBucket(t, "file://"+t.TempDir())
 	s := unchecked(t, b, "CREATE TABLE t(x); INSERT INTO t VALUES (randomblob(60000000))", nil)
 	for _, megabytes := range []int{3, 64} {

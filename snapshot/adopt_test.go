@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // left is a copy that TakeInto has left, still to be adopted.
@@ -30,6 +32,7 @@ func left(t *testing.T, path string, o CopyOptions) Adoption {
 // An adopted copy gives the archive of one that was taken here, and goes by
 // what was hashed while it was made.
 func TestAdopt(t *testing.T) {
+	needs.Time(t)
 	for _, method := range []Method{MethodBackup, MethodVacuum} {
 		path := makeDB(t, 40, "journal_mode=wal")
 		own := take(t, path, CopyOptions{Method: method})

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // makeDB makes a database of about mib MiB with one row of random bytes a
@@ -96,6 +97,7 @@ func extract(ctx context.Context, b []byte) ([]byte, error) {
 }
 
 func TestRoundTrip(t *testing.T) {
+	needs.Time(t)
 	for _, test := range []struct {
 		name    string
 		mib     int
@@ -259,6 +261,7 @@ func TestWrongID(t *testing.T) {
 // What is hashed while SQLite still writes the copy is right, but for the
 // first frame, whose first page SQLite writes again at the end.
 func TestFollower(t *testing.T) {
+	needs.Time(t)
 	for _, pageSize := range []int{512, 4096, 65536} {
 		path := makeDB(t, 40, fmt.Sprintf("page_size=%d", pageSize))
 		c := take(t, path, CopyOptions{MaxRate: 50 << 20}) // slow enough to be followed

@@ -19,6 +19,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 const (
@@ -182,6 +183,7 @@ func TestRollbackCopyWithoutWriters(t *testing.T) {
 
 // One write at a known moment is one restart, also directly after the first step.
 func TestRestartsAreCounted(t *testing.T) {
+	needs.Time(t)
 	for _, at := range []int{1, 2, 4} {
 		path := bank(t, "delete", 30)
 		calls := 0
@@ -201,6 +203,7 @@ func TestRestartsAreCounted(t *testing.T) {
 
 // 200 snapshots under four writers: each has the same total.
 func TestEverySnapshotIsConsistent(t *testing.T) {
+	needs.Time(t)
 	for mode, rounds := range map[string]int{"wal": 140, "delete": 60} {
 		t.Run(mode, func(t *testing.T) {
 			path := bank(t, mode, 1)

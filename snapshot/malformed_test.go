@@ -21,6 +21,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // A source is a file that may be a database, with what stands beside it.
@@ -54,6 +55,7 @@ const malformedDir = "LIFEBOAT_TEST_MALFORMED"
 // a copy that is what the snapshot gives back, and sound if it was checked. SQLite
 // works on them in another process, whose crash would be seen here.
 func TestMalformedSources(t *testing.T) {
+	needs.Time(t)
 	if dir := os.Getenv(malformedDir); dir != "" {
 		backUpAll(t, dir)
 		return

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // state is what a backup may not change.
@@ -182,6 +183,7 @@ func TestSourcesThatAreNone(t *testing.T) {
 // SQLite would delete or replay that. Beside a WAL it does not where it may only
 // read, and the check finds the rest.
 func TestCutShortSourceIsLeftAlone(t *testing.T) {
+	needs.Time(t)
 	for _, mode := range []string{"wal", "delete"} {
 		for _, size := range []int64{0, 1, 50, 100, 511, 5000} {
 			for _, method := range []Method{MethodBackup, MethodVacuum} {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 func openAsApplication(t *testing.T, path string, params url.Values) *sql.DB {
@@ -57,6 +58,7 @@ func TestWaitBeginsWithTheOpening(t *testing.T) {
 // A writer that commits many pages at once locks a rollback database most of
 // the time, so that each statement of a backup can meet its lock.
 func TestCopyBesideLargeCommits(t *testing.T) {
+	needs.Time(t)
 	path := bank(t, "delete", 10)
 	db := openAsApplication(t, path, url.Values{"_busy_timeout": {"20000"}})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // slowly copies a WAL database while other goes on, and returns the warnings.
@@ -37,6 +39,7 @@ func slowly(t *testing.T, path string, o CopyOptions, other func(ctx context.Con
 }
 
 func TestWarnOfGrowingWAL(t *testing.T) {
+	needs.Time(t)
 	path := bank(t, "wal", 4)
 	said := slowly(t, path, CopyOptions{MaxRate: 1 << 20}, func(ctx context.Context) {
 		db := openAsApplication(t, path, nil)
@@ -52,6 +55,7 @@ func TestWarnOfGrowingWAL(t *testing.T) {
 }
 
 func TestWarnOfBlockingCheckpoint(t *testing.T) {
+	needs.Time(t)
 	path := bank(t, "wal", 5)
 	said := slowly(t, path, CopyOptions{MaxRate: 1 << 20}, func(ctx context.Context) {
 		for ctx.Err() == nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 func TestComplete(t *testing.T) {
@@ -95,6 +96,7 @@ func shellSeries(t *testing.T) (url, id string) {
 
 // A real shell on a terminal, with somebody pressing the tab key.
 func TestCompletionAtTheKeyboard(t *testing.T) {
+	needs.Time(t)
 	url, id := shellSeries(t)
 	for shell, c := range map[string]struct {
 		args  []string

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // makeDB makes a database of about n thousand bytes.
@@ -23,6 +25,7 @@ func makeDB(t *testing.T, path string, n int, before string) {
 // A limit on the size of files stops a backup wherever it begins to bite: in
 // the copy, its digests, or the snapshot in a directory.
 func TestBackupUnderAFileLimit(t *testing.T) {
+	needs.Time(t)
 	dir, temp := t.TempDir(), t.TempDir()
 	db := filepath.Join(dir, "app.db")
 	makeDB(t, db, 6000, "")

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // everyVerb returns a command line of each verb that works in dir, whose app.db
@@ -70,6 +72,7 @@ func redirected(t *testing.T, setup, redirect string, args []string) (int, strin
 // What a command has done does not fail because its result cannot be printed:
 // that is exit code 3. A stdout that was closed on purpose wants no result.
 func TestResultCannotBePrinted(t *testing.T) {
+	needs.Time(t)
 	for redirect, exit := range map[string]int{">/dev/full 3>&-": 3, ">&3 3>&-": 3, ">&- 3>&-": 0, "1</dev/null 3>&-": 3} {
 		for _, args := range everyVerb(workplace(t)) {
 			code, stderr := redirected(t, "", redirect, args)
@@ -123,6 +126,7 @@ func TestRestoreToBrokenStdout(t *testing.T) {
 // Descriptors 0 to 2 never become a database's: what was printed would be
 // written into it.
 func TestNoStandardStreams(t *testing.T) {
+	needs.Time(t)
 	dir := workplace(t)
 	for _, args := range everyVerb(dir) {
 		if code, stderr := redirected(t, "", "<&- >&- 2>&- 3>&-", args); code != 0 {
@@ -138,6 +142,7 @@ func TestNoStandardStreams(t *testing.T) {
 
 // Where a process may open few files, each verb works or says so at once.
 func TestFewOpenFiles(t *testing.T) {
+	needs.Time(t)
 	for files, exit := range map[int]int{12: exitUsage, 20: exitUsage, minOpenFiles - 1: exitUsage, minOpenFiles: 0, 40: 0} {
 		dir := workplace(t)
 		for _, args := range everyVerb(dir) {

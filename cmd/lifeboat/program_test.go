@@ -23,7 +23,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
-	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/asroot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // TestMain puts the program itself, built with the tests, on the PATH, and
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	}
 	programs := map[string]func(){"lifeboat": impatient, "aws": aws, "kubectl": kubectl}
 	if programs[filepath.Base(os.Args[0])] == nil {
-		asroot.Become()
+		needs.Root()
 	}
 	testscript.Main(m, programs)
 }

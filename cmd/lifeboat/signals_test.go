@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // copying waits until a backup with this temp directory has begun its copy.
@@ -26,6 +28,7 @@ func copying(t *testing.T, temp string) {
 // A closed window ends a run as SIGTERM does, but not one under nohup, whose
 // bars have no terminal any more.
 func TestTerminalHangsUp(t *testing.T) {
+	needs.Time(t)
 	db := smallDatabase(t)
 	for name, c := range map[string]struct {
 		trap string

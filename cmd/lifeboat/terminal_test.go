@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // A screen is what a terminal of this width shows of the bytes that it got. It
@@ -251,6 +253,7 @@ func TestProgressOnATerminal(t *testing.T) {
 }
 
 func TestNoProgress(t *testing.T) {
+	needs.Time(t)
 	db := smallDatabase(t)
 	for name, c := range map[string]struct {
 		term   string

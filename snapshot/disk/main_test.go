@@ -4,10 +4,10 @@ import (
 	"os"
 	"testing"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/asroot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 func TestMain(m *testing.M) {
-	asroot.Become()
+	needs.Root()
 	os.Exit(m.Run())
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"text/template"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // StartCeph starts a Ceph with its S3 gateway (RGW), as apt has it, in the way of
@@ -18,6 +20,7 @@ import (
 // day of lifecycle rules lasts two seconds there.
 func StartCeph(t testing.TB) *Server {
 	t.Helper()
+	needs.Server(t)
 	root := cephRoot(t)
 	var trouble error
 	for range 5 {

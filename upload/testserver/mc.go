@@ -10,10 +10,6 @@ import (
 	"testing"
 )
 
-// mcModule is the pinned client of MinIO's admin interface, fetched through
-// the Go module proxy when no mc is installed.
-const mcModule = "github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9"
-
 // As returns the server as a new user sees it who may do what the policies say,
 // each a document in the language of IAM.
 func (s *Server) As(t testing.TB, policies ...string) *Server {
@@ -49,7 +45,7 @@ func (s *Server) mc(t testing.TB, arguments ...string) {
 	endpoint.User = url.UserPassword(s.AccessKey, s.SecretKey)
 	home := t.TempDir()
 	arguments = append([]string{"--config-dir", home, "--insecure", "--quiet"}, arguments...)
-	command := exec.Command(find(t, "mc", mcModule, isMinioClient), arguments...)
+	command := exec.Command(find(t, "mc", isMinioClient), arguments...)
 	command.Env = append(withoutMinio(os.Environ()), "MC_HOST_test="+endpoint.String(), "HOME="+home)
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("mc %s: %v: %s", strings.Join(arguments, " "), err, output)

@@ -22,11 +22,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-)
 
-// module is the pinned server, fetched through the Go module proxy when no
-// minio is installed.
-const module = "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
+)
 
 const (
 	readyWithin = 60 * time.Second
@@ -61,7 +59,8 @@ func StartTLS(t testing.TB) *Server {
 
 func start(t testing.TB, secure bool) *Server {
 	t.Helper()
-	program := find(t, "minio", module, func(string) bool { return true })
+	needs.Server(t)
+	program := find(t, "minio", func(string) bool { return true })
 	// A free port can be taken by another test binary between the question
 	// and the server's bind: then the server ends at once, and is started
 	// again on other ports.

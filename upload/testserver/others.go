@@ -8,12 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-)
 
-// The other stores, pinned, and fetched like MinIO. None shares its code.
-const (
-	versitygwModule = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
-	rcloneModule    = "github.com/rclone/rclone@v1.76.0"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // StartVersityGW starts a Versity S3 Gateway over a directory, in the way of
@@ -21,7 +17,7 @@ const (
 // anywhere, also where there are no extended attributes.
 func StartVersityGW(t testing.TB) *Server {
 	t.Helper()
-	return startOther(t, "versitygw", versitygwModule, func(s *Server, program, address, dir string) *exec.Cmd {
+	return startOther(t, "versitygw", func(s *Server, program, address, dir string) *exec.Cmd {
 		metadata := filepath.Join(t.TempDir(), "metadata")
 		if err := os.Mkdir(metadata, 0o700); err != nil {
 			t.Fatal(err)
@@ -35,7 +31,7 @@ func StartVersityGW(t testing.TB) *Server {
 // StartRclone starts rclone serve s3 over a directory, in the way of Start.
 func StartRclone(t testing.TB) *Server {
 	t.Helper()
-	return startOther(t, "rclone", rcloneModule, func(s *Server, program, address, dir string) *exec.Cmd {
+	return startOther(t, "rclone", func(s *Server, program, address, dir string) *exec.Cmd {
 		command := exec.Command(program, "serve", "s3", "--addr", address, "--config", os.DevNull, dir)
 		command.Env = append(withoutMinio(os.Environ()), fmt.Sprintf("RCLONE_AUTH_KEY=%q", s.AccessKey+","+s.SecretKey))
 		return command
@@ -43,9 +39,10 @@ func StartRclone(t testing.TB) *Server {
 }
 
 // startOther starts a server as start does.
-func startOther(t testing.TB, name, module string, of func(s *Server, program, address, dir string) *exec.Cmd) *Server {
+func startOther(t testing.TB, name string, of func(s *Server, program, address, dir string) *exec.Cmd) *Server {
 	t.Helper()
-	program := find(t, name, module, func(path string) bool {
+	needs.Server(t)
+	program := find(t, name, func(path string) bool {
 		// A distribution's rclone may be too old to serve S3.
 		return name != "rclone" || exec.Command(path, "serve", "s3", "--help").Run() == nil
 	})

@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// find returns a program of a module: from PATH, if it is the right one, else
+// find returns a program of versions.txt: from PATH, if it is the right one, else
 // from where go install puts programs, else built there now.
-func find(t testing.TB, name, module string, isRight func(path string) bool) string {
+func find(t testing.TB, name string, isRight func(path string) bool) string {
 	t.Helper()
 	if program, err := exec.LookPath(name); err == nil && isRight(program) {
 		return program
@@ -27,6 +27,7 @@ func find(t testing.TB, name, module string, isRight func(path string) bool) str
 	if _, err := os.Stat(program); err == nil {
 		return program
 	}
+	module := pinned(t, name)
 	t.Logf("no %s on PATH or in %s: building %s (some minutes, once)", name, dir, module)
 	// Another test binary may be building it too: both build into a directory
 	// of their own and the rename lets the last one win.

@@ -7,11 +7,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-)
 
-// pushgatewayModule is no store, but a server for tests as well: Prometheus'
-// Pushgateway, pinned. make tools-test builds it.
-const pushgatewayModule = "github.com/prometheus/pushgateway@v1.11.1"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
+)
 
 // Promtool returns the path of Prometheus' promtool, which make tools-test takes
 // out of a package.
@@ -27,16 +25,17 @@ func Promtool(t testing.TB) string {
 	return program
 }
 
-// StartPushgateway starts a Pushgateway, in the way of Start, and returns its
-// URL.
+// StartPushgateway starts a Pushgateway, which make tools-test builds, in the way
+// of Start, and returns its URL.
 func StartPushgateway(t testing.TB) string {
 	t.Helper()
+	needs.Server(t)
 	program, err := exec.LookPath("pushgateway")
 	if err != nil {
 		program = filepath.Join(goBin(t), "pushgateway")
 	}
 	if _, err := os.Stat(program); err != nil {
-		t.Fatalf("%s is missing, make tools-test builds it: %v", pushgatewayModule, err)
+		t.Fatalf("%s is missing, make tools-test builds it: %v", pinned(t, "pushgateway"), err)
 	}
 	var trouble string
 	for range 5 {

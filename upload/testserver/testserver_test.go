@@ -9,6 +9,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 func TestServer(t *testing.T) {
@@ -36,6 +38,7 @@ func TestServer(t *testing.T) {
 }
 
 func TestServerEndsWithTheTest(t *testing.T) {
+	needs.Server(t)
 	var s *Server
 	t.Run("inner", func(t *testing.T) { s = Start(t) })
 	if _, err := http.Get(s.Endpoint + "/minio/health/live"); err == nil {

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/asroot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // TestMain makes this program a worker when a pool starts it.
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	if Asked() {
 		os.Exit(Main())
 	}
-	asroot.Become()
+	needs.Root()
 	os.Exit(m.Run())
 }
 

@@ -16,9 +16,6 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// module is the pinned kustomize, the same that newer kubectls have inside.
-const module = "sigs.k8s.io/kustomize/kustomize/v5@v5.8.1"
-
 // An Object is one document of the rendered manifests.
 type Object struct {
 	APIVersion string
@@ -68,7 +65,7 @@ func Render(dir string) ([]Object, error) {
 	command.Stderr = &stderr
 	text, err := command.Output()
 	if errors.Is(err, exec.ErrNotFound) {
-		return nil, fmt.Errorf("%w: make tools-test builds %s", err, module)
+		return nil, fmt.Errorf("%w: make tools-test builds it", err)
 	}
 	if err != nil || stderr.Len() > 0 {
 		return nil, fmt.Errorf("kustomize build %s: %v: %s", dir, err, stderr.String())

@@ -1,23 +1,27 @@
-// Package asroot runs tests that mount file systems or change owners for a user
-// who is not root: as root of a user namespace of their own.
-package asroot
+// Package needs has what tests need that not everyone has: root's rights, and
+// time. No test is skipped for a lack of either, except where go test -short asks
+// for it, which make check alone does.
+package needs
 
 import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
+	"testing"
 )
 
 // namespace runs a program as root of new namespaces. The users and groups from
 // 1 on are those that /etc/subuid and /etc/subgid give to the user.
 var namespace = []string{"unshare", "--user", "--map-root-user", "--map-auto", "--mount", "--"}
 
-// Become makes the process root. It returns at once if it is root already;
+// Root makes the process root. It returns at once if it is root already;
 // otherwise this program starts again, as root of a user namespace, in the same
 // process. Call it at the start of TestMain, but not in programs that a test
 // runs as another user. A user who cannot become root fails the tests.
-func Become() {
+func Root() {
 	if os.Geteuid() == 0 {
 		return
 	}
@@ -51,4 +55,16 @@ func again() error {
 	arguments := append(namespace[:len(namespace):len(namespace)], self)
 	err = syscall.Exec(unshare, append(arguments, os.Args[1:]...), os.Environ())
 	return fmt.Errorf("run %s: %w", unshare, err)
+}
+
+// InNamespace reports whether root is that of a user namespace, which the kernel
+// lets neither make devices or immutable files nor take a lease on another user's
+// file.
+func InNamespace(t testing.TB) bool {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return !slices.Equal(strings.Fields(string(text)), []string{"0", "0", "4294967295"})
 }

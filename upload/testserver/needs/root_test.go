@@ -1,4 +1,4 @@
-package asroot
+package needs
 
 import (
 	"os"
@@ -9,12 +9,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	Become()
+	Root()
 	os.Exit(m.Run())
 }
 
 // What the other packages' tests do that only root can.
-func TestBecome(t *testing.T) {
+func TestRoot(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
 		t.Fatal(err)
