@@ -27,9 +27,9 @@ func testDamagedTags(t *testing.T, s store) {
 	b := s.open(t)
 	for what, text := range damagedTags {
 		o := put(t, b, ObjectName(snapshot.NewID(time.Now())), content(10), Tags{TagRetention: Held})
-		s.plant(t, b, sidecar(o.Name), []byte(text))
+		s.plant(t, b, sidecarOf(o.Name), []byte(text))
 		tags, err := b.Tags(t.Context(), o)
-		if !errors.Is(err, ErrTagsDamaged) || len(tags) != 0 || !strings.Contains(err.Error(), sidecar(o.Name)) {
+		if !errors.Is(err, ErrTagsDamaged) || len(tags) != 0 || !strings.Contains(err.Error(), sidecarOf(o.Name)) {
 			t.Errorf("%s: %v, %v", what, tags, err)
 		}
 		if err := b.SetTags(t.Context(), o, Tags{TagRetention: Pinned}); err != nil {
@@ -38,7 +38,7 @@ func testDamagedTags(t *testing.T, s store) {
 		if tags, err := b.Tags(t.Context(), o); err != nil || tags[TagRetention] != Pinned {
 			t.Errorf("%s: written anew: %v, %v", what, tags, err)
 		}
-		s.plant(t, b, sidecar(o.Name), []byte(text))
+		s.plant(t, b, sidecarOf(o.Name), []byte(text))
 		if err := b.Delete(t.Context(), o); err != nil {
 			t.Errorf("%s: delete: %v", what, err)
 		}
@@ -54,7 +54,7 @@ func TestDamagedTagsInADirectory(t *testing.T) {
 	testDamagedTags(t, store{open: func(t *testing.T) Bucket { b, _ := series(t); return b }, plant: plant})
 	b, _ := series(t)
 	o := put(t, b, ObjectName(snapshot.NewID(time.Now())), content(10), nil)
-	path := filepath.Join(b.URL().Dir, sidecar(o.Name))
+	path := filepath.Join(b.URL().Dir, sidecarOf(o.Name))
 	for what, plant := range map[string]func() error{
 		"a FIFO":      func() error { return syscall.Mkfifo(path, 0o600) },
 		"a directory": func() error { return os.Mkdir(path, 0o700) },
@@ -77,7 +77,7 @@ func TestDamagedTagsInADirectory(t *testing.T) {
 func TestBackupAfterDamagedTags(t *testing.T) {
 	b, db := series(t)
 	first := backup(t, b, db, BackupOptions{})
-	path := filepath.Join(b.URL().Dir, sidecar(first.Snapshot.Object.Name))
+	path := filepath.Join(b.URL().Dir, sidecarOf(first.Snapshot.Object.Name))
 	if err := os.Truncate(path, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestBackupAfterDamagedTags(t *testing.T) {
 		t.Errorf("%+v", next)
 	}
 	// One that fails is not called safe.
-	if err := os.Truncate(filepath.Join(b.URL().Dir, sidecar(r.Snapshot.Object.Name)), 0); err != nil {
+	if err := os.Truncate(filepath.Join(b.URL().Dir, sidecarOf(r.Snapshot.Object.Name)), 0); err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer

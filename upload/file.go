@@ -16,11 +16,8 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
-// tagsSuffix ends the name of the small JSON file with an object's tags.
-const tagsSuffix = ".tags"
-
 // A directory is a Bucket in a local or mounted directory. Its objects are
-// plain files; the tags of <ID>.db.zst(.age) are in <ID>.tags beside it.
+// plain files; their tags are in sidecars.
 type directory struct{ url URL }
 
 // URL implements Bucket.
@@ -33,7 +30,7 @@ func (b *directory) ClockOffset() time.Duration { return 0 }
 func (b *directory) path(name string) string { return filepath.Join(b.url.Dir, name) }
 
 func (b *directory) tagsPath(name string) string {
-	return b.path(sidecar(name))
+	return b.path(sidecarOf(name))
 }
 
 // checkName refuses names that List would not yield again.
@@ -45,7 +42,7 @@ func checkName(name string) error {
 }
 
 func isObjectName(name string) bool {
-	return name != "" && !strings.HasPrefix(name, ".") && !strings.HasSuffix(name, tagsSuffix)
+	return name != "" && !strings.HasPrefix(name, ".") && !isSidecar(name)
 }
 
 // List implements Bucket. A directory that does not exist is ErrNotFound.
@@ -195,7 +192,7 @@ func readTagsFile(path string) (Tags, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseTags(data, path)
+	return parseSidecar(data, path)
 }
 
 // SetTags implements Bucket.

@@ -2,7 +2,6 @@ package upload
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
 // Temporary files are dot-files of this pattern. A younger one may be at work.
@@ -132,10 +129,14 @@ func (b *directory) publishTags(name string, tags Tags) error {
 
 // writeTags writes tags to a temp file and returns its path.
 func (b *directory) writeTags(tags Tags) (string, error) {
-	if tags == nil {
-		tags = Tags{}
+	content, err := sidecarContent(tags)
+	if err != nil {
+		return "", err
 	}
-	return b.writeTemp(func(w io.Writer) error { return json.NewEncoder(w).Encode(tags) })
+	return b.writeTemp(func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
 }
 
 // writeTemp writes and syncs a temp file (0600) in the directory and returns
@@ -192,30 +193,22 @@ func (b *directory) removeLeftOver(now time.Time) {
 	if err != nil {
 		return
 	}
-	objects := map[string]bool{}
+	stems := map[string]bool{}
 	for _, entry := range entries {
 		if isObjectName(entry.Name()) {
-			objects[stem(entry.Name())] = true
+			stems[stem(entry.Name())] = true
 		}
 	}
 	for _, entry := range entries {
 		name := entry.Name()
 		temp := strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
-		if !entry.Type().IsRegular() || !temp && !isOrphan(name, objects) {
+		if !entry.Type().IsRegular() || !temp && !isOrphan(name, stems) {
 			continue
 		}
 		if info, err := entry.Info(); err == nil && now.Sub(info.ModTime()) > tempAge {
 			_ = os.Remove(b.path(name))
 		}
 	}
-}
-
-// isOrphan reports whether a name is that of the tags of a snapshot that is not
-// there. objects has the names of those that are, without what ends them.
-func isOrphan(name string, objects map[string]bool) bool {
-	id, found := strings.CutSuffix(name, tagsSuffix)
-	_, err := snapshot.ParseID(id)
-	return found && err == nil && !objects[id]
 }
 
 // makeDir creates a directory and those above it (0700), each of them durably.

@@ -52,10 +52,10 @@ func TestTagsWithoutAnObject(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{old, deleted, there, "mine"} {
-		makeOld(t, filepath.Join(dir, name+tagsSuffix), tempAge+time.Minute)
+		makeOld(t, filepath.Join(dir, name+sidecarSuffix), tempAge+time.Minute)
 	}
 	put(t, b, "object", nil, nil)
-	sameNames(t, dirNames(t, dir), []string{young + tagsSuffix, there + tagsSuffix, there + SuffixEncrypted, "mine.tags", "object"})
+	sameNames(t, dirNames(t, dir), []string{young + sidecarSuffix, there + sidecarSuffix, there + SuffixEncrypted, "mine.tags", "object"})
 }
 
 // Parts in files have no name, and where they must have one for a moment, what

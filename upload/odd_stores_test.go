@@ -59,7 +59,7 @@ func TestStoreWithoutTags(t *testing.T) {
 		s.clean = func(t *testing.T, b Bucket, names ...string) {
 			t.Helper()
 			for _, name := range keys(t, server.Client(t), b.(*S3)) {
-				if object, found := strings.CutSuffix(name, tagsSuffix); found && slices.Contains(names, object) {
+				if object, found := strings.CutSuffix(name, sidecarSuffix); found && slices.Contains(names, object) {
 					names = append(names, name)
 				}
 			}

@@ -168,7 +168,7 @@ func (b *S3) List(ctx context.Context, after string) iter.Seq2[Object, error] {
 // snapshot's place: deeper than the prefix, or tags.
 func (b *S3) listed(entry types.Object, encoding types.EncodingType) (Object, bool) {
 	object, found := b.listedAt(entry, encoding)
-	if strings.Contains(object.Name, "/") || strings.HasSuffix(object.Name, tagsSuffix) {
+	if strings.Contains(object.Name, "/") || isSidecar(object.Name) {
 		return Object{}, false
 	}
 	return object, found

@@ -12,8 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
-	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
 // The SDK's paginators end where a token is missing, and go round where one
@@ -122,21 +120,14 @@ func (c *course) pass(lane int, key *string, encoding types.EncodingType) error 
 	if c.entries++; c.entries > maxListed {
 		return fmt.Errorf("it has more than %d entries", maxListed)
 	}
-	if !isSnapshotKey(*key) {
-		return nil
+	if !isSnapshotName(path.Base(*key)) {
+		return nil // the order of others' keys decides nothing, and versitygw garbles those that XML cannot hold
 	}
 	if last := c.last[lane]; *key < last || *key == last && !c.repeats {
 		return fmt.Errorf("it goes backwards, from %q to %q", last, *key)
 	}
 	c.last[lane] = *key
 	return nil
-}
-
-// isSnapshotKey: the order of others' keys decides nothing, and they may come
-// garbled, as what XML cannot hold does from versitygw.
-func isSnapshotKey(key string) bool {
-	_, err := snapshot.ParseID(stem(path.Base(key)))
-	return err == nil
 }
 
 // objectPages yields the pages of a listing of objects.

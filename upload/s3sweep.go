@@ -59,15 +59,15 @@ func (b *S3) sweepSidecars(ctx context.Context, before time.Time) error {
 	if !b.beside.Load() {
 		return nil
 	}
-	objects, old := map[string]bool{}, []string{}
+	stems, old := map[string]bool{}, []string{}
 	for page, err := range b.objectPages(ctx, s3.ListObjectsV2Input{Prefix: aws.String(b.key("")), Delimiter: aws.String("/")}) {
 		if err != nil {
 			return err
 		}
 		for _, entry := range page.Contents {
 			name := strings.TrimPrefix(aws.ToString(entry.Key), b.key(""))
-			if !strings.HasSuffix(name, tagsSuffix) {
-				objects[stem(name)] = true
+			if !isSidecar(name) {
+				stems[stem(name)] = true
 			} else if entry.LastModified != nil && entry.LastModified.Before(before) {
 				old = append(old, name)
 			}
@@ -75,7 +75,7 @@ func (b *S3) sweepSidecars(ctx context.Context, before time.Time) error {
 	}
 	var errs []error
 	for _, name := range old {
-		if isOrphan(name, objects) {
+		if isOrphan(name, stems) {
 			errs = append(errs, b.Delete(ctx, Object{Name: name}))
 		}
 	}

@@ -66,7 +66,7 @@ func TestSweepSidecars(t *testing.T) {
 	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(gone))}); err != nil {
 		t.Fatal(err)
 	}
-	before := []string{sidecar(gone), there, sidecar(there)}
+	before := []string{sidecarOf(gone), there, sidecarOf(there)}
 	for _, step := range []struct {
 		later time.Duration
 		want  []string

@@ -3,7 +3,6 @@ package upload
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -104,10 +103,10 @@ func (b *S3) readSidecar(ctx context.Context, object Object) (Tags, error) {
 	if err := b.mustExist(ctx, "get tags of", object); err != nil {
 		return nil, err
 	}
-	f := b.failure("read", Object{Name: sidecar(object.Name)}, "s3:GetObject")
+	f := b.failure("read", Object{Name: sidecarOf(object.Name)}, "s3:GetObject")
 	algorithm, key, sum := b.options.SSE.customerKey()
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{
-		Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecar(object.Name))),
+		Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecarOf(object.Name))),
 		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
 	})
 	if err != nil {
@@ -122,34 +121,31 @@ func (b *S3) readSidecar(ctx context.Context, object Object) (Tags, error) {
 	if err != nil {
 		return nil, describe(ctx, f, err)
 	}
-	return parseTags(data, b.url.String()+"/"+sidecar(object.Name))
+	return parseSidecar(data, b.url.String()+"/"+sidecarOf(object.Name))
 }
 
 func (b *S3) writeSidecar(ctx context.Context, name string, tags Tags) error {
-	if tags == nil {
-		tags = Tags{}
-	}
-	data, err := json.Marshal(tags)
+	data, err := sidecarContent(tags)
 	if err != nil {
 		return err
 	}
 	sse := b.options.SSE
 	algorithm, key, sum := sse.customerKey()
 	_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecar(name))), Body: bytes.NewReader(data),
+		Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecarOf(name))), Body: bytes.NewReader(data),
 		ServerSideEncryption: types.ServerSideEncryption(sse.Algorithm), SSEKMSKeyId: nonEmpty(sse.KMSKeyID),
 		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
 	})
 	if err != nil {
-		return describe(ctx, b.failure("put", Object{Name: sidecar(name)}, "s3:PutObject"), err)
+		return describe(ctx, b.failure("put", Object{Name: sidecarOf(name)}, "s3:PutObject"), err)
 	}
 	return nil
 }
 
 func (b *S3) deleteSidecar(ctx context.Context, name string) error {
-	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecar(name)))})
+	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecarOf(name)))})
 	if err != nil {
-		err = describe(ctx, b.failure("delete", Object{Name: sidecar(name)}, "s3:DeleteObject"), err)
+		err = describe(ctx, b.failure("delete", Object{Name: sidecarOf(name)}, "s3:DeleteObject"), err)
 	}
 	if errors.Is(err, ErrNotFound) {
 		return nil

@@ -15,7 +15,8 @@ import (
 // encrypted, to .db.zst.age.
 const (
 	Suffix          = ".db.zst"
-	SuffixEncrypted = Suffix + ".age"
+	SuffixEncrypted = Suffix + suffixAge
+	suffixAge       = ".age"
 )
 
 const (
@@ -121,21 +122,12 @@ func startOf(t time.Time) string {
 	return t.UTC().Format("20060102T150405Z")
 }
 
-// stem returns the name of a snapshot's object without what ends it: the ID.
-// Other names stay as they are.
-func stem(name string) string {
-	if stem, found := strings.CutSuffix(name, SuffixEncrypted); found {
-		return stem
-	}
-	return strings.TrimSuffix(name, Suffix)
-}
-
+// asSnapshot reports false for an object that is none.
 func asSnapshot(o Object) (Snapshot, bool) {
-	id, err := snapshot.ParseID(stem(o.Name))
-	if err != nil || stem(o.Name) == o.Name {
-		return Snapshot{}, false
-	}
-	return Snapshot{ID: id, Object: o, Encrypted: strings.HasSuffix(o.Name, SuffixEncrypted)}, true
+	name, encrypted := strings.CutSuffix(o.Name, suffixAge)
+	name, found := strings.CutSuffix(name, Suffix)
+	id, err := snapshot.ParseID(name)
+	return Snapshot{ID: id, Object: o, Encrypted: encrypted}, found && err == nil
 }
 
 // judge notes whether the snapshot's times can be right.

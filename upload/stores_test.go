@@ -80,7 +80,7 @@ func TestFile(t *testing.T) {
 			var left []string
 			for _, entry := range entries {
 				name := entry.Name()
-				if object, found := strings.CutSuffix(name, tagsSuffix); !found || !slices.Contains(names, object) {
+				if object, found := strings.CutSuffix(name, sidecarSuffix); !found || !slices.Contains(names, object) {
 					left = append(left, name)
 				}
 			}

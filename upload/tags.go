@@ -1,7 +1,6 @@
 package upload
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -24,41 +23,6 @@ const (
 	Held   = "held"
 	Pinned = "pinned"
 )
-
-// sidecar returns the name of the small JSON object that holds an object's
-// tags in a directory, or in a store without tags: those of <ID>.db.zst, or of
-// <ID>.db.zst.age, are in <ID>.tags.
-func sidecar(name string) string { return stem(name) + tagsSuffix }
-
-// maxSidecar bounds what is read of a sidecar: ten tags of full length and then
-// some, in bytes.
-const maxSidecar = 64 << 10
-
-// parseTags returns the tags in a sidecar: one JSON object of strings. All else,
-// such as what a power cut leaves, is ErrTagsDamaged.
-func parseTags(data []byte, where string) (Tags, error) {
-	damaged := func(why string) (Tags, error) {
-		return nil, fmt.Errorf("%w: %s: %s", ErrTagsDamaged, where, why)
-	}
-	if len(data) > maxSidecar {
-		return damaged("it is too long")
-	}
-	var values map[string]*string
-	if err := json.Unmarshal(data, &values); err != nil {
-		return damaged(err.Error())
-	}
-	if values == nil {
-		return damaged("it is null")
-	}
-	tags := Tags{}
-	for key, value := range values {
-		if value == nil {
-			return damaged(fmt.Sprintf("%q is null", key))
-		}
-		tags[key] = *value
-	}
-	return tags, nil
-}
 
 // maxTag is the most characters that S3 takes in a tag's value.
 const maxTag = 256

@@ -1,0 +1,77 @@
+package upload
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+)
+
+// A sidecar is a small JSON object of strings: an object's tags, where a bucket
+// has no tags of its own. It is named after what comes before the object's first
+// dot, so all objects of one snapshot ID share one.
+const sidecarSuffix = ".tags"
+
+// maxSidecar bounds what is read of a sidecar, in bytes: ten tags of full
+// length fit several times.
+const maxSidecar = 64 << 10
+
+// sidecarOf returns the name of an object's sidecar.
+func sidecarOf(name string) string { return stem(name) + sidecarSuffix }
+
+// isSidecar reports whether a name is a sidecar's.
+func isSidecar(name string) bool { return strings.HasSuffix(name, sidecarSuffix) }
+
+// stem returns what a name has in common with its sidecar's.
+func stem(name string) string {
+	stem, _, _ := strings.Cut(name, ".")
+	return stem
+}
+
+// isSnapshotName reports whether a name begins with a snapshot ID.
+func isSnapshotName(name string) bool {
+	_, err := snapshot.ParseID(stem(name))
+	return err == nil
+}
+
+// isOrphan reports whether a name is that of the sidecar of a snapshot that is
+// not there. stems are those of all objects that are.
+func isOrphan(name string, stems map[string]bool) bool {
+	return isSidecar(name) && name == sidecarOf(name) && isSnapshotName(name) && !stems[stem(name)]
+}
+
+// sidecarContent returns tags as a sidecar holds them.
+func sidecarContent(tags Tags) ([]byte, error) {
+	if tags == nil {
+		tags = Tags{}
+	}
+	return json.Marshal(tags)
+}
+
+// parseSidecar returns the tags in a sidecar. Whatever is not one JSON object of
+// strings, such as what a power cut leaves, is ErrTagsDamaged. where names the
+// sidecar.
+func parseSidecar(data []byte, where string) (Tags, error) {
+	damaged := func(why string) (Tags, error) {
+		return nil, fmt.Errorf("%w: %s: %s", ErrTagsDamaged, where, why)
+	}
+	if len(data) > maxSidecar {
+		return damaged("it is too long")
+	}
+	var values map[string]*string
+	if err := json.Unmarshal(data, &values); err != nil {
+		return damaged(err.Error())
+	}
+	if values == nil {
+		return damaged("it is null")
+	}
+	tags := Tags{}
+	for key, value := range values {
+		if value == nil {
+			return damaged(fmt.Sprintf("%q is null", key))
+		}
+		tags[key] = *value
+	}
+	return tags, nil
+}
