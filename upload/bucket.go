@@ -28,6 +28,45 @@ type Object struct {
 	NotEncrypted bool
 }
 
+// A Version is one version of an object in a versioned bucket: the object
+// itself, what was overwritten or deleted, or the mark of a deletion.
+type Version struct {
+	Object
+	// Latest: a reader who names no version gets this one.
+	Latest bool
+	// Deleted: no content, but the mark that a deletion has put on the key.
+	Deleted bool
+}
+
+// Versioned is implemented by buckets that can keep versions of objects.
+type Versioned interface {
+	Bucket
+
+	// Versions yields all versions of the objects that List yields or has
+	// yielded, by name and for each the newest version first.
+	Versions(ctx context.Context) iter.Seq2[Version, error]
+}
+
+// TrialPrefix begins the names of the throw-away objects with which a bucket is
+// tried out.
+const TrialPrefix = "lifeboat-doctor-"
+
+// As returns b, or the bucket that it wraps and its method Unwrap returns, as an
+// optional interface such as Versioned, and false if none of them implements it.
+func As[T any](b Bucket) (T, bool) {
+	for {
+		if found, ok := b.(T); ok {
+			return found, true
+		}
+		wrapper, ok := b.(interface{ Unwrap() Bucket })
+		if !ok {
+			var none T
+			return none, false
+		}
+		b = wrapper.Unwrap()
+	}
+}
+
 // Tags are an object's tags. Setting them always replaces the whole set.
 type Tags map[string]string
 
@@ -85,7 +124,8 @@ type Bucket interface {
 
 	// NeverUsed reports whether there has never been anything under the prefix:
 	// no object of whatever name or depth, no old version, no mark of a
-	// deletion. A bucket or directory that does not exist is an error.
+	// deletion. What begins with TrialPrefix does not count. A bucket or
+	// directory that does not exist is an error.
 	NeverUsed(ctx context.Context) (bool, error)
 
 	// ClockOffset returns how far the store's clock, as last seen in an

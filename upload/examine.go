@@ -92,14 +92,12 @@ func (r Report) Rules() Answer {
 	return r.Of("lifecycle rules")
 }
 
-// doctorPrefix begins the names of what Examine puts. They are in a folder, so
-// that no listing of a series shows them, and NeverUsed takes no notice.
-const doctorPrefix = "lifeboat-doctor-"
-
+// doctorName names the folder of what Examine puts, so that no listing of a
+// series shows it.
 func doctorName() string {
 	id := make([]byte, 4)
 	rand.Read(id) // never fails, see crypto/rand
-	return doctorPrefix + hex.EncodeToString(id)
+	return TrialPrefix + hex.EncodeToString(id)
 }
 
 // Examine tries out what the bucket and the credentials can do, under

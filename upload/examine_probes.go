@@ -160,7 +160,7 @@ func tryListingOrder(ctx context.Context, x *s3Examiner) (Answer, string, error)
 	for _, list := range []struct{ prefix, after, want, wrong string }{
 		{x.folder, x.folder + "v", "object", "an object is missing in the listing"},
 		{x.folder, x.folder + "whole", "", "start-after is ignored"},
-		{"", doctorPrefix, "", "the delimiter is ignored"},
+		{"", TrialPrefix, "", "the delimiter is ignored"},
 	} {
 		got, err := shown(list.prefix, list.after)
 		if err != nil {

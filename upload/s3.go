@@ -164,14 +164,17 @@ func (b *S3) List(ctx context.Context, after string) iter.Seq2[Object, error] {
 	}
 }
 
-// listed returns an entry of a listing as an Object, or false for what is not a
-// snapshot's place: deeper than the prefix, or tags.
+// listed returns an entry of a listing as an Object, or false for what is not an
+// object of the bucket.
 func (b *S3) listed(entry types.Object, encoding types.EncodingType) (Object, bool) {
 	object, found := b.listedAt(entry, encoding)
-	if strings.Contains(object.Name, "/") || isSidecar(object.Name) {
-		return Object{}, false
-	}
-	return object, found
+	return object, found && isPlace(object.Name)
+}
+
+// isPlace reports whether a name is an object's, and neither deeper than the
+// prefix nor a sidecar's.
+func isPlace(name string) bool {
+	return name != "" && !strings.Contains(name, "/") && !isSidecar(name)
 }
 
 // listedAt returns an entry of a listing as an Object, or false for what is not
@@ -224,7 +227,7 @@ func (b *S3) find(ctx context.Context, name string) (*Object, error) {
 		if len(page.Contents) == 0 {
 			continue
 		}
-		if object, ok := b.listed(page.Contents[0], page.EncodingType); ok && object.Name == name {
+		if object, ok := b.listedAt(page.Contents[0], page.EncodingType); ok && object.Name == name {
 			return &object, nil
 		}
 		return nil, nil

@@ -3,7 +3,6 @@ package upload
 import (
 	"context"
 	"iter"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -12,25 +11,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// A SnapshotVersion is one version of a snapshot in a versioned bucket: the
-// snapshot itself, what was overwritten or deleted, or the mark of a deletion.
-type SnapshotVersion struct {
-	Snapshot
-	// Latest: this is what a reader gets who names no version.
-	Latest bool
-	// Deleted: no content, but the mark that a deletion has put on the key.
-	Deleted bool
-}
-
-// Versions yields all versions of the series' snapshots, by ID and for each
-// the newest version first. Where the bucket was never versioned there is one
-// of each, with the version "null".
-func (b *S3) Versions(ctx context.Context) iter.Seq2[SnapshotVersion, error] {
-	return func(yield func(SnapshotVersion, error) bool) {
+// Versions implements Versioned. Where the bucket was never versioned there is
+// one version of each object, "null".
+func (b *S3) Versions(ctx context.Context) iter.Seq2[Version, error] {
+	return func(yield func(Version, error) bool) {
 		input := s3.ListObjectVersionsInput{Prefix: aws.String(b.key("")), Delimiter: aws.String("/")}
 		for page, err := range b.versionPages(ctx, input) {
 			if err != nil {
-				yield(SnapshotVersion{}, err)
+				yield(Version{}, err)
 				return
 			}
 			for _, v := range b.versionsOf(page) {
@@ -42,11 +30,10 @@ func (b *S3) Versions(ctx context.Context) iter.Seq2[SnapshotVersion, error] {
 	}
 }
 
-// NeverUsed implements Bucket. It needs the right to list versions. What an
-// examination has left behind does not count.
+// NeverUsed implements Bucket. It needs the right to list versions.
 func (b *S3) NeverUsed(ctx context.Context) (bool, error) {
 	input := s3.ListObjectVersionsInput{Prefix: aws.String(b.key("")), MaxKeys: aws.Int32(100)}
-	counts := func(key *string) bool { return !strings.HasPrefix(aws.ToString(key), b.key(doctorPrefix)) }
+	counts := func(key *string) bool { return !strings.HasPrefix(aws.ToString(key), b.key(TrialPrefix)) }
 	for page, err := range b.versionPages(ctx, input) {
 		if err != nil {
 			return false, err
@@ -61,43 +48,41 @@ func (b *S3) NeverUsed(ctx context.Context) (bool, error) {
 
 // versionsOf merges a page's versions and delete markers, both of which are
 // sorted by key and age.
-func (b *S3) versionsOf(page *s3.ListObjectVersionsOutput) []SnapshotVersion {
-	var merged []SnapshotVersion
+func (b *S3) versionsOf(page *s3.ListObjectVersionsOutput) []Version {
+	var merged []Version
 	versions, markers := page.Versions, page.DeleteMarkers
 	for len(versions) > 0 || len(markers) > 0 {
-		var v SnapshotVersion
+		var v Version
 		if len(versions) == 0 || len(markers) > 0 && before(markers[0], versions[0]) {
-			m := markers[0]
-			markers = markers[1:]
-			v.Latest, v.Deleted = aws.ToBool(m.IsLatest), true
-			v.Object = Object{Name: aws.ToString(m.Key), Modified: aws.ToTime(m.LastModified), Version: aws.ToString(m.VersionId)}
+			v, markers = markerVersion(markers[0]), markers[1:]
 		} else {
-			o := versions[0]
-			versions = versions[1:]
-			v.Latest = aws.ToBool(o.IsLatest)
-			v.Object = Object{
-				Name: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), ETag: opaque(o.ETag),
-				Modified: aws.ToTime(o.LastModified), Version: aws.ToString(o.VersionId),
-			}
+			v, versions = objectVersion(versions[0]), versions[1:]
 		}
-		if page.EncodingType == types.EncodingTypeUrl {
-			decoded, err := url.QueryUnescape(v.Object.Name)
-			if err != nil {
-				continue
-			}
-			v.Object.Name = decoded
-		}
-		name, found := strings.CutPrefix(v.Object.Name, b.key(""))
-		if v.Object.Name = name; !found {
-			continue
-		}
-		if s, ok := asSnapshot(v.Object); ok {
-			s.judge(Present(b))
-			v.Snapshot = s
+		name, found := strings.CutPrefix(v.Name, b.key(""))
+		if found && isPlace(name) {
+			v.Name = name
 			merged = append(merged, v)
 		}
 	}
 	return merged
+}
+
+func objectVersion(o types.ObjectVersion) Version {
+	return Version{
+		Object: Object{
+			Name: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), ETag: opaque(o.ETag),
+			Modified: aws.ToTime(o.LastModified), Version: aws.ToString(o.VersionId),
+		},
+		Latest: aws.ToBool(o.IsLatest),
+	}
+}
+
+func markerVersion(m types.DeleteMarkerEntry) Version {
+	return Version{
+		Object:  Object{Name: aws.ToString(m.Key), Modified: aws.ToTime(m.LastModified), Version: aws.ToString(m.VersionId)},
+		Latest:  aws.ToBool(m.IsLatest),
+		Deleted: true,
+	}
 }
 
 func before(m types.DeleteMarkerEntry, o types.ObjectVersion) bool {

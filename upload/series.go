@@ -3,7 +3,9 @@ package upload
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -111,6 +113,42 @@ func newestAndAhead(ctx context.Context, b Bucket) (newest, ahead Snapshot, err 
 		}
 	}
 	return Snapshot{}, ahead, fmt.Errorf("%s: there is no snapshot: %w", b.URL(), ErrNotFound)
+}
+
+// A SnapshotVersion is one version of a snapshot in a versioned bucket: the
+// snapshot itself, what was overwritten or deleted, or the mark of a deletion.
+type SnapshotVersion struct {
+	Snapshot
+	// Latest: a reader who names no version gets this one.
+	Latest bool
+	// Deleted: no content, but the mark that a deletion has put on the key.
+	Deleted bool
+}
+
+// Versions yields all versions of the series' snapshots, by ID and for each the
+// newest version first. A bucket that has no versions is errors.ErrUnsupported.
+func Versions(ctx context.Context, b Bucket) iter.Seq2[SnapshotVersion, error] {
+	return func(yield func(SnapshotVersion, error) bool) {
+		versioned, ok := As[Versioned](b)
+		if !ok {
+			yield(SnapshotVersion{}, fmt.Errorf("list versions in %s: %w", b.URL(), errors.ErrUnsupported))
+			return
+		}
+		for v, err := range versioned.Versions(ctx) {
+			if err != nil {
+				yield(SnapshotVersion{}, err)
+				return
+			}
+			s, ok := asSnapshot(v.Object)
+			if !ok {
+				continue
+			}
+			s.judge(Present(b))
+			if !yield(SnapshotVersion{s, v.Latest, v.Deleted}, nil) {
+				return
+			}
+		}
+	}
 }
 
 // startOf returns a name that sorts before those of all snapshots of t's

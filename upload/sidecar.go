@@ -9,8 +9,8 @@ import (
 )
 
 // A sidecar is a small JSON object of strings: an object's tags, where a bucket
-// has no tags of its own. It is named after what comes before the object's first
-// dot, so all objects of one snapshot ID share one.
+// has no tags of its own. It is named after the object, by the snapshot ID alone
+// where the object's name begins with one.
 const sidecarSuffix = ".tags"
 
 // maxSidecar bounds what is read of a sidecar, in bytes: ten tags of full
@@ -25,15 +25,19 @@ func isSidecar(name string) bool { return strings.HasSuffix(name, sidecarSuffix)
 
 // stem returns what a name has in common with its sidecar's.
 func stem(name string) string {
-	stem, _, _ := strings.Cut(name, ".")
-	return stem
+	if id, _, _ := strings.Cut(name, "."); isID(id) {
+		return id
+	}
+	return name
+}
+
+func isID(s string) bool {
+	_, err := snapshot.ParseID(s)
+	return err == nil
 }
 
 // isSnapshotName reports whether a name begins with a snapshot ID.
-func isSnapshotName(name string) bool {
-	_, err := snapshot.ParseID(stem(name))
-	return err == nil
-}
+func isSnapshotName(name string) bool { return isID(stem(name)) }
 
 // isOrphan reports whether a name is that of the sidecar of a snapshot that is
 // not there. stems are those of all objects that are.

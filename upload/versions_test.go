@@ -38,7 +38,7 @@ func TestVersions(t *testing.T) {
 	}
 
 	var all []SnapshotVersion
-	for v, err := range b.Versions(t.Context()) {
+	for v, err := range Versions(t.Context(), b) {
 		if err != nil {
 			t.Fatal(err)
 		}

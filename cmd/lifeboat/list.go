@@ -199,12 +199,11 @@ func (s retainedDocument) goes() string {
 
 // versions returns all versions of the snapshots of a series.
 func versions(ctx context.Context, b upload.Bucket) ([]upload.SnapshotVersion, error) {
-	s3, ok := b.(*upload.S3)
-	if !ok {
-		return nil, usage("%s is a directory, which has no versions", b.URL())
-	}
 	var all []upload.SnapshotVersion
-	for v, err := range s3.Versions(ctx) {
+	for v, err := range upload.Versions(ctx, b) {
+		if errors.Is(err, errors.ErrUnsupported) {
+			return nil, usage("%s is a directory, which has no versions", b.URL())
+		}
 		if err != nil {
 			return nil, err
 		}
