@@ -38,6 +38,9 @@ const fewViolations = 5
 // restrain keeps the connection, to a database that is open for reading only,
 // from everything else that a query could do to the machine.
 func restrain(ctx context.Context, c *sqlite.Conn) error {
+	if err := c.BoundLength(); err != nil {
+		return err
+	}
 	c.SetLimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
 	if err := c.Exec(ctx, "PRAGMA query_only = ON"); err != nil {
 		return err
@@ -87,8 +90,8 @@ func ask(ctx context.Context, c *sqlite.Conn, query string, limit time.Duration)
 	case ctx.Err() != nil:
 		return result, ctx.Err()
 	case limited.Err() != nil:
-		result.Answer = "no answer within " + limit.String()
-	case isCorrupt(err), sqlite.IsFull(err):
+		result.Answer = NoAnswerWithin(limit)
+	case isCorrupt(err), sqlite.IsFull(err), sqlite.Code(err) == sqlite3.ErrNomem:
 		return result, sqlite.Wrap(query, err)
 	case err != nil:
 		result.Answer = err.Error()
@@ -97,6 +100,9 @@ func ask(ctx context.Context, c *sqlite.Conn, query string, limit time.Duration)
 	}
 	return result, nil
 }
+
+// NoAnswerWithin is the answer of a query that takes too long.
+func NoAnswerWithin(limit time.Duration) string { return "no answer within " + limit.String() }
 
 // prepare prepares the first statement of a text.
 func prepare(ctx context.Context, c *sqlite.Conn, text string) (*sqlite3.SQLiteStmt, error) {

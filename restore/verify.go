@@ -4,18 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	"filippo.io/age"
-	"github.com/mattn/go-sqlite3"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
-	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
-	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
@@ -34,6 +30,9 @@ type VerifyOptions struct {
 	Queries []string
 	// QueryTime is how long each of them may take; 0 is a minute.
 	QueryTime time.Duration
+	// Examiner runs SQLite; nil is InProcess. The database is what a user of the
+	// series made of it: where that user is not trusted, another process is safer.
+	Examiner Examiner
 	// TempDir holds the database meanwhile; "" is os.TempDir.
 	TempDir string
 	// Workers is how many frames are fetched and decoded at once; 0 leaves it
@@ -64,8 +63,7 @@ type VerifyReport struct {
 
 // Verify makes a restore drill: it fetches and decodes all of a snapshot,
 // recomputes its digests, rebuilds the database in a temp file that goes away
-// in the end, and has SQLite check it and answer queries. The file is opened
-// as one that never changes, so neither its journal mode nor any lock matters.
+// in the end, and has SQLite check it and answer queries.
 //
 // The report is valid also when there is an error, as far as it goes. Errors
 // wrap snapshot.ErrDamaged, ErrCheck, ErrQuery, snapshot.ErrUncheckable,
@@ -128,31 +126,21 @@ func (r *VerifyReport) examine(ctx context.Context, path string, o VerifyOptions
 	if o.Check == "" {
 		o.Check = snapshot.CheckQuick
 	}
-	if err := checked(snapshot.CheckFile(ctx, path, "the restored database", o.Check)); err != nil {
-		return err
-	}
-	r.Passed = o.Check
-	c, err := sqlite.Open(path, 0, url.Values{"mode": {"ro"}, "immutable": {"1"}})
-	if err != nil {
-		return checked(err)
-	}
-	defer func() { err = errors.Join(err, c.Close()) }()
-	if err := restrain(ctx, c); err != nil {
-		return checked(err)
-	}
-	if o.Check != snapshot.CheckNone {
-		if r.ForeignKeys, err = foreignKeys(ctx, c); err != nil {
-			return checked(err)
-		}
-	}
 	if o.QueryTime <= 0 {
 		o.QueryTime = time.Minute
 	}
+	if o.Examiner == nil {
+		o.Examiner = InProcess{}
+	}
+	if r.ForeignKeys, err = o.Examiner.Check(ctx, path, o.Check); err != nil {
+		return err
+	}
+	r.Passed = o.Check
 	var wrong []error
 	for _, query := range o.Queries {
-		answer, err := ask(ctx, c, query, o.QueryTime)
+		answer, err := o.Examiner.Ask(ctx, path, query, o.QueryTime)
 		if err != nil {
-			return checked(err)
+			return err
 		}
 		r.Queries = append(r.Queries, answer)
 		if !answer.True {
@@ -160,33 +148,6 @@ func (r *VerifyReport) examine(ctx context.Context, path string, o VerifyOptions
 		}
 	}
 	return errors.Join(wrong...)
-}
-
-// checked gives an error of SQLite's about the rebuilt database its reason.
-func checked(err error) error {
-	switch {
-	case errors.Is(err, snapshot.ErrUncheckable):
-		return reason.Errorf(snapshot.ErrUncheckable, nil, "%v; its frames are right, and with no check it can be restored", err)
-	case errors.Is(err, snapshot.ErrSource) && !isTrouble(err):
-		return reason.Errorf(ErrCheck, nil, "%v", err) // the source is another database than this one
-	case isCorrupt(err):
-		return reason.Errorf(ErrCheck, err, "%v: %v", ErrCheck, err)
-	case errors.Is(err, snapshot.ErrSource):
-		return fmt.Errorf("check the temp file: %v", err) // it is no source
-	}
-	return err
-}
-
-// isTrouble tells that SQLite could not read the temp file: that says nothing
-// about the snapshot.
-func isTrouble(err error) bool {
-	code := sqlite.Code(err)
-	return code == sqlite3.ErrCantOpen || code == sqlite3.ErrPerm || code == sqlite3.ErrIoErr
-}
-
-func isCorrupt(err error) bool {
-	code := sqlite.Code(err)
-	return code == sqlite3.ErrCorrupt || code == sqlite3.ErrNotADB || code == sqlite3.ErrFormat
 }
 
 // Record notes in the tag lifeboat-verified that a drill of the snapshot has

@@ -13,6 +13,7 @@ import (
 	"filippo.io/age"
 	"github.com/dustin/go-humanize"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -27,12 +28,13 @@ type verifyCmd struct {
 	Latest   bool   `xor:"which" help:"The newest only: the default."`
 	identityFlag
 
-	Check    snapshot.CheckLevel `enum:",quick,full,none" default:"" placeholder:"quick|full|none" help:"What SQLite checks: quick (the default), full, or none. With the first two also foreign keys."`
-	SQL      []string            `name:"sql" sep:"none" placeholder:"SELECT" help:"A query that must give one true number; several may be given."`
-	SQLLimit duration            `name:"sql-limit" default:"1m" placeholder:"1m" help:"How long each query may take."`
-	Fast     bool                `help:"Only fetch and decode, and compare with the digests: no disk is needed."`
-	TempDir  string              `type:"existingdir" placeholder:"DIR" help:"Where the database is rebuilt; its size is needed."`
-	Record   bool                `help:"Tag what passed with lifeboat-verified and the time."`
+	Check      snapshot.CheckLevel `enum:",quick,full,none" default:"" placeholder:"quick|full|none" help:"What SQLite checks: quick (the default), full, or none. With the first two also foreign keys."`
+	CheckLimit duration            `placeholder:"TIME" help:"How long that may take, if not 1m + 1m a GiB."`
+	SQL        []string            `name:"sql" sep:"none" placeholder:"SELECT" help:"A query that must give one true number; several may be given."`
+	SQLLimit   duration            `name:"sql-limit" default:"1m" placeholder:"1m" help:"How long each query may take."`
+	Fast       bool                `help:"Only fetch and decode, and compare with the digests: no disk is needed."`
+	TempDir    string              `type:"existingdir" placeholder:"DIR" help:"Where the database is rebuilt; its size is needed."`
+	Record     bool                `help:"Tag what passed with lifeboat-verified and the time."`
 
 	reporting
 	JSON bool `name:"json" help:"Print one JSON document."`
@@ -84,7 +86,8 @@ func (v *verifyCmd) Validate() error {
 
 // Run implements the command.
 func (v *verifyCmd) Run(ctx context.Context, c *console) error {
-	return v.around(ctx, c, runReport{verb: "verify", url: v.URL.String()}, v.run)
+	stop := c.startWorkers(1)
+	return errors.Join(v.around(ctx, c, runReport{verb: "verify", url: v.URL.String()}, v.run), stop())
 }
 
 func (v *verifyCmd) run(ctx context.Context, c *console, report *runReport) error {
@@ -163,7 +166,7 @@ func (v *verifyCmd) drill(ctx context.Context, c *console, b upload.Bucket, s up
 	began := time.Now()
 	r, err := restore.Verify(ctx, b, s, restore.VerifyOptions{
 		Identities: identities, Fast: v.Fast, Check: v.Check, Queries: v.SQL, QueryTime: time.Duration(v.SQLLimit),
-		TempDir: v.TempDir, Progress: v.progress(c),
+		TempDir: v.TempDir, Progress: v.progress(c), Examiner: worker.Examiner{Pool: c.workers, Limit: time.Duration(v.CheckLimit)},
 	})
 	c.endProgress()
 	d := drillDocument{
@@ -208,6 +211,8 @@ func (v *verifyCmd) summary(ctx context.Context, b upload.Bucket, d verifyDocume
 	switch {
 	case len(failed) == 0:
 		return nil
+	case chosen == 1 && errors.Is(failed[0], worker.ErrTooLong): // its own hint is of more use than an older one
+		return failed[0]
 	case chosen == 1:
 		return withOlder(ctx, b, snapshot.ID(d.Snapshots[0].ID), v.command(), failed[0])
 	}

@@ -1,5 +1,5 @@
-// Package worker reads and checks databases in child processes of the program
-// itself. What a hostile database does to SQLite (a crash, memory without end,
+// Package worker reads and checks databases, live and restored ones, in child
+// processes of the program itself. What a hostile database does to SQLite (a crash, memory without end,
 // a check that never ends) then costs that database and no other one, and where
 // the program is root a worker has only the rights of the database's owner.
 //

@@ -25,7 +25,7 @@ type identity struct {
 // volumes), is read with root's rights, too: its owner cannot have had a hand in
 // what leads there.
 func ownerOf(path string) (identity, error) {
-	own := identity{user: os.Geteuid(), group: os.Getegid()}
+	own := ownIdentity()
 	var info unix.Stat_t
 	if err := unix.Stat(path, &info); err != nil {
 		return own, &failed{fmt.Sprintf("open database %s: %v", path, err), []error{snapshot.ErrSource, err}}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 )
@@ -33,6 +34,9 @@ func (p *Pool) Close() (err error) {
 	p.idle = nil
 	return err
 }
+
+// ownIdentity returns the program's own.
+func ownIdentity() identity { return identity{user: os.Geteuid(), group: os.Getegid()} }
 
 // acquire returns a worker with an identity's rights: an idle one, or a new one.
 func (p *Pool) acquire(ctx context.Context, who identity) (*child, error) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
@@ -15,6 +16,8 @@ import (
 type request struct {
 	Take   *takeRequest  `json:",omitempty"`
 	Check  *checkRequest `json:",omitempty"`
+	Drill  *drillRequest `json:",omitempty"`
+	Ask    *askRequest   `json:",omitempty"`
 	Cancel bool          `json:",omitempty"` // what was asked for before
 }
 
@@ -32,13 +35,27 @@ type checkRequest struct {
 	Level snapshot.CheckLevel
 }
 
+// A drillRequest is for restore.Examiner's Check.
+type drillRequest struct {
+	Path  []byte
+	Level snapshot.CheckLevel
+}
+
+// An askRequest is for restore.Examiner's Ask.
+type askRequest struct {
+	Path, Query []byte
+	Limit       time.Duration
+}
+
 // A reply is progress, a log line, or the end of what was asked for.
 type reply struct {
-	Progress *[2]int64       `json:",omitempty"` // bytes done and to do
-	Log      *logLine        `json:",omitempty"`
-	End      bool            `json:",omitempty"`
-	Taken    *snapshot.Taken `json:",omitempty"`
-	Error    *failure        `json:",omitempty"`
+	Progress    *[2]int64            `json:",omitempty"` // bytes done and to do
+	Log         *logLine             `json:",omitempty"`
+	End         bool                 `json:",omitempty"`
+	Taken       *snapshot.Taken      `json:",omitempty"`
+	ForeignKeys *restore.ForeignKeys `json:",omitempty"`
+	Answer      *restore.QueryResult `json:",omitempty"`
+	Error       *failure             `json:",omitempty"`
 }
 
 // maxLine bounds a reply, in bytes: what a worker says is not trusted.
@@ -59,7 +76,7 @@ type failure struct {
 // reasons are the errors that keep their identity on the way.
 var reasons = []error{
 	snapshot.ErrSource, snapshot.ErrCutShort, snapshot.ErrUncheckable, snapshot.ErrCannotVacuum, snapshot.ErrLocked, snapshot.ErrNoRoom, snapshot.ErrTempDir,
-	snapshot.ErrDamaged, snapshot.ErrNewerFormat,
+	snapshot.ErrDamaged, snapshot.ErrNewerFormat, restore.ErrCheck,
 	fs.ErrPermission, fs.ErrNotExist, context.Canceled, context.DeadlineExceeded,
 }
 

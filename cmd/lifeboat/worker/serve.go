@@ -14,6 +14,7 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 
+	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
@@ -87,10 +88,16 @@ func (s *server) answer(r request) {
 	switch {
 	case r.Take != nil:
 		taken, err := s.take(ctx, *r.Take)
-		end.Taken, end.Error = &taken, describe(overLimit(err, string(r.Take.Path)))
+		end.Taken, end.Error = &taken, describe(overLimit(err, string(r.Take.Path), snapshot.ErrSource))
 	case r.Check != nil:
 		err := snapshot.CheckFile(ctx, string(r.Check.Path), string(r.Check.Name), r.Check.Level)
-		end.Error = describe(overLimit(err, string(r.Check.Name)))
+		end.Error = describe(overLimit(err, string(r.Check.Name), snapshot.ErrSource))
+	case r.Drill != nil:
+		found, err := restore.InProcess{}.Check(ctx, string(r.Drill.Path), r.Drill.Level)
+		end.ForeignKeys, end.Error = found, describe(overLimit(err, restored, restore.ErrCheck))
+	case r.Ask != nil:
+		answer, err := ask(ctx, *r.Ask)
+		end.Answer, end.Error = &answer, describe(err)
 	}
 	s.mu.Lock()
 	s.cancel = nil
@@ -106,12 +113,28 @@ func (s *server) take(ctx context.Context, r takeRequest) (snapshot.Taken, error
 	})
 }
 
-// overLimit says of an error that it comes from a worker's limits, if it does.
-// The memory that SQLite did not get is the database's fault then.
-func overLimit(err error, name string) error {
+// ask answers a query. That it needs too much memory is its answer.
+func ask(ctx context.Context, r askRequest) (restore.QueryResult, error) {
+	answer, err := restore.InProcess{}.Ask(ctx, string(r.Path), string(r.Query), r.Limit)
+	if isOutOfMemory(err) {
+		answer.Answer, err = "it "+tooMuchMemory, nil
+	}
+	return answer, err
+}
+
+var tooMuchMemory = fmt.Sprintf("needs more memory than a worker may use (%d MiB)", heapLimit>>20)
+
+func isOutOfMemory(err error) bool {
 	var e sqlite3.Error
-	if errors.As(err, &e) && e.Code == sqlite3.ErrNomem {
-		return &failed{fmt.Sprintf("%s needs more memory than a worker may use (%d MiB): %v", name, heapLimit>>20, err), []error{snapshot.ErrSource}}
+	return errors.As(err, &e) && e.Code == sqlite3.ErrNomem
+}
+
+// overLimit says of an error that it comes from a worker's limits, if it does.
+// The memory that SQLite did not get is the database's fault then, by a reason
+// of that.
+func overLimit(err error, name string, reason error) error {
+	if isOutOfMemory(err) {
+		return &failed{fmt.Sprintf("%s %s: %v", name, tooMuchMemory, err), []error{reason}}
 	}
 	return err
 }

@@ -100,13 +100,19 @@ func (l *lease) call(ctx context.Context, what string, r request, b bound, o sna
 	}
 	answer, err := l.child.call(ctx, r, b, func(r reply) { pass(ctx, r, o) })
 	l.failed = err != nil
+	return answer, ofWorker(err, what, l.path, b.time, snapshot.ErrSource)
+}
+
+// ofWorker says what became of a worker, if that is the error. It is the fault
+// of the database with that name then, by a reason of that.
+func ofWorker(err error, what, name string, limit time.Duration, reason error) error {
 	switch {
 	case errors.Is(err, errDied):
-		err = &failed{fmt.Sprintf("%s %s %v", what, l.path, err), []error{snapshot.ErrSource}}
+		return &failed{fmt.Sprintf("%s %s %v", what, name, err), []error{reason}}
 	case errors.Is(err, errTooLong):
-		err = &failed{fmt.Sprintf("%s %s was ended: it took longer than %s", what, l.path, b.time.Round(time.Second/10)), []error{snapshot.ErrSource, ErrTooLong}}
+		return &failed{fmt.Sprintf("%s %s was ended: it took longer than %s", what, name, limit.Round(time.Second/10)), []error{reason, ErrTooLong}}
 	}
-	return answer, err
+	return err
 }
 
 // ErrTooLong is one of the reasons of a database that took more time than its
