@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +54,7 @@ func writeMetrics(ctx context.Context, path string, r *runReport) (err error) {
 		})...)
 		families[family.GetName()] = family
 	}
+	sweepTemps(path)
 	if err := replaceFile(path, families); err != nil {
 		return fmt.Errorf("write metrics to %s: %w", path, err)
 	}
@@ -116,6 +118,28 @@ func replaceFile(path string, families map[string]*dto.MetricFamily) error {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
+}
+
+// sweepTemps removes this user's temp files for a metrics file that killed runs
+// left more than a day ago. One that stays does no harm, and the next run tries
+// again.
+func sweepTemps(path string) {
+	dir, prefix := filepath.Dir(path), "."+filepath.Base(path)+"."
+	entries, _ := os.ReadDir(dir) // what was read counts
+	for _, e := range entries {
+		middle, isTemp := strings.CutSuffix(e.Name(), ".tmp")
+		middle, isOurs := strings.CutPrefix(middle, prefix)
+		if !isTemp || !isOurs || middle == "" || strings.Trim(middle, "0123456789") != "" {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil || !info.Mode().IsRegular() || time.Since(info.ModTime()) < 24*time.Hour {
+			continue
+		}
+		if s, ok := info.Sys().(*syscall.Stat_t); ok && int(s.Uid) == os.Geteuid() {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
 }
 
 // lockFile takes an exclusive lock on a file that is there for nothing else,
