@@ -16,8 +16,8 @@ import (
 
 // recipientFlags say to whom a backup encrypts: to public keys only.
 type recipientFlags struct {
-	AgeRecipient     []string `sep:"none" placeholder:"age1..." help:"Encrypt to this key, age or ssh; repeatable."`
-	AgeRecipientFile []string `sep:"none" placeholder:"FILE" help:"Encrypt to those in this file, one a line."`
+	AgeRecipient     []string `sep:"none" placeholder:"age1..." group:"Encryption" help:"Encrypt to this public key (age or ssh); repeatable."`
+	AgeRecipientFile []string `sep:"none" placeholder:"FILE" group:"Encryption" help:"Encrypt to the public keys in this file, one per line."`
 }
 
 // recipients returns what the flags say.
@@ -46,7 +46,7 @@ func (f recipientFlags) recipients() ([]age.Recipient, error) {
 
 // identityFlag says with what to decrypt.
 type identityFlag struct {
-	AgeIdentity []string `sep:"none" placeholder:"FILE" help:"The private key to decrypt with; repeatable."`
+	AgeIdentity []string `sep:"none" placeholder:"FILE" help:"Private key file to decrypt with; repeatable."`
 }
 
 // identities returns what the flag says.

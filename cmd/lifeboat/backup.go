@@ -21,36 +21,36 @@ import (
 type backupCmd struct {
 	DB       string    `arg:"" optional:"" name:"db" help:"The live database file."`
 	URL      bucketURL `arg:"" optional:"" name:"bucket-url" help:"Where the snapshots are: s3://bucket/prefix or file:///dir."`
-	RetryFor duration  `default:"2m" placeholder:"2m" help:"How long a failing store is tried again."`
+	RetryFor duration  `default:"2m" placeholder:"2m" group:"Store" help:"How long to retry a store that fails."`
 	configFlags
 
-	Name    string   `placeholder:"NAME" help:"The database's name, if not its file name."`
-	Adopt   bool     `help:"Go on with what was another database's series."`
-	Always  bool     `help:"Upload an unchanged database, too."`
-	Refresh duration `default:"7d" placeholder:"7d" help:"Upload an unchanged database after this time."`
+	Name    string   `placeholder:"NAME" help:"Name of the database, if not its file name."`
+	Adopt   bool     `group:"What to upload" help:"Allow a name or content that differs from the newest snapshot's."`
+	Always  bool     `group:"What to upload" help:"Upload a database that is unchanged, too."`
+	Refresh duration `default:"7d" placeholder:"7d" group:"What to upload" help:"Upload a database that is unchanged after this time."`
 
-	Check      snapshot.CheckLevel `enum:"quick,full,none" default:"quick" placeholder:"quick|full|none" help:"How to check the copy before it counts."`
-	CheckLimit duration            `placeholder:"TIME" help:"How long that may take, if not 1m + 1m a GiB."`
-	Level      snapshot.Level      `enum:"fastest,default,better,best" default:"fastest" placeholder:"LEVEL" help:"Compression: fastest, default, better, best."`
-	Method     snapshot.Method     `enum:"backup,vacuum" default:"backup" placeholder:"backup|vacuum" help:"Copy page by page, or compact (VACUUM INTO)."`
-	MaxRate    byteSize            `placeholder:"20MiB" help:"Copy at most so many bytes a second."`
-	Wait       duration            `default:"30s" placeholder:"30s" help:"How long to wait for locks of others."`
-	TempDir    string              `type:"existingdir" placeholder:"DIR" help:"For the copy: as large as the database."`
+	Check      snapshot.CheckLevel `enum:"quick,full,none" default:"quick" placeholder:"quick|full|none" help:"Check the copy before it is uploaded."`
+	CheckLimit duration            `placeholder:"TIME" group:"The copy" help:"Time limit of the check, if not 1m and 1m per GiB."`
+	Level      snapshot.Level      `enum:"fastest,default,better,best" default:"fastest" placeholder:"LEVEL" group:"The copy" help:"Compression: fastest, default, better or best."`
+	Method     snapshot.Method     `enum:"backup,vacuum" default:"backup" placeholder:"backup|vacuum" group:"The copy" help:"Copy page by page, or compact (VACUUM INTO)."`
+	MaxRate    byteSize            `placeholder:"20MiB" help:"Copy at most this many bytes per second."`
+	Wait       duration            `default:"30s" placeholder:"30s" group:"The copy" help:"How long to wait for locks of other connections."`
+	TempDir    string              `type:"existingdir" placeholder:"DIR" help:"Directory for the copy; needs room for all of it."`
 
-	Release string `enum:"auto,never" default:"auto" placeholder:"auto|never" help:"Give older snapshots their class, if due."`
+	Release string `enum:"auto,never" default:"auto" placeholder:"auto|never" group:"Retention" help:"After the upload, release older snapshots that are due (auto), or leave that to lifecycle release (never)."`
 	holdFlag
 
 	recipientFlags
-	Plaintext bool `help:"Go on in plain after encrypted snapshots."`
+	Plaintext bool `group:"Encryption" help:"Allow an unencrypted snapshot after encrypted ones."`
 
-	ObjectLock string   `enum:",governance,compliance" default:"" placeholder:"MODE" help:"Object Lock: governance or compliance."`
-	LockFor    duration `placeholder:"7d" help:"For how long, with --object-lock."`
+	ObjectLock string   `enum:",governance,compliance" default:"" placeholder:"MODE" group:"Store" help:"Object Lock: governance or compliance."`
+	LockFor    duration `placeholder:"7d" group:"Store" help:"How long --object-lock lasts."`
 
-	StorageClass string   `placeholder:"CLASS" help:"Storage class, as the store calls it."`
-	SSE          string   `name:"sse" enum:",AES256,aws:kms" default:"" placeholder:"AES256|aws:kms" help:"Store-side. Own key: LIFEBOAT_SSE_CUSTOMER_KEY."`
-	SSEKMSKeyID  string   `name:"sse-kms-key-id" placeholder:"ID" help:"The KMS key, with --sse aws:kms."`
-	PartSize     byteSize `placeholder:"8MiB" help:"Smallest part of a multipart upload."`
-	Concurrency  int      `default:"4" placeholder:"4" help:"How many parts to upload at once."`
+	StorageClass string   `placeholder:"CLASS" group:"Store" help:"Storage class, by the name that the store has for it."`
+	SSE          string   `name:"sse" enum:",AES256,aws:kms" default:"" placeholder:"AES256|aws:kms" group:"Store" help:"Encryption by the store. Your own key: LIFEBOAT_SSE_CUSTOMER_KEY."`
+	SSEKMSKeyID  string   `name:"sse-kms-key-id" placeholder:"ID" group:"Store" help:"The KMS key of --sse aws:kms."`
+	PartSize     byteSize `placeholder:"8MiB" group:"Store" help:"Smallest part of a multipart upload."`
+	Concurrency  int      `default:"4" placeholder:"4" group:"Store" help:"How many parts to upload at once."`
 
 	reporting
 

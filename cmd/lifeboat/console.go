@@ -13,9 +13,10 @@ import (
 
 // globals are the flags that every command has.
 type globals struct {
-	LogFormat string `enum:"text,json" default:"text" placeholder:"text|json" help:"How to log to stderr."`
-	Debug     bool   `help:"Log every step." xor:"loudness"`
-	Quiet     bool   `short:"q" help:"Print nothing but warnings and errors." xor:"loudness"`
+	HelpAll   helpAll `env:"-" help:"Explain every flag of a command."`
+	LogFormat string  `enum:"text,json" default:"text" placeholder:"text|json" help:"How to log to stderr."`
+	Debug     bool    `help:"Log every step." xor:"loudness"`
+	Quiet     bool    `short:"q" help:"Print nothing but warnings and errors." xor:"loudness"`
 }
 
 // A console is where a command prints: results on stdout, all else on stderr.

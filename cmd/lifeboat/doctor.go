@@ -13,7 +13,7 @@ import (
 // doctorCmd gives up sooner than other commands: somebody sits before it.
 type doctorCmd struct {
 	URL      bucketURL `arg:"" name:"bucket-url" help:"Where the snapshots are or will be: s3://bucket/prefix or file:///dir."`
-	RetryFor duration  `default:"15s" placeholder:"15s" help:"How long a failing store is tried again."`
+	RetryFor duration  `default:"15s" placeholder:"15s" group:"Store" help:"How long to retry a store that fails."`
 	JSON     bool      `name:"json" help:"Print one JSON document."`
 }
 

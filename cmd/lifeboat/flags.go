@@ -19,7 +19,7 @@ import (
 // series is where a command finds the snapshots.
 type series struct {
 	URL      bucketURL `arg:"" name:"bucket-url" help:"Where the snapshots are: s3://bucket/prefix or file:///dir."`
-	RetryFor duration  `default:"2m" placeholder:"2m" help:"How long a failing store is tried again."`
+	RetryFor duration  `default:"2m" placeholder:"2m" group:"Store" help:"How long to retry a store that fails."`
 }
 
 // customerKey is the only setting that has no flag: flags show in ps.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -54,7 +55,6 @@ var examples = map[string]string{
   lifeboat restore s3://bucket/app app.db --live      applications have it open
   lifeboat restore s3://bucket/app app.db --if-missing --allow-empty  at start
   lifeboat restore s3://bucket/app - >copy.db         to stdout
-  lifeboat restore s3://bucket/app app.db --age-identity key.txt   encrypted
 `,
 	"verify": `  lifeboat verify s3://bucket/app                     the newest; from cron
   lifeboat verify s3://bucket/app --sql 'SELECT count(*) > 1000 FROM orders'
@@ -99,31 +99,55 @@ var examples = map[string]string{
 
 // printHelp prints examples first: most people need nothing else. The error
 // wraps errNotPrinted.
-func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
-	if err := writeHelp(options, ctx); err != nil {
+func printHelp(_ kong.HelpOptions, ctx *kong.Context) error {
+	return printed(ctx, helpOf(ctx.Model, ctx.Selected()))
+}
+
+// A helpAll is the flag that explains every flag of a command, where --help
+// would be longer than a screen.
+type helpAll bool
+
+// BeforeReset implements kong's hook that runs before anything is checked.
+func (helpAll) BeforeReset(ctx *kong.Context) error {
+	if err := printed(ctx, fullHelpOf(ctx.Model, ctx.Selected())); err != nil {
+		return err
+	}
+	ctx.Exit(exitDone)
+	return nil
+}
+
+func printed(ctx *kong.Context, text string) error {
+	if _, err := io.WriteString(ctx.Stdout, text); err != nil {
 		return fmt.Errorf("%w: %w", errNotPrinted, err)
 	}
 	return nil
 }
 
-func writeHelp(options kong.HelpOptions, ctx *kong.Context) error {
-	selected := ctx.Selected()
-	if selected == nil {
-		_, err := io.WriteString(ctx.Stdout, topHelp)
-		return err
+// helpOf returns the help of a command, or of the program, in at most a screen.
+func helpOf(model *kong.Application, command *kong.Node) string {
+	full := fullHelpOf(model, command)
+	if command == nil || strings.Count(full, "\n") <= helpHeight || len(groupsOf(command)) == 1 {
+		return full
 	}
-	if _, err := fmt.Fprintf(ctx.Stdout, "%s\n\n%s\n", selected.Help, examples[commandOf(selected)]); err != nil {
-		return err
+	return helpWith(model, command, named(groupsOf(command)))
+}
+
+// fullHelpOf explains every flag of a command.
+func fullHelpOf(model *kong.Application, command *kong.Node) string {
+	if command == nil {
+		return topHelp
 	}
-	selected.Help = ""
-	for _, flag := range ctx.Model.Flags {
-		flag.Hidden = true // they are the same everywhere: one line in place of five
+	return helpWith(model, command, explained(groupsOf(command)))
+}
+
+func helpWith(model *kong.Application, command *kong.Node, flags string) string {
+	var b strings.Builder
+	verb := commandOf(command)
+	fmt.Fprintf(&b, "%s\n\n%s\nUsage: %s %s\n", command.Help, examples[verb], model.Name, command.Summary())
+	for _, child := range command.Children {
+		b.WriteString(row("  "+child.Name, child.Help, 12))
 	}
-	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
-		return err
-	}
-	_, err := io.WriteString(ctx.Stdout, "\nEverywhere: -h, --help, -q, --quiet, --debug, --log-format=text|json\n")
-	return err
+	return b.String() + flags + exitStatus(verb) + "\nEverywhere: -h, --help, --help-all, -q, --quiet, --debug, --log-format=text|json\n"
 }
 
 // commandOf returns a command with those above it, such as "lifecycle plan".

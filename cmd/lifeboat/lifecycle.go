@@ -25,7 +25,7 @@ type lifecycleCmd struct {
 type rulesFlags struct {
 	series
 	policyFlags
-	Noncurrent keep `default:"30d" placeholder:"30d" help:"Keep overwritten and deleted versions, on a versioned bucket."`
+	Noncurrent keep `default:"30d" placeholder:"30d" help:"How long to keep overwritten and deleted versions, on a versioned bucket."`
 	JSON       bool `name:"json" help:"Print one JSON document."`
 }
 

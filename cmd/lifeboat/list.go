@@ -20,7 +20,7 @@ import (
 type listCmd struct {
 	series
 	holdFlag
-	Versions bool `help:"List what was overwritten or deleted, too, on a versioned bucket."`
+	Versions bool `help:"List overwritten and deleted snapshots, too, on a versioned bucket."`
 	JSON     bool `name:"json" help:"Print one JSON document."`
 }
 

@@ -15,8 +15,8 @@ import (
 
 // metricsFlags say where the metrics of a run go.
 type metricsFlags struct {
-	MetricsFile string  `type:"path" placeholder:"FILE" help:"Metrics for node_exporter's textfiles."`
-	Pushgateway httpURL `placeholder:"URL" help:"Push metrics to a Prometheus Pushgateway."`
+	MetricsFile string  `type:"path" placeholder:"FILE" group:"Reports" help:"Write metrics for node_exporter's textfile collector."`
+	Pushgateway httpURL `placeholder:"URL" group:"Reports" help:"Push metrics to a Prometheus Pushgateway."`
 }
 
 // The credentials for the Pushgateway have no flags: flags show in ps.

@@ -8,22 +8,22 @@ import (
 
 // holdFlag says how long a snapshot must have been superseded.
 type holdFlag struct {
-	Hold duration `default:"4d" placeholder:"4d" help:"How long after it was superseded one may go."`
+	Hold duration `default:"4d" placeholder:"4d" group:"Retention" help:"Keep a snapshot at least this long after a newer one replaced it."`
 }
 
 // shrinkFlag overrides the shrink guard.
 type shrinkFlag struct {
-	IgnoreShrink bool `env:"-" help:"Go on although the newest snapshot is less than half as large as one that would go."`
+	IgnoreShrink bool `env:"-" help:"Override the shrink guard: the newest snapshot is rightly small."`
 }
 
 // policyFlags say how long each class of snapshots is kept.
 type policyFlags struct {
-	KeepRecent  keep `default:"4d" placeholder:"4d" help:"Keep snapshots that are none of the following."`
-	KeepHourly  keep `default:"4d" placeholder:"4d" help:"Keep the last snapshot of each hour."`
-	KeepDaily   keep `default:"14d" placeholder:"14d" help:"Keep the last snapshot of each day (UTC)."`
-	KeepWeekly  keep `default:"60d" placeholder:"60d" help:"Keep the last snapshot of each ISO week."`
-	KeepMonthly keep `default:"400d" placeholder:"400d" help:"Keep the last snapshot of each month."`
-	KeepYearly  keep `default:"forever" placeholder:"forever" help:"Keep the last snapshot of each year. Days, none, or forever."`
+	KeepRecent  keep `default:"4d" placeholder:"4d" help:"How long to keep snapshots that are not the last of an hour, day, ..."`
+	KeepHourly  keep `default:"4d" placeholder:"4d" help:"How long to keep the last snapshot of each hour."`
+	KeepDaily   keep `default:"14d" placeholder:"14d" help:"How long to keep the last snapshot of each day (UTC)."`
+	KeepWeekly  keep `default:"60d" placeholder:"60d" help:"How long to keep the last snapshot of each ISO week."`
+	KeepMonthly keep `default:"400d" placeholder:"400d" help:"How long to keep the last snapshot of each month."`
+	KeepYearly  keep `default:"forever" placeholder:"forever" help:"How long to keep the last snapshot of each year: days, none, or forever."`
 	holdFlag
 }
 

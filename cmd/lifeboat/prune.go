@@ -13,7 +13,7 @@ import (
 type pruneCmd struct {
 	series
 	policyFlags
-	Yes bool `env:"-" help:"Delete, and not only show what would be deleted."`
+	Yes bool `env:"-" help:"Delete. Without it, prune only shows what would go."`
 	shrinkFlag
 	reporting
 	JSON bool `name:"json" help:"Print one JSON document."`

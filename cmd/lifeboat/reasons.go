@@ -8,6 +8,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
@@ -38,13 +39,16 @@ const (
 	alert      advice = "alert"
 )
 
-// codes are the exit codes of an error, what they mean, and what a job should
-// do. The help of each verb and deploy/docs/reference.md have them from here.
-var codes = []struct {
+// A code is an exit code of an error.
+type code struct {
 	exit   int
 	means  string
 	advice advice
-}{
+}
+
+// codes are the exit codes of an error, what they mean, and what a job should
+// do. The help of each verb and deploy/docs/reference.md have them from here.
+var codes = []code{
 	{exitFailed, "failed for a reason not below", retry},
 	{exitIncomplete, "the main thing is done, something beside it is not; some of several databases failed", alert},
 	{exitSource, "the source is missing, not a database, or fails its check", failAtOnce},
@@ -149,6 +153,8 @@ var reasons = []struct {
 	{upload.ErrExists, exitFailed, ""},
 	{upload.ErrChanged, exitFailed, ""},
 	{lifecycle.ErrChangedMeanwhile, exitFailed, ""},
+	// Whose file it is, an error of another package says.
+	{disk.ErrNotRegular, exitFailed, ""},
 
 	// Beside anything else these do not matter.
 	{restore.ErrNotRecorded, exitIncomplete, "it takes the right to read and set the snapshot's tags (s3:GetObjectTagging, s3:PutObjectTagging)"},

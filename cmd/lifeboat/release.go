@@ -14,7 +14,7 @@ import (
 type releaseCmd struct {
 	series
 	holdFlag
-	All bool `help:"Look at every snapshot of the series, not only back to where the last run ended."`
+	All bool `help:"Look at every snapshot, not only back to where the last run ended."`
 	shrinkFlag
 	reporting
 	JSON bool `name:"json" help:"Print one JSON document."`

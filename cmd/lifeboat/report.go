@@ -11,7 +11,7 @@ import (
 // reporting are the flags by which a run tells others how it went.
 type reporting struct {
 	metricsFlags
-	PingURL httpURL `name:"ping-url" placeholder:"URL" help:"For healthchecks.io. Better: LIFEBOAT_PING_URL."`
+	PingURL httpURL `name:"ping-url" placeholder:"URL" group:"Reports" help:"Send notices as healthchecks.io takes them. The URL is a secret: better set LIFEBOAT_PING_URL."`
 }
 
 // tellWithin bounds what is told after a run, and that after a signal, when

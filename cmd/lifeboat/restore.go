@@ -19,19 +19,19 @@ type restoreCmd struct {
 	DB string `arg:"" name:"db" help:"The file to restore to, or - for stdout."`
 
 	Snapshot choice `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or its beginning."`
-	At       moment `placeholder:"TIME" xor:"which" help:"The newest not after \"2026-11-20 17:00\" (UTC) or 2026-11-20T17:00:00+01:00."`
-	Before   choice `placeholder:"ID" xor:"which" help:"The newest that is older than this one."`
+	At       moment `placeholder:"TIME" xor:"which" help:"The newest not after, say, \"2026-11-20 17:00\" (UTC)."`
+	Before   choice `placeholder:"ID" xor:"which" group:"Which snapshot" help:"The newest that is older than this one."`
 	identityFlag
-	VersionID string `placeholder:"VERSION" help:"That version of --snapshot: see list --versions."`
+	VersionID string `placeholder:"VERSION" group:"Which snapshot" help:"This version of --snapshot; see list --versions."`
 
-	Replace      bool     `help:"Replace a database, kept as DB.before-ID."`
-	DiscardOld   bool     `help:"Do not keep the replaced database."`
+	Replace      bool     `help:"Replace a database; keep it as DB.before-ID."`
+	DiscardOld   bool     `group:"An existing file" help:"Do not keep the replaced database."`
 	Live         bool     `help:"Write into a database that is open."`
-	IfMissing    bool     `help:"Do nothing if the database is there."`
-	AllowEmpty   bool     `help:"Exit 0 if nothing was ever in the bucket there."`
-	DryRun       bool     `help:"Say what would happen, and do nothing."`
-	AssumeClosed bool     `help:"Vouch that nobody has the database open."`
-	Wait         duration `default:"30s" placeholder:"30s" help:"How long --live waits for locks of others."`
+	IfMissing    bool     `group:"First start" help:"Do nothing if the database exists."`
+	AllowEmpty   bool     `group:"First start" help:"Exit 0 without a database if this prefix has never held an object."`
+	DryRun       bool     `help:"Show what would happen, and do nothing."`
+	AssumeClosed bool     `group:"An existing file" help:"Treat the database as closed where the kernel cannot tell."`
+	Wait         duration `default:"30s" placeholder:"30s" group:"An existing file" help:"How long --live waits for locks of other connections."`
 
 	JSON bool `name:"json" help:"Print one JSON document."`
 }

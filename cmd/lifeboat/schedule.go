@@ -20,9 +20,9 @@ import (
 
 // configFlags say which configuration counts, and what is left open in it.
 type configFlags struct {
-	Config   string `placeholder:"lifeboat.yaml" help:"The file of databases, where no DB is given."`
-	Host     string `placeholder:"NAME" help:"What {host} in that file stands for."`
-	Parallel int    `placeholder:"N" help:"How many of its databases at once."`
+	Config   string `placeholder:"lifeboat.yaml" group:"Many databases" help:"File of databases, where no <db> is given."`
+	Host     string `placeholder:"NAME" group:"Many databases" help:"Value of {host} in that file."`
+	Parallel int    `placeholder:"N" group:"Many databases" help:"How many of its databases to run at once."`
 }
 
 // defaultConfig is looked for in the working directory.

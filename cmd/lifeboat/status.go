@@ -18,7 +18,7 @@ import (
 // statusCmd gives up sooner than other commands: a probe has a deadline.
 type statusCmd struct {
 	URL      bucketURL `arg:"" optional:"" name:"bucket-url" help:"Where the snapshots are: s3://bucket/prefix or file:///dir."`
-	RetryFor duration  `default:"15s" placeholder:"15s" help:"How long a failing store is tried again."`
+	RetryFor duration  `default:"15s" placeholder:"15s" group:"Store" help:"How long to retry a store that fails."`
 	MaxAge   duration  `placeholder:"26h" help:"Exit with 9 if the newest snapshot was taken, or last confirmed, longer ago."`
 	holdFlag
 	configFlags

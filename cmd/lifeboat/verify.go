@@ -22,19 +22,19 @@ import (
 type verifyCmd struct {
 	series
 
-	Snapshot choice `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or the beginning of one."`
-	Sample   int    `placeholder:"N" xor:"which" help:"The newest and N random older ones."`
-	All      bool   `xor:"which" help:"Every snapshot of the series."`
-	Latest   bool   `xor:"which" help:"The newest only: the default."`
+	Snapshot choice `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or its beginning."`
+	Sample   int    `placeholder:"N" xor:"which" group:"Which snapshot" help:"The newest and N random older ones."`
+	All      bool   `xor:"which" group:"Which snapshot" help:"Every snapshot of the series."`
+	Latest   bool   `xor:"which" group:"Which snapshot" help:"The newest only: the default."`
 	identityFlag
 
-	Check      snapshot.CheckLevel `enum:",quick,full,none" default:"" placeholder:"quick|full|none" help:"What SQLite checks: quick (the default), full, or none. With the first two also foreign keys."`
-	CheckLimit duration            `placeholder:"TIME" help:"How long that may take, if not 1m + 1m a GiB."`
-	SQL        []string            `name:"sql" sep:"none" placeholder:"SELECT" help:"A query that must give one true number; several may be given."`
-	SQLLimit   duration            `name:"sql-limit" default:"1m" placeholder:"1m" help:"How long each query may take."`
-	Fast       bool                `help:"Only fetch and decode, and compare with the digests: no disk is needed."`
-	TempDir    string              `type:"existingdir" placeholder:"DIR" help:"Where the database is rebuilt; its size is needed."`
-	Record     bool                `help:"Tag what passed with lifeboat-verified and the time."`
+	Check      snapshot.CheckLevel `enum:",quick,full,none" default:"" placeholder:"quick|full|none" help:"What SQLite checks: quick (the default), full, or none. The first two look at foreign keys, too."`
+	CheckLimit duration            `placeholder:"TIME" group:"The drill" help:"Time limit of the check, if not 1m and 1m per GiB."`
+	SQL        []string            `name:"sql" sep:"none" placeholder:"SELECT" help:"A query that must return one true number; repeatable."`
+	SQLLimit   duration            `name:"sql-limit" default:"1m" placeholder:"1m" group:"The drill" help:"Time limit of each query."`
+	Fast       bool                `group:"The drill" help:"Fetch, decode and compare digests only; needs no disk."`
+	TempDir    string              `type:"existingdir" placeholder:"DIR" group:"The drill" help:"Directory to rebuild the database in; needs room for all of it."`
+	Record     bool                `help:"Write the time into the snapshot's tag lifeboat-verified if it passes."`
 
 	reporting
 	JSON bool `name:"json" help:"Print one JSON document."`

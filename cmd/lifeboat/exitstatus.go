@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+)
+
+// endings are the exit codes of each verb, in its own words or, where they are
+// empty, in those of the table of codes.
+var endings = map[string]map[int]string{
+	"backup": atStore(map[int]string{
+		exitDone:       "uploaded, or unchanged",
+		exitIncomplete: "the snapshot is safe; a release, metrics, tags or --sse is not as asked",
+		exitSource:     "the database is missing, is not one, or fails its check",
+		exitTarget:     "no room for the copy, or the temp directory is not usable",
+		exitLocked:     "the database stayed locked for --wait",
+		exitUsage:      "wrong usage; or only the application can check or compact this database",
+	}),
+	"list": atStore(map[int]string{exitNoSnapshot: "there is no such directory"}),
+	"show": atStore(map[int]string{
+		exitNoSnapshot: "", exitDamaged: "the snapshot is damaged; the hint names the next older one", exitUsage: wrongOrKey,
+	}),
+	"restore": atStore(map[int]string{
+		exitDone:       "restored; or nothing to do (--if-missing, --allow-empty)",
+		exitIncomplete: "restored, but something beside it could not be cleared away or printed",
+		exitNoSnapshot: "",
+		exitDamaged:    "the snapshot is damaged; the hint names the next older one",
+		exitTarget:     "no room, or the target exists, is open, or is not usable",
+		exitLocked:     "the database stayed locked for --wait",
+		exitUsage:      wrongOrKey,
+	}),
+	"verify": atStore(map[int]string{
+		exitDone:       "all that was asked for has passed",
+		exitIncomplete: "passed, but --record, metrics or clearing away failed",
+		exitNoSnapshot: "",
+		exitDamaged:    "the snapshot is damaged, or its database fails its check",
+		exitTarget:     "no room, or the temp directory is not usable",
+		exitNotTrue:    "a --sql query was false",
+		exitUsage:      wrongOrKey,
+	}),
+	"lifecycle":         nil,
+	"lifecycle plan":    atStore(nil),
+	"lifecycle apply":   atStore(map[int]string{exitUsage: "wrong usage; or existing snapshots would expire sooner (see --yes)"}),
+	"lifecycle show":    atStore(nil),
+	"lifecycle freeze":  atStore(map[int]string{exitUsage: "wrong usage, or there are no rules"}),
+	"lifecycle thaw":    atStore(map[int]string{exitUsage: "wrong usage, or there are no rules"}),
+	"lifecycle release": atStore(map[int]string{exitIncomplete: "released, but some tags are damaged, or metrics or the result failed", exitNoSnapshot: "there is no such directory"}),
+	"prune": atStore(map[int]string{
+		exitIncomplete: "pruned, but some tags are damaged, or metrics or the result failed", exitNoSnapshot: "there is no such directory",
+		exitRefused: "the bucket refuses, or a clock is wrong: nothing is deleted",
+	}),
+	"pin":          atStore(map[int]string{exitNoSnapshot: ""}),
+	"unpin":        atStore(map[int]string{exitNoSnapshot: "", exitUsage: "wrong usage, or the snapshot is not pinned"}),
+	"config":       nil,
+	"config check": {exitUsage: "the file is wrong"},
+	"status": atStore(map[int]string{
+		exitDone: "fresh", exitSource: "--config names no database",
+		exitNotFresh: "the newest is too old, there is none, or a time cannot be right",
+	}),
+	"doctor": atStore(map[int]string{
+		exitDone: "backup and restore would work", exitIncomplete: "one of backup and restore would work with these credentials",
+		exitRefused: "neither would work: credentials, permission, no such bucket, clock",
+	}),
+	"version":    {},
+	"completion": {},
+}
+
+const (
+	wrongUsage = "wrong usage or configuration"
+	wrongOrKey = "wrong usage, or the snapshot needs another --age-identity"
+)
+
+// atStore adds the codes of all verbs that ask a store.
+func atStore(own map[int]string) map[int]string {
+	all := map[int]string{exitUnreachable: "", exitRefused: ""}
+	maps.Copy(all, own)
+	return all
+}
+
+// exitStatus returns the section of a verb's help, "" for a verb that only has
+// others below it.
+func exitStatus(verb string) string {
+	own := endings[verb]
+	if own == nil {
+		return ""
+	}
+	all := map[int]string{
+		exitDone: "done", exitFailed: "failed for another reason", exitIncomplete: "done, but the result could not be printed", exitUsage: wrongUsage,
+	}
+	maps.Copy(all, own)
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nEXIT STATUS\n  %-4d%s\n", exitDone, all[exitDone])
+	for _, c := range codes {
+		if text, can := all[c.exit]; can && c.exit != exitFailed {
+			if text == "" {
+				text = c.means
+			}
+			fmt.Fprintf(&b, "  %-4d%s\n", c.exit, text)
+		}
+	}
+	fmt.Fprintf(&b, "  1   %s; 130 interrupted, 143 terminated\n", all[exitFailed])
+	return b.String()
+}
