@@ -47,8 +47,10 @@ func TestRulesAreComparedByMeaning(t *testing.T) {
 		}
 	}
 	// Comparing changes nothing.
+	//lint:ignore SA1019 rules of others may still use it
 	rule := types.LifecycleRule{Prefix: aws.String("app/"), Expiration: &types.LifecycleExpiration{ExpiredObjectDeleteMarker: aws.Bool(false)}}
 	canonical(rule)
+	//lint:ignore SA1019 as above
 	if rule.Filter != nil || rule.Prefix == nil || rule.Expiration.ExpiredObjectDeleteMarker == nil {
 		t.Errorf("the rule is now %+v", rule)
 	}
