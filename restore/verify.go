@@ -155,7 +155,7 @@ func (r *VerifyReport) examine(ctx context.Context, path string, o VerifyOptions
 // else: the drill itself is as good without.
 func Record(ctx context.Context, b upload.Bucket, s upload.Snapshot, now time.Time) error {
 	_, err := upload.ChangeTags(ctx, b, s.Object, func(tags upload.Tags) error {
-		tags.Stamp(upload.TagVerified, now)
+		upload.Stamp(tags, upload.TagVerified, now)
 		return nil
 	})
 	if err != nil {

@@ -284,7 +284,7 @@ func (o *BackupOptions) confirm(ctx context.Context, b Bucket, newest Snapshot, 
 		if !o.confirms(newest, tags, r.Digest, now) {
 			return errOutdated
 		}
-		tags.Stamp(TagConfirmed, now)
+		Stamp(tags, TagConfirmed, now)
 		tags[TagDatabase] = name
 		return nil
 	})

@@ -66,7 +66,7 @@ func tagsOrNone(b Bucket) tagReader {
 // Stamp notes the time of now under a key (RFC 3339, UTC). One that is a little
 // later stays: another run at the same moment has set it. One that is more than
 // five minutes later is from a wrong clock.
-func (t Tags) Stamp(key string, now time.Time) {
+func Stamp(t Tags, key string, now time.Time) {
 	if is, err := time.Parse(time.RFC3339, t[key]); err == nil && is.After(now) && !is.After(now.Add(maxAhead)) {
 		return
 	}

@@ -283,7 +283,7 @@ func TestStamp(t *testing.T) {
 		"2027-11-29T12:00:00Z": "2026-11-29T12:00:00Z",
 	} {
 		tags := Tags{TagConfirmed: is}
-		if tags.Stamp(TagConfirmed, now); tags[TagConfirmed] != want {
+		if Stamp(tags, TagConfirmed, now); tags[TagConfirmed] != want {
 			t.Errorf("%q became %q, want %q", is, tags[TagConfirmed], want)
 		}
 	}

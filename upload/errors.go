@@ -1,39 +1,6 @@
 package upload
 
-import (
-	"errors"
-	"fmt"
-
-	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-)
-
-// What goes wrong with a bucket. Every error of this package that has one of
-// these reasons wraps it; the text says what was tried on what.
-var (
-	// ErrNotFound: no such object (or no such version of it).
-	ErrNotFound = errors.New("no such object")
-	// ErrExists: Put found an object of that name and left it alone.
-	ErrExists = errors.New("object exists already")
-	// ErrChanged: the object is no longer the one that was listed.
-	ErrChanged = errors.New("object changed while it was read")
-	// ErrRefused: the store answered and said no: credentials, permission, no
-	// such bucket, quota, clock. Trying again will not help. MissingAction and
-	// Region tell more.
-	ErrRefused = errors.New("the store refused")
-	// ErrQuota, an ErrRefused: the account's quota, or its provider's cap on
-	// storage, is used up.
-	ErrQuota = fmt.Errorf("%w: the quota or storage cap is used up", ErrRefused)
-	// ErrUnreachable: the store did not answer, or answered with failures, for
-	// as long as retries were allowed.
-	ErrUnreachable = errors.New("the store is unreachable or failing")
-	// ErrNoTags: the store does not know object tags.
-	ErrNoTags = errors.New("the store has no object tags")
-	// ErrTagsDamaged: an object's tags are in a file beside it, and what is in
-	// that file are no tags. They count as none: no rule and no prune takes it.
-	ErrTagsDamaged = errors.New("the tags are damaged and count as none")
-	// ErrNoRoom: a disk of this machine, or the bucket's directory, is full.
-	ErrNoRoom = snapshot.ErrNoRoom
-)
+import "errors"
 
 // The reasons for which Backup refuses or half fails, beside those of a bucket
 // and of package snapshot.

@@ -101,7 +101,7 @@ func (b *S3) check(ctx context.Context) error {
 		if err != nil || e.Host == "" || (e.Scheme != "http" && e.Scheme != "https") {
 			return refuse("the configured endpoint URL is not http://host or https://host", nil)
 		}
-		if text := b.url.refuseEndpoint(e); text != "" {
+		if text := refuseEndpoint(b.url, e); text != "" {
 			return &storeError{
 				text: fmt.Sprintf("open %s: %s", b.url, text), kind: ErrRefused,
 				setting: "set AWS_ENDPOINT_URL_S3 to " + e.Scheme + "://" + e.Host + ": Lifeboat puts the bucket's name behind it",

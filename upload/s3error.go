@@ -21,13 +21,28 @@ type storeError struct {
 	text   string
 	brief  string // the text without what was tried on what, "" if it is not known apart
 	action string // the IAM action that was denied, "" if that is not the reason
-	// setting is what Setting returns.
+	// setting is what bucket.Setting returns.
 	setting string
 	kind    error // one of the errors of this package, or nil
 	cause   error // may be nil
 }
 
 func (e *storeError) Error() string { return e.text }
+
+// MissingAction is for bucket.MissingAction.
+func (e *storeError) MissingAction() string { return e.action }
+
+// Setting is for bucket.Setting.
+func (e *storeError) Setting() string { return e.setting }
+
+// Region is for bucket.Region.
+func (e *storeError) Region() string { return regionOf(e.cause) }
+
+// Code is for bucket.Code.
+func (e *storeError) Code() string {
+	code, _ := codeOf(e.cause)
+	return code
+}
 
 func (e *storeError) Unwrap() []error {
 	var wrapped []error

@@ -24,7 +24,7 @@ func isElsewhere(code string, status int) bool {
 
 func elsewhere(code string, err error) string {
 	code = cmp.Or(code, "redirect")
-	if region := Region(err); region != "" {
+	if region := regionOf(err); region != "" {
 		return "the region is wrong, the bucket is in " + region + " (" + code + ")"
 	}
 	return "the region is wrong, set AWS_REGION (" + code + ")"
@@ -33,9 +33,9 @@ func elsewhere(code string, err error) string {
 // expectedRegion is what S3 and MinIO say of a signature for another region.
 var expectedRegion = regexp.MustCompile(`expecting '([a-z0-9-]+)'`)
 
-// Region returns the region that the store named when it refused a request
+// regionOf returns the region that the store named when it refused a request
 // that was meant for another one, "" if that is not what happened.
-func Region(err error) string {
+func regionOf(err error) string {
 	code, message := codeOf(err)
 	if !isElsewhere(code, statusOf(err)) {
 		return ""
@@ -50,16 +50,6 @@ func Region(err error) string {
 		return found[1]
 	}
 	return ""
-}
-
-// MissingAction returns the IAM action, such as s3:PutObject, that the store
-// denied to these credentials, "" if err has another reason.
-func MissingAction(err error) string {
-	var described *storeError
-	if !errors.As(err, &described) {
-		return ""
-	}
-	return described.action
 }
 
 // missing returns the action of a failure if the store denied it.

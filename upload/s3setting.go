@@ -11,16 +11,6 @@ import (
 	"strings"
 )
 
-// Setting says which setting is wrong and what it should be, in a sentence,
-// where the answer that err is about proves it. It is "" for all other errors.
-func Setting(err error) string {
-	var described *storeError
-	if !errors.As(err, &described) {
-		return ""
-	}
-	return described.setting
-}
-
 // misconfigured returns what the answer proves about the settings, and the
 // setting to change; "" if it proves nothing. Another try would get the same
 // answer.
@@ -98,7 +88,7 @@ func refusedTLS(err error) string {
 // endpoint, "" if there can be. A path may be a store's root, such as
 // Supabase's /storage/v1/s3, and a host may begin with the name of a bucket by
 // chance: those the first listing judges.
-func (u URL) refuseEndpoint(e *url.URL) string {
+func refuseEndpoint(u URL, e *url.URL) string {
 	switch {
 	case e.User != nil:
 		return "the endpoint URL has a user or a password, which no store takes there"

@@ -1,0 +1,76 @@
+package upload
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
+)
+
+// What goes wrong with a bucket. A bucket's error that has one of these
+// reasons wraps it; the text says what was tried on what.
+var (
+	// ErrNotFound: no such object (or no such version of it).
+	ErrNotFound = errors.New("no such object")
+	// ErrExists: Put found an object of that name and left it alone.
+	ErrExists = errors.New("object exists already")
+	// ErrChanged: the object is no longer the one that was listed.
+	ErrChanged = errors.New("object changed while it was read")
+	// ErrRefused: the store answered and said no: credentials, permission, no
+	// such bucket, quota, clock. Trying again will not help. MissingAction and
+	// Region tell more.
+	ErrRefused = errors.New("the store refused")
+	// ErrQuota, an ErrRefused: the account's quota, or its provider's cap on
+	// storage, is used up.
+	ErrQuota = fmt.Errorf("%w: the quota or storage cap is used up", ErrRefused)
+	// ErrUnreachable: the store did not answer, or answered with failures, for
+	// as long as retries were allowed.
+	ErrUnreachable = errors.New("the store is unreachable or failing")
+	// ErrNoTags: the store does not know object tags.
+	ErrNoTags = errors.New("the store has no object tags")
+	// ErrTagsDamaged: an object's tags are in a file beside it, and what is in
+	// that file are no tags. They count as none: no rule and no prune takes it.
+	ErrTagsDamaged = errors.New("the tags are damaged and count as none")
+	// ErrNoRoom: a disk of this machine, or the bucket's directory, is full.
+	ErrNoRoom = reason.ErrNoRoom
+)
+
+// MissingAction returns the IAM action, such as s3:PutObject, that the store
+// denied to these credentials, "" if err has another reason.
+func MissingAction(err error) string {
+	var denied interface{ MissingAction() string }
+	if !errors.As(err, &denied) {
+		return ""
+	}
+	return denied.MissingAction()
+}
+
+// Region returns the region that the store named when it refused a request
+// that was meant for another one, "" if that is not what happened.
+func Region(err error) string {
+	var elsewhere interface{ Region() string }
+	if !errors.As(err, &elsewhere) {
+		return ""
+	}
+	return elsewhere.Region()
+}
+
+// Setting says which setting is wrong and what it should be, in a sentence,
+// where the answer that err is about proves it. It is "" for all other errors.
+func Setting(err error) string {
+	var wrong interface{ Setting() string }
+	if !errors.As(err, &wrong) {
+		return ""
+	}
+	return wrong.Setting()
+}
+
+// Code returns the error code of S3, such as NoSuchBucket, with which the store
+// answered, "" if there is none.
+func Code(err error) string {
+	var answered interface{ Code() string }
+	if !errors.As(err, &answered) {
+		return ""
+	}
+	return answered.Code()
+}
