@@ -13,6 +13,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // A clockwork is a bucket whose clock stands where the test puts it: time is
@@ -29,8 +30,8 @@ type clockwork struct {
 }
 
 type stored struct {
-	object upload.Object
-	tags   upload.Tags
+	object bucket.Object
+	tags   bucket.Tags
 	text   string
 }
 
@@ -52,7 +53,7 @@ func (c *clockwork) begin(operation, name string) error {
 func (c *clockwork) backup(t testing.TB, text string) snapshot.ID {
 	t.Helper()
 	id := snapshot.NewID(c.now)
-	_, err := c.Put(t.Context(), string(id)+upload.Suffix, upload.PutOptions{Tags: upload.Tags{
+	_, err := c.Put(t.Context(), string(id)+upload.Suffix, bucket.PutOptions{Tags: bucket.Tags{
 		upload.TagRetention: upload.Held, upload.TagDatabase: "app.db"}}, func(w io.Writer) error {
 		_, err := io.WriteString(w, text)
 		return err
@@ -89,19 +90,19 @@ func (c *clockwork) retention(name string) string {
 	return c.objects[name].tags[upload.TagRetention]
 }
 
-func (c *clockwork) URL() upload.URL { return upload.URL{Bucket: "clockwork", Prefix: "app"} }
+func (c *clockwork) URL() bucket.URL { return bucket.URL{Bucket: "clockwork", Prefix: "app"} }
 
-func (c *clockwork) Put(ctx context.Context, name string, o upload.PutOptions, write func(io.Writer) error) (upload.Object, error) {
+func (c *clockwork) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.Object, error) {
 	if err := c.begin("put", name); err != nil {
-		return upload.Object{}, err
+		return bucket.Object{}, err
 	}
 	var b writer
 	if err := write(&b); err != nil {
-		return upload.Object{}, err
+		return bucket.Object{}, err
 	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	object := upload.Object{Name: name, Size: int64(len(b)), ETag: fmt.Sprint(len(c.objects)), Modified: c.now}
+	object := bucket.Object{Name: name, Size: int64(len(b)), ETag: fmt.Sprint(len(c.objects)), Modified: c.now}
 	c.objects[name] = stored{object, maps.Clone(o.Tags), string(b)}
 	return object, nil
 }
@@ -113,15 +114,15 @@ func (w *writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (c *clockwork) List(ctx context.Context, after string) iter.Seq2[upload.Object, error] {
-	return func(yield func(upload.Object, error) bool) {
+func (c *clockwork) List(ctx context.Context, after string) iter.Seq2[bucket.Object, error] {
+	return func(yield func(bucket.Object, error) bool) {
 		c.mutex.Lock()
 		names := slices.Sorted(maps.Keys(c.objects))
 		c.mutex.Unlock()
 		for i, name := range slices.DeleteFunc(names, func(n string) bool { return n <= after }) {
 			if i%1000 == 0 {
 				if err := c.begin("list", ""); err != nil {
-					yield(upload.Object{}, err)
+					yield(bucket.Object{}, err)
 					return
 				}
 			}
@@ -135,11 +136,11 @@ func (c *clockwork) List(ctx context.Context, after string) iter.Seq2[upload.Obj
 	}
 }
 
-func (c *clockwork) Open(context.Context, upload.Object) (upload.Blob, error) {
+func (c *clockwork) Open(context.Context, bucket.Object) (bucket.Blob, error) {
 	panic("retention reads no objects")
 }
 
-func (c *clockwork) Tags(ctx context.Context, o upload.Object) (upload.Tags, error) {
+func (c *clockwork) Tags(ctx context.Context, o bucket.Object) (bucket.Tags, error) {
 	if err := c.begin("tags", o.Name); err != nil {
 		return nil, err
 	}
@@ -147,31 +148,31 @@ func (c *clockwork) Tags(ctx context.Context, o upload.Object) (upload.Tags, err
 	defer c.mutex.Unlock()
 	s, found := c.objects[o.Name]
 	if !found {
-		return nil, upload.ErrNotFound
+		return nil, bucket.ErrNotFound
 	}
 	return maps.Clone(s.tags), nil
 }
 
-func (c *clockwork) SetTags(ctx context.Context, o upload.Object, tags upload.Tags) error {
+func (c *clockwork) SetTags(ctx context.Context, o bucket.Object, tags bucket.Tags) error {
 	if err := c.begin("set", o.Name); err != nil {
 		return err
 	}
 	return c.tag(o.Name, tags)
 }
 
-func (c *clockwork) tag(name string, tags upload.Tags) error {
+func (c *clockwork) tag(name string, tags bucket.Tags) error {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	s, found := c.objects[name]
 	if !found {
-		return upload.ErrNotFound
+		return bucket.ErrNotFound
 	}
 	s.tags = maps.Clone(tags)
 	c.objects[name] = s
 	return nil
 }
 
-func (c *clockwork) Delete(ctx context.Context, o upload.Object) error {
+func (c *clockwork) Delete(ctx context.Context, o bucket.Object) error {
 	if err := c.begin("delete", o.Name); err != nil {
 		return err
 	}

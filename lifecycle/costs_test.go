@@ -15,6 +15,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -99,7 +100,7 @@ func afterTwoYears(pace time.Duration) (kept map[string]int, noncurrent int) {
 	now := at("2026-11-24 12:30")
 	var items []Item
 	for taken := now.AddDate(-2, 0, 0); taken.Before(now); taken = taken.Add(pace) {
-		items = append(items, Item{Snapshot: upload.Snapshot{ID: snapshot.NewID(taken), Object: upload.Object{Size: 1, Modified: taken}}})
+		items = append(items, Item{Snapshot: upload.Snapshot{ID: snapshot.NewID(taken), Object: bucket.Object{Size: 1, Modified: taken}}})
 	}
 	kept = map[string]int{}
 	for _, d := range Plan(items, Terms{Policy: DefaultPolicy(), Now: now}) {

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // One file with damaged tags stops nothing: its snapshot has no tags, stays,
 // and is named.
 func TestDamagedTags(t *testing.T) {
 	dir := t.TempDir()
-	b, err := upload.Open(t.Context(), upload.URL{Dir: dir}, upload.Options{})
+	b, err := upload.Open(t.Context(), bucket.URL{Dir: dir}, upload.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,19 +41,19 @@ func TestDamagedTags(t *testing.T) {
 		if err != nil || len(items) != 10 || items[4].Held() || items[4].Tags == nil {
 			t.Fatalf("%s: %v, %v", what, items, err)
 		}
-		if err := Damaged(items); !errors.Is(err, upload.ErrTagsDamaged) || !strings.Contains(err.Error(), string(damaged)) || !strings.Contains(err.Error(), path) {
+		if err := Damaged(items); !errors.Is(err, bucket.ErrTagsDamaged) || !strings.Contains(err.Error(), string(damaged)) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	terms := Terms{Policy: Policy{Recent: 4}, Hold: DefaultHold, Now: now}
 	for _, confirm := range []bool{false, true} {
 		decisions, deleted, err := Prune(t.Context(), b, terms, confirm, nil)
-		if !errors.Is(err, upload.ErrTagsDamaged) || decisions[4].Action != ActKeep || decisions[3].Action != ActExpire || confirm && deleted != 8 {
+		if !errors.Is(err, bucket.ErrTagsDamaged) || decisions[4].Action != ActKeep || decisions[3].Action != ActExpire || confirm && deleted != 8 {
 			t.Errorf("confirmed %v: %d deleted, %+v, %v", confirm, deleted, decisions[4], err)
 		}
 	}
 	result, err := Release(t.Context(), b, Options{Now: now})
-	if err != nil || len(result.Released) != 0 || !errors.Is(result.Damaged, upload.ErrTagsDamaged) {
+	if err != nil || len(result.Released) != 0 || !errors.Is(result.Damaged, bucket.ErrTagsDamaged) {
 		t.Errorf("released %v, %v, %v", result.Released, result.Damaged, err)
 	}
 	// Pinned and unpinned it is as the others are.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // An application backs up the database that it has open itself, on a timer:
@@ -45,7 +46,7 @@ func serve(ctx context.Context, every time.Duration, rounds int) error {
 	}
 
 	// s3://bucket/prefix takes the same calls; keys come from the AWS settings.
-	url, err := upload.ParseURL("file://" + filepath.Join(dir, "snapshots"))
+	url, err := bucket.ParseURL("file://" + filepath.Join(dir, "snapshots"))
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func serve(ctx context.Context, every time.Duration, rounds int) error {
 	return nil
 }
 
-func backUp(ctx context.Context, bucket upload.Bucket, path string) error {
+func backUp(ctx context.Context, bucket bucket.Bucket, path string) error {
 	done, err := upload.Backup(ctx, bucket, path, upload.BackupOptions{})
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // What becomes of snapshots that were taken every twelve hours for a week.
@@ -19,7 +20,7 @@ func ExamplePlan() {
 	var items []lifecycle.Item
 	for taken := now.Add(-7 * 24 * time.Hour); taken.Before(now); taken = taken.Add(12 * time.Hour) {
 		items = append(items, lifecycle.Item{Snapshot: upload.Snapshot{
-			ID: snapshot.NewID(taken), Object: upload.Object{Size: 1 << 20, Modified: taken},
+			ID: snapshot.NewID(taken), Object: bucket.Object{Size: 1 << 20, Modified: taken},
 		}})
 	}
 	terms := lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: now}
@@ -61,7 +62,7 @@ func ExampleRelease() {
 }
 
 // twoSnapshots makes a bucket with two snapshots of a database.
-func twoSnapshots(ctx context.Context) (bucket upload.Bucket, dir string, err error) {
+func twoSnapshots(ctx context.Context) (opened bucket.Bucket, dir string, err error) {
 	if dir, err = os.MkdirTemp("", "example"); err != nil {
 		return nil, "", err
 	}
@@ -71,20 +72,20 @@ func twoSnapshots(ctx context.Context) (bucket upload.Bucket, dir string, err er
 		return nil, dir, err
 	}
 	defer db.Close()
-	url, err := upload.ParseURL("file://" + filepath.Join(dir, "snapshots"))
+	url, err := bucket.ParseURL("file://" + filepath.Join(dir, "snapshots"))
 	if err != nil {
 		return nil, dir, err
 	}
-	if bucket, err = upload.Open(ctx, url, upload.Options{}); err != nil {
+	if opened, err = upload.Open(ctx, url, upload.Options{}); err != nil {
 		return nil, dir, err
 	}
 	for _, change := range []string{"CREATE TABLE notes (text TEXT)", "INSERT INTO notes VALUES ('first')"} {
 		if _, err := db.ExecContext(ctx, change); err != nil {
 			return nil, dir, err
 		}
-		if _, err := upload.Backup(ctx, bucket, path, upload.BackupOptions{}); err != nil {
+		if _, err := upload.Backup(ctx, opened, path, upload.BackupOptions{}); err != nil {
 			return nil, dir, err
 		}
 	}
-	return bucket, dir, nil
+	return opened, dir, nil
 }

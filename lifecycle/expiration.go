@@ -14,12 +14,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // Expiration asks the bucket itself when which of its rules will take an
 // object: the zero time if none will. It needs the right to read the object.
 // An object that is not there is upload.ErrNotFound.
-func Expiration(ctx context.Context, b *upload.S3, object upload.Object) (when time.Time, rule string, err error) {
+func Expiration(ctx context.Context, b *upload.S3, object bucket.Object) (when time.Time, rule string, err error) {
 	input := &s3.HeadObjectInput{Bucket: aws.String(b.URL().Bucket), Key: aws.String(b.URL().Prefix + "/" + object.Name)}
 	if object.Version != "" {
 		input.VersionId = &object.Version
@@ -27,7 +28,7 @@ func Expiration(ctx context.Context, b *upload.S3, object upload.Object) (when t
 	out, err := b.Client().HeadObject(ctx, input)
 	var missing *types.NotFound
 	if errors.As(err, &missing) {
-		return time.Time{}, "", fmt.Errorf("%s/%s: %w", b.URL(), object.Name, upload.ErrNotFound)
+		return time.Time{}, "", fmt.Errorf("%s/%s: %w", b.URL(), object.Name, bucket.ErrNotFound)
 	}
 	if err != nil {
 		return time.Time{}, "", describeError(ctx, b, "ask for the expiration of "+object.Name+" by", "s3:GetObject", err)

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // A bucketOf answers the requests for a bucket's lifecycle configuration with
@@ -128,7 +128,7 @@ func FuzzMerge(f *testing.F) {
 		add(fmt.Sprintf(empty, rules), "app")
 	}
 	f.Fuzz(func(t *testing.T, document, prefix string, daily, noncurrent int32) {
-		u, err := upload.ParseURL("s3://bucket/" + prefix)
+		u, err := bucket.ParseURL("s3://bucket/" + prefix)
 		if err != nil {
 			return
 		}

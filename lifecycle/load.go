@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // readers is how many tags are read at once.
@@ -18,7 +19,7 @@ const readers = 8
 // Load returns the snapshots of a series that were taken at after or later
 // (the zero time: all), sorted by ID, with their tags. A snapshot that goes
 // while it looks is left out. Its errors are those of the bucket.
-func Load(ctx context.Context, b upload.Bucket, after time.Time) ([]Item, error) {
+func Load(ctx context.Context, b bucket.Bucket, after time.Time) ([]Item, error) {
 	items, err := list(ctx, b, after)
 	if err != nil {
 		return nil, err
@@ -34,7 +35,7 @@ func Load(ctx context.Context, b upload.Bucket, after time.Time) ([]Item, error)
 }
 
 // list returns the snapshots without their tags.
-func list(ctx context.Context, b upload.Bucket, after time.Time) ([]Item, error) {
+func list(ctx context.Context, b bucket.Bucket, after time.Time) ([]Item, error) {
 	snapshots, err := upload.Snapshots(ctx, b, after)
 	if err != nil {
 		return nil, err
@@ -48,13 +49,13 @@ func list(ctx context.Context, b upload.Bucket, after time.Time) ([]Item, error)
 
 // readTags reads the tags of some of the items. A snapshot that is no longer
 // there keeps nil tags.
-func readTags(ctx context.Context, b upload.Bucket, items []Item, which []int) error {
+func readTags(ctx context.Context, b bucket.Bucket, items []Item, which []int) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
 	for _, i := range which {
 		group.Go(func() error {
 			err := items[i].readTags(ctx, b)
-			if errors.Is(err, upload.ErrNotFound) {
+			if errors.Is(err, bucket.ErrNotFound) {
 				return nil
 			}
 			return err
@@ -64,14 +65,14 @@ func readTags(ctx context.Context, b upload.Bucket, items []Item, which []int) e
 }
 
 // readTags reads the item's tags: an empty set if it has none, or damaged ones.
-func (i *Item) readTags(ctx context.Context, b upload.Bucket) error {
+func (i *Item) readTags(ctx context.Context, b bucket.Bucket) error {
 	tags, err := b.Tags(ctx, i.Object)
 	i.Damaged = nil
-	if errors.Is(err, upload.ErrTagsDamaged) {
+	if errors.Is(err, bucket.ErrTagsDamaged) {
 		tags, i.Damaged, err = nil, err, nil
 	}
 	if err == nil && tags == nil {
-		tags = upload.Tags{}
+		tags = bucket.Tags{}
 	}
 	i.Tags = tags
 	return err

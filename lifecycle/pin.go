@@ -9,6 +9,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // soon is how long before its end a snapshot may be lost although it is
@@ -21,15 +22,15 @@ const soon = 48 * time.Hour
 // log when the snapshot was due within 48 hours. It returns what was decided
 // about the snapshot before, under t. A snapshot that is not there, or goes
 // meanwhile, is upload.ErrNotFound; other errors are those of the bucket.
-func Pin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *slog.Logger) (Decision, error) {
+func Pin(ctx context.Context, b bucket.Bucket, id snapshot.ID, t Terms, log *slog.Logger) (Decision, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	d, err := find(ctx, b, id, t, func(upload.Tags) {})
+	d, err := find(ctx, b, id, t, func(bucket.Tags) {})
 	if err != nil {
 		return d, err
 	}
-	err = upload.SettleTags(ctx, b, d.Object, t.settle(), func(tags upload.Tags) error {
+	err = upload.SettleTags(ctx, b, d.Object, t.settle(), func(tags bucket.Tags) error {
 		tags[upload.TagRetention] = upload.Pinned
 		return nil
 	})
@@ -46,12 +47,12 @@ func Pin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *slo
 // Unpin gives a pinned snapshot back to succession: the class that it would
 // have by now, or held if it is the newest or not yet due. The decision says
 // which. A snapshot that is not pinned is ErrNotPinned; else it is as Pin.
-func Unpin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *slog.Logger) (Decision, error) {
+func Unpin(ctx context.Context, b bucket.Bucket, id snapshot.ID, t Terms, log *slog.Logger) (Decision, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	was := ""
-	d, err := find(ctx, b, id, t, func(tags upload.Tags) {
+	d, err := find(ctx, b, id, t, func(tags bucket.Tags) {
 		was = tags[upload.TagRetention]
 		tags[upload.TagRetention] = upload.Held
 	})
@@ -66,7 +67,7 @@ func Unpin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *s
 		to = string(d.Class)
 	}
 	unpinned := false
-	err = upload.SettleTags(ctx, b, d.Object, t.settle(), func(tags upload.Tags) error {
+	err = upload.SettleTags(ctx, b, d.Object, t.settle(), func(tags bucket.Tags) error {
 		switch now := tags[upload.TagRetention]; {
 		case now == upload.Pinned:
 			tags[upload.TagRetention], unpinned = to, true
@@ -85,7 +86,7 @@ func Unpin(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, log *s
 }
 
 // find returns the decision about one snapshot, with tags edited before.
-func find(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, edit func(upload.Tags)) (Decision, error) {
+func find(ctx context.Context, b bucket.Bucket, id snapshot.ID, t Terms, edit func(bucket.Tags)) (Decision, error) {
 	items, err := list(ctx, b, id.Time())
 	if err != nil {
 		return Decision{}, err
@@ -101,5 +102,5 @@ func find(ctx context.Context, b upload.Bucket, id snapshot.ID, t Terms, edit fu
 		edit(items[i].Tags)
 		return Plan(items, t.at(b))[i], nil
 	}
-	return Decision{}, fmt.Errorf("%s: snapshot %s: %w", b.URL(), id, upload.ErrNotFound)
+	return Decision{}, fmt.Errorf("%s: snapshot %s: %w", b.URL(), id, bucket.ErrNotFound)
 }

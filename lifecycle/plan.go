@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // An Action is what is to be done with a snapshot now.
@@ -26,7 +27,7 @@ const (
 // read: it is taken for held, as every upload is.
 type Item struct {
 	upload.Snapshot
-	Tags upload.Tags
+	Tags bucket.Tags
 	// Damaged says why the tags could not be read. They then count as none,
 	// and are not nil.
 	Damaged error
@@ -63,7 +64,7 @@ func (t Terms) hold() time.Duration {
 }
 
 // at returns the terms with the present. The bucket must have been listed.
-func (t Terms) at(b upload.Bucket) Terms {
+func (t Terms) at(b bucket.Bucket) Terms {
 	if t.Now.IsZero() {
 		t.Now = upload.Present(b)
 	}

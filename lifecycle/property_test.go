@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 var onlySeed = flag.Uint64("seed", 0, "run properties on the input of this `seed` alone")
@@ -40,9 +41,9 @@ func randomSeries(r *rand.Rand) []Item {
 		times = append(times, at("2024-12-20").Add(time.Duration(r.Int64N(int64(span)))))
 	}
 	items := series(times...)
-	tags := append([]upload.Tags{nil, {}}, upload.Tags{upload.TagRetention: "else"})
+	tags := append([]bucket.Tags{nil, {}}, bucket.Tags{upload.TagRetention: "else"})
 	for _, c := range append(Classes(), Class(upload.Held), Class(upload.Pinned)) {
-		tags = append(tags, upload.Tags{upload.TagRetention: string(c)})
+		tags = append(tags, bucket.Tags{upload.TagRetention: string(c)})
 	}
 	for i := range items {
 		o := &items[i].Object

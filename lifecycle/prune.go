@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // Prune decides about all snapshots of a series and, if confirmed, deletes
@@ -27,7 +28,7 @@ import (
 //
 // t.Policy must be valid under t.Hold. It needs the rights to list, to read
 // tags and, if confirmed, to delete; errors of the bucket are package upload's.
-func Prune(ctx context.Context, b upload.Bucket, t Terms, confirm bool, log *slog.Logger) (decisions []Decision, deleted int, err error) {
+func Prune(ctx context.Context, b bucket.Bucket, t Terms, confirm bool, log *slog.Logger) (decisions []Decision, deleted int, err error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -81,18 +82,18 @@ func stopAtFuture(decisions []Decision) error {
 
 // prune deletes one snapshot, unless another command has given it another tag
 // since the plan was made, or has deleted it.
-func prune(ctx context.Context, b upload.Bucket, d *Decision) error {
-	err := upload.DeleteIf(ctx, b, d.Object, func(tags upload.Tags) error {
+func prune(ctx context.Context, b bucket.Bucket, d *Decision) error {
+	err := upload.DeleteIf(ctx, b, d.Object, func(tags bucket.Tags) error {
 		if tags[upload.TagRetention] != d.Tags[upload.TagRetention] {
 			return errMoved
 		}
 		return nil
 	})
 	switch {
-	case errors.Is(err, errMoved), errors.Is(err, upload.ErrTagsDamaged):
+	case errors.Is(err, errMoved), errors.Is(err, bucket.ErrTagsDamaged):
 		d.Action, d.Reason = ActKeep, errMoved.Error()
 		return nil
-	case errors.Is(err, upload.ErrNotFound):
+	case errors.Is(err, bucket.ErrNotFound):
 		d.Action, d.Reason = ActKeep, "another command has deleted it"
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 func TestPrune(t *testing.T) {
@@ -91,7 +92,7 @@ func TestPruneIsCareful(t *testing.T) {
 			switch reads.Add(1) {
 			case 241: // after all have been read once
 				first = name
-				c.tag(name, upload.Tags{upload.TagRetention: upload.Pinned})
+				c.tag(name, bucket.Tags{upload.TagRetention: upload.Pinned})
 			case 242:
 				delete(c.objects, name)
 			}
@@ -105,11 +106,11 @@ func TestPruneIsCareful(t *testing.T) {
 	c, terms = start()
 	c.before = func(operation, _ string) error {
 		if operation == "delete" {
-			return upload.ErrRefused
+			return bucket.ErrRefused
 		}
 		return nil
 	}
-	if _, deleted, err := Prune(t.Context(), c, terms, true, nil); !errors.Is(err, upload.ErrRefused) || deleted != 0 {
+	if _, deleted, err := Prune(t.Context(), c, terms, true, nil); !errors.Is(err, bucket.ErrRefused) || deleted != 0 {
 		t.Errorf("refused: %d, %v", deleted, err)
 	}
 }
@@ -123,7 +124,7 @@ func TestPruneDeletesNothingWhileSomethingLiesInTheFuture(t *testing.T) {
 		c := hourly(t, at("2026-11-10 12:00"), 240)
 		release(t, c, Options{})
 		ahead := snapshot.NewID(c.now.Add(lead.taken))
-		c.objects[name(ahead)] = stored{object: upload.Object{Name: name(ahead), Size: 10, Modified: c.now.Add(lead.uploaded)}}
+		c.objects[name(ahead)] = stored{object: bucket.Object{Name: name(ahead), Size: 10, Modified: c.now.Add(lead.uploaded)}}
 		for _, confirm := range []bool{false, true} {
 			decisions, deleted, err := Prune(t.Context(), c, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, confirm, nil)
 			goes := slices.ContainsFunc(decisions, func(d Decision) bool { return d.Action == ActExpire })
@@ -181,13 +182,13 @@ func TestPinAndUnpin(t *testing.T) {
 			t.Errorf("%d: unpinned twice", test.place)
 		}
 	}
-	if _, err := Pin(t.Context(), c, "20200101T000000Z-000000", terms, nil); !errors.Is(err, upload.ErrNotFound) {
+	if _, err := Pin(t.Context(), c, "20200101T000000Z-000000", terms, nil); !errors.Is(err, bucket.ErrNotFound) {
 		t.Errorf("pinned what is not there: %v", err)
 	}
 	// A pin that the store forgets, or that somebody overwrites, is an error.
 	c.before = func(operation, name string) error {
 		if operation == "set" {
-			c.before = func(string, string) error { return c.tag(name, upload.Tags{upload.TagRetention: "hourly"}) }
+			c.before = func(string, string) error { return c.tag(name, bucket.Tags{upload.TagRetention: "hourly"}) }
 		}
 		return nil
 	}

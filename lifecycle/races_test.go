@@ -14,6 +14,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // An announcing bucket closes a channel when a tag has been written.
@@ -22,7 +23,7 @@ type announcing struct {
 	written chan struct{}
 }
 
-func (a *announcing) SetTags(_ context.Context, o upload.Object, tags upload.Tags) error {
+func (a *announcing) SetTags(_ context.Context, o bucket.Object, tags bucket.Tags) error {
 	err := a.tag(o.Name, tags)
 	if a.written != nil {
 		close(a.written)
@@ -81,7 +82,7 @@ func TestReleaseLooksAgain(t *testing.T) {
 				if sets++; sets == 1 {
 					first = object
 				} else if sets == 5 {
-					return c.tag(first, upload.Tags{upload.TagRetention: tag})
+					return c.tag(first, bucket.Tags{upload.TagRetention: tag})
 				}
 			}
 			return nil
@@ -113,7 +114,7 @@ func TestUnpinOnce(t *testing.T) {
 	c.before = func(operation, object string) error {
 		if operation == "tags" {
 			if reads++; reads == 2 { // the first is for the plan
-				return c.tag(object, upload.Tags{upload.TagRetention: upload.Held})
+				return c.tag(object, bucket.Tags{upload.TagRetention: upload.Held})
 			}
 		}
 		return nil
@@ -132,7 +133,7 @@ func TestUnpinOnce(t *testing.T) {
 	sets := 0
 	c.before = func(operation, object string) error {
 		if operation == "tags" && sets > 0 {
-			return c.tag(object, upload.Tags{upload.TagRetention: "yearly"})
+			return c.tag(object, bucket.Tags{upload.TagRetention: "yearly"})
 		}
 		if operation == "set" {
 			sets++

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 const (
@@ -59,7 +60,7 @@ type Result struct {
 // released, pinned or deleted meanwhile is left as that made it. On any other failure
 // it stops, so that all snapshots before a released one are done; the result
 // is valid then too. Its errors are those of the bucket.
-func Release(ctx context.Context, b upload.Bucket, o Options) (Result, error) {
+func Release(ctx context.Context, b bucket.Bucket, o Options) (Result, error) {
 	o.setDefaults()
 	var result Result
 	items, now, err := o.candidates(ctx, b)
@@ -100,7 +101,7 @@ func Release(ctx context.Context, b upload.Bucket, o Options) (Result, error) {
 
 // holdNewest sets the newest snapshot back to held if it has a class, and
 // returns the decision about it from before.
-func (o *Options) holdNewest(ctx context.Context, b upload.Bucket, items []Item, t Terms) ([]Decision, error) {
+func (o *Options) holdNewest(ctx context.Context, b bucket.Bucket, items []Item, t Terms) ([]Decision, error) {
 	i := len(items) - 1
 	for i >= 0 && items[i].Implausible {
 		i--
@@ -137,12 +138,12 @@ func (o *Options) setDefaults() {
 	}
 }
 
-func (o *Options) present(b upload.Bucket) time.Time { return Terms{Now: o.Now}.at(b).Now }
+func (o *Options) present(b bucket.Bucket) time.Time { return Terms{Now: o.Now}.at(b).Now }
 
 // candidates returns the newest part of the series, with the tags of all that
 // may be due in it, and the present by the store's clock. It goes back to a
 // released snapshot that is older than the hold by lookBack.
-func (o *Options) candidates(ctx context.Context, b upload.Bucket) ([]Item, time.Time, error) {
+func (o *Options) candidates(ctx context.Context, b bucket.Bucket) ([]Item, time.Time, error) {
 	known := map[snapshot.ID]Item{}
 	if !o.All {
 		items, err := list(ctx, b, o.present(b).Add(-o.Hold-window))
@@ -166,7 +167,7 @@ func (o *Options) candidates(ctx context.Context, b upload.Bucket) ([]Item, time
 // readBack reads the tags of the snapshots that are due, from the newest on
 // backwards, until it meets one that was released long enough ago. It returns
 // the place after that one, or 0. What it reads it also notes in known.
-func (o *Options) readBack(ctx context.Context, b upload.Bucket, items []Item, now time.Time, known map[snapshot.ID]Item) (int, error) {
+func (o *Options) readBack(ctx context.Context, b bucket.Bucket, items []Item, now time.Time, known map[snapshot.ID]Item) (int, error) {
 	var due []int
 	for i, d := range Plan(items, Terms{Hold: o.Hold, Now: now, IgnoreShrink: true}) {
 		if d.Action == ActRelease {
@@ -204,8 +205,8 @@ var errMoved = errors.New("its retention tag has changed meanwhile")
 // setRetention changes a snapshot's retention tag from one value to another
 // and keeps its other tags. It reports false if it has not: the tag is another,
 // or the snapshot is gone. That a rule takes the snapshot at once is no failure.
-func setRetention(ctx context.Context, b upload.Bucket, item Item, from, to string) (bool, error) {
-	written, err := upload.ChangeTags(ctx, b, item.Object, func(tags upload.Tags) error {
+func setRetention(ctx context.Context, b bucket.Bucket, item Item, from, to string) (bool, error) {
+	written, err := upload.ChangeTags(ctx, b, item.Object, func(tags bucket.Tags) error {
 		switch tags[upload.TagRetention] {
 		case from:
 			tags[upload.TagRetention] = to
@@ -216,9 +217,9 @@ func setRetention(ctx context.Context, b upload.Bucket, item Item, from, to stri
 		return nil
 	})
 	switch {
-	case errors.Is(err, errMoved), errors.Is(err, upload.ErrTagsDamaged):
+	case errors.Is(err, errMoved), errors.Is(err, bucket.ErrTagsDamaged):
 		return false, nil
-	case errors.Is(err, upload.ErrNotFound):
+	case errors.Is(err, bucket.ErrNotFound):
 		return written, nil
 	}
 	return written, err
@@ -226,7 +227,7 @@ func setRetention(ctx context.Context, b upload.Bucket, item Item, from, to stri
 
 // lookAgain warns of released snapshots that another command, which had read
 // their tags before, has given a tag that they should not have.
-func (o *Options) lookAgain(ctx context.Context, b upload.Bucket, released []Decision) {
+func (o *Options) lookAgain(ctx context.Context, b bucket.Bucket, released []Decision) {
 	items := make([]Item, len(released))
 	which := make([]int, len(released))
 	for i, d := range released {

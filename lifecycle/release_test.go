@@ -14,6 +14,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 func release(t *testing.T, c *clockwork, o Options) Result {
@@ -97,12 +98,12 @@ func TestReleaseLooksBackFarEnough(t *testing.T) {
 	// ends now; after the hold it is released, although younger ones were.
 	released := c.now.Add(-DefaultHold - time.Hour)
 	late := snapshot.NewID(released.Add(-20 * time.Hour))
-	c.objects[name(late)] = stored{object: upload.Object{Name: name(late), Size: 10, Modified: released},
-		tags: upload.Tags{upload.TagRetention: upload.Held}}
+	c.objects[name(late)] = stored{object: bucket.Object{Name: name(late), Size: 10, Modified: released},
+		tags: bucket.Tags{upload.TagRetention: upload.Held}}
 	// Pinned ones do not stop the search.
 	for n, s := range c.objects {
 		if s.object.Modified.Before(c.now.Add(-DefaultHold-day)) && s.object.Modified.After(c.now.Add(-DefaultHold-day-5*time.Hour)) {
-			c.tag(n, upload.Tags{upload.TagRetention: upload.Pinned})
+			c.tag(n, bucket.Tags{upload.TagRetention: upload.Pinned})
 		}
 	}
 	c.now = c.now.Add(time.Minute)
@@ -112,8 +113,8 @@ func TestReleaseLooksBackFarEnough(t *testing.T) {
 	}
 	// Much older ones are for --all.
 	old := snapshot.NewID(c.now.Add(-6 * day))
-	c.objects[name(old)] = stored{object: upload.Object{Name: name(old), Size: 10, Modified: c.now.Add(-6 * day)},
-		tags: upload.Tags{upload.TagRetention: upload.Held}}
+	c.objects[name(old)] = stored{object: bucket.Object{Name: name(old), Size: 10, Modified: c.now.Add(-6 * day)},
+		tags: bucket.Tags{upload.TagRetention: upload.Held}}
 	if result := release(t, c, Options{}); len(result.Released) != 0 {
 		t.Errorf("released %v", result.Released)
 	}
@@ -123,10 +124,10 @@ func TestReleaseLooksBackFarEnough(t *testing.T) {
 }
 
 func TestReleaseLosesRaces(t *testing.T) {
-	denied := fmt.Errorf("set tags: %w: 403", upload.ErrRefused)
+	denied := fmt.Errorf("set tags: %w: 403", bucket.ErrRefused)
 	for what, race := range map[string]func(c *clockwork, name string) error{
 		"another job released it, and now the store refuses": func(c *clockwork, name string) error {
-			c.tag(name, upload.Tags{upload.TagRetention: "daily"})
+			c.tag(name, bucket.Tags{upload.TagRetention: "daily"})
 			return denied
 		},
 		"an operator deleted it": func(c *clockwork, name string) error {
@@ -173,7 +174,7 @@ func TestReleaseLosesRaces(t *testing.T) {
 	c.before = func(operation, name string) error {
 		if operation == "tags" {
 			if n := reads.Add(1); n > 24 && n < 27 { // 23 and the newest are read before
-				c.tag(name, upload.Tags{upload.TagRetention: upload.Pinned})
+				c.tag(name, bucket.Tags{upload.TagRetention: upload.Pinned})
 			}
 		}
 		return nil
@@ -190,7 +191,7 @@ func TestReleaseLosesRaces(t *testing.T) {
 		}
 		return nil
 	}
-	if result, err := Release(t.Context(), c, Options{Now: c.now}); !errors.Is(err, upload.ErrRefused) || len(result.Released) != 0 {
+	if result, err := Release(t.Context(), c, Options{Now: c.now}); !errors.Is(err, bucket.ErrRefused) || len(result.Released) != 0 {
 		t.Errorf("refused: %v, %v", result, err)
 	}
 }
@@ -247,7 +248,7 @@ func TestReleaseHoldsTheNewest(t *testing.T) {
 		release(t, c, Options{})
 		delete(c.objects, name(last))
 		ahead := snapshot.NewID(c.now.Add(day)) // implausible: not the newest
-		c.objects[name(ahead)] = stored{object: upload.Object{Name: name(ahead), Size: 10, Modified: c.now}, tags: upload.Tags{upload.TagRetention: "daily"}}
+		c.objects[name(ahead)] = stored{object: bucket.Object{Name: name(ahead), Size: 10, Modified: c.now}, tags: bucket.Tags{upload.TagRetention: "daily"}}
 		for _, n := range slices.Backward(slices.Sorted(maps.Keys(c.objects))) {
 			if n != name(ahead) {
 				return c, n
@@ -279,11 +280,11 @@ func TestReleaseHoldsTheNewest(t *testing.T) {
 	c, newest = start()
 	c.before = func(operation, _ string) error {
 		if operation == "set" {
-			return upload.ErrRefused
+			return bucket.ErrRefused
 		}
 		return nil
 	}
-	if result, err := Release(t.Context(), c, Options{Now: c.now}); !errors.Is(err, upload.ErrRefused) || len(result.Held) != 0 || !strings.Contains(err.Error(), newest[:16]) {
+	if result, err := Release(t.Context(), c, Options{Now: c.now}); !errors.Is(err, bucket.ErrRefused) || len(result.Held) != 0 || !strings.Contains(err.Error(), newest[:16]) {
 		t.Errorf("refused: %v, %v", result.Held, err)
 	}
 }

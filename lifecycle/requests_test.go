@@ -16,6 +16,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -64,10 +65,10 @@ func TestRequestsPerBackup(t *testing.T) {
 	if _, err := db.Exec("CREATE TABLE t (x); INSERT INTO t VALUES (1)"); err != nil {
 		t.Fatal(err)
 	}
-	bucket := server.Bucket(t)
-	direct := open(t, server, bucket)
+	bucketName := server.Bucket(t)
+	direct := open(t, server, bucketName)
 	count := &counter{calls: map[string]int{}}
-	counted := open(t, count.start(t, server), bucket)
+	counted := open(t, count.start(t, server), bucketName)
 	// All IDs lie in the past, and all uploads in the present: with a short
 	// hold and a clock a little ahead, that is an hourly pace.
 	const hold = time.Second
@@ -97,7 +98,7 @@ func TestRequestsPerBackup(t *testing.T) {
 		if err := direct.Delete(t.Context(), backup.Snapshot.Object); err != nil {
 			t.Fatal(err)
 		}
-		if err := direct.SetTags(t.Context(), result.Released[0].Object, upload.Tags{upload.TagRetention: upload.Held}); err != nil {
+		if err := direct.SetTags(t.Context(), result.Released[0].Object, bucket.Tags{upload.TagRetention: upload.Held}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -116,7 +117,7 @@ func fill(t *testing.T, b *upload.S3, last time.Time, pace time.Duration, have, 
 		}
 		group.Go(func() error {
 			id := snapshot.NewID(last.Add(-time.Duration(i) * pace))
-			_, err := b.Put(t.Context(), upload.ObjectName(id), upload.PutOptions{Tags: upload.Tags{upload.TagRetention: retention, upload.TagDatabase: "app.db"}},
+			_, err := b.Put(t.Context(), upload.ObjectName(id), bucket.PutOptions{Tags: bucket.Tags{upload.TagRetention: retention, upload.TagDatabase: "app.db"}},
 				func(io.Writer) error { return nil })
 			return err
 		})

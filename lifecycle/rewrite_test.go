@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -32,10 +33,10 @@ func TestRewritesMeet(t *testing.T) {
 	}
 }
 
-func meet(t *testing.T, bucket string) {
+func meet(t *testing.T, bucketName string) {
 	t.Helper()
 	series := func(prefix string) *upload.S3 {
-		b, err := upload.Open(t.Context(), upload.URL{Bucket: bucket, Prefix: prefix}, upload.Options{})
+		b, err := upload.Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: prefix}, upload.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

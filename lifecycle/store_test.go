@@ -22,14 +22,15 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // open opens the series "app" in a bucket as the server's user.
-func open(t testing.TB, server *testserver.Server, bucket string) *upload.S3 {
+func open(t testing.TB, server *testserver.Server, bucketName string) *upload.S3 {
 	t.Helper()
 	server.Setenv(t)
-	b, err := upload.Open(t.Context(), upload.URL{Bucket: bucket, Prefix: "app"}, upload.Options{RetryFor: 10 * time.Second})
+	b, err := upload.Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, upload.Options{RetryFor: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,11 +38,11 @@ func open(t testing.TB, server *testserver.Server, bucket string) *upload.S3 {
 }
 
 // put stores a snapshot whose ID is of the given time.
-func put(t testing.TB, b upload.Bucket, taken time.Time, retention, text string) upload.Object {
+func put(t testing.TB, b bucket.Bucket, taken time.Time, retention, text string) bucket.Object {
 	t.Helper()
-	object, err := b.Put(t.Context(), upload.ObjectName(snapshot.NewID(taken)), upload.PutOptions{
+	object, err := b.Put(t.Context(), upload.ObjectName(snapshot.NewID(taken)), bucket.PutOptions{
 		MaxSize: int64(len(text)),
-		Tags:    upload.Tags{upload.TagRetention: retention, upload.TagDatabase: "app.db"},
+		Tags:    bucket.Tags{upload.TagRetention: retention, upload.TagDatabase: "app.db"},
 	}, func(w io.Writer) error {
 		_, err := io.WriteString(w, text)
 		return err
@@ -52,7 +53,7 @@ func put(t testing.TB, b upload.Bucket, taken time.Time, retention, text string)
 	return object
 }
 
-func retentions(t testing.TB, b upload.Bucket) []string {
+func retentions(t testing.TB, b bucket.Bucket) []string {
 	t.Helper()
 	items, err := Load(t.Context(), b, time.Time{})
 	if err != nil {
@@ -108,7 +109,7 @@ func TestStore(t *testing.T) {
 	t.Run("locked", func(t *testing.T) { testLocked(t, server) })
 	t.Run("denied", func(t *testing.T) {
 		b := open(t, server.As(t, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::*"}]}`), server.Bucket(t))
-		if _, err := Read(t.Context(), b); !errors.Is(err, upload.ErrRefused) || !strings.Contains(err.Error(), "s3:GetLifecycleConfiguration") {
+		if _, err := Read(t.Context(), b); !errors.Is(err, bucket.ErrRefused) || !strings.Contains(err.Error(), "s3:GetLifecycleConfiguration") {
 			t.Errorf("without permission: %v", err)
 		}
 	})
@@ -290,7 +291,7 @@ func testDates(t *testing.T, b *upload.S3) {
 			t.Errorf("%s: the store says %v by %q, we say %v by %q", d.Tags[upload.TagRetention], when, rule, want, wantRule)
 		}
 	}
-	if _, _, err := Expiration(t.Context(), b, upload.Object{Name: "nothing"}); !errors.Is(err, upload.ErrNotFound) {
+	if _, _, err := Expiration(t.Context(), b, bucket.Object{Name: "nothing"}); !errors.Is(err, bucket.ErrNotFound) {
 		t.Errorf("of what is not there: %v", err)
 	}
 }
@@ -366,7 +367,7 @@ func testRuleLimit(t *testing.T, b *upload.S3) {
 // A directory keeps tags beside the snapshots and has no rules: prune deletes
 // both, and nothing that is pinned or the newest.
 func TestPruneDirectory(t *testing.T) {
-	b, err := upload.Open(t.Context(), upload.URL{Dir: filepath.Join(t.TempDir(), "series")}, upload.Options{})
+	b, err := upload.Open(t.Context(), bucket.URL{Dir: filepath.Join(t.TempDir(), "series")}, upload.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

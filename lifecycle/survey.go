@@ -8,6 +8,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // surveyed is how many of the newest snapshots Survey reads the tags of, due or
@@ -25,7 +26,7 @@ const surveyed = 32
 //
 // hold is how long a successor must have been in the bucket, 0 for DefaultHold.
 // Its errors are those of the bucket.
-func Survey(ctx context.Context, b upload.Bucket, hold time.Duration) ([]Item, error) {
+func Survey(ctx context.Context, b bucket.Bucket, hold time.Duration) ([]Item, error) {
 	items, err := list(ctx, b, time.Time{})
 	if err != nil {
 		return nil, err
@@ -52,7 +53,7 @@ func Survey(ctx context.Context, b upload.Bucket, hold time.Duration) ([]Item, e
 	}
 	for i, d := range Plan(items, Terms{Hold: o.Hold, Now: now})[:released] {
 		if _, read := known[d.ID]; !read && d.Class != "" {
-			items[i].Tags = upload.Tags{upload.TagRetention: string(d.Class)}
+			items[i].Tags = bucket.Tags{upload.TagRetention: string(d.Class)}
 		}
 	}
 	return slices.DeleteFunc(items, func(item Item) bool {

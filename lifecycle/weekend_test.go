@@ -11,6 +11,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -29,7 +30,7 @@ func exec(t *testing.T, path, statements string) {
 
 // ship makes a real snapshot of a database in a directory, at a time that the
 // test chooses.
-func ship(t *testing.T, b upload.Bucket, path string, now time.Time) snapshot.ID {
+func ship(t *testing.T, b bucket.Bucket, path string, now time.Time) snapshot.ID {
 	t.Helper()
 	c, err := snapshot.Take(t.Context(), path, snapshot.CopyOptions{TempDir: t.TempDir()})
 	if err != nil {
@@ -41,7 +42,7 @@ func ship(t *testing.T, b upload.Bucket, path string, now time.Time) snapshot.ID
 		t.Fatal(err)
 	}
 	id := snapshot.NewID(now)
-	object, err := b.Put(t.Context(), upload.ObjectName(id), upload.PutOptions{Tags: upload.Tags{upload.TagRetention: upload.Held}},
+	object, err := b.Put(t.Context(), upload.ObjectName(id), bucket.PutOptions{Tags: bucket.Tags{upload.TagRetention: upload.Held}},
 		func(w io.Writer) error {
 			_, err := c.WriteArchive(t.Context(), w, digest, snapshot.ArchiveOptions{ID: id, Database: "app.db", Check: snapshot.CheckQuick})
 			return err
@@ -65,7 +66,7 @@ func TestWeekendIsRestored(t *testing.T) {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "app.db")
 		exec(t, path, "CREATE TABLE sales (n); WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c WHERE n < 5000) INSERT INTO sales SELECT n FROM c")
-		b, err := upload.Open(t.Context(), upload.URL{Dir: filepath.Join(dir, "series")}, upload.Options{})
+		b, err := upload.Open(t.Context(), bucket.URL{Dir: filepath.Join(dir, "series")}, upload.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +98,7 @@ func TestWeekendIsRestored(t *testing.T) {
 }
 
 // sales restores a snapshot and counts the rows in it.
-func sales(t *testing.T, b upload.Bucket, id snapshot.ID) (n int) {
+func sales(t *testing.T, b bucket.Bucket, id snapshot.ID) (n int) {
 	t.Helper()
 	snapshots, err := upload.Snapshots(t.Context(), b, id.Time())
 	if err != nil || len(snapshots) == 0 || snapshots[0].ID != id {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -145,7 +146,7 @@ func TestWriteIsChecked(t *testing.T) {
 func TestReadSaysWhatIsWrong(t *testing.T) {
 	for status, want := range map[int]string{403: "s3:GetLifecycleConfiguration", 501: "lifeboat prune"} {
 		f := forgetful{fails: status}
-		if _, err := Read(t.Context(), f.bucket(t)); !errors.Is(err, upload.ErrRefused) || !strings.Contains(err.Error(), want) {
+		if _, err := Read(t.Context(), f.bucket(t)); !errors.Is(err, bucket.ErrRefused) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d: %v", status, err)
 		}
 	}

@@ -13,13 +13,14 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
-func openBucket(t testing.TB, url string) upload.Bucket {
+func openBucket(t testing.TB, url string) bucket.Bucket {
 	t.Helper()
-	u, err := upload.ParseURL(url)
+	u, err := bucket.ParseURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +31,7 @@ func openBucket(t testing.TB, url string) upload.Bucket {
 	return b
 }
 
-func backUp(t testing.TB, b upload.Bucket, path string, method snapshot.Method) upload.Snapshot {
+func backUp(t testing.TB, b bucket.Bucket, path string, method snapshot.Method) upload.Snapshot {
 	t.Helper()
 	r, err := upload.Backup(t.Context(), b, path, upload.BackupOptions{Name: "app.db", Copy: snapshot.CopyOptions{Method: method, TempDir: t.TempDir()}})
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -32,7 +33,7 @@ func identity(t testing.TB) *age.X25519Identity {
 	return i
 }
 
-func backUpTo(t testing.TB, b upload.Bucket, db string, recipients ...age.Recipient) upload.BackupResult {
+func backUpTo(t testing.TB, b bucket.Bucket, db string, recipients ...age.Recipient) upload.BackupResult {
 	t.Helper()
 	r, err := upload.Backup(t.Context(), b, db, upload.BackupOptions{
 		Always: true, Plaintext: true, Recipients: recipients, Copy: snapshot.CopyOptions{TempDir: t.TempDir()},
@@ -46,16 +47,16 @@ func backUpTo(t testing.TB, b upload.Bucket, db string, recipients ...age.Recipi
 // A countingBucket counts the ranged reads of its objects, each of which is
 // one GET.
 type countingBucket struct {
-	upload.Bucket
+	bucket.Bucket
 	reads atomic.Int64
 }
 
 type countingBlob struct {
-	upload.Blob
+	bucket.Blob
 	reads *atomic.Int64
 }
 
-func (b *countingBucket) Open(ctx context.Context, o upload.Object) (upload.Blob, error) {
+func (b *countingBucket) Open(ctx context.Context, o bucket.Object) (bucket.Blob, error) {
 	blob, err := b.Bucket.Open(ctx, o)
 	return countingBlob{blob, &b.reads}, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // The newest snapshot is brought to a file. Where a database is already, it
@@ -69,7 +70,7 @@ func ExampleVerify() {
 }
 
 // backedUp makes a bucket with a snapshot of a database.
-func backedUp(ctx context.Context) (bucket upload.Bucket, dir string, err error) {
+func backedUp(ctx context.Context) (opened bucket.Bucket, dir string, err error) {
 	if dir, err = os.MkdirTemp("", "example"); err != nil {
 		return nil, "", err
 	}
@@ -82,13 +83,13 @@ func backedUp(ctx context.Context) (bucket upload.Bucket, dir string, err error)
 	if _, err := db.ExecContext(ctx, "CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('first')"); err != nil {
 		return nil, dir, err
 	}
-	url, err := upload.ParseURL("file://" + filepath.Join(dir, "snapshots")) // or s3://my-bucket/app
+	url, err := bucket.ParseURL("file://" + filepath.Join(dir, "snapshots")) // or s3://my-bucket/app
 	if err != nil {
 		return nil, dir, err
 	}
-	if bucket, err = upload.Open(ctx, url, upload.Options{}); err != nil {
+	if opened, err = upload.Open(ctx, url, upload.Options{}); err != nil {
 		return nil, dir, err
 	}
-	_, err = upload.Backup(ctx, bucket, path, upload.BackupOptions{})
-	return bucket, dir, err
+	_, err = upload.Backup(ctx, opened, path, upload.BackupOptions{})
+	return opened, dir, err
 }

@@ -9,13 +9,14 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // Open opens a snapshot's archive for ranged reads, decrypted with one of the
 // identities if the snapshot is encrypted. It must be closed with the function
 // that comes with it. Errors wrap those of upload.Decrypt,
 // snapshot.OpenArchive or the bucket.
-func Open(ctx context.Context, b upload.Bucket, s upload.Snapshot, identities []age.Identity) (*snapshot.Archive, func() error, error) {
+func Open(ctx context.Context, b bucket.Bucket, s upload.Snapshot, identities []age.Identity) (*snapshot.Archive, func() error, error) {
 	if s.Encrypted && len(identities) == 0 {
 		return nil, nil, cannotOpen(s, upload.ErrNoIdentity)
 	}
@@ -30,7 +31,7 @@ func Open(ctx context.Context, b upload.Bucket, s upload.Snapshot, identities []
 	return archive, closeArchive, nil
 }
 
-func openBlob(ctx context.Context, blob upload.Blob, s upload.Snapshot, identities []age.Identity) (*snapshot.Archive, func() error, error) {
+func openBlob(ctx context.Context, blob bucket.Blob, s upload.Snapshot, identities []age.Identity) (*snapshot.Archive, func() error, error) {
 	size := s.Object.Size
 	if s.Encrypted {
 		var err error

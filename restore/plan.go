@@ -12,6 +12,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // A Plan says what Restore would do.
@@ -38,7 +39,7 @@ type Plan struct {
 
 // Prepare finds out what Restore would do with the same arguments, and leaves
 // everything as it is. An error means that this could not be found out.
-func Prepare(ctx context.Context, b upload.Bucket, s upload.Snapshot, path string, o Options, now time.Time) (_ Plan, err error) {
+func Prepare(ctx context.Context, b bucket.Bucket, s upload.Snapshot, path string, o Options, now time.Time) (_ Plan, err error) {
 	archive, closeArchive, err := Open(ctx, b, s, o.Identities)
 	if err != nil {
 		return Plan{}, err

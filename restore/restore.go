@@ -13,6 +13,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // Options says how Restore treats the target. The zero value restores only to
@@ -73,7 +74,7 @@ type Result struct {
 // changes; then it is replaced at once, with its mode and owner kept (a new
 // file gets 0600, and the directory's owner where AsOwner counts). Errors wrap this package's, snapshot's or upload's where one
 // of them is the reason.
-func Restore(ctx context.Context, b upload.Bucket, s upload.Snapshot, path string, o Options) (_ Result, err error) {
+func Restore(ctx context.Context, b bucket.Bucket, s upload.Snapshot, path string, o Options) (_ Result, err error) {
 	if o.Wait == 0 {
 		o.Wait = 30 * time.Second
 	}
@@ -105,7 +106,7 @@ func Restore(ctx context.Context, b upload.Bucket, s upload.Snapshot, path strin
 // Stream writes the snapshot's database to w, verified frame by frame: what
 // has been written when an error comes is not a whole database. Of the options
 // it knows Identities, Workers and Progress.
-func Stream(ctx context.Context, b upload.Bucket, s upload.Snapshot, w io.Writer, o Options) (err error) {
+func Stream(ctx context.Context, b bucket.Bucket, s upload.Snapshot, w io.Writer, o Options) (err error) {
 	archive, closeArchive, err := Open(ctx, b, s, o.Identities)
 	if err != nil {
 		return err

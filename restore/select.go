@@ -11,6 +11,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // Latest is the Selector.Which of the newest snapshot.
@@ -33,7 +34,7 @@ type Selector struct {
 
 // Select finds a snapshot in a series. An implausible one is found by its ID
 // only. Errors wrap ErrNoSnapshot or ErrAmbiguous where that is the reason.
-func Select(ctx context.Context, b upload.Bucket, s Selector) (upload.Snapshot, error) {
+func Select(ctx context.Context, b bucket.Bucket, s Selector) (upload.Snapshot, error) {
 	all, err := upload.Snapshots(ctx, b, time.Time{})
 	if err != nil {
 		return upload.Snapshot{}, err

@@ -13,6 +13,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // VerifyOptions says what Verify does. The zero value is a drill with
@@ -70,7 +71,7 @@ type VerifyReport struct {
 // ErrNoRoom or those of the bucket where one of them is the reason. Violated
 // foreign keys are reported and no error: SQLite allows them, so the database
 // may well be what it was.
-func Verify(ctx context.Context, b upload.Bucket, s upload.Snapshot, o VerifyOptions) (r VerifyReport, err error) {
+func Verify(ctx context.Context, b bucket.Bucket, s upload.Snapshot, o VerifyOptions) (r VerifyReport, err error) {
 	archive, closeArchive, err := Open(ctx, b, s, o.Identities)
 	if err != nil {
 		return r, err
@@ -153,8 +154,8 @@ func (r *VerifyReport) examine(ctx context.Context, path string, o VerifyOptions
 // Record notes in the tag lifeboat-verified that a drill of the snapshot has
 // succeeded, and keeps the other tags. An error wraps ErrNotRecorded and nothing
 // else: the drill itself is as good without.
-func Record(ctx context.Context, b upload.Bucket, s upload.Snapshot, now time.Time) error {
-	_, err := upload.ChangeTags(ctx, b, s.Object, func(tags upload.Tags) error {
+func Record(ctx context.Context, b bucket.Bucket, s upload.Snapshot, now time.Time) error {
+	_, err := upload.ChangeTags(ctx, b, s.Object, func(tags bucket.Tags) error {
 		upload.Stamp(tags, upload.TagVerified, now)
 		return nil
 	})

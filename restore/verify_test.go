@@ -21,12 +21,13 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // unchecked makes a database of the SQL and a snapshot of it, whatever SQLite
 // thinks of it.
-func unchecked(t testing.TB, b upload.Bucket, sql string, spoil func(path string)) upload.Snapshot {
+func unchecked(t testing.TB, b bucket.Bucket, sql string, spoil func(path string)) upload.Snapshot {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "app.db")
 	run(t, path, sql)
@@ -43,7 +44,7 @@ func unchecked(t testing.TB, b upload.Bucket, sql string, spoil func(path string
 }
 
 // verify makes a drill, and fails if anything is left in the temp directory.
-func verify(t testing.TB, b upload.Bucket, s upload.Snapshot, o VerifyOptions) (VerifyReport, error) {
+func verify(t testing.TB, b bucket.Bucket, s upload.Snapshot, o VerifyOptions) (VerifyReport, error) {
 	t.Helper()
 	o.TempDir = t.TempDir()
 	r, err := Verify(t.Context(), b, s, o)
@@ -107,7 +108,7 @@ func TestVerify(t *testing.T) {
 				if err := b.Delete(t.Context(), s.Object); err != nil {
 					t.Fatal(err)
 				}
-				if err := Record(t.Context(), b, s, time.Now()); !errors.Is(err, ErrNotRecorded) || errors.Is(err, upload.ErrNotFound) {
+				if err := Record(t.Context(), b, s, time.Now()); !errors.Is(err, ErrNotRecorded) || errors.Is(err, bucket.ErrNotFound) {
 					t.Errorf("recorded on nothing: %v", err)
 				}
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -65,8 +66,8 @@ func TestAlteredUpload(t *testing.T) {
 				t.Error("other content than what was put")
 			}
 			a.left.Store(1000)
-			_, err := b.Put(t.Context(), "another", PutOptions{}, inPieces(data))
-			if !errors.Is(err, ErrUnreachable) || !strings.Contains(fmt.Sprint(err), "altered on the way") {
+			_, err := b.Put(t.Context(), "another", bucket.PutOptions{}, inPieces(data))
+			if !errors.Is(err, bucket.ErrUnreachable) || !strings.Contains(fmt.Sprint(err), "altered on the way") {
 				t.Errorf("altered again and again: %v", err)
 			}
 			sameNames(t, keys(t, server.Client(t), b), []string{"object"})
@@ -103,7 +104,7 @@ func TestAlteredAnswers(t *testing.T) {
 	}
 	a := &altering{}
 	b := openBucket(t, server, Options{PartSize: testPart, RetryFor: time.Second, intercept: fault(a.pass).intercept})
-	o := put(t, b, "object", content(10), Tags{"a": "b"})
+	o := put(t, b, "object", content(10), bucket.Tags{"a": "b"})
 	a.left.Store(1 << 30)
 	for name, c := range map[string]struct {
 		answer func(*http.Request) bool
@@ -112,12 +113,12 @@ func TestAlteredAnswers(t *testing.T) {
 		"list": {isGet("list-type"), func() error { _, err := Snapshots(t.Context(), b, time.Time{}); return err }},
 		"tags": {isGet("tagging"), func() error { _, err := b.Tags(t.Context(), o); return err }},
 		"create": {isCreate, func() error {
-			_, err := b.Put(t.Context(), "create", PutOptions{}, inPieces(content(testPart+1)))
+			_, err := b.Put(t.Context(), "create", bucket.PutOptions{}, inPieces(content(testPart+1)))
 			return err
 		}},
 	} {
 		a.answer = c.answer
-		if err := c.call(); !errors.Is(err, ErrUnreachable) || !strings.Contains(fmt.Sprint(err), "not an answer of S3's kind") {
+		if err := c.call(); !errors.Is(err, bucket.ErrUnreachable) || !strings.Contains(fmt.Sprint(err), "not an answer of S3's kind") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

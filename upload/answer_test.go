@@ -13,26 +13,32 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
 
 // calls are all that is asked of a store, each on an object.
-var calls = map[string]func(ctx context.Context, b *S3, o Object) error{
-	"list":       func(ctx context.Context, b *S3, _ Object) error { _, err := Snapshots(ctx, b, time.Time{}); return err },
-	"newest":     func(ctx context.Context, b *S3, _ Object) error { _, err := Newest(ctx, b); return err },
-	"find":       func(ctx context.Context, b *S3, o Object) error { _, err := b.find(ctx, o.Name); return err },
-	"never used": func(ctx context.Context, b *S3, _ Object) error { _, err := b.NeverUsed(ctx); return err },
-	"versions": func(ctx context.Context, b *S3, _ Object) error {
+var calls = map[string]func(ctx context.Context, b *S3, o bucket.Object) error{
+	"list": func(ctx context.Context, b *S3, _ bucket.Object) error {
+		_, err := Snapshots(ctx, b, time.Time{})
+		return err
+	},
+	"newest":     func(ctx context.Context, b *S3, _ bucket.Object) error { _, err := Newest(ctx, b); return err },
+	"find":       func(ctx context.Context, b *S3, o bucket.Object) error { _, err := b.find(ctx, o.Name); return err },
+	"never used": func(ctx context.Context, b *S3, _ bucket.Object) error { _, err := b.NeverUsed(ctx); return err },
+	"versions": func(ctx context.Context, b *S3, _ bucket.Object) error {
 		for _, err := range b.Versions(ctx) {
 			return err
 		}
 		return nil
 	},
-	"tags":     func(ctx context.Context, b *S3, o Object) error { _, err := b.Tags(ctx, o); return err },
-	"set tags": func(ctx context.Context, b *S3, o Object) error { return b.SetTags(ctx, o, Tags{"a": "b"}) },
-	"delete":   func(ctx context.Context, b *S3, o Object) error { return b.Delete(ctx, o) },
-	"read": func(ctx context.Context, b *S3, o Object) error {
+	"tags": func(ctx context.Context, b *S3, o bucket.Object) error { _, err := b.Tags(ctx, o); return err },
+	"set tags": func(ctx context.Context, b *S3, o bucket.Object) error {
+		return b.SetTags(ctx, o, bucket.Tags{"a": "b"})
+	},
+	"delete": func(ctx context.Context, b *S3, o bucket.Object) error { return b.Delete(ctx, o) },
+	"read": func(ctx context.Context, b *S3, o bucket.Object) error {
 		blob, err := b.Open(ctx, o)
 		if err != nil {
 			return err
@@ -41,23 +47,23 @@ var calls = map[string]func(ctx context.Context, b *S3, o Object) error{
 		_, err = blob.ReadAt(make([]byte, 2), 0)
 		return err
 	},
-	"put": func(ctx context.Context, b *S3, _ Object) error {
-		_, err := b.Put(ctx, "whole", PutOptions{}, inPieces(content(10)))
+	"put": func(ctx context.Context, b *S3, _ bucket.Object) error {
+		_, err := b.Put(ctx, "whole", bucket.PutOptions{}, inPieces(content(10)))
 		return err
 	},
-	"put parts": func(ctx context.Context, b *S3, _ Object) error {
-		_, err := b.Put(ctx, "parts", PutOptions{}, inPieces(content(testPart+1)))
+	"put parts": func(ctx context.Context, b *S3, _ bucket.Object) error {
+		_, err := b.Put(ctx, "parts", bucket.PutOptions{}, inPieces(content(testPart+1)))
 		return err
 	},
-	"rules": func(ctx context.Context, b *S3, _ Object) error {
+	"rules": func(ctx context.Context, b *S3, _ bucket.Object) error {
 		_, err := b.Client().GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &b.url.Bucket})
 		return described(ctx, b, "read rules of", err)
 	},
-	"versioning": func(ctx context.Context, b *S3, _ Object) error {
+	"versioning": func(ctx context.Context, b *S3, _ bucket.Object) error {
 		_, err := b.Client().GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &b.url.Bucket})
 		return described(ctx, b, "read versioning of", err)
 	},
-	"expiration": func(ctx context.Context, b *S3, o Object) error {
+	"expiration": func(ctx context.Context, b *S3, o bucket.Object) error {
 		_, err := b.Client().HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(o.Name))})
 		return described(ctx, b, "ask for the expiration of", err)
 	},
@@ -94,20 +100,20 @@ func TestForeignAnswers(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				o := put(t, b, "object", content(10), Tags{"a": "b"})
+				o := put(t, b, "object", content(10), bucket.Tags{"a": "b"})
 				foreign.Store(true)
 				if (body == "" || name == "declaration" || name == "other root") && (call == "delete" || call == "set tags") {
 					continue // as good as S3's answer, which has no body
 				}
 				proxy.ResetCounts()
-				if err := do(t.Context(), first.(*S3), o); !errors.Is(err, ErrRefused) || Setting(err) == "" {
-					t.Errorf("%s at first: %v, %q, want ErrRefused and a setting", call, err, Setting(err))
+				if err := do(t.Context(), first.(*S3), o); !errors.Is(err, bucket.ErrRefused) || bucket.Setting(err) == "" {
+					t.Errorf("%s at first: %v, %q, want ErrRefused and a setting", call, err, bucket.Setting(err))
 				}
 				if n := proxy.Count(); n > 3 { // an upload looks whether it has landed, and for parts
 					t.Errorf("%s at first: asked %d times", call, n)
 				}
-				if err := do(t.Context(), b, o); !errors.Is(err, ErrUnreachable) || Setting(err) != "" {
-					t.Errorf("%s later: %v, %q, want ErrUnreachable", call, err, Setting(err))
+				if err := do(t.Context(), b, o); !errors.Is(err, bucket.ErrUnreachable) || bucket.Setting(err) != "" {
+					t.Errorf("%s later: %v, %q, want ErrUnreachable", call, err, bucket.Setting(err))
 				}
 			}
 		})
@@ -132,7 +138,7 @@ func TestErrorsWithGoodStatus(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := calls[call](t.Context(), liar.(*S3), o); err == nil || errors.Is(err, ErrExists) {
+			if err := calls[call](t.Context(), liar.(*S3), o); err == nil || errors.Is(err, bucket.ErrExists) {
 				t.Errorf("%v, want an error", err)
 			}
 		})
@@ -155,11 +161,11 @@ func TestEndlessAnswers(t *testing.T) {
 		}))
 		server := testserver.Server{Endpoint: endless.URL, AccessKey: "a", SecretKey: "b"}
 		server.Setenv(t)
-		b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{RetryFor: time.Millisecond})
+		b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{RetryFor: time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Snapshots(t.Context(), b, time.Time{}); !errors.Is(err, ErrRefused) {
+		if _, err := Snapshots(t.Context(), b, time.Time{}); !errors.Is(err, bucket.ErrRefused) {
 			t.Errorf("%d: %v, want ErrRefused", status, err)
 		}
 		endless.Close()
@@ -181,8 +187,8 @@ func TestRewrittenHeaders(t *testing.T) {
 	proxy.Setenv(t)
 	b := openBucket(t, server, Options{PartSize: testPart, RetryFor: time.Second})
 	for name, call := range calls {
-		o := put(t, b, "object-of-"+strings.ReplaceAll(name, " ", "-"), content(10), Tags{"a": "b"})
-		if err := call(t.Context(), b, o); err != nil && !errors.Is(err, ErrNotFound) && name != "rules" {
+		o := put(t, b, "object-of-"+strings.ReplaceAll(name, " ", "-"), content(10), bucket.Tags{"a": "b"})
+		if err := call(t.Context(), b, o); err != nil && !errors.Is(err, bucket.ErrNotFound) && name != "rules" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -200,13 +206,13 @@ func TestRedirects(t *testing.T) {
 		if name == "https" {
 			o.SSE.CustomerKey = content(32)
 		}
-		b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, o)
+		b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, o)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for call, do := range calls {
-			err := do(t.Context(), b.(*S3), Object{Name: "object", Size: 10, ETag: "0"})
-			if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), elsewhere.Endpoint) || !strings.Contains(Setting(err), "AWS_ENDPOINT_URL_S3") {
+			err := do(t.Context(), b.(*S3), bucket.Object{Name: "object", Size: 10, ETag: "0"})
+			if !errors.Is(err, bucket.ErrRefused) || !strings.Contains(err.Error(), elsewhere.Endpoint) || !strings.Contains(bucket.Setting(err), "AWS_ENDPOINT_URL_S3") {
 				t.Errorf("%s from %s: %v, want ErrRefused and %s", call, name, err, elsewhere.Endpoint)
 			}
 		}

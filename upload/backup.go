@@ -14,6 +14,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // A Stage is a part of the work whose progress is told.
@@ -97,17 +98,17 @@ type BackupResult struct {
 // error that wraps ErrIncomplete comes with a valid result. Other errors wrap
 // one of this package or of package snapshot where that is the reason; then no
 // new snapshot can be counted on.
-func Backup(ctx context.Context, b Bucket, path string, o BackupOptions) (BackupResult, error) {
+func Backup(ctx context.Context, b bucket.Bucket, path string, o BackupOptions) (BackupResult, error) {
 	r, err := o.backup(ctx, b, path)
-	if errors.Is(err, ErrNotFound) && !errors.Is(err, ErrIncomplete) {
+	if errors.Is(err, bucket.ErrNotFound) && !errors.Is(err, ErrIncomplete) {
 		// A backup asks for no snapshot that might not be there: the store has
 		// lost what it had, or what was uploaded a moment ago.
-		err = &storeError{text: err.Error(), kind: ErrUnreachable}
+		err = &storeError{text: err.Error(), kind: bucket.ErrUnreachable}
 	}
 	return r, err
 }
 
-func (o *BackupOptions) backup(ctx context.Context, b Bucket, path string) (BackupResult, error) {
+func (o *BackupOptions) backup(ctx context.Context, b bucket.Bucket, path string) (BackupResult, error) {
 	o.setDefaults(path)
 	r := BackupResult{Took: map[Stage]time.Duration{}}
 	name, err := EncodeTag(o.Name)
@@ -123,7 +124,7 @@ func (o *BackupOptions) backup(ctx context.Context, b Bucket, path string) (Back
 	}
 	newest, tags, err := o.newestWithTags(ctx, b)
 	var damaged error
-	if errors.Is(err, ErrTagsDamaged) {
+	if errors.Is(err, bucket.ErrTagsDamaged) {
 		damaged, err = fmt.Errorf("%w: tags of %s: %w", ErrIncomplete, newest.ID, err), nil
 	}
 	if err != nil {
@@ -193,13 +194,13 @@ func (r *BackupResult) took(s Stage, began time.Time) { r.Took[s] = time.Since(b
 
 // newestWithTags returns the zero values for a series without snapshots. With
 // ErrTagsDamaged there is a snapshot, but no tags.
-func (o *BackupOptions) newestWithTags(ctx context.Context, b Bucket) (Snapshot, Tags, error) {
+func (o *BackupOptions) newestWithTags(ctx context.Context, b bucket.Bucket) (Snapshot, bucket.Tags, error) {
 	newest, ahead, err := newestAndAhead(ctx, b)
 	if ahead.Implausible {
 		o.Log.Warn("a snapshot's time is implausible, so it never counts as the newest: a clock is or was wrong; lifeboat status says what to do",
 			"snapshot", ahead.ID, "uploaded", ahead.Object.Modified.UTC().Format(time.RFC3339), "reason", ahead.Why())
 	}
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, bucket.ErrNotFound) {
 		return Snapshot{}, nil, nil
 	}
 	if err != nil {
@@ -212,7 +213,7 @@ func (o *BackupOptions) newestWithTags(ctx context.Context, b Bucket) (Snapshot,
 // checkClock compares this machine's clock with the store's, whose answers
 // have been seen by now. A snapshot's ID comes from the former, and whatever
 // decides which one is the newest comes from IDs.
-func checkClock(b Bucket) error {
+func checkClock(b bucket.Bucket) error {
 	if offset := b.ClockOffset(); offset.Abs() > maxAhead {
 		direction := "behind"
 		if offset < 0 {
@@ -224,7 +225,7 @@ func checkClock(b Bucket) error {
 }
 
 // ship stores the copy, unless the newest snapshot has the same content.
-func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, sealer sealer, newest Snapshot, tags Tags, name string, r *BackupResult) error {
+func (o *BackupOptions) ship(ctx context.Context, b bucket.Bucket, c *snapshot.Copy, sealer sealer, newest Snapshot, tags bucket.Tags, name string, r *BackupResult) error {
 	began := time.Now()
 	digest, err := c.Digest(ctx, o.stage(StageDigest))
 	if err != nil {
@@ -242,7 +243,7 @@ func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, se
 	if err != nil {
 		return err
 	}
-	own := sealer.tags(Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: name, TagCheck: string(o.Check), TagIdentity: identity.String()})
+	own := sealer.tags(bucket.Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: name, TagCheck: string(o.Check), TagIdentity: identity.String()})
 	if err := o.checkIdentity(b, newest, tags, own); err != nil {
 		return err
 	}
@@ -250,7 +251,7 @@ func (o *BackupOptions) ship(ctx context.Context, b Bucket, c *snapshot.Copy, se
 	if r.Snapshot.ID, err = newID(b, c.TakenAt, newest); err != nil {
 		return err
 	}
-	object, err := b.Put(ctx, string(r.Snapshot.ID)+sealer.suffix(), PutOptions{
+	object, err := b.Put(ctx, string(r.Snapshot.ID)+sealer.suffix(), bucket.PutOptions{
 		MaxSize: sealer.size(c.MaxArchiveSize()),
 		Tags:    own,
 	}, sealer.seal(o.archive(ctx, c, digest, r.Snapshot.ID)))
@@ -279,8 +280,8 @@ var errOutdated = errors.New("the newest snapshot has other tags by now")
 // confirm notes that the newest snapshot still is what the database holds. The
 // copy took its time: if another command has released, pinned or deleted the
 // snapshot meanwhile, it reports false, and what that did stays.
-func (o *BackupOptions) confirm(ctx context.Context, b Bucket, newest Snapshot, name string, now time.Time, r *BackupResult) (bool, error) {
-	_, err := ChangeTags(ctx, b, newest.Object, func(tags Tags) error {
+func (o *BackupOptions) confirm(ctx context.Context, b bucket.Bucket, newest Snapshot, name string, now time.Time, r *BackupResult) (bool, error) {
+	_, err := ChangeTags(ctx, b, newest.Object, func(tags bucket.Tags) error {
 		if !o.confirms(newest, tags, r.Digest, now) {
 			return errOutdated
 		}
@@ -288,7 +289,7 @@ func (o *BackupOptions) confirm(ctx context.Context, b Bucket, newest Snapshot, 
 		tags[TagDatabase] = name
 		return nil
 	})
-	if errors.Is(err, errOutdated) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrTagsDamaged) {
+	if errors.Is(err, errOutdated) || errors.Is(err, bucket.ErrNotFound) || errors.Is(err, bucket.ErrTagsDamaged) {
 		return false, nil
 	}
 	r.Snapshot, r.Unchanged = newest, true
@@ -301,7 +302,7 @@ func (o *BackupOptions) confirm(ctx context.Context, b Bucket, newest Snapshot, 
 // confirms tells whether the newest snapshot makes another upload needless:
 // it has the same content, was checked as is asked for now, and no rule can
 // take it.
-func (o *BackupOptions) confirms(newest Snapshot, tags Tags, digest string, now time.Time) bool {
+func (o *BackupOptions) confirms(newest Snapshot, tags bucket.Tags, digest string, now time.Time) bool {
 	checked := tags[TagCheck] == string(o.Check) || tags[TagCheck] == string(snapshot.CheckFull) || o.Check == snapshot.CheckNone
 	return newest.ID != "" && tags[TagDigest] == digest && tags[TagRetention] == Held && checked &&
 		now.Sub(newest.ID.Time()) < o.Refresh

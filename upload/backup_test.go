@@ -15,12 +15,13 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // series returns an empty series in a directory, and a small database.
-func series(t *testing.T) (Bucket, string) {
+func series(t *testing.T) (bucket.Bucket, string) {
 	t.Helper()
-	u, err := ParseURL("file://" + filepath.Join(t.TempDir(), "series"))
+	u, err := bucket.ParseURL("file://" + filepath.Join(t.TempDir(), "series"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func runSQL(t *testing.T, path, sql string) {
 	}
 }
 
-func backup(t *testing.T, b Bucket, db string, o BackupOptions) BackupResult {
+func backup(t *testing.T, b bucket.Bucket, db string, o BackupOptions) BackupResult {
 	t.Helper()
 	o.Copy.TempDir = t.TempDir()
 	r, err := Backup(t.Context(), b, db, o)
@@ -54,7 +55,7 @@ func backup(t *testing.T, b Bucket, db string, o BackupOptions) BackupResult {
 	return r
 }
 
-func tagsOf(t *testing.T, b Bucket, s Snapshot) Tags {
+func tagsOf(t *testing.T, b bucket.Bucket, s Snapshot) bucket.Tags {
 	t.Helper()
 	tags, err := b.Tags(t.Context(), s.Object)
 	if err != nil {
@@ -63,10 +64,10 @@ func tagsOf(t *testing.T, b Bucket, s Snapshot) Tags {
 	return tags
 }
 
-func count(t *testing.T, b Bucket) int {
+func count(t *testing.T, b bucket.Bucket) int {
 	t.Helper()
 	all, err := Snapshots(t.Context(), b, time.Time{})
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 		t.Fatal(err)
 	}
 	return len(all)
@@ -76,7 +77,7 @@ func TestBackupTags(t *testing.T) {
 	b, db := series(t)
 	r := backup(t, b, db, BackupOptions{})
 	got := tagsOf(t, b, r.Snapshot)
-	want := Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: "app.db", TagCheck: "quick", TagIdentity: got[TagIdentity]}
+	want := bucket.Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: "app.db", TagCheck: "quick", TagIdentity: got[TagIdentity]}
 	if len(got) != len(want) {
 		t.Errorf("tags %v, want %v", got, want)
 	}
@@ -91,7 +92,7 @@ func TestBackupOfUnchangedDatabase(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		options BackupOptions
-		tags    Tags // set on the first snapshot
+		tags    bucket.Tags // set on the first snapshot
 		change  string
 		skipped bool
 	}{
@@ -99,12 +100,12 @@ func TestBackupOfUnchangedDatabase(t *testing.T) {
 		{name: "changed", change: "INSERT INTO t VALUES (2)"},
 		{name: "always", options: BackupOptions{Always: true}},
 		{name: "refresh is over", options: BackupOptions{Refresh: time.Nanosecond}},
-		{name: "released", tags: Tags{TagRetention: "daily"}},
-		{name: "pinned", tags: Tags{TagRetention: Pinned}},
-		{name: "checked less", tags: Tags{TagCheck: "none"}},
-		{name: "checked more", tags: Tags{TagCheck: "full"}, skipped: true},
+		{name: "released", tags: bucket.Tags{TagRetention: "daily"}},
+		{name: "pinned", tags: bucket.Tags{TagRetention: Pinned}},
+		{name: "checked less", tags: bucket.Tags{TagCheck: "none"}},
+		{name: "checked more", tags: bucket.Tags{TagCheck: "full"}, skipped: true},
 		{name: "no check wanted", options: BackupOptions{Check: snapshot.CheckNone}, skipped: true},
-		{name: "no digest known", tags: Tags{TagDigest: ""}},
+		{name: "no digest known", tags: bucket.Tags{TagDigest: ""}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b, db := series(t)
@@ -162,45 +163,45 @@ func TestBackupGuardsTheName(t *testing.T) {
 }
 
 // bucket changes what one method of a real Bucket does.
-type bucket struct {
-	Bucket
+type wrapped struct {
+	bucket.Bucket
 	offset  time.Duration
 	setTags error
 	tags    func() // called before tags are read
-	list    func(Object) (Object, bool)
+	list    func(bucket.Object) (bucket.Object, bool)
 	expires string
 }
 
-func (b bucket) ClockOffset() time.Duration { return b.offset }
+func (b wrapped) ClockOffset() time.Duration { return b.offset }
 
-func (b bucket) SetTags(ctx context.Context, o Object, tags Tags) error {
+func (b wrapped) SetTags(ctx context.Context, o bucket.Object, tags bucket.Tags) error {
 	if b.setTags != nil {
 		return b.setTags
 	}
 	return b.Bucket.SetTags(ctx, o, tags)
 }
 
-func (b bucket) Tags(ctx context.Context, o Object) (Tags, error) {
+func (b wrapped) Tags(ctx context.Context, o bucket.Object) (bucket.Tags, error) {
 	if b.tags != nil {
 		b.tags()
 	}
 	return b.Bucket.Tags(ctx, o)
 }
 
-func (b bucket) Put(ctx context.Context, name string, o PutOptions, write func(io.Writer) error) (Object, error) {
+func (b wrapped) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.Object, error) {
 	object, err := b.Bucket.Put(ctx, name, o, write)
 	if b.list != nil && err == nil {
 		var ok bool
 		if object, ok = b.list(object); !ok {
-			err = ErrUnreachable
+			err = bucket.ErrUnreachable
 		}
 	}
 	object.Expiration = b.expires
 	return object, err
 }
 
-func (b bucket) List(ctx context.Context, after string) iter.Seq2[Object, error] {
-	return func(yield func(Object, error) bool) {
+func (b wrapped) List(ctx context.Context, after string) iter.Seq2[bucket.Object, error] {
+	return func(yield func(bucket.Object, error) bool) {
 		for o, err := range b.Bucket.List(ctx, after) {
 			if b.list != nil && err == nil {
 				var ok bool
@@ -218,20 +219,20 @@ func (b bucket) List(ctx context.Context, after string) iter.Seq2[Object, error]
 func TestBackupRefusesWithAWrongClock(t *testing.T) {
 	for _, offset := range []time.Duration{20 * time.Minute, -20 * time.Minute} {
 		b, db := series(t)
-		if _, err := Backup(t.Context(), bucket{Bucket: b, offset: offset}, db, BackupOptions{}); !errors.Is(err, ErrClock) {
+		if _, err := Backup(t.Context(), wrapped{Bucket: b, offset: offset}, db, BackupOptions{}); !errors.Is(err, ErrClock) {
 			t.Errorf("offset %s: %v", offset, err)
 		}
 		if count(t, b) != 0 {
 			t.Error("a snapshot was uploaded")
 		}
-		backup(t, bucket{Bucket: b, offset: offset / 5}, db, BackupOptions{})
+		backup(t, wrapped{Bucket: b, offset: offset / 5}, db, BackupOptions{})
 	}
 }
 
 func TestBackupConfirmFails(t *testing.T) {
 	b, db := series(t)
 	first := backup(t, b, db, BackupOptions{})
-	r, err := Backup(t.Context(), bucket{Bucket: b, setTags: errors.New("denied")}, db, BackupOptions{})
+	r, err := Backup(t.Context(), wrapped{Bucket: b, setTags: errors.New("denied")}, db, BackupOptions{})
 	if !errors.Is(err, ErrIncomplete) || r.Snapshot.ID != first.Snapshot.ID || !r.Unchanged {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -242,7 +243,7 @@ func TestBackupIgnoresImplausibleSnapshots(t *testing.T) {
 	b, db := series(t)
 	first := backup(t, b, db, BackupOptions{})
 	future := snapshot.NewID(time.Now().Add(48 * time.Hour))
-	if _, err := b.Put(t.Context(), ObjectName(future), PutOptions{MaxSize: 1}, func(w io.Writer) error { _, err := w.Write([]byte("x")); return err }); err != nil {
+	if _, err := b.Put(t.Context(), ObjectName(future), bucket.PutOptions{MaxSize: 1}, func(w io.Writer) error { _, err := w.Write([]byte("x")); return err }); err != nil {
 		t.Fatal(err)
 	}
 	r := backup(t, b, db, BackupOptions{})
@@ -282,7 +283,7 @@ func TestBackupWithAFailedCheckIsNotVisible(t *testing.T) {
 func TestBackupWarnsOfARuleThatTakesHeldSnapshots(t *testing.T) {
 	b, db := series(t)
 	var log bytes.Buffer
-	backup(t, bucket{Bucket: b, expires: `expiry-date="..."`}, db, BackupOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	backup(t, wrapped{Bucket: b, expires: `expiry-date="..."`}, db, BackupOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if !strings.Contains(log.String(), "level=WARN") {
 		t.Errorf("no warning: %s", log.String())
 	}
@@ -291,10 +292,10 @@ func TestBackupWarnsOfARuleThatTakesHeldSnapshots(t *testing.T) {
 // Whatever somebody did to the newest snapshot while the copy was made stays
 // done, and the content is uploaded again.
 func TestBackupDoesNotUndoWhatHappensMeanwhile(t *testing.T) {
-	for name, meanwhile := range map[string]func(*testing.T, Bucket, Object){
-		"pinned":   func(t *testing.T, b Bucket, o Object) { retag(t, b, o, Pinned) },
-		"released": func(t *testing.T, b Bucket, o Object) { retag(t, b, o, "daily") },
-		"deleted": func(t *testing.T, b Bucket, o Object) {
+	for name, meanwhile := range map[string]func(*testing.T, bucket.Bucket, bucket.Object){
+		"pinned":   func(t *testing.T, b bucket.Bucket, o bucket.Object) { retag(t, b, o, Pinned) },
+		"released": func(t *testing.T, b bucket.Bucket, o bucket.Object) { retag(t, b, o, "daily") },
+		"deleted": func(t *testing.T, b bucket.Bucket, o bucket.Object) {
 			if err := b.Delete(t.Context(), o); err != nil {
 				t.Fatal(err)
 			}
@@ -303,7 +304,7 @@ func TestBackupDoesNotUndoWhatHappensMeanwhile(t *testing.T) {
 		b, db := series(t)
 		first := backup(t, b, db, BackupOptions{})
 		reads := 0
-		r := backup(t, bucket{Bucket: b, tags: func() {
+		r := backup(t, wrapped{Bucket: b, tags: func() {
 			if reads++; reads == 2 { // the first read is before the copy
 				meanwhile(t, b, first.Snapshot.Object)
 			}
@@ -320,7 +321,7 @@ func TestBackupDoesNotUndoWhatHappensMeanwhile(t *testing.T) {
 	}
 }
 
-func retag(t *testing.T, b Bucket, o Object, retention string) {
+func retag(t *testing.T, b bucket.Bucket, o bucket.Object, retention string) {
 	t.Helper()
 	tags, err := b.Tags(t.Context(), o)
 	if err != nil {

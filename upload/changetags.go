@@ -7,6 +7,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // Settle is how long a change of tags must last before SettleTags believes in
@@ -25,7 +27,7 @@ const (
 
 var (
 	// errLate ends a write that is no longer one of what was read a moment ago.
-	errLate error = &storeError{text: "the store took too long to write what it had answered before", kind: ErrUnreachable}
+	errLate error = &storeError{text: "the store took too long to write what it had answered before", kind: bucket.ErrUnreachable}
 	// errContested: other commands keep changing the same tags.
 	errContested = errors.New("other commands change them at the same time")
 )
@@ -43,20 +45,20 @@ var (
 //
 // In a directory a lock makes the change one step. Elsewhere another command
 // that has read before this one's write can still undo it: see SettleTags.
-func ChangeTags(ctx context.Context, b Bucket, object Object, change func(Tags) error) (written bool, err error) {
+func ChangeTags(ctx context.Context, b bucket.Bucket, object bucket.Object, change func(bucket.Tags) error) (written bool, err error) {
 	unlock, _ := lockTags(ctx, b)
 	defer unlock()
 	return changeTags(ctx, b, object, b.Tags, change)
 }
 
 // A tagReader is Bucket.Tags, or makes something of its errors.
-type tagReader func(context.Context, Object) (Tags, error)
+type tagReader func(context.Context, bucket.Object) (bucket.Tags, error)
 
 // tagsOrNone reads damaged tags as none, so that they can be written anew.
-func tagsOrNone(b Bucket) tagReader {
-	return func(ctx context.Context, object Object) (Tags, error) {
+func tagsOrNone(b bucket.Bucket) tagReader {
+	return func(ctx context.Context, object bucket.Object) (bucket.Tags, error) {
 		tags, err := b.Tags(ctx, object)
-		if errors.Is(err, ErrTagsDamaged) {
+		if errors.Is(err, bucket.ErrTagsDamaged) {
 			return nil, nil
 		}
 		return tags, err
@@ -66,14 +68,14 @@ func tagsOrNone(b Bucket) tagReader {
 // Stamp notes the time of now under a key (RFC 3339, UTC). One that is a little
 // later stays: another run at the same moment has set it. One that is more than
 // five minutes later is from a wrong clock.
-func Stamp(t Tags, key string, now time.Time) {
+func Stamp(t bucket.Tags, key string, now time.Time) {
 	if is, err := time.Parse(time.RFC3339, t[key]); err == nil && is.After(now) && !is.After(now.Add(maxAhead)) {
 		return
 	}
 	t[key] = now.UTC().Format(time.RFC3339)
 }
 
-func changeTags(ctx context.Context, b Bucket, object Object, read tagReader, change func(Tags) error) (written bool, err error) {
+func changeTags(ctx context.Context, b bucket.Bucket, object bucket.Object, read tagReader, change func(bucket.Tags) error) (written bool, err error) {
 	window := longestChange
 	failed := errContested
 	for range tagAttempts {
@@ -91,7 +93,7 @@ func changeTags(ctx context.Context, b Bucket, object Object, read tagReader, ch
 			// A refusal is what losing a race looks like where the store's
 			// policies know tags: then they are no longer what was read.
 			now, readErr := read(ctx, object)
-			if readErr != nil && !errors.Is(readErr, ErrNotFound) || readErr == nil && maps.Equal(now, before) {
+			if readErr != nil && !errors.Is(readErr, bucket.ErrNotFound) || readErr == nil && maps.Equal(now, before) {
 				return written, err
 			}
 		}
@@ -100,17 +102,17 @@ func changeTags(ctx context.Context, b Bucket, object Object, read tagReader, ch
 }
 
 // edited returns the tags that an object has, and those that it should have.
-func edited(ctx context.Context, object Object, read tagReader, change func(Tags) error) (has, want Tags, err error) {
+func edited(ctx context.Context, object bucket.Object, read tagReader, change func(bucket.Tags) error) (has, want bucket.Tags, err error) {
 	if has, err = read(ctx, object); err != nil {
 		return nil, nil, err
 	}
-	want = Tags{}
+	want = bucket.Tags{}
 	maps.Copy(want, has)
 	return has, want, change(want)
 }
 
 // setTagsBy gives up with errLate when until has come.
-func setTagsBy(ctx context.Context, b Bucket, object Object, tags Tags, until time.Time) error {
+func setTagsBy(ctx context.Context, b bucket.Bucket, object bucket.Object, tags bucket.Tags, until time.Time) error {
 	ctx, cancel := context.WithDeadlineCause(ctx, until, errLate)
 	defer cancel()
 	return b.SetTags(ctx, object, tags)
@@ -120,7 +122,7 @@ func setTagsBy(ctx context.Context, b Bucket, object Object, tags Tags, until ti
 // time to settle and up to twice that, makes the change once more if another
 // command has undone it by then, and returns when it has lasted. It takes damaged
 // tags for none and writes them anew.
-func SettleTags(ctx context.Context, b Bucket, object Object, settle time.Duration, change func(Tags) error) error {
+func SettleTags(ctx context.Context, b bucket.Bucket, object bucket.Object, settle time.Duration, change func(bucket.Tags) error) error {
 	unlock, locked := lockTags(ctx, b)
 	_, err := changeTags(ctx, b, object, tagsOrNone(b), change)
 	unlock()
@@ -147,7 +149,7 @@ func SettleTags(ctx context.Context, b Bucket, object Object, settle time.Durati
 // DeleteIf deletes an object if its tags, read right before that, are such that
 // allowed returns nil. An error of allowed is returned as it is, and an object
 // that is gone is ErrNotFound.
-func DeleteIf(ctx context.Context, b Bucket, object Object, allowed func(Tags) error) error {
+func DeleteIf(ctx context.Context, b bucket.Bucket, object bucket.Object, allowed func(bucket.Tags) error) error {
 	unlock, _ := lockTags(ctx, b)
 	defer unlock()
 	tags, err := b.Tags(ctx, object)
@@ -162,7 +164,7 @@ func DeleteIf(ctx context.Context, b Bucket, object Object, allowed func(Tags) e
 
 // lockTags keeps every other ChangeTags, SettleTags and DeleteIf on the same
 // bucket out until unlock is called, where the bucket can do that.
-func lockTags(ctx context.Context, b Bucket) (unlock func(), locked bool) {
+func lockTags(ctx context.Context, b bucket.Bucket) (unlock func(), locked bool) {
 	if d, ok := b.(*directory); ok {
 		return d.lock(ctx)
 	}

@@ -14,13 +14,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // A meddler is a bucket in which another command comes between any two calls.
 // Being no directory, it has no lock.
 type meddler struct {
-	Bucket
+	bucket.Bucket
 	beforeTags, beforeSet, beforeDelete func()
 }
 
@@ -31,48 +32,48 @@ func call(f *func()) {
 	}
 }
 
-func (m *meddler) Tags(ctx context.Context, o Object) (Tags, error) {
+func (m *meddler) Tags(ctx context.Context, o bucket.Object) (bucket.Tags, error) {
 	call(&m.beforeTags)
 	return m.Bucket.Tags(ctx, o)
 }
 
-func (m *meddler) SetTags(ctx context.Context, o Object, tags Tags) error {
+func (m *meddler) SetTags(ctx context.Context, o bucket.Object, tags bucket.Tags) error {
 	call(&m.beforeSet)
 	return m.Bucket.SetTags(ctx, o, tags)
 }
 
-func (m *meddler) Delete(ctx context.Context, o Object) error {
+func (m *meddler) Delete(ctx context.Context, o bucket.Object) error {
 	call(&m.beforeDelete)
 	return m.Bucket.Delete(ctx, o)
 }
 
-func tagged(t *testing.T, b Bucket, name string) Object {
+func tagged(t *testing.T, b bucket.Bucket, name string) bucket.Object {
 	t.Helper()
-	return put(t, b, name, []byte("x"), Tags{TagRetention: Held, TagDatabase: "app.db"})
+	return put(t, b, name, []byte("x"), bucket.Tags{TagRetention: Held, TagDatabase: "app.db"})
 }
 
-func hasTags(t *testing.T, b Bucket, o Object, want Tags) {
+func hasTags(t *testing.T, b bucket.Bucket, o bucket.Object, want bucket.Tags) {
 	t.Helper()
 	if got, err := b.Tags(t.Context(), o); err != nil || !maps.Equal(got, want) {
 		t.Errorf("the tags are %v (%v), want %v", got, err, want)
 	}
 }
 
-func setRetention(to string) func(Tags) error {
-	return func(tags Tags) error { tags[TagRetention] = to; return nil }
+func setRetention(to string) func(bucket.Tags) error {
+	return func(tags bucket.Tags) error { tags[TagRetention] = to; return nil }
 }
 
 // Where there is no lock: in a store, and beside one that never frees it.
 func TestTagsOfTwoCommands(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	stores := map[string]Bucket{"minio": openBucket(t, server, Options{}), "directory": &directory{url: URL{Dir: t.TempDir()}}}
+	stores := map[string]bucket.Bucket{"minio": openBucket(t, server, Options{}), "directory": &directory{url: bucket.URL{Dir: t.TempDir()}}}
 	for name, store := range stores {
 		t.Run(name, func(t *testing.T) { testTagsOfTwo(t, store) })
 	}
 }
 
-func testTagsOfTwo(t *testing.T, store Bucket) {
+func testTagsOfTwo(t *testing.T, store bucket.Bucket) {
 	t.Run("written after the read", func(t *testing.T) {
 		// A drill has read the tags when a pin comes: the drill's write undoes
 		// it, and the pin comes back.
@@ -86,34 +87,34 @@ func testTagsOfTwo(t *testing.T, store Bucket) {
 			go func() { pinned <- SettleTags(t.Context(), pin, o, 500*time.Millisecond, setRetention(Pinned)) }()
 			<-written
 		}
-		if _, err := ChangeTags(t.Context(), drill, o, func(tags Tags) error { tags[TagVerified] = "now"; return nil }); err != nil {
+		if _, err := ChangeTags(t.Context(), drill, o, func(tags bucket.Tags) error { tags[TagVerified] = "now"; return nil }); err != nil {
 			t.Fatal(err)
 		}
-		hasTags(t, store, o, Tags{TagRetention: Held, TagDatabase: "app.db", TagVerified: "now"})
+		hasTags(t, store, o, bucket.Tags{TagRetention: Held, TagDatabase: "app.db", TagVerified: "now"})
 		if err := <-pinned; err != nil {
 			t.Fatal(err)
 		}
-		hasTags(t, store, o, Tags{TagRetention: Pinned, TagDatabase: "app.db", TagVerified: "now"})
+		hasTags(t, store, o, bucket.Tags{TagRetention: Pinned, TagDatabase: "app.db", TagVerified: "now"})
 	})
 	t.Run("written before the read", func(t *testing.T) {
 		o := tagged(t, store, "b")
 		b := &meddler{Bucket: store, beforeTags: func() { change(t, store, o, setRetention(Pinned)) }}
-		written, err := ChangeTags(t.Context(), b, o, func(tags Tags) error { tags[TagConfirmed] = "now"; return nil })
+		written, err := ChangeTags(t.Context(), b, o, func(tags bucket.Tags) error { tags[TagConfirmed] = "now"; return nil })
 		if err != nil || !written {
 			t.Fatal(written, err)
 		}
-		hasTags(t, store, o, Tags{TagRetention: Pinned, TagDatabase: "app.db", TagConfirmed: "now"})
+		hasTags(t, store, o, bucket.Tags{TagRetention: Pinned, TagDatabase: "app.db", TagConfirmed: "now"})
 	})
 	t.Run("written after the write", func(t *testing.T) {
 		o := tagged(t, store, "c")
 		b := &meddler{Bucket: store}
 		b.beforeSet = func() {
-			b.beforeTags = func() { blindly(t, store, o, Tags{TagRetention: "daily"}) }
+			b.beforeTags = func() { blindly(t, store, o, bucket.Tags{TagRetention: "daily"}) }
 		}
-		if _, err := ChangeTags(t.Context(), b, o, func(tags Tags) error { tags[TagConfirmed] = "now"; return nil }); err != nil {
+		if _, err := ChangeTags(t.Context(), b, o, func(tags bucket.Tags) error { tags[TagConfirmed] = "now"; return nil }); err != nil {
 			t.Fatal(err)
 		}
-		hasTags(t, store, o, Tags{TagRetention: "daily", TagConfirmed: "now"})
+		hasTags(t, store, o, bucket.Tags{TagRetention: "daily", TagConfirmed: "now"})
 	})
 	t.Run("refused", func(t *testing.T) {
 		// The change itself decides about what is there by then.
@@ -121,9 +122,9 @@ func testTagsOfTwo(t *testing.T, store Bucket) {
 		no := errors.New("no")
 		b := &meddler{Bucket: store}
 		b.beforeSet = func() {
-			b.beforeTags = func() { blindly(t, store, o, Tags{TagRetention: Pinned}) }
+			b.beforeTags = func() { blindly(t, store, o, bucket.Tags{TagRetention: Pinned}) }
 		}
-		written, err := ChangeTags(t.Context(), b, o, func(tags Tags) error {
+		written, err := ChangeTags(t.Context(), b, o, func(tags bucket.Tags) error {
 			if tags[TagRetention] == Pinned {
 				return no
 			}
@@ -133,14 +134,14 @@ func testTagsOfTwo(t *testing.T, store Bucket) {
 		if !errors.Is(err, no) || !written {
 			t.Error(written, err)
 		}
-		hasTags(t, store, o, Tags{TagRetention: Pinned})
+		hasTags(t, store, o, bucket.Tags{TagRetention: Pinned})
 	})
 	t.Run("for ever", func(t *testing.T) {
 		o := tagged(t, store, "e")
 		b := &meddler{Bucket: store}
 		var again func()
 		again = func() {
-			blindly(t, store, o, Tags{TagRetention: "daily"})
+			blindly(t, store, o, bucket.Tags{TagRetention: "daily"})
 			b.beforeTags = again
 		}
 		b.beforeTags = again
@@ -158,7 +159,7 @@ func testTagsOfTwo(t *testing.T, store Bucket) {
 				}
 			}
 		}
-		if err := SettleTags(t.Context(), b, o, time.Millisecond, setRetention(Pinned)); !errors.Is(err, ErrNotFound) {
+		if err := SettleTags(t.Context(), b, o, time.Millisecond, setRetention(Pinned)); !errors.Is(err, bucket.ErrNotFound) {
 			t.Error(err)
 		}
 	})
@@ -176,7 +177,7 @@ func testTagsOfTwo(t *testing.T, store Bucket) {
 		o := tagged(t, store, "h")
 		moved := errors.New("moved")
 		b := &meddler{Bucket: store, beforeTags: func() { change(t, store, o, setRetention(Pinned)) }}
-		held := func(tags Tags) error {
+		held := func(tags bucket.Tags) error {
 			if tags[TagRetention] != Held {
 				return moved
 			}
@@ -189,20 +190,20 @@ func testTagsOfTwo(t *testing.T, store Bucket) {
 		if err := DeleteIf(t.Context(), store, o, held); err != nil {
 			t.Error(err)
 		}
-		if err := DeleteIf(t.Context(), store, o, held); !errors.Is(err, ErrNotFound) {
+		if err := DeleteIf(t.Context(), store, o, held); !errors.Is(err, bucket.ErrNotFound) {
 			t.Error(err)
 		}
 	})
 }
 
-func change(t *testing.T, b Bucket, o Object, f func(Tags) error) {
+func change(t *testing.T, b bucket.Bucket, o bucket.Object, f func(bucket.Tags) error) {
 	t.Helper()
 	if _, err := ChangeTags(t.Context(), b, o, f); err != nil {
 		t.Error(err)
 	}
 }
 
-func blindly(t *testing.T, b Bucket, o Object, tags Tags) {
+func blindly(t *testing.T, b bucket.Bucket, o bucket.Object, tags bucket.Tags) {
 	t.Helper()
 	if err := b.SetTags(t.Context(), o, tags); err != nil {
 		t.Error(err)
@@ -211,14 +212,14 @@ func blindly(t *testing.T, b Bucket, o Object, tags Tags) {
 
 // A write that comes long after its read is none: the tags are read again.
 func TestTagsOfASlowStore(t *testing.T) {
-	store := &directory{url: URL{Dir: t.TempDir()}}
+	store := &directory{url: bucket.URL{Dir: t.TempDir()}}
 	o := tagged(t, store, "a")
 	b := &slow{meddler{Bucket: store}, 1}
 	b.beforeSet = func() { change(t, store, o, setRetention(Pinned)) }
-	if _, err := ChangeTags(t.Context(), b, o, func(tags Tags) error { tags[TagConfirmed] = "now"; return nil }); err != nil {
+	if _, err := ChangeTags(t.Context(), b, o, func(tags bucket.Tags) error { tags[TagConfirmed] = "now"; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	hasTags(t, store, o, Tags{TagRetention: Pinned, TagDatabase: "app.db", TagConfirmed: "now"})
+	hasTags(t, store, o, bucket.Tags{TagRetention: Pinned, TagDatabase: "app.db", TagConfirmed: "now"})
 }
 
 // slow never answers the first writes.
@@ -227,7 +228,7 @@ type slow struct {
 	writes int
 }
 
-func (s *slow) SetTags(ctx context.Context, o Object, tags Tags) error {
+func (s *slow) SetTags(ctx context.Context, o bucket.Object, tags bucket.Tags) error {
 	if s.writes--; s.writes < 0 {
 		return s.meddler.SetTags(ctx, o, tags)
 	}
@@ -239,14 +240,14 @@ func (s *slow) SetTags(ctx context.Context, o Object, tags Tags) error {
 // In a directory nothing comes between read and write: of many changes at
 // once none is lost, whatever they change.
 func TestTagsOfManyInADirectory(t *testing.T) {
-	store := &directory{url: URL{Dir: t.TempDir()}}
+	store := &directory{url: bucket.URL{Dir: t.TempDir()}}
 	o := tagged(t, store, "a")
-	want := Tags{TagRetention: Held, TagDatabase: "app.db"}
+	want := bucket.Tags{TagRetention: Held, TagDatabase: "app.db"}
 	var all sync.WaitGroup
 	for _, key := range strings.Split("abcdefghijklmnop", "") {
 		want[key] = "1"
 		all.Go(func() {
-			written, err := ChangeTags(t.Context(), &directory{url: store.url}, o, func(tags Tags) error { tags[key] = "1"; return nil })
+			written, err := ChangeTags(t.Context(), &directory{url: store.url}, o, func(tags bucket.Tags) error { tags[key] = "1"; return nil })
 			if err != nil || !written {
 				t.Error(written, err)
 			}
@@ -258,7 +259,7 @@ func TestTagsOfManyInADirectory(t *testing.T) {
 
 // Whoever may read a directory can hold its lock. That costs time, and no more.
 func TestTagsOfADirectoryThatIsLocked(t *testing.T) {
-	store := &directory{url: URL{Dir: t.TempDir()}}
+	store := &directory{url: bucket.URL{Dir: t.TempDir()}}
 	o := tagged(t, store, "a")
 	unlock, locked := store.lock(t.Context())
 	if !locked {
@@ -267,7 +268,7 @@ func TestTagsOfADirectoryThatIsLocked(t *testing.T) {
 	defer unlock()
 	began := time.Now()
 	change(t, store, o, setRetention(Pinned))
-	hasTags(t, store, o, Tags{TagRetention: Pinned, TagDatabase: "app.db"})
+	hasTags(t, store, o, bucket.Tags{TagRetention: Pinned, TagDatabase: "app.db"})
 	if took := time.Since(began); took < lockWait || took > 2*lockWait {
 		t.Errorf("it took %s", took)
 	}
@@ -282,7 +283,7 @@ func TestStamp(t *testing.T) {
 		"2026-11-29T12:00:02Z": "2026-11-29T12:00:02Z",
 		"2027-11-29T12:00:00Z": "2026-11-29T12:00:00Z",
 	} {
-		tags := Tags{TagConfirmed: is}
+		tags := bucket.Tags{TagConfirmed: is}
 		if Stamp(tags, TagConfirmed, now); tags[TagConfirmed] != want {
 			t.Errorf("%q became %q, want %q", is, tags[TagConfirmed], want)
 		}

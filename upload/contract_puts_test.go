@@ -8,6 +8,8 @@ import (
 	"io"
 	"sync"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 func testPutExisting(t *testing.T, s store) {
@@ -15,10 +17,10 @@ func testPutExisting(t *testing.T, s store) {
 	for _, size := range []int{10, testPart + 10} {
 		old := content(size)
 		name := fmt.Sprint("object-", size)
-		put(t, b, name, old, Tags{"which": "old"})
+		put(t, b, name, old, bucket.Tags{"which": "old"})
 		for _, newSize := range []int{0, 10, 11, testPart + 10, 2 * testPart} {
-			_, err := b.Put(t.Context(), name, PutOptions{Tags: Tags{"which": "new"}}, inPieces(make([]byte, newSize)))
-			if !errors.Is(err, ErrExists) {
+			_, err := b.Put(t.Context(), name, bucket.PutOptions{Tags: bucket.Tags{"which": "new"}}, inPieces(make([]byte, newSize)))
+			if !errors.Is(err, bucket.ErrExists) {
 				t.Errorf("put of %d bytes over %d: %v, want ErrExists", newSize, size, err)
 			}
 		}
@@ -38,7 +40,7 @@ func testPutThatFails(t *testing.T, s store) {
 	broken := errors.New("the source broke")
 	for _, size := range []int{0, 10, testPart, testPart + 1, 4 * testPart} {
 		name := fmt.Sprint("object-", size)
-		_, err := b.Put(t.Context(), name, PutOptions{Tags: Tags{"a": "b"}}, func(w io.Writer) error {
+		_, err := b.Put(t.Context(), name, bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, func(w io.Writer) error {
 			if err := inPieces(content(size))(w); err != nil {
 				return err
 			}
@@ -59,7 +61,7 @@ func testPutCancelled(t *testing.T, s store) {
 	reason := errors.New("enough")
 	for _, size := range []int{0, 10, testPart + 1, 3*testPart + 1} {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		_, err := b.Put(ctx, "object", PutOptions{}, func(w io.Writer) error {
+		_, err := b.Put(ctx, "object", bucket.PutOptions{}, func(w io.Writer) error {
 			err := inPieces(content(size))(w)
 			cancel(reason)
 			return err // as if nothing were wrong
@@ -67,7 +69,7 @@ func testPutCancelled(t *testing.T, s store) {
 		if !errors.Is(err, reason) {
 			t.Errorf("%d bytes: %v, want the reason of the cancellation", size, err)
 		}
-		_, err = b.Put(ctx, "object", PutOptions{}, func(w io.Writer) error {
+		_, err = b.Put(ctx, "object", bucket.PutOptions{}, func(w io.Writer) error {
 			w.Write(content(size)) // nor does it mind a failed write
 			return nil
 		})
@@ -86,7 +88,7 @@ func testPutThatPanics(t *testing.T, s store) {
 				t.Error("the panic was swallowed")
 			}
 		}()
-		b.Put(t.Context(), "object", PutOptions{}, func(w io.Writer) error {
+		b.Put(t.Context(), "object", bucket.PutOptions{}, func(w io.Writer) error {
 			w.Write(content(testPart + 10))
 			panic("panic in write")
 		})
@@ -104,12 +106,12 @@ func testPutOfOneName(t *testing.T, s store) {
 		group.Go(func() {
 			me := fmt.Sprint("writer ", i)
 			size := int64(len(me))
-			_, err := b.Put(t.Context(), "object", PutOptions{MaxSize: size, Tags: Tags{"writer": me}}, inPieces([]byte(me)))
+			_, err := b.Put(t.Context(), "object", bucket.PutOptions{MaxSize: size, Tags: bucket.Tags{"writer": me}}, inPieces([]byte(me)))
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
 				winners = append(winners, me)
-			} else if !errors.Is(err, ErrExists) {
+			} else if !errors.Is(err, bucket.ErrExists) {
 				t.Errorf("%s: %v, want ErrExists", me, err)
 			}
 		})

@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 func testRangedReads(t *testing.T, s store) {
@@ -80,7 +82,7 @@ func testChanged(t *testing.T, s store) {
 	defer blob.Close()
 	for _, size := range []int{1001, 500} {
 		s.plant(t, b, "object", content(size))
-		if n, err := blob.ReadAt(make([]byte, 10), 900); !errors.Is(err, ErrChanged) || n != 0 {
+		if n, err := blob.ReadAt(make([]byte, 10), 900); !errors.Is(err, bucket.ErrChanged) || n != 0 {
 			t.Errorf("read through the old blob: %d, %v, want ErrChanged", n, err)
 		}
 		late, err := b.Open(t.Context(), o)
@@ -88,7 +90,7 @@ func testChanged(t *testing.T, s store) {
 			_, err = late.ReadAt(make([]byte, 10), 0)
 			late.Close()
 		}
-		if !errors.Is(err, ErrChanged) {
+		if !errors.Is(err, bucket.ErrChanged) {
 			t.Errorf("open and read by the old listing: %v, want ErrChanged", err)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // testPart is the part size in tests: the smallest that S3 takes.
@@ -21,12 +23,12 @@ const testPart = minPart
 // A store is one kind of bucket under the contract suite.
 type store struct {
 	// open returns an empty bucket.
-	open func(t *testing.T) Bucket
+	open func(t *testing.T) bucket.Bucket
 	// plant puts an object there by other means, as strangers do.
-	plant func(t *testing.T, b Bucket, name string, content []byte)
+	plant func(t *testing.T, b bucket.Bucket, name string, content []byte)
 	// clean fails the test if anything but the named objects is left, also
 	// what a listing does not show.
-	clean func(t *testing.T, b Bucket, names ...string)
+	clean func(t *testing.T, b bucket.Bucket, names ...string)
 	// listedAs has the names that the store is known to list as others. No
 	// snapshot is among them.
 	listedAs map[string]string
@@ -90,18 +92,18 @@ func inPieces(data []byte) func(io.Writer) error {
 	}
 }
 
-func put(t *testing.T, b Bucket, name string, data []byte, tags Tags) Object {
+func put(t *testing.T, b bucket.Bucket, name string, data []byte, tags bucket.Tags) bucket.Object {
 	t.Helper()
-	o, err := b.Put(t.Context(), name, PutOptions{MaxSize: int64(len(data)), Tags: tags}, inPieces(data))
+	o, err := b.Put(t.Context(), name, bucket.PutOptions{MaxSize: int64(len(data)), Tags: tags}, inPieces(data))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return o
 }
 
-func list(t *testing.T, b Bucket, after string) []Object {
+func list(t *testing.T, b bucket.Bucket, after string) []bucket.Object {
 	t.Helper()
-	var objects []Object
+	var objects []bucket.Object
 	for o, err := range b.List(t.Context(), after) {
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +113,7 @@ func list(t *testing.T, b Bucket, after string) []Object {
 	return objects
 }
 
-func names(objects []Object) []string {
+func names(objects []bucket.Object) []string {
 	var names []string
 	for _, o := range objects {
 		names = append(names, o.Name)
@@ -120,7 +122,7 @@ func names(objects []Object) []string {
 }
 
 // find returns an object as the listing shows it.
-func find(t *testing.T, b Bucket, name string) Object {
+func find(t *testing.T, b bucket.Bucket, name string) bucket.Object {
 	t.Helper()
 	for _, o := range list(t, b, "") {
 		if o.Name == name {
@@ -128,10 +130,10 @@ func find(t *testing.T, b Bucket, name string) Object {
 		}
 	}
 	t.Fatalf("%s is not listed", name)
-	return Object{}
+	return bucket.Object{}
 }
 
-func readAll(t *testing.T, b Bucket, o Object) []byte {
+func readAll(t *testing.T, b bucket.Bucket, o bucket.Object) []byte {
 	t.Helper()
 	blob, err := b.Open(t.Context(), o)
 	if err != nil {
@@ -155,7 +157,7 @@ func testPutAndRead(t *testing.T, s store) {
 	for name, size := range sizes {
 		before := time.Now()
 		data := content(size)
-		o := put(t, b, name, data, Tags{"size": name})
+		o := put(t, b, name, data, bucket.Tags{"size": name})
 		listed := find(t, b, name)
 		if o.Name != name || o.Size != int64(size) || o.ETag == "" {
 			t.Errorf("%s: put returned %+v", name, o)
@@ -191,7 +193,7 @@ func mapKeys(m map[string]int) func(func(string) bool) {
 func testList(t *testing.T, s store) {
 	b := s.open(t)
 	for _, name := range []string{"c", "a", "d", "b"} {
-		put(t, b, name, content(3), Tags{"k": "v"})
+		put(t, b, name, content(3), bucket.Tags{"k": "v"})
 	}
 	for _, foreign := range []string{"README.txt", "b+b %41&.txt", "b\x01", "deeper/a", "deeper/deeper/a"} {
 		s.plant(t, b, foreign, content(5))
@@ -222,7 +224,7 @@ func testListOfMany(t *testing.T, s store) {
 		name := fmt.Sprintf("object-%04d", i)
 		want = append(want, name)
 		group.Go(func() error {
-			_, err := b.Put(t.Context(), name, PutOptions{MaxSize: 1}, inPieces([]byte{1}))
+			_, err := b.Put(t.Context(), name, bucket.PutOptions{MaxSize: 1}, inPieces([]byte{1}))
 			return err
 		})
 	}
@@ -258,10 +260,10 @@ func testTags(t *testing.T, s store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tags := Tags{TagRetention: Held, TagDatabase: name, TagDigest: "lb1:00ff", TagConfirmed: "2026-11-23T20:15:00Z", "other tag": "a b+c=d.e_f:g/h@i"}
+	tags := bucket.Tags{TagRetention: Held, TagDatabase: name, TagDigest: "lb1:00ff", TagConfirmed: "2026-11-23T20:15:00Z", "other tag": "a b+c=d.e_f:g/h@i"}
 	for _, size := range []int{10, testPart + 10} {
 		o := put(t, b, fmt.Sprint("object-", size), content(size), tags)
-		check := func(want Tags) {
+		check := func(want bucket.Tags) {
 			t.Helper()
 			got, err := b.Tags(t.Context(), o)
 			if err != nil || !mapsEqual(got, want) {
@@ -269,7 +271,7 @@ func testTags(t *testing.T, s store) {
 			}
 		}
 		check(tags)
-		replaced := Tags{TagRetention: "daily"}
+		replaced := bucket.Tags{TagRetention: "daily"}
 		if err := b.SetTags(t.Context(), o, replaced); err != nil {
 			t.Fatal(err)
 		}
@@ -277,7 +279,7 @@ func testTags(t *testing.T, s store) {
 		if err := b.SetTags(t.Context(), o, nil); err != nil {
 			t.Fatal(err)
 		}
-		check(Tags{})
+		check(bucket.Tags{})
 		if again := find(t, b, o.Name); again.ETag != o.ETag {
 			t.Error("setting tags changed the ETag")
 		}
@@ -288,7 +290,7 @@ func testTags(t *testing.T, s store) {
 	}
 }
 
-func mapsEqual(a, b Tags) bool {
+func mapsEqual(a, b bucket.Tags) bool {
 	if len(a) != len(b) {
 		return false
 	}
@@ -302,8 +304,8 @@ func mapsEqual(a, b Tags) bool {
 
 func testDelete(t *testing.T, s store) {
 	b := s.open(t)
-	o := put(t, b, "object", content(10), Tags{"a": "b"})
-	kept := put(t, b, "object.kept", content(10), Tags{"a": "c"})
+	o := put(t, b, "object", content(10), bucket.Tags{"a": "b"})
+	kept := put(t, b, "object.kept", content(10), bucket.Tags{"a": "c"})
 	for range 2 { // what is not there is no error
 		if err := b.Delete(t.Context(), o); err != nil {
 			t.Fatal(err)
@@ -318,7 +320,7 @@ func testDelete(t *testing.T, s store) {
 func testNotFound(t *testing.T, s store) {
 	b := s.open(t)
 	put(t, b, "other", nil, nil)
-	missing := Object{Name: "missing", Size: 10, ETag: "0123456789abcdef0123456789abcdef"}
+	missing := bucket.Object{Name: "missing", Size: 10, ETag: "0123456789abcdef0123456789abcdef"}
 	_, tagsErr := b.Tags(t.Context(), missing)
 	blob, openErr := b.Open(t.Context(), missing)
 	if openErr == nil {
@@ -326,9 +328,9 @@ func testNotFound(t *testing.T, s store) {
 		blob.Close()
 	}
 	for what, err := range map[string]error{
-		"tags": tagsErr, "set tags": b.SetTags(t.Context(), missing, Tags{"a": "b"}), "open": openErr,
+		"tags": tagsErr, "set tags": b.SetTags(t.Context(), missing, bucket.Tags{"a": "b"}), "open": openErr,
 	} {
-		if !errors.Is(err, ErrNotFound) || !strings.Contains(fmt.Sprint(err), b.URL().String()+"/missing: ") {
+		if !errors.Is(err, bucket.ErrNotFound) || !strings.Contains(fmt.Sprint(err), b.URL().String()+"/missing: ") {
 			t.Errorf("%s of a missing object: %v, want ErrNotFound with the place", what, err)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"filippo.io/age"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // An age file is a header, a nonce, and chunks of 64 KiB, each with a tag of
@@ -64,7 +66,7 @@ func (s sealer) size(plaintext int64) int64 {
 
 // tags returns the tags that an object may have: nothing that tells of an
 // encrypted one's content.
-func (s sealer) tags(t Tags) Tags {
+func (s sealer) tags(t bucket.Tags) bucket.Tags {
 	if s.encrypts() {
 		delete(t, TagDigest)
 		if i, ok := parseIdentity(t[TagIdentity]); ok {

@@ -17,6 +17,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // A countedBlob is an object in memory. Its reads fail with err, if there is one.
@@ -188,15 +189,15 @@ func TestDamagedCiphertext(t *testing.T) {
 func TestDecryptFails(t *testing.T) {
 	identity := newIdentity(t)
 	data := sealed(t, content(10*chunkSize), identity.Recipient())
-	open := func(b *countedBlob, identities ...age.Identity) (Blob, error) {
+	open := func(b *countedBlob, identities ...age.Identity) (bucket.Blob, error) {
 		p, _, err := Decrypt(b, int64(len(data)), identities)
 		return p, err
 	}
 	if _, err := open(&countedBlob{data: data[:len(data)-1]}, identity); !errors.Is(err, snapshot.ErrDamaged) {
 		t.Errorf("short: %v", err)
 	}
-	broken := &countedBlob{data: data, err: ErrUnreachable}
-	if _, err := open(broken, identity); !errors.Is(err, ErrUnreachable) || errors.Is(err, snapshot.ErrDamaged) {
+	broken := &countedBlob{data: data, err: bucket.ErrUnreachable}
+	if _, err := open(broken, identity); !errors.Is(err, bucket.ErrUnreachable) || errors.Is(err, snapshot.ErrDamaged) {
 		t.Errorf("open: %v", err)
 	}
 	broken.err = nil
@@ -204,8 +205,8 @@ func TestDecryptFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken.err = ErrUnreachable
-	if _, err := p.ReadAt(make([]byte, 100), 0); !errors.Is(err, ErrUnreachable) || errors.Is(err, snapshot.ErrDamaged) {
+	broken.err = bucket.ErrUnreachable
+	if _, err := p.ReadAt(make([]byte, 100), 0); !errors.Is(err, bucket.ErrUnreachable) || errors.Is(err, snapshot.ErrDamaged) {
 		t.Errorf("read: %v", err)
 	}
 	none := &countedBlob{data: data}

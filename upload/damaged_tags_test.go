@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // damagedTags are what a power cut, a full disk or a hand can leave of a file
@@ -26,13 +27,13 @@ var damagedTags = map[string]string{
 func testDamagedTags(t *testing.T, s store) {
 	b := s.open(t)
 	for what, text := range damagedTags {
-		o := put(t, b, ObjectName(snapshot.NewID(time.Now())), content(10), Tags{TagRetention: Held})
+		o := put(t, b, ObjectName(snapshot.NewID(time.Now())), content(10), bucket.Tags{TagRetention: Held})
 		s.plant(t, b, sidecarOf(o.Name), []byte(text))
 		tags, err := b.Tags(t.Context(), o)
-		if !errors.Is(err, ErrTagsDamaged) || len(tags) != 0 || !strings.Contains(err.Error(), sidecarOf(o.Name)) {
+		if !errors.Is(err, bucket.ErrTagsDamaged) || len(tags) != 0 || !strings.Contains(err.Error(), sidecarOf(o.Name)) {
 			t.Errorf("%s: %v, %v", what, tags, err)
 		}
-		if err := b.SetTags(t.Context(), o, Tags{TagRetention: Pinned}); err != nil {
+		if err := b.SetTags(t.Context(), o, bucket.Tags{TagRetention: Pinned}); err != nil {
 			t.Errorf("%s: set: %v", what, err)
 		}
 		if tags, err := b.Tags(t.Context(), o); err != nil || tags[TagRetention] != Pinned {
@@ -46,12 +47,12 @@ func testDamagedTags(t *testing.T, s store) {
 }
 
 func TestDamagedTagsInADirectory(t *testing.T) {
-	plant := func(t *testing.T, b Bucket, name string, data []byte) {
+	plant := func(t *testing.T, b bucket.Bucket, name string, data []byte) {
 		if err := os.WriteFile(filepath.Join(b.URL().Dir, name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	testDamagedTags(t, store{open: func(t *testing.T) Bucket { b, _ := series(t); return b }, plant: plant})
+	testDamagedTags(t, store{open: func(t *testing.T) bucket.Bucket { b, _ := series(t); return b }, plant: plant})
 	b, _ := series(t)
 	o := put(t, b, ObjectName(snapshot.NewID(time.Now())), content(10), nil)
 	path := filepath.Join(b.URL().Dir, sidecarOf(o.Name))
@@ -63,7 +64,7 @@ func TestDamagedTagsInADirectory(t *testing.T) {
 		if err := plant(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Tags(t.Context(), o); !errors.Is(err, ErrTagsDamaged) {
+		if _, err := b.Tags(t.Context(), o); !errors.Is(err, bucket.ErrTagsDamaged) {
 			t.Errorf("%s: %v", what, err)
 		}
 		if err := os.Remove(path); err != nil {
@@ -82,7 +83,7 @@ func TestBackupAfterDamagedTags(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := Backup(t.Context(), b, db, BackupOptions{})
-	if !errors.Is(err, ErrIncomplete) || !errors.Is(err, ErrTagsDamaged) || !strings.Contains(err.Error(), path) || r.Unchanged || count(t, b) != 2 {
+	if !errors.Is(err, ErrIncomplete) || !errors.Is(err, bucket.ErrTagsDamaged) || !strings.Contains(err.Error(), path) || r.Unchanged || count(t, b) != 2 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if next := backup(t, b, db, BackupOptions{}); !next.Unchanged {
@@ -93,7 +94,7 @@ func TestBackupAfterDamagedTags(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	broken := bucket{Bucket: b, list: func(o Object) (Object, bool) { return o, o.Name == r.Snapshot.Object.Name }}
+	broken := wrapped{Bucket: b, list: func(o bucket.Object) (bucket.Object, bool) { return o, o.Name == r.Snapshot.Object.Name }}
 	if _, err := Backup(t.Context(), broken, db, BackupOptions{Log: slog.New(slog.NewTextHandler(&log, nil))}); err == nil || errors.Is(err, ErrIncomplete) {
 		t.Errorf("a backup that failed: %v", err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
@@ -39,7 +40,7 @@ func TestLateListings(t *testing.T) {
 		b, _ := differing(t, server, Options{}, quirk...)
 		for _, size := range []int{10, testPart + 10} {
 			data := content(size)
-			o, err := b.Put(t.Context(), "object-"+string(rune('a'+size%7)), PutOptions{Tags: Tags{"a": "b"}}, inPieces(data))
+			o, err := b.Put(t.Context(), "object-"+string(rune('a'+size%7)), bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, inPieces(data))
 			if err != nil {
 				t.Errorf("%s, %d bytes: %v", name, size, err)
 				continue
@@ -54,7 +55,7 @@ func TestLateListings(t *testing.T) {
 	began := time.Now()
 	path := newDatabase(t, 10)
 	_, err := Backup(t.Context(), b, path, BackupOptions{})
-	if !errors.Is(err, ErrUnreachable) || errors.Is(err, ErrNotFound) || time.Since(began) > 10*time.Second {
+	if !errors.Is(err, bucket.ErrUnreachable) || errors.Is(err, bucket.ErrNotFound) || time.Since(began) > 10*time.Second {
 		t.Errorf("never listed: %v after %v, want ErrUnreachable", err, time.Since(began))
 	}
 	if err == nil || !strings.Contains(err.Error(), "it may be there all the same") {
@@ -70,7 +71,7 @@ func TestAnotherIsListed(t *testing.T) {
 		"another ETag": quirks.ReplaceInAnswers("<ETag>([^<]*?)[0-9a-f]{4}", "<ETag>${1}xxxx"),
 	} {
 		b, _ := differing(t, server, Options{}, quirks.On(quirk, "ListObjectsV2"))
-		if _, err := Backup(t.Context(), b, newDatabase(t, 10), BackupOptions{}); !errors.Is(err, ErrChanged) {
+		if _, err := Backup(t.Context(), b, newDatabase(t, 10), BackupOptions{}); !errors.Is(err, bucket.ErrChanged) {
 			t.Errorf("%s: %v, want ErrChanged", name, err)
 		}
 	}
@@ -86,8 +87,8 @@ func TestBackupFindsNothingMissing(t *testing.T) {
 			path = newDatabase(t, 10)
 		}
 		_, err := Backup(t.Context(), b, path, BackupOptions{})
-		if want := error(ErrUnreachable); operation == "GetObjectTagging" && !errors.Is(err, ErrIncomplete) ||
-			operation != "GetObjectTagging" && (!errors.Is(err, want) || errors.Is(err, ErrNotFound)) {
+		if want := error(bucket.ErrUnreachable); operation == "GetObjectTagging" && !errors.Is(err, ErrIncomplete) ||
+			operation != "GetObjectTagging" && (!errors.Is(err, want) || errors.Is(err, bucket.ErrNotFound)) {
 			t.Errorf("%s: %v", operation, err)
 		}
 	}
@@ -98,7 +99,7 @@ func TestRemainingPartsAreNamed(t *testing.T) {
 	server := testserver.Start(t)
 	b, _ := differing(t, server, Options{RetryFor: time.Second},
 		quirks.On(quirks.Refuse("AccessDenied", http.StatusForbidden), "CompleteMultipartUpload", "AbortMultipartUpload"))
-	_, err := b.Put(t.Context(), "object", PutOptions{}, inPieces(content(testPart+1)))
+	_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(content(testPart+1)))
 	ids := uploads(t, server.Client(t), b, "object")
 	if len(ids) != 1 || err == nil || !strings.Contains(err.Error(), ids[0]) || !strings.Contains(err.Error(), b.key("object")) {
 		t.Errorf("%v does not name the upload %q", err, ids)
@@ -108,7 +109,7 @@ func TestRemainingPartsAreNamed(t *testing.T) {
 // The tags given when an upload began are lost when it is complete.
 func TestTagsLostAtComplete(t *testing.T) {
 	server := testserver.Start(t)
-	tags := Tags{TagRetention: Held, TagDigest: "lb1:00"}
+	tags := bucket.Tags{TagRetention: Held, TagDigest: "lb1:00"}
 	data := content(testPart + 10)
 	for name, c := range map[string]struct {
 		quirks []quirks.Quirk
@@ -121,7 +122,7 @@ func TestTagsLostAtComplete(t *testing.T) {
 		"the answer came to nothing": {[]quirks.Quirk{quirks.On(quirks.First(1, quirks.DropAnswer()), "CompleteMultipartUpload")}, false},
 	} {
 		b, _ := differing(t, server, Options{}, append(c.quirks, quirks.LoseTagsAtComplete())...)
-		o, err := b.Put(t.Context(), "object", PutOptions{Tags: tags}, inPieces(data))
+		o, err := b.Put(t.Context(), "object", bucket.PutOptions{Tags: tags}, inPieces(data))
 		if errors.Is(err, ErrIncomplete) != c.fails || !c.fails && err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -211,7 +212,7 @@ func TestTagsRefused(t *testing.T) {
 			if err != nil || !again.Unchanged || again.Snapshot.ID != first.Snapshot.ID {
 				t.Errorf("%s, %s: the second backup: %+v, %v", code, name, again, err)
 			}
-			if err := b.SetTags(t.Context(), first.Snapshot.Object, Tags{"a": "b"}); err != nil {
+			if err := b.SetTags(t.Context(), first.Snapshot.Object, bucket.Tags{"a": "b"}); err != nil {
 				t.Errorf("%s, %s: set tags: %v", code, name, err)
 			}
 		}
@@ -267,7 +268,7 @@ func TestChecksumsDemanded(t *testing.T) {
 	b, proxy := differing(t, server, Options{}, demand)
 	for _, size := range []int{0, 10, 3*testPart + 10} {
 		data := content(size)
-		o := put(t, b, fmt.Sprint("object-", size), data, Tags{"a": "b"})
+		o := put(t, b, fmt.Sprint("object-", size), data, bucket.Tags{"a": "b"})
 		if !bytes.Equal(readAll(t, b, o), data) {
 			t.Errorf("%d bytes: other content than what was put", size)
 		}
@@ -294,9 +295,9 @@ func TestStorageCaps(t *testing.T) {
 	} {
 		b, _ := differing(t, server, Options{}, quirks.On(quirks.AnswerWith(status, "<Error>"+message+"</Error>"), "PutObject", "CreateMultipartUpload"))
 		for _, size := range []int{10, testPart + 1} {
-			_, err := b.Put(t.Context(), "object", PutOptions{Tags: Tags{"a": "b"}}, inPieces(content(size)))
-			if !errors.Is(err, ErrQuota) || !errors.Is(err, ErrRefused) || MissingAction(err) != "" || strings.Contains(err.Error(), "the credentials need") {
-				t.Errorf("%s: %v, action %q, want ErrQuota", message, err, MissingAction(err))
+			_, err := b.Put(t.Context(), "object", bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, inPieces(content(size)))
+			if !errors.Is(err, bucket.ErrQuota) || !errors.Is(err, bucket.ErrRefused) || bucket.MissingAction(err) != "" || strings.Contains(err.Error(), "the credentials need") {
+				t.Errorf("%s: %v, action %q, want ErrQuota", message, err, bucket.MissingAction(err))
 			}
 		}
 	}
@@ -309,8 +310,8 @@ func TestOldBucketNames(t *testing.T) {
 		for name, value := range map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_CONFIG_FILE": os.DevNull} {
 			t.Setenv(name, value)
 		}
-		for _, bucket := range []string{"Old_Bucket", "my_bucket", strings.Repeat("Long-name_", 20)} {
-			u, err := ParseURL("s3://" + bucket + "/app")
+		for _, bucketName := range []string{"Old_Bucket", "my_bucket", strings.Repeat("Long-name_", 20)} {
+			u, err := bucket.ParseURL("s3://" + bucketName + "/app")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -323,12 +324,12 @@ func TestOldBucketNames(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, err := range b.List(t.Context(), "") {
-				if !errors.Is(err, ErrRefused) {
+				if !errors.Is(err, bucket.ErrRefused) {
 					t.Error(err)
 				}
 			}
-			if len(asked) != 1 || strings.TrimSuffix(asked[0], "/") != want+"/"+bucket {
-				t.Errorf("%s at %q: asked %q", bucket, endpoint, asked)
+			if len(asked) != 1 || strings.TrimSuffix(asked[0], "/") != want+"/"+bucketName {
+				t.Errorf("%s at %q: asked %q", bucketName, endpoint, asked)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
@@ -31,22 +32,22 @@ func virtualHost(bucket string) quirks.Quirk {
 // anything is asked, in the host by the first listing. Nothing is put.
 func TestEndpointsWithTheBucket(t *testing.T) {
 	server := testserver.Start(t)
-	bucket := server.Bucket(t)
-	proxy := quirks.Start(t, server, virtualHost(bucket))
+	bucketName := server.Bucket(t)
+	proxy := quirks.Start(t, server, virtualHost(bucketName))
 	proxy.Setenv(t)
-	u := URL{Bucket: bucket, Prefix: "app"}
+	u := bucket.URL{Bucket: bucketName, Prefix: "app"}
 	for endpoint, says := range map[string]string{
-		proxy.Endpoint + "/" + bucket:             "has the bucket's name in it",
-		proxy.Endpoint + "/" + bucket + "/":       "has the bucket's name in it",
-		proxy.Endpoint + "/s3/" + bucket + "/app": "has the bucket's name in it",
-		proxy.Endpoint + "/?a=b":                  "a query",
-		proxy.Endpoint + "/#a":                    "a fragment",
-		"http://key:hunter2@localhost:9000":       "a user or a password",
+		proxy.Endpoint + "/" + bucketName:             "has the bucket's name in it",
+		proxy.Endpoint + "/" + bucketName + "/":       "has the bucket's name in it",
+		proxy.Endpoint + "/s3/" + bucketName + "/app": "has the bucket's name in it",
+		proxy.Endpoint + "/?a=b":                      "a query",
+		proxy.Endpoint + "/#a":                        "a fragment",
+		"http://key:hunter2@localhost:9000":           "a user or a password",
 	} {
 		t.Setenv("AWS_ENDPOINT_URL_S3", endpoint)
 		_, err := Open(t.Context(), u, Options{})
 		checkRefusal(t, endpoint, err, says)
-		if setting := Setting(err); !strings.HasPrefix(setting, "set AWS_ENDPOINT_URL_S3 to http://") || strings.Contains(setting+err.Error(), "hunter2") {
+		if setting := bucket.Setting(err); !strings.HasPrefix(setting, "set AWS_ENDPOINT_URL_S3 to http://") || strings.Contains(setting+err.Error(), "hunter2") {
 			t.Errorf("%s: setting %q", endpoint, setting)
 		}
 	}
@@ -63,8 +64,8 @@ func TestEndpointsWithTheBucket(t *testing.T) {
 		} {
 			err := list()
 			checkRefusal(t, endpoint+", "+name, err, "not the root of an S3 store")
-			if !strings.Contains(Setting(err), "without the bucket's name") || errors.Is(err, ErrNotFound) {
-				t.Errorf("%s: setting %q of %v", name, Setting(err), err)
+			if !strings.Contains(bucket.Setting(err), "without the bucket's name") || errors.Is(err, bucket.ErrNotFound) {
+				t.Errorf("%s: setting %q of %v", name, bucket.Setting(err), err)
 			}
 		}
 	}

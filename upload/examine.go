@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // An Answer is what an examination has found out about one ability.
@@ -33,7 +35,7 @@ type Finding struct {
 
 // A Report is what Examine has found.
 type Report struct {
-	URL      URL
+	URL      bucket.URL
 	Findings []Finding
 	// Left names what could not be cleaned up, relative to the bucket URL.
 	Left []string
@@ -97,14 +99,14 @@ func (r Report) Rules() Answer {
 func doctorName() string {
 	id := make([]byte, 4)
 	rand.Read(id) // never fails, see crypto/rand
-	return TrialPrefix + hex.EncodeToString(id)
+	return bucket.TrialPrefix + hex.EncodeToString(id)
 }
 
 // Examine tries out what the bucket and the credentials can do, under
 // throw-away names, and cleans up after itself, also when ctx is done. It
 // changes no lifecycle rule and no snapshot. An error means that the
 // examination broke off; the report then says how far it came.
-func Examine(ctx context.Context, b Bucket) (Report, error) {
+func Examine(ctx context.Context, b bucket.Bucket) (Report, error) {
 	switch b := b.(type) {
 	case *directory:
 		return examineFile(ctx, b)
@@ -161,7 +163,7 @@ func answerTo(err error) (Answer, string, error) {
 }
 
 // isSilence: the store gave no answer at all.
-func isSilence(err error) bool { return errors.Is(err, ErrUnreachable) && statusOf(err) == 0 }
+func isSilence(err error) bool { return errors.Is(err, bucket.ErrUnreachable) && statusOf(err) == 0 }
 
 // inBrief returns the text without what was tried on what, if it is known.
 func (e *storeError) inBrief() string {

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // A fileExaminer is one examination of a directory on its way.
@@ -70,11 +72,11 @@ func tryDirectory(_ context.Context, x *fileExaminer) (Answer, string, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		text := "examine " + x.url.String() + ": no such directory; a backup would create it, unless it should be a mount"
-		return No, "", &storeError{text: text, kind: ErrRefused, cause: err}
+		return No, "", &storeError{text: text, kind: bucket.ErrRefused, cause: err}
 	case err != nil:
-		return No, "", &storeError{text: "examine " + x.url.String() + ": " + err.Error(), kind: ErrRefused, cause: err}
+		return No, "", &storeError{text: "examine " + x.url.String() + ": " + err.Error(), kind: bucket.ErrRefused, cause: err}
 	case !info.IsDir():
-		return No, "", &storeError{text: "examine " + x.url.String() + ": it is not a directory", kind: ErrRefused}
+		return No, "", &storeError{text: "examine " + x.url.String() + ": it is not a directory", kind: bucket.ErrRefused}
 	}
 	return Yes, "", nil
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // s3Probes are the checks of a bucket, in this order: later ones use what
@@ -94,7 +96,7 @@ func tryClock(_ context.Context, x *s3Examiner) (Answer, string, error) {
 // tryPut leaves out the condition where the store does not know it, as a backup
 // does, and the tags where it does not take them.
 func tryPut(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	put := func(tags Tags) (out *s3.PutObjectOutput, err error) {
+	put := func(tags bucket.Tags) (out *s3.PutObjectOutput, err error) {
 		out, err = x.putObject(ctx, tags, x.condition)
 		if lacksConditions(err) {
 			if out, err = x.putObject(ctx, tags, nil); err == nil {
@@ -104,7 +106,7 @@ func tryPut(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 		return out, err
 	}
 	out, err := put(x.tags)
-	if err != nil && !errors.Is(err, ErrUnreachable) && ctx.Err() == nil {
+	if err != nil && !errors.Is(err, bucket.ErrUnreachable) && ctx.Err() == nil {
 		var again error
 		if out, again = put(nil); again == nil {
 			x.tags, x.tagsErr, err = nil, err, nil
@@ -160,7 +162,7 @@ func tryListingOrder(ctx context.Context, x *s3Examiner) (Answer, string, error)
 	for _, list := range []struct{ prefix, after, want, wrong string }{
 		{x.folder, x.folder + "v", "object", "an object is missing in the listing"},
 		{x.folder, x.folder + "whole", "", "start-after is ignored"},
-		{"", TrialPrefix, "", "the delimiter is ignored"},
+		{"", bucket.TrialPrefix, "", "the delimiter is ignored"},
 	} {
 		got, err := shown(list.prefix, list.after)
 		if err != nil {
@@ -252,9 +254,9 @@ func tryAbort(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 }
 
 // readable returns an object to read: our own, or one of the series.
-func (x *s3Examiner) readable() (Object, bool) {
+func (x *s3Examiner) readable() (bucket.Object, bool) {
 	if x.put != nil {
-		return Object{Name: x.whole(), Size: int64(len(doctorContent)), ETag: opaque(x.put.ETag)}, true
+		return bucket.Object{Name: x.whole(), Size: int64(len(doctorContent)), ETag: opaque(x.put.ETag)}, true
 	}
 	return x.sample, x.sample.Name != ""
 }
@@ -269,7 +271,7 @@ func tryGet(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 		return answerTo(err)
 	}
 	defer blob.Close()
-	if _, err := blob.ReadAt(make([]byte, 1), o.Size/2); errors.Is(err, ErrChanged) {
+	if _, err := blob.ReadAt(make([]byte, 1), o.Size/2); errors.Is(err, bucket.ErrChanged) {
 		return No, "the store does not give the range that was asked for", nil
 	} else if err != nil {
 		return answerTo(err)
@@ -353,5 +355,5 @@ func tryDelete(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 	if x.put == nil {
 		return NotTried, "nothing was put that may be deleted", nil
 	}
-	return answerTo(x.delete(ctx, Object{Name: x.whole()}))
+	return answerTo(x.delete(ctx, bucket.Object{Name: x.whole()}))
 }

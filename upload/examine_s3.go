@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // doctorContent is what the throw-away objects hold.
@@ -19,16 +21,16 @@ var doctorContent = []byte("written by lifeboat doctor; may be deleted\n")
 // An s3Examiner is one examination on its way.
 type s3Examiner struct {
 	*S3
-	folder string // of all names, with a slash
-	sample Object // some object of the series, where nothing may be put
+	folder string        // of all names, with a slash
+	sample bucket.Object // some object of the series, where nothing may be put
 
 	put       *s3.PutObjectOutput // of the whole object, nil: not put
-	tags      Tags                // that the objects are put with
+	tags      bucket.Tags         // that the objects are put with
 	tagsErr   error               // why tags had to be left out
 	condition *string             // If-None-Match, nil: had to be left out
 	rules     int                 // lifecycle rules of the bucket that could be seen
 	open      *string             // an upload that is neither complete nor aborted
-	written   []Object            // to be deleted, by version where there is one
+	written   []bucket.Object     // to be deleted, by version where there is one
 	begun     []begunUpload       // to be aborted
 }
 
@@ -38,7 +40,7 @@ func examineS3(ctx context.Context, b *S3) (report Report, err error) {
 	x := &s3Examiner{
 		S3: b, folder: doctorName() + "/", condition: aws.String("*"),
 		// A job may be allowed no other tag than this; no rule matches it.
-		tags: Tags{TagRetention: Held},
+		tags: bucket.Tags{TagRetention: Held},
 	}
 	report.URL = b.url
 	defer func() { report.Left = x.cleanUp(ctx) }()
@@ -51,7 +53,7 @@ func (x *s3Examiner) parts() string { return x.folder + "parts" }
 
 // hasParts reports whether an upload in parts was completed, or may have been.
 func (x *s3Examiner) hasParts() bool {
-	return slices.ContainsFunc(x.written, func(o Object) bool { return o.Name == x.parts() })
+	return slices.ContainsFunc(x.written, func(o bucket.Object) bool { return o.Name == x.parts() })
 }
 
 // describe puts an error of the SDK into words.
@@ -59,11 +61,11 @@ func (x *s3Examiner) describe(ctx context.Context, operation, name, action strin
 	if err == nil {
 		return nil
 	}
-	return describe(ctx, x.failure(operation, Object{Name: name}, action), err)
+	return describe(ctx, x.failure(operation, bucket.Object{Name: name}, action), err)
 }
 
 // putObject puts the whole object, and remembers what is to be deleted.
-func (x *s3Examiner) putObject(ctx context.Context, tags Tags, condition *string) (*s3.PutObjectOutput, error) {
+func (x *s3Examiner) putObject(ctx context.Context, tags bucket.Tags, condition *string) (*s3.PutObjectOutput, error) {
 	algorithm, key, sum := x.options.SSE.customerKey()
 	known := x.wrote(x.whole(), nil)
 	out, err := x.client.PutObject(ctx, &s3.PutObjectInput{
@@ -83,10 +85,10 @@ func (x *s3Examiner) putObject(ctx context.Context, tags Tags, condition *string
 // name was known before. A version takes the place of the name alone: deleting
 // by name would leave a delete marker.
 func (x *s3Examiner) wrote(name string, version *string) (known bool) {
-	known = slices.ContainsFunc(x.written, func(o Object) bool { return o.Name == name })
-	object := Object{Name: name, Version: aws.ToString(version)}
+	known = slices.ContainsFunc(x.written, func(o bucket.Object) bool { return o.Name == name })
+	object := bucket.Object{Name: name, Version: aws.ToString(version)}
 	if object.Version != "" {
-		x.written = slices.DeleteFunc(x.written, func(o Object) bool { return o.Name == name && o.Version == "" })
+		x.written = slices.DeleteFunc(x.written, func(o bucket.Object) bool { return o.Name == name && o.Version == "" })
 	} else if known {
 		return known
 	}
@@ -97,7 +99,7 @@ func (x *s3Examiner) wrote(name string, version *string) (known bool) {
 // refused forgets an object that the store said no to, so that it is not there.
 func (x *s3Examiner) refused(name string, err error) {
 	if status := statusOf(err); status >= 400 && status < 500 || status == http.StatusNotImplemented {
-		x.written = slices.DeleteFunc(x.written, func(o Object) bool { return o.Name == name })
+		x.written = slices.DeleteFunc(x.written, func(o bucket.Object) bool { return o.Name == name })
 	}
 }
 
@@ -170,7 +172,7 @@ func (x *s3Examiner) abort(ctx context.Context, u begunUpload) error {
 
 // delete deletes one object or version. A delete marker that comes of it is to
 // be deleted too.
-func (x *s3Examiner) delete(ctx context.Context, object Object) error {
+func (x *s3Examiner) delete(ctx context.Context, object bucket.Object) error {
 	out, err := x.client.DeleteObject(ctx, &s3.DeleteObjectInput{
 		Bucket: &x.url.Bucket, Key: aws.String(x.key(object.Name)), VersionId: version(object),
 	})
@@ -178,7 +180,7 @@ func (x *s3Examiner) delete(ctx context.Context, object Object) error {
 		return describe(ctx, x.failure("delete", object, "s3:DeleteObject"), err)
 	}
 	if object.Version == "" && aws.ToBool(out.DeleteMarker) && aws.ToString(out.VersionId) != "" {
-		x.written = append(x.written, Object{Name: object.Name, Version: *out.VersionId})
+		x.written = append(x.written, bucket.Object{Name: object.Name, Version: *out.VersionId})
 	}
 	return nil
 }
@@ -197,7 +199,7 @@ func (x *s3Examiner) cleanUp(ctx context.Context) (left []string) {
 		o := x.written[i]
 		err := x.delete(ctx, o)
 		switch {
-		case err == nil, errors.Is(err, ErrNotFound):
+		case err == nil, errors.Is(err, bucket.ErrNotFound):
 		case o.Version != "":
 			left = append(left, o.Name+", version "+o.Version)
 		default:

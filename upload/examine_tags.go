@@ -3,6 +3,8 @@ package upload
 import (
 	"context"
 	"maps"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 func tryTagsOnPut(ctx context.Context, x *s3Examiner) (Answer, string, error) {
@@ -36,7 +38,7 @@ func tryTagsInParts(ctx context.Context, x *s3Examiner) (Answer, string, error) 
 	if x.tags == nil || !x.hasParts() {
 		return NotTried, "nothing was uploaded in parts with tags", nil
 	}
-	got, err := x.storeTags(ctx, Object{Name: x.parts()})
+	got, err := x.storeTags(ctx, bucket.Object{Name: x.parts()})
 	if err == nil && !maps.Equal(got, x.tags) {
 		return No, "the store takes tags when the upload begins, and has lost them when it is complete", nil
 	}
@@ -57,7 +59,7 @@ func tryTagsLater(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 		return NotTried, "nothing could be put", nil
 	}
 	o, _ := x.readable()
-	want := Tags{TagRetention: Held, TagConfirmed: "2026-01-01T00:00:00Z"}
+	want := bucket.Tags{TagRetention: Held, TagConfirmed: "2026-01-01T00:00:00Z"}
 	if err := x.setStoreTags(ctx, o, want); err != nil {
 		return answerTo(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -98,7 +99,7 @@ func TestExamineBrokenOff(t *testing.T) {
 			return next.Do(r)
 		}).intercept})
 		report, err := Examine(t.Context(), b)
-		if !errors.Is(err, ErrUnreachable) || report.Of(check) != NotTried || report.Of("delete") != NotTried || len(report.Left) > 0 {
+		if !errors.Is(err, bucket.ErrUnreachable) || report.Of(check) != NotTried || report.Of("delete") != NotTried || len(report.Left) > 0 {
 			t.Errorf("%s: %s, delete %s, left %q, %v", check, report.Of(check), report.Of("delete"), report.Left, err)
 		}
 	}

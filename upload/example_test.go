@@ -11,6 +11,7 @@ import (
 	_ "github.com/mattn/go-sqlite3"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // A database that an application has open is backed up, and not uploaded again
@@ -41,7 +42,7 @@ func backUpTwice(ctx context.Context) error {
 		return err
 	}
 
-	url, err := upload.ParseURL("file://" + filepath.Join(dir, "snapshots")) // or s3://my-bucket/app
+	url, err := bucket.ParseURL("file://" + filepath.Join(dir, "snapshots")) // or s3://my-bucket/app
 	if err != nil {
 		return err
 	}

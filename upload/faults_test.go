@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -79,7 +80,7 @@ func TestFailuresAreTriedAgain(t *testing.T) {
 				return next.Do(r)
 			}).intercept})
 			data := content(testPart + 1)
-			o := put(t, b, "object", data, Tags{"a": "b"})
+			o := put(t, b, "object", data, bucket.Tags{"a": "b"})
 			put(t, b, "small", data[:10], nil)
 			if !bytes.Equal(readAll(t, b, find(t, b, "object")), data) {
 				t.Error("other content than what was put")
@@ -104,8 +105,8 @@ func TestOutageIsGivenUp(t *testing.T) {
 		return next.Do(r)
 	}).intercept})
 	began := time.Now()
-	_, err := b.Put(t.Context(), "object", PutOptions{}, inPieces(content(3*testPart)))
-	if took := time.Since(began); !errors.Is(err, ErrUnreachable) || took < 500*time.Millisecond || took > 15*time.Second {
+	_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(content(3*testPart)))
+	if took := time.Since(began); !errors.Is(err, bucket.ErrUnreachable) || took < 500*time.Millisecond || took > 15*time.Second {
 		t.Errorf("%v after %v, want ErrUnreachable after a second or so", err, took)
 	}
 	if text := fmt.Sprint(err); strings.Contains(text, "operation error") || strings.Contains(text, "RequestID") || !strings.Contains(text, "SlowDown") {
@@ -123,24 +124,27 @@ func TestRefusedConnection(t *testing.T) {
 	}
 	t.Setenv("AWS_ENDPOINT_URL_S3", "http://"+listener.Addr().String())
 	listener.Close()
-	b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{RetryFor: 500 * time.Millisecond})
+	b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{RetryFor: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, call := range map[string]func(context.Context) error{
-		"list":   func(ctx context.Context) error { _, err := Snapshots(ctx, b, time.Time{}); return err },
-		"put":    func(ctx context.Context) error { _, err := b.Put(ctx, "a", PutOptions{}, inPieces(nil)); return err },
-		"tags":   func(ctx context.Context) error { _, err := b.Tags(ctx, Object{Name: "a"}); return err },
-		"delete": func(ctx context.Context) error { return b.Delete(ctx, Object{Name: "a"}) },
+		"list": func(ctx context.Context) error { _, err := Snapshots(ctx, b, time.Time{}); return err },
+		"put": func(ctx context.Context) error {
+			_, err := b.Put(ctx, "a", bucket.PutOptions{}, inPieces(nil))
+			return err
+		},
+		"tags":   func(ctx context.Context) error { _, err := b.Tags(ctx, bucket.Object{Name: "a"}); return err },
+		"delete": func(ctx context.Context) error { return b.Delete(ctx, bucket.Object{Name: "a"}) },
 	} {
-		if err := call(t.Context()); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "connection refused") {
+		if err := call(t.Context()); !errors.Is(err, bucket.ErrUnreachable) || !strings.Contains(err.Error(), "connection refused") {
 			t.Errorf("%s: %v, want ErrUnreachable", name, err)
 		}
 	}
 	reason := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(reason)
-	if err := b.Delete(ctx, Object{Name: "a"}); !errors.Is(err, reason) || errors.Is(err, ErrUnreachable) {
+	if err := b.Delete(ctx, bucket.Object{Name: "a"}); !errors.Is(err, reason) || errors.Is(err, bucket.ErrUnreachable) {
 		t.Errorf("cancelled: %v, want the reason of the cancellation", err)
 	}
 }
@@ -261,7 +265,7 @@ func TestLostAnswers(t *testing.T) {
 				return nil, errors.New("connection reset by peer")
 			}).intercept})
 			data := content(c.size)
-			o := put(t, b, "object", data, Tags{"a": "b"})
+			o := put(t, b, "object", data, bucket.Tags{"a": "b"})
 			if losses.Load() < 2 {
 				t.Errorf("%d attempts, want one that is lost and another", losses.Load())
 			}
@@ -281,7 +285,7 @@ func TestLostAnswers(t *testing.T) {
 			losses.Store(1)
 			put(t, b, "object", content(c.size+1), nil)
 			losses.Store(0)
-			if _, err := b.Put(t.Context(), "object", PutOptions{}, inPieces(content(c.size))); !errors.Is(err, ErrExists) {
+			if _, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(content(c.size))); !errors.Is(err, bucket.ErrExists) {
 				t.Errorf("%v, want ErrExists", err)
 			}
 			noUploads(t, server.Client(t), b, "object")
@@ -317,7 +321,7 @@ func TestCancelledInFlight(t *testing.T) {
 				}
 				return next.Do(r)
 			}).intercept})
-			_, err := b.Put(ctx, "object", PutOptions{}, inPieces(content(3*testPart+1)))
+			_, err := b.Put(ctx, "object", bucket.PutOptions{}, inPieces(content(3*testPart+1)))
 			if !errors.Is(err, reason) {
 				t.Errorf("%v, want the reason of the cancellation", err)
 			}
@@ -338,13 +342,13 @@ func TestIgnoredWriteErrors(t *testing.T) {
 		return next.Do(r)
 	}).intercept})
 	for _, name := range []string{"object", "create"} {
-		_, err := b.Put(t.Context(), name, PutOptions{}, func(w io.Writer) error {
+		_, err := b.Put(t.Context(), name, bucket.PutOptions{}, func(w io.Writer) error {
 			for range 10 {
 				w.Write(content(testPart))
 			}
 			return nil
 		})
-		if !errors.Is(err, ErrRefused) {
+		if !errors.Is(err, bucket.ErrRefused) {
 			t.Errorf("%s: %v, want ErrRefused", name, err)
 		}
 		noUploads(t, server.Client(t), b, name)

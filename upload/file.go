@@ -14,14 +14,15 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // A directory is a Bucket in a local or mounted directory. Its objects are
 // plain files; their tags are in sidecars.
-type directory struct{ url URL }
+type directory struct{ url bucket.URL }
 
 // URL implements Bucket.
-func (b *directory) URL() URL { return b.url }
+func (b *directory) URL() bucket.URL { return b.url }
 
 // ClockOffset implements Bucket: a directory has no clock of its own,
 // and Put sets the time of a file by this machine's.
@@ -46,16 +47,16 @@ func isObjectName(name string) bool {
 }
 
 // List implements Bucket. A directory that does not exist is ErrNotFound.
-func (b *directory) List(ctx context.Context, after string) iter.Seq2[Object, error] {
-	return func(yield func(Object, error) bool) {
+func (b *directory) List(ctx context.Context, after string) iter.Seq2[bucket.Object, error] {
+	return func(yield func(bucket.Object, error) bool) {
 		entries, err := os.ReadDir(b.url.Dir) // sorted by name
 		if err != nil {
-			yield(Object{}, fileError("list "+b.url.String(), err, "no such directory"))
+			yield(bucket.Object{}, fileError("list "+b.url.String(), err, "no such directory"))
 			return
 		}
 		for _, entry := range entries {
 			if ctx.Err() != nil {
-				yield(Object{}, fmt.Errorf("list %s: %w", b.url, context.Cause(ctx)))
+				yield(bucket.Object{}, fmt.Errorf("list %s: %w", b.url, context.Cause(ctx)))
 				return
 			}
 			if entry.Name() <= after || !isObjectName(entry.Name()) || !entry.Type().IsRegular() {
@@ -66,7 +67,7 @@ func (b *directory) List(ctx context.Context, after string) iter.Seq2[Object, er
 				continue // deleted since
 			}
 			if err != nil {
-				yield(Object{}, fmt.Errorf("list %s: %w", b.url, err))
+				yield(bucket.Object{}, fmt.Errorf("list %s: %w", b.url, err))
 				return
 			}
 			if !yield(fileObject(info), nil) {
@@ -86,8 +87,8 @@ func (b *directory) NeverUsed(context.Context) (bool, error) {
 	return len(entries) == 0, nil
 }
 
-func fileObject(info fs.FileInfo) Object {
-	return Object{Name: info.Name(), Size: info.Size(), ETag: fileETag(info), Modified: info.ModTime().UTC()}
+func fileObject(info fs.FileInfo) bucket.Object {
+	return bucket.Object{Name: info.Name(), Size: info.Size(), ETag: fileETag(info), Modified: info.ModTime().UTC()}
 }
 
 func fileETag(info fs.FileInfo) string {
@@ -95,14 +96,14 @@ func fileETag(info fs.FileInfo) string {
 }
 
 // Open implements Bucket.
-func (b *directory) Open(ctx context.Context, object Object) (Blob, error) {
+func (b *directory) Open(ctx context.Context, object bucket.Object) (bucket.Blob, error) {
 	where := "read " + b.where(object)
 	if err := checkName(object.Name); err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
 	file, err := disk.OpenRegular(b.path(object.Name), os.O_RDONLY)
 	if isReplaced(err) {
-		return nil, fmt.Errorf("%s: %w: %w", where, ErrChanged, err)
+		return nil, fmt.Errorf("%s: %w: %w", where, bucket.ErrChanged, err)
 	}
 	if err != nil {
 		return nil, fileError(where, err, "no such object")
@@ -120,7 +121,7 @@ func isReplaced(err error) bool {
 	return errors.Is(err, disk.ErrNotRegular) || errors.Is(err, syscall.ELOOP)
 }
 
-func (b *directory) where(object Object) string { return b.url.String() + "/" + object.Name }
+func (b *directory) where(object bucket.Object) string { return b.url.String() + "/" + object.Name }
 
 // A fileBlob reads one open file.
 type fileBlob struct {
@@ -137,7 +138,7 @@ func (r *fileBlob) unchanged() error {
 		return fmt.Errorf("%s: %w", r.where, err)
 	}
 	if !info.Mode().IsRegular() || fileETag(info) != r.etag {
-		return fmt.Errorf("%s: %w", r.where, ErrChanged)
+		return fmt.Errorf("%s: %w", r.where, bucket.ErrChanged)
 	}
 	return nil
 }
@@ -159,13 +160,13 @@ func (r *fileBlob) ReadAt(p []byte, offset int64) (int, error) {
 func (r *fileBlob) Close() error { return r.file.Close() }
 
 // Tags implements Bucket.
-func (b *directory) Tags(ctx context.Context, object Object) (Tags, error) {
+func (b *directory) Tags(ctx context.Context, object bucket.Object) (bucket.Tags, error) {
 	where := "get tags of " + b.where(object)
 	if err := b.exists(ctx, where, object); err != nil {
 		return nil, err
 	}
 	tags, err := readTagsFile(b.tagsPath(object.Name))
-	if errors.Is(err, ErrTagsDamaged) {
+	if errors.Is(err, bucket.ErrTagsDamaged) {
 		return nil, err
 	}
 	return tags, fileError(where, err, "")
@@ -173,13 +174,13 @@ func (b *directory) Tags(ctx context.Context, object Object) (Tags, error) {
 
 // readTagsFile returns an empty set if there is no such file. What is no
 // regular file, or cannot be read off the disk, is ErrTagsDamaged.
-func readTagsFile(path string) (Tags, error) {
+func readTagsFile(path string) (bucket.Tags, error) {
 	file, err := disk.OpenRegular(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Tags{}, nil
+		return bucket.Tags{}, nil
 	}
 	if isReplaced(err) {
-		return nil, fmt.Errorf("%w: %s: it is no file", ErrTagsDamaged, path)
+		return nil, fmt.Errorf("%w: %s: it is no file", bucket.ErrTagsDamaged, path)
 	}
 	if err != nil {
 		return nil, err
@@ -187,7 +188,7 @@ func readTagsFile(path string) (Tags, error) {
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, maxSidecar+1))
 	if errors.Is(err, syscall.EIO) {
-		return nil, fmt.Errorf("%w: %w", ErrTagsDamaged, err)
+		return nil, fmt.Errorf("%w: %w", bucket.ErrTagsDamaged, err)
 	}
 	if err != nil {
 		return nil, err
@@ -196,7 +197,7 @@ func readTagsFile(path string) (Tags, error) {
 }
 
 // SetTags implements Bucket.
-func (b *directory) SetTags(ctx context.Context, object Object, tags Tags) error {
+func (b *directory) SetTags(ctx context.Context, object bucket.Object, tags bucket.Tags) error {
 	where := "set tags of " + b.where(object)
 	if err := b.exists(ctx, where, object); err != nil {
 		return err
@@ -212,7 +213,7 @@ func (b *directory) SetTags(ctx context.Context, object Object, tags Tags) error
 }
 
 // exists checks that there is such an object.
-func (b *directory) exists(ctx context.Context, where string, object Object) error {
+func (b *directory) exists(ctx context.Context, where string, object bucket.Object) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", where, context.Cause(ctx))
 	}
@@ -225,10 +226,10 @@ func (b *directory) exists(ctx context.Context, where string, object Object) err
 
 // Delete implements Bucket. The tags go last: an object without its tags
 // would no longer be held.
-func (b *directory) Delete(ctx context.Context, object Object) error {
+func (b *directory) Delete(ctx context.Context, object bucket.Object) error {
 	where := "delete " + b.where(object)
 	err := b.exists(ctx, where, object)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 		return err
 	}
 	removed := false
@@ -253,14 +254,14 @@ func fileError(where string, err error, missing string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist) && missing != "":
-		return &storeError{text: where + ": " + missing, kind: ErrNotFound, cause: err}
+		return &storeError{text: where + ": " + missing, kind: bucket.ErrNotFound, cause: err}
 	case errors.Is(err, syscall.ENOTDIR):
 		return &storeError{
-			text: where + ": " + err.Error(), kind: ErrRefused, cause: err,
+			text: where + ": " + err.Error(), kind: bucket.ErrRefused, cause: err,
 			setting: "correct the bucket URL: a part of its path is a file where a directory should be",
 		}
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENAMETOOLONG):
-		return &storeError{text: where + ": " + err.Error(), kind: ErrRefused, cause: err}
+		return &storeError{text: where + ": " + err.Error(), kind: bucket.ErrRefused, cause: err}
 	}
 	return fmt.Errorf("%s: %w", where, roomError(err))
 }

@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 func openDir(t *testing.T, dir string) *directory {
 	t.Helper()
-	b, err := Open(t.Context(), URL{Dir: dir}, Options{})
+	b, err := Open(t.Context(), bucket.URL{Dir: dir}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,14 +42,14 @@ func TestMissingDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	b := openDir(t, dir)
 	for _, err := range b.List(t.Context(), "") {
-		if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "no such directory") {
+		if !errors.Is(err, bucket.ErrNotFound) || !strings.Contains(err.Error(), "no such directory") {
 			t.Errorf("list: %v, want ErrNotFound and no such directory", err)
 		}
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal("listing created the directory")
 	}
-	put(t, b, "object", content(10), Tags{"a": "b"})
+	put(t, b, "object", content(10), bucket.Tags{"a": "b"})
 	for path, mode := range map[string]fs.FileMode{
 		filepath.Dir(dir): 0o700, dir: 0o700, filepath.Join(dir, "object"): 0o600, filepath.Join(dir, "object.tags"): 0o600,
 	} {
@@ -64,7 +65,7 @@ func TestDirectoryIsAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{path, filepath.Join(path, "below")} {
-		if _, err := openDir(t, dir).Put(t.Context(), "object", PutOptions{}, inPieces(nil)); err == nil {
+		if _, err := openDir(t, dir).Put(t.Context(), "object", bucket.PutOptions{}, inPieces(nil)); err == nil {
 			t.Errorf("put into %s is no error", dir)
 		}
 	}
@@ -73,7 +74,7 @@ func TestDirectoryIsAFile(t *testing.T) {
 func TestOnlyRegularFilesAreListed(t *testing.T) {
 	dir := t.TempDir()
 	b := openDir(t, dir)
-	put(t, b, "object", nil, Tags{"a": "b"})
+	put(t, b, "object", nil, bucket.Tags{"a": "b"})
 	for _, hidden := range []string{".hidden", tempPrefix + "1" + tempSuffix, "x.tags"} {
 		if err := os.WriteFile(filepath.Join(dir, hidden), nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -91,13 +92,13 @@ func TestOnlyRegularFilesAreListed(t *testing.T) {
 func TestUnusableNames(t *testing.T) {
 	b := openDir(t, t.TempDir())
 	for _, name := range []string{"", ".", "..", ".hidden", "a/b", "../a", "a.tags", "a\x00"} {
-		if _, err := b.Put(t.Context(), name, PutOptions{}, inPieces(nil)); err == nil {
+		if _, err := b.Put(t.Context(), name, bucket.PutOptions{}, inPieces(nil)); err == nil {
 			t.Errorf("put of %q is no error", name)
 		}
-		if err := b.Delete(t.Context(), Object{Name: name}); err == nil {
+		if err := b.Delete(t.Context(), bucket.Object{Name: name}); err == nil {
 			t.Errorf("delete of %q is no error", name)
 		}
-		if _, err := b.Open(t.Context(), Object{Name: name}); err == nil {
+		if _, err := b.Open(t.Context(), bucket.Object{Name: name}); err == nil {
 			t.Errorf("open of %q is no error", name)
 		}
 	}
@@ -130,8 +131,8 @@ func TestLeftOverTempFiles(t *testing.T) {
 func TestWritersErrorIsTheCallers(t *testing.T) {
 	dir := t.TempDir()
 	for _, reason := range []error{fs.ErrExist, fs.ErrPermission, fs.ErrNotExist, io.EOF} {
-		_, err := openDir(t, dir).Put(t.Context(), "object", PutOptions{}, func(io.Writer) error { return reason })
-		if !errors.Is(err, reason) || errors.Is(err, ErrExists) || errors.Is(err, ErrRefused) || errors.Is(err, ErrNotFound) {
+		_, err := openDir(t, dir).Put(t.Context(), "object", bucket.PutOptions{}, func(io.Writer) error { return reason })
+		if !errors.Is(err, reason) || errors.Is(err, bucket.ErrExists) || errors.Is(err, bucket.ErrRefused) || errors.Is(err, bucket.ErrNotFound) {
 			t.Errorf("write failed with %v: %v", reason, err)
 		}
 	}
@@ -149,7 +150,7 @@ func TestNoRoom(t *testing.T) {
 		_, err := w.Write([]byte("content"))
 		return err
 	})
-	if !errors.Is(err, ErrNoRoom) {
+	if !errors.Is(err, bucket.ErrNoRoom) {
 		t.Errorf("write to a full device: %v, want ErrNoRoom", err)
 	}
 }
@@ -171,7 +172,7 @@ func TestOpenReplacedObject(t *testing.T) {
 		if err := replace(); err != nil {
 			t.Fatal(err)
 		}
-		if blob, err := b.Open(t.Context(), o); !errors.Is(err, ErrChanged) {
+		if blob, err := b.Open(t.Context(), o); !errors.Is(err, bucket.ErrChanged) {
 			t.Errorf("%s: %v, %v", what, blob, err)
 		}
 		if err := os.Remove(path); err != nil {
@@ -213,7 +214,7 @@ func TestPlaceDoesNotReplace(t *testing.T) {
 func TestDamagedTags(t *testing.T) {
 	dir := t.TempDir()
 	b := openDir(t, dir)
-	o := put(t, b, "object", nil, Tags{"a": "b"})
+	o := put(t, b, "object", nil, bucket.Tags{"a": "b"})
 	if err := os.WriteFile(filepath.Join(dir, "object.tags"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // Temporary files are dot-files of this pattern. A younger one may be at work.
@@ -21,13 +23,13 @@ const (
 
 // Put implements Bucket. The directory is created if need be. The content is
 // on disk before the name is, and the tags are there before the object.
-func (b *directory) Put(ctx context.Context, name string, o PutOptions, write func(io.Writer) error) (Object, error) {
+func (b *directory) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.Object, error) {
 	where := "put " + b.url.String() + "/" + name
 	if err := checkName(name); err != nil {
-		return Object{}, fmt.Errorf("%s: %w", where, err)
+		return bucket.Object{}, fmt.Errorf("%s: %w", where, err)
 	}
 	if err := makeDir(b.url.Dir); err != nil {
-		return Object{}, fileError(where, err, "")
+		return bucket.Object{}, fileError(where, err, "")
 	}
 	b.removeLeftOver(time.Now())
 	var writing error
@@ -36,14 +38,14 @@ func (b *directory) Put(ctx context.Context, name string, o PutOptions, write fu
 		return writing
 	})
 	if writing != nil {
-		return Object{}, fmt.Errorf("%s: %w", where, err)
+		return bucket.Object{}, fmt.Errorf("%s: %w", where, err)
 	}
 	if err != nil {
-		return Object{}, fileError(where, err, "")
+		return bucket.Object{}, fileError(where, err, "")
 	}
 	object, err := b.publish(temp, name, o.Tags)
 	if errors.Is(err, fs.ErrExist) {
-		err = &storeError{text: where + ": " + ErrExists.Error(), kind: ErrExists, cause: err}
+		err = &storeError{text: where + ": " + bucket.ErrExists.Error(), kind: bucket.ErrExists, cause: err}
 	} else {
 		err = fileError(where, err, "")
 	}
@@ -88,13 +90,13 @@ func writeWhole(ctx context.Context, w io.Writer, write func(io.Writer) error) e
 // publish gives a synced temp file its name, unless that is taken. The tags
 // file, put in place first and never over another one, keeps a second Put of
 // the same name from changing the tags of the first.
-func (b *directory) publish(temp, name string, tags Tags) (object Object, err error) {
+func (b *directory) publish(temp, name string, tags bucket.Tags) (object bucket.Object, err error) {
 	if _, err := os.Lstat(b.path(name)); err == nil {
-		return Object{}, fs.ErrExist
+		return bucket.Object{}, fs.ErrExist
 	}
 	if len(tags) > 0 {
 		if err := b.publishTags(name, tags); err != nil {
-			return Object{}, err
+			return bucket.Object{}, err
 		}
 		defer func() {
 			if err != nil {
@@ -103,19 +105,19 @@ func (b *directory) publish(temp, name string, tags Tags) (object Object, err er
 		}()
 	}
 	if err := place(temp, b.path(name)); err != nil {
-		return Object{}, err
+		return bucket.Object{}, err
 	}
 	info, err := os.Lstat(b.path(name))
 	if err == nil {
 		err = syncDir(b.url.Dir)
 	}
 	if err != nil {
-		return Object{}, errors.Join(err, os.Remove(b.path(name)))
+		return bucket.Object{}, errors.Join(err, os.Remove(b.path(name)))
 	}
 	return fileObject(info), nil
 }
 
-func (b *directory) publishTags(name string, tags Tags) error {
+func (b *directory) publishTags(name string, tags bucket.Tags) error {
 	temp, err := b.writeTags(tags)
 	if err != nil {
 		return err
@@ -128,7 +130,7 @@ func (b *directory) publishTags(name string, tags Tags) error {
 }
 
 // writeTags writes tags to a temp file and returns its path.
-func (b *directory) writeTags(tags Tags) (string, error) {
+func (b *directory) writeTags(tags bucket.Tags) (string, error) {
 	content, err := sidecarContent(tags)
 	if err != nil {
 		return "", err

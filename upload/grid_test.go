@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -36,7 +37,7 @@ func TestResetsOnAGrid(t *testing.T) {
 			c.left.Store(2) // two connections, as two parts are on their way at once
 			c.start(t, server)
 			b := openBucket(t, server, Options{PartSize: testPart, Concurrency: 1})
-			o := put(t, b, "object", data, Tags{"a": "b"})
+			o := put(t, b, "object", data, bucket.Tags{"a": "b"})
 			if !bytes.Equal(readAll(t, b, o), data) {
 				t.Errorf("reset after %d bytes: other content than what was put", n)
 			}
@@ -59,8 +60,8 @@ func TestResetsForGood(t *testing.T) {
 		c.left.Store(1 << 30)
 		c.start(t, server)
 		b := openBucket(t, server, Options{PartSize: testPart, RetryFor: time.Second})
-		_, err := b.Put(t.Context(), "object", PutOptions{}, inPieces(content(2*testPart+1000)))
-		if !errors.Is(err, ErrUnreachable) {
+		_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(content(2*testPart+1000)))
+		if !errors.Is(err, bucket.ErrUnreachable) {
 			t.Errorf("always reset after %d bytes: %v", n, err)
 		}
 		sameNames(t, keys(t, server.Client(t), b), nil)
@@ -73,7 +74,7 @@ func TestResetsForGood(t *testing.T) {
 func TestCredentialsThatCannotBeSent(t *testing.T) {
 	testserver.Start(t).Setenv(t)
 	t.Setenv("AWS_SESSION_TOKEN", "hunter2\nx")
-	b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{})
+	b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +104,8 @@ func TestRefusedInMidUpload(t *testing.T) {
 				}
 				return next.Do(r)
 			}).intercept})
-			_, err := b.Put(t.Context(), "object", PutOptions{}, inPieces(content(3*testPart)))
-			if !errors.Is(err, ErrRefused) || !strings.Contains(fmt.Sprint(err), c.words) {
+			_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(content(3*testPart)))
+			if !errors.Is(err, bucket.ErrRefused) || !strings.Contains(fmt.Sprint(err), c.words) {
 				t.Errorf("%v, want a refusal with %q", err, c.words)
 			}
 			sameNames(t, keys(t, server.Client(t), b), nil)
@@ -163,11 +164,11 @@ printf '{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"%s","Expiration":"%%s
 func TestNoSuchHost(t *testing.T) {
 	testserver.Start(t).Setenv(t)
 	t.Setenv("AWS_ENDPOINT_URL_S3", "http://no-such-host.invalid:9000")
-	b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{RetryFor: 500 * time.Millisecond})
+	b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{RetryFor: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Snapshots(t.Context(), b, time.Time{}); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "no-such-host.invalid") {
+	if _, err := Snapshots(t.Context(), b, time.Time{}); !errors.Is(err, bucket.ErrUnreachable) || !strings.Contains(err.Error(), "no-such-host.invalid") {
 		t.Errorf("%v, want ErrUnreachable and the host", err)
 	}
 }
@@ -179,8 +180,8 @@ func TestQuota(t *testing.T) {
 	b := openBucket(t, server, Options{PartSize: testPart})
 	server.SetQuota(t, b.url.Bucket, "1MiB")
 	for _, size := range []int{2 << 20, 2*testPart + 1} {
-		_, err := b.Put(t.Context(), "object", PutOptions{}, inPieces(content(size)))
-		if !errors.Is(err, ErrRefused) || !strings.Contains(fmt.Sprint(err), "quota is used up") {
+		_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(content(size)))
+		if !errors.Is(err, bucket.ErrRefused) || !strings.Contains(fmt.Sprint(err), "quota is used up") {
 			t.Errorf("%d bytes: %v, want a refusal that names the quota", size, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 const (
@@ -122,7 +123,7 @@ const (
 )
 
 // Compare returns what the tags of two snapshots tell of their content.
-func Compare(a, b Tags) Likeness {
+func Compare(a, b bucket.Tags) Likeness {
 	if a[TagDigest] != "" && a[TagDigest] == b[TagDigest] {
 		return Alike
 	}
@@ -152,7 +153,7 @@ func (i identity) compare(other identity) Likeness {
 
 // checkIdentity refuses a database that is another than the newest snapshot's
 // although it has its name, and warns where it may be.
-func (o *BackupOptions) checkIdentity(b Bucket, newest Snapshot, tags, own Tags) error {
+func (o *BackupOptions) checkIdentity(b bucket.Bucket, newest Snapshot, tags, own bucket.Tags) error {
 	if o.Adopt || newest.ID == "" {
 		return nil
 	}
@@ -170,7 +171,7 @@ func (o *BackupOptions) checkIdentity(b Bucket, newest Snapshot, tags, own Tags)
 // checkAlone looks for snapshots of another database that came into the series
 // since the first listing, where that had nothing to compare with: the first
 // backups of two databases into one prefix do not know of each other before.
-func (o *BackupOptions) checkAlone(ctx context.Context, b Bucket, newest Snapshot, tags, own Tags, id snapshot.ID) error {
+func (o *BackupOptions) checkAlone(ctx context.Context, b bucket.Bucket, newest Snapshot, tags, own bucket.Tags, id snapshot.ID) error {
 	if tags[TagDatabase] != "" && !o.Adopt {
 		return nil
 	}
@@ -183,7 +184,7 @@ func (o *BackupOptions) checkAlone(ctx context.Context, b Bucket, newest Snapsho
 			continue
 		}
 		tags, err := b.Tags(ctx, s.Object)
-		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrTagsDamaged) {
+		if errors.Is(err, bucket.ErrNotFound) || errors.Is(err, bucket.ErrTagsDamaged) {
 			continue
 		}
 		if err != nil {

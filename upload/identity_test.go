@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -32,7 +33,7 @@ func fill(t *testing.T, path string, rows int) {
 }
 
 // tagOf returns the tags that a backup of the database would set.
-func tagOf(t *testing.T, path string) Tags {
+func tagOf(t *testing.T, path string) bucket.Tags {
 	t.Helper()
 	c, err := snapshot.Take(t.Context(), path, snapshot.CopyOptions{TempDir: t.TempDir()})
 	if err != nil {
@@ -54,7 +55,7 @@ func tagOf(t *testing.T, path string) Tags {
 	if encoded, err := EncodeTag(value); err != nil || encoded != value {
 		t.Errorf("%q cannot be a tag: %v", value, err)
 	}
-	return Tags{TagIdentity: value, TagDigest: digest.String()}
+	return bucket.Tags{TagIdentity: value, TagDigest: digest.String()}
 }
 
 // What happens to one database leaves it what it is; another one of the same
@@ -118,7 +119,7 @@ func TestIdentity(t *testing.T) {
 
 // Two applications that both mark their files are two, whatever their tables.
 func TestIdentityByApplicationID(t *testing.T) {
-	var tags []Tags
+	var tags []bucket.Tags
 	for id := range 3 {
 		path := application(t, fmt.Sprintf("PRAGMA application_id=%d", id), 1000)
 		tags = append(tags, tagOf(t, path))
@@ -133,7 +134,7 @@ func TestIdentityOfRubbish(t *testing.T) {
 		if i, ok := parseIdentity(value); ok {
 			t.Errorf("%q is %+v", value, i)
 		}
-		if got := Compare(Tags{TagIdentity: value}, Tags{TagIdentity: "4096:0:abcd:abcd"}); got != Unknown {
+		if got := Compare(bucket.Tags{TagIdentity: value}, bucket.Tags{TagIdentity: "4096:0:abcd:abcd"}); got != Unknown {
 			t.Errorf("%q: %d", value, got)
 		}
 	}
@@ -169,11 +170,11 @@ func TestBackupGuardsTheContent(t *testing.T) {
 
 // A meanwhile is a bucket to which another backup goes while one uploads.
 type meanwhile struct {
-	Bucket
+	bucket.Bucket
 	backup func()
 }
 
-func (m meanwhile) Put(ctx context.Context, name string, o PutOptions, write func(io.Writer) error) (Object, error) {
+func (m meanwhile) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.Object, error) {
 	m.backup()
 	return m.Bucket.Put(ctx, name, o, write)
 }
@@ -197,7 +198,7 @@ func TestFirstBackupsOfTwoDatabases(t *testing.T) {
 		"another host":        {application(t, "CREATE TABLE account (name)", 1000), BackupOptions{}, false},
 		"the same":            {first, BackupOptions{}, true},
 	} {
-		for _, b := range []Bucket{dir, openBucket(t, server, Options{})} {
+		for _, b := range []bucket.Bucket{dir, openBucket(t, server, Options{})} {
 			between := meanwhile{b, func() { backup(t, b, test.other, test.o) }}
 			r, err := Backup(t.Context(), between, first, BackupOptions{})
 			switch {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -30,7 +31,7 @@ func makeOld(t *testing.T, path string, by time.Duration) {
 // that was killed between its two steps, and of such a Delete.
 func TestTagsWithoutAnObject(t *testing.T) {
 	dir := t.TempDir()
-	b := &directory{url: URL{Dir: dir}}
+	b := &directory{url: bucket.URL{Dir: dir}}
 	now := time.Now()
 	var names []string
 	for i := range 4 {
@@ -38,12 +39,12 @@ func TestTagsWithoutAnObject(t *testing.T) {
 	}
 	old, young, deleted, there := names[0], names[1], names[2], names[3]
 	for _, id := range []string{old, young} { // the first step of a Put
-		if err := b.publishTags(id+Suffix, Tags{TagRetention: Held}); err != nil {
+		if err := b.publishTags(id+Suffix, bucket.Tags{TagRetention: Held}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, name := range []string{deleted + Suffix, there + SuffixEncrypted} {
-		put(t, b, name, nil, Tags{TagRetention: Held})
+		put(t, b, name, nil, bucket.Tags{TagRetention: Held})
 	}
 	if err := os.Remove(b.path(deleted + Suffix)); err != nil { // the first step of a Delete
 		t.Fatal(err)

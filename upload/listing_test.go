@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
@@ -109,7 +110,7 @@ func TestListingsGoForward(t *testing.T) {
 			for listing, walk := range walks {
 				found, err := walk(t.Context(), b.(*S3))
 				if slices.Contains(c.wrong, listing) {
-					if !errors.Is(err, ErrUnreachable) {
+					if !errors.Is(err, bucket.ErrUnreachable) {
 						t.Errorf("%s: %v, %v, want ErrUnreachable", listing, found, err)
 					}
 				} else if err != nil || !slices.Equal(found, want[listing]) {

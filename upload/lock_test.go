@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -18,20 +19,20 @@ func TestObjectLock(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
 	raw := server.Client(t)
-	bucket := "locked"
-	if _, err := raw.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
+	bucketName := "locked"
+	if _, err := raw.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucketName, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
 		t.Fatal(err)
 	}
 	for _, mode := range []string{"GOVERNANCE", "COMPLIANCE"} {
-		b, err := Open(t.Context(), URL{Bucket: bucket, Prefix: strings.ToLower(mode)},
+		b, err := Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: strings.ToLower(mode)},
 			Options{PartSize: testPart, Lock: ObjectLock{Mode: mode, For: 7 * 24 * time.Hour}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for name, size := range map[string]int{"single": 100, "parts": 2*testPart + 1} {
-			o := put(t, b, name, content(size), Tags{TagRetention: Held})
+			o := put(t, b, name, content(size), bucket.Tags{TagRetention: Held})
 			key := aws.String(b.(*S3).key(name))
-			head, err := raw.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: key})
+			head, err := raw.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucketName, Key: key})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -39,22 +40,22 @@ func TestObjectLock(t *testing.T) {
 			if string(head.ObjectLockMode) != mode || (time.Until(ends)-7*24*time.Hour).Abs() > time.Minute {
 				t.Errorf("%s, %s: locked in mode %q until %s", mode, name, head.ObjectLockMode, ends)
 			}
-			_, err = raw.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: key, VersionId: head.VersionId})
+			_, err = raw.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucketName, Key: key, VersionId: head.VersionId})
 			if err == nil {
 				t.Errorf("%s, %s: the locked version was deleted", mode, name)
 			}
-			if err := b.SetTags(t.Context(), o, Tags{TagRetention: "daily"}); err != nil {
+			if err := b.SetTags(t.Context(), o, bucket.Tags{TagRetention: "daily"}); err != nil {
 				t.Errorf("%s, %s: release: %v", mode, name, err)
 			}
 			if mode == string(types.ObjectLockModeGovernance) {
-				if _, err := raw.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: key, VersionId: head.VersionId, BypassGovernanceRetention: aws.Bool(true)}); err != nil {
+				if _, err := raw.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucketName, Key: key, VersionId: head.VersionId, BypassGovernanceRetention: aws.Bool(true)}); err != nil {
 					t.Errorf("%s, %s: with the right to bypass: %v", mode, name, err)
 				}
 			}
 		}
 	}
 	b := openBucket(t, server, Options{Lock: ObjectLock{Mode: "GOVERNANCE", For: time.Hour}})
-	if _, err := b.Put(t.Context(), "object", PutOptions{}, inPieces(content(10))); err == nil {
+	if _, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(content(10))); err == nil {
 		t.Error("a lock in a bucket without Object Lock was accepted")
 	} else {
 		t.Log(err)
@@ -67,23 +68,23 @@ func TestDefaultRetention(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := start(t)
 			server.Setenv(t)
-			raw, bucket := server.Client(t), "locked"
-			if _, err := raw.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
+			raw, bucketName := server.Client(t), "locked"
+			if _, err := raw.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucketName, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
 				t.Fatal(err)
 			}
-			_, err := raw.PutObjectLockConfiguration(t.Context(), &s3.PutObjectLockConfigurationInput{Bucket: &bucket,
+			_, err := raw.PutObjectLockConfiguration(t.Context(), &s3.PutObjectLockConfigurationInput{Bucket: &bucketName,
 				ObjectLockConfiguration: &types.ObjectLockConfiguration{ObjectLockEnabled: types.ObjectLockEnabledEnabled,
 					Rule: &types.ObjectLockRule{DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeGovernance, Days: aws.Int32(1)}}}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			b, err := Open(t.Context(), URL{Bucket: bucket, Prefix: "app"}, Options{PartSize: testPart})
+			b, err := Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, Options{PartSize: testPart})
 			if err != nil {
 				t.Fatal(err)
 			}
 			for object, size := range map[string]int{"single": 100, "parts": 2*testPart + 1} {
-				put(t, b, object, content(size), Tags{TagRetention: Held})
-				head, err := raw.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String("app/" + object)})
+				put(t, b, object, content(size), bucket.Tags{TagRetention: Held})
+				head, err := raw.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucketName, Key: aws.String("app/" + object)})
 				if err != nil || head.ObjectLockMode != types.ObjectLockModeGovernance {
 					t.Errorf("%s is locked in mode %q, %v", object, head.ObjectLockMode, err)
 				}
@@ -94,7 +95,7 @@ func TestDefaultRetention(t *testing.T) {
 
 func TestObjectLockOptions(t *testing.T) {
 	for _, l := range []ObjectLock{{Mode: "GOVERNANCE"}, {For: time.Hour}, {Mode: "governance", For: time.Hour}, {Mode: "COMPLIANCE", For: -1}} {
-		if _, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "p"}, Options{Lock: l}); err == nil {
+		if _, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "p"}, Options{Lock: l}); err == nil {
 			t.Errorf("%+v was accepted", l)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -31,8 +32,8 @@ func TestStoreWithoutConditions(t *testing.T) {
 	}).intercept})
 	for _, size := range []int{10, testPart + 10} {
 		name, data := fmt.Sprint("object-", size), content(size)
-		o := put(t, b, name, data, Tags{"a": "b"})
-		if _, err := b.Put(t.Context(), name, PutOptions{}, inPieces(content(size+1))); !errors.Is(err, ErrExists) {
+		o := put(t, b, name, data, bucket.Tags{"a": "b"})
+		if _, err := b.Put(t.Context(), name, bucket.PutOptions{}, inPieces(content(size+1))); !errors.Is(err, bucket.ErrExists) {
 			t.Errorf("%v, want ErrExists", err)
 		}
 		if !bytes.Equal(readAll(t, b, o), data) {
@@ -56,7 +57,7 @@ func TestStoreWithoutTags(t *testing.T) {
 		}).intercept
 		s := s3Store(t, server, Options{intercept: withoutTags, Log: slog.New(slog.NewTextHandler(&log, nil))})
 		all := s.clean
-		s.clean = func(t *testing.T, b Bucket, names ...string) {
+		s.clean = func(t *testing.T, b bucket.Bucket, names ...string) {
 			t.Helper()
 			for _, name := range keys(t, server.Client(t), b.(*S3)) {
 				if object, found := strings.CutSuffix(name, sidecarSuffix); found && slices.Contains(names, object) {
@@ -74,7 +75,7 @@ func TestStoreWithoutTags(t *testing.T) {
 		log.Reset()
 		b := s.open(t)
 		for i := range 3 {
-			put(t, b, fmt.Sprint("object-", i), content(10), Tags{"a": "b"})
+			put(t, b, fmt.Sprint("object-", i), content(10), bucket.Tags{"a": "b"})
 		}
 		if n := strings.Count(log.String(), "level=WARN"); n != 1 {
 			t.Errorf("%s: warned %d times: %s", code, n, log.String())

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // Options say how to talk to a bucket. The zero value is good. Where the store
@@ -65,7 +67,7 @@ type ObjectLock struct {
 // Open returns the bucket of a bucket URL. It does not ask the store anything,
 // except that finding credentials may need the network. A directory is not
 // created before the first Put.
-func Open(ctx context.Context, u URL, o Options) (Bucket, error) {
+func Open(ctx context.Context, u bucket.URL, o Options) (bucket.Bucket, error) {
 	o = o.withDefaults()
 	if u.Dir != "" {
 		if o.StorageClass != "" || o.SSE.isSet() || o.Lock != (ObjectLock{}) {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 const (
@@ -176,7 +178,7 @@ func (p *partPool) close() error {
 // roomError marks an error of a full disk or quota as ErrNoRoom.
 func roomError(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return &storeError{text: err.Error(), kind: ErrNoRoom, cause: err}
+		return &storeError{text: err.Error(), kind: bucket.ErrNoRoom, cause: err}
 	}
 	return err
 }

@@ -16,11 +16,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/logging"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // S3 is a Bucket in an S3-compatible store.
 type S3 struct {
-	url     URL
+	url     bucket.URL
 	options Options
 	client  *s3.Client
 	clock   *clock
@@ -31,13 +33,13 @@ type S3 struct {
 // endpoint gets path-style addressing, and checksums only where S3 demands
 // them: several compatible stores reject the trailing ones that the SDK sends
 // by default.
-func openS3(ctx context.Context, u URL, o Options) (*S3, error) {
+func openS3(ctx context.Context, u bucket.URL, o Options) (*S3, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(newHTTPClient(o.stall, o.patience())),
 		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
 			o.Log.Debug(fmt.Sprintf(format, v...)) // by itself the SDK prints on stderr
 		})))
 	if err != nil {
-		return nil, &storeError{text: fmt.Sprintf("open %s: AWS settings: %v", u, err), kind: ErrRefused, cause: err}
+		return nil, &storeError{text: fmt.Sprintf("open %s: AWS settings: %v", u, err), kind: bucket.ErrRefused, cause: err}
 	}
 	b := &S3{url: u, options: o, clock: &clock{}}
 	outage := &outage{limit: o.RetryFor, patience: o.patience()}
@@ -91,7 +93,7 @@ func explicitChecksums(cfg aws.Config) (request, response bool) {
 func (b *S3) check(ctx context.Context) error {
 	o := b.client.Options()
 	refuse := func(text string, cause error) error {
-		return &storeError{text: fmt.Sprintf("open %s: %s", b.url, text), kind: ErrRefused, cause: cause}
+		return &storeError{text: fmt.Sprintf("open %s: %s", b.url, text), kind: bucket.ErrRefused, cause: cause}
 	}
 	if o.Region == "" {
 		return refuse("no AWS region is configured (AWS_REGION, or AWS_ENDPOINT_URL_S3 for another store)", nil)
@@ -103,7 +105,7 @@ func (b *S3) check(ctx context.Context) error {
 		}
 		if text := refuseEndpoint(b.url, e); text != "" {
 			return &storeError{
-				text: fmt.Sprintf("open %s: %s", b.url, text), kind: ErrRefused,
+				text: fmt.Sprintf("open %s: %s", b.url, text), kind: bucket.ErrRefused,
 				setting: "set AWS_ENDPOINT_URL_S3 to " + e.Scheme + "://" + e.Host + ": Lifeboat puts the bucket's name behind it",
 			}
 		}
@@ -135,7 +137,7 @@ func (b *S3) Describe(ctx context.Context, doing, action string, err error) erro
 }
 
 // URL implements Bucket.
-func (b *S3) URL() URL { return b.url }
+func (b *S3) URL() bucket.URL { return b.url }
 
 // ClockOffset implements Bucket. It is exact to about a second.
 func (b *S3) ClockOffset() time.Duration { return b.clock.offset() }
@@ -143,15 +145,15 @@ func (b *S3) ClockOffset() time.Duration { return b.clock.offset() }
 func (b *S3) key(name string) string { return b.url.Prefix + "/" + name }
 
 // List implements Bucket.
-func (b *S3) List(ctx context.Context, after string) iter.Seq2[Object, error] {
-	return func(yield func(Object, error) bool) {
+func (b *S3) List(ctx context.Context, after string) iter.Seq2[bucket.Object, error] {
+	return func(yield func(bucket.Object, error) bool) {
 		input := s3.ListObjectsV2Input{Prefix: aws.String(b.key("")), Delimiter: aws.String("/")}
 		if after != "" {
 			input.StartAfter = aws.String(b.key(after))
 		}
 		for page, err := range b.objectPages(ctx, input) {
 			if err != nil {
-				yield(Object{}, err)
+				yield(bucket.Object{}, err)
 				return
 			}
 			for _, entry := range page.Contents {
@@ -166,7 +168,7 @@ func (b *S3) List(ctx context.Context, after string) iter.Seq2[Object, error] {
 
 // listed returns an entry of a listing as an Object, or false for what is not an
 // object of the bucket.
-func (b *S3) listed(entry types.Object, encoding types.EncodingType) (Object, bool) {
+func (b *S3) listed(entry types.Object, encoding types.EncodingType) (bucket.Object, bool) {
 	object, found := b.listedAt(entry, encoding)
 	return object, found && isPlace(object.Name)
 }
@@ -179,17 +181,17 @@ func isPlace(name string) bool {
 
 // listedAt returns an entry of a listing as an Object, or false for what is not
 // below the prefix.
-func (b *S3) listedAt(entry types.Object, encoding types.EncodingType) (Object, bool) {
+func (b *S3) listedAt(entry types.Object, encoding types.EncodingType) (bucket.Object, bool) {
 	key := aws.ToString(entry.Key)
 	if encoding == types.EncodingTypeUrl {
 		decoded, err := url.QueryUnescape(key)
 		if err != nil {
-			return Object{}, false
+			return bucket.Object{}, false
 		}
 		key = decoded
 	}
 	name, found := strings.CutPrefix(key, b.key(""))
-	return Object{
+	return bucket.Object{
 		Name:     name,
 		Size:     aws.ToInt64(entry.Size),
 		ETag:     opaque(entry.ETag),
@@ -198,7 +200,7 @@ func (b *S3) listedAt(entry types.Object, encoding types.EncodingType) (Object, 
 }
 
 // Delete implements Bucket.
-func (b *S3) Delete(ctx context.Context, object Object) error {
+func (b *S3) Delete(ctx context.Context, object bucket.Object) error {
 	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{
 		Bucket:    &b.url.Bucket,
 		Key:       aws.String(b.key(object.Name)),
@@ -207,7 +209,7 @@ func (b *S3) Delete(ctx context.Context, object Object) error {
 	if err != nil {
 		err = describe(ctx, b.failure("delete", object, "s3:DeleteObject"), err)
 	}
-	if err != nil && !errors.Is(err, ErrNotFound) { // some stores say so of what is gone
+	if err != nil && !errors.Is(err, bucket.ErrNotFound) { // some stores say so of what is gone
 		return err
 	}
 	if b.beside.Load() && object.Version == "" {
@@ -218,7 +220,7 @@ func (b *S3) Delete(ctx context.Context, object Object) error {
 
 // find looks for one object by listing exactly its key, which needs no right
 // to read. A nil object and no error: it is not there.
-func (b *S3) find(ctx context.Context, name string) (*Object, error) {
+func (b *S3) find(ctx context.Context, name string) (*bucket.Object, error) {
 	// The key itself sorts before all that it begins.
 	for page, err := range b.objectPages(ctx, s3.ListObjectsV2Input{Prefix: aws.String(b.key(name)), MaxKeys: aws.Int32(1)}) {
 		if err != nil {
@@ -237,7 +239,7 @@ func (b *S3) find(ctx context.Context, name string) (*Object, error) {
 
 // failure begins the description of a failed operation on one object. On a
 // given version IAM knows most actions by another name.
-func (b *S3) failure(operation string, object Object, action string) failure {
+func (b *S3) failure(operation string, object bucket.Object, action string) failure {
 	where := b.url.String() + "/" + object.Name
 	if object.Version != "" {
 		where += " version " + object.Version
@@ -247,7 +249,7 @@ func (b *S3) failure(operation string, object Object, action string) failure {
 	return failure{operation, where, action}
 }
 
-func version(object Object) *string {
+func version(object bucket.Object) *string {
 	if object.Version == "" {
 		return nil
 	}

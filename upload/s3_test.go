@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -21,7 +22,7 @@ import (
 // anything secret or the SDK's noise.
 func checkRefusal(t *testing.T, what string, err error, words ...string) {
 	t.Helper()
-	if !errors.Is(err, ErrRefused) || errors.Is(err, ErrUnreachable) {
+	if !errors.Is(err, bucket.ErrRefused) || errors.Is(err, bucket.ErrUnreachable) {
 		t.Errorf("%s: %v, want ErrRefused", what, err)
 		return
 	}
@@ -38,13 +39,13 @@ func checkRefusal(t *testing.T, what string, err error, words ...string) {
 }
 
 // checkAllRefused calls everything that a bucket does.
-func checkAllRefused(t *testing.T, b Bucket, words ...string) {
+func checkAllRefused(t *testing.T, b bucket.Bucket, words ...string) {
 	t.Helper()
 	ctx := t.Context()
-	o := Object{Name: "object", Size: 10, ETag: "00"}
+	o := bucket.Object{Name: "object", Size: 10, ETag: "00"}
 	_, listErr := Snapshots(ctx, b, time.Time{})
-	_, smallErr := b.Put(ctx, "object", PutOptions{Tags: Tags{"a": "b"}}, inPieces(content(10)))
-	_, largeErr := b.Put(ctx, "object", PutOptions{}, inPieces(content(2*defaultPart)))
+	_, smallErr := b.Put(ctx, "object", bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, inPieces(content(10)))
+	_, largeErr := b.Put(ctx, "object", bucket.PutOptions{}, inPieces(content(2*defaultPart)))
 	_, tagsErr := b.Tags(ctx, o)
 	blob, err := b.Open(ctx, o)
 	if err != nil {
@@ -62,20 +63,20 @@ func checkAllRefused(t *testing.T, b Bucket, words ...string) {
 
 func TestRefusals(t *testing.T) {
 	server := testserver.Start(t)
-	bucket := server.Bucket(t)
+	bucketName := server.Bucket(t)
 	for name, c := range map[string]struct {
 		key, value, bucket string
 		words              string
 	}{
-		"wrong secret":    {"AWS_SECRET_ACCESS_KEY", "hunter2-hunter2", bucket, "the secret access key is wrong"},
-		"unknown key":     {"AWS_ACCESS_KEY_ID", "nobody", bucket, "does not know this access key ID"},
+		"wrong secret":    {"AWS_SECRET_ACCESS_KEY", "hunter2-hunter2", bucketName, "the secret access key is wrong"},
+		"unknown key":     {"AWS_ACCESS_KEY_ID", "nobody", bucketName, "does not know this access key ID"},
 		"no such bucket":  {"AWS_REGION", "us-east-1", "no-such-bucket", "no such bucket"},
-		"a token of lies": {"AWS_SESSION_TOKEN", "hunter2", bucket, "session token is not valid"},
+		"a token of lies": {"AWS_SESSION_TOKEN", "hunter2", bucketName, "session token is not valid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server.Setenv(t)
 			t.Setenv(c.key, c.value)
-			b, err := Open(t.Context(), URL{Bucket: c.bucket, Prefix: "app"}, Options{})
+			b, err := Open(t.Context(), bucket.URL{Bucket: c.bucket, Prefix: "app"}, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,17 +92,17 @@ func TestRefusals(t *testing.T) {
 // The missing permission is named.
 func TestDenied(t *testing.T) {
 	testserver.Start(t).Setenv(t)
-	b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
+	b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
 		return answers(r, http.StatusForbidden, "AccessDenied", "Access Denied."), nil
 	}).intercept})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Object{Name: "object", Size: 10, ETag: "00"}
+	o := bucket.Object{Name: "object", Size: 10, ETag: "00"}
 	versioned := o
 	versioned.Version = "v1"
 	_, listErr := Snapshots(t.Context(), b, time.Time{})
-	_, putErr := b.Put(t.Context(), "object", PutOptions{Tags: Tags{"a": "b"}}, inPieces(nil))
+	_, putErr := b.Put(t.Context(), "object", bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, inPieces(nil))
 	_, tagsErr := b.Tags(t.Context(), o)
 	_, versionTagsErr := b.Tags(t.Context(), versioned)
 	blob, _ := b.Open(t.Context(), o)
@@ -133,7 +134,7 @@ func TestOpenRefuses(t *testing.T) {
 			for key, value := range c.environment {
 				t.Setenv(key, value)
 			}
-			b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, c.options)
+			b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, c.options)
 			if b != nil {
 				t.Error("a bucket beside an error")
 			}
@@ -155,11 +156,11 @@ func TestCustomEndpoint(t *testing.T) {
 			}
 			// With an IP address for a host the SDK would do so by itself.
 			t.Setenv("AWS_ENDPOINT_URL_S3", strings.Replace(server.Endpoint, "127.0.0.1", "localhost", 1))
-			bucket := server.Bucket(t)
+			bucketName := server.Bucket(t)
 			var requests, checksums atomic.Int32
-			b, err := Open(t.Context(), URL{Bucket: bucket, Prefix: "app"}, Options{intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b, err := Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, Options{intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				requests.Add(1)
-				if !strings.HasPrefix(r.URL.Path, "/"+bucket) || strings.HasPrefix(r.URL.Host, bucket) {
+				if !strings.HasPrefix(r.URL.Path, "/"+bucketName) || strings.HasPrefix(r.URL.Host, bucketName) {
 					t.Errorf("address %s is not path-style", r.URL)
 				}
 				for header := range r.Header {
@@ -185,7 +186,7 @@ func TestCustomEndpoint(t *testing.T) {
 func TestListAsksForTheEnd(t *testing.T) {
 	testserver.Start(t).Setenv(t)
 	var startAfter atomic.Value
-	b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
+	b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
 		startAfter.Store(r.URL.Query().Get("start-after"))
 		return answers(r, http.StatusForbidden, "AccessDenied", ""), nil
 	}).intercept})
@@ -203,14 +204,14 @@ func TestListAsksForTheEnd(t *testing.T) {
 func TestAWSEndpoint(t *testing.T) {
 	(&testserver.Server{AccessKey: "a", SecretKey: "b"}).Setenv(t)
 	var address atomic.Value
-	b, err := Open(t.Context(), URL{Bucket: "bucket", Prefix: "app"}, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
+	b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
 		address.Store(r.URL.Host)
 		return answers(r, http.StatusForbidden, "AccessDenied", ""), nil
 	}).intercept})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.Put(t.Context(), "a", PutOptions{}, inPieces(nil))
+	_, err = b.Put(t.Context(), "a", bucket.PutOptions{}, inPieces(nil))
 	checkRefusal(t, "put", err)
 	if address.Load() != "bucket.s3.us-east-1.amazonaws.com" {
 		t.Errorf("address %v", address.Load())
@@ -284,7 +285,7 @@ func TestStorageClass(t *testing.T) {
 		}
 	}
 	b.options.StorageClass = "NONSENSE"
-	_, err := b.Put(t.Context(), "object", PutOptions{}, inPieces(nil))
+	_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(nil))
 	checkRefusal(t, "put", err, "storage class")
 }
 
@@ -293,12 +294,12 @@ func BenchmarkS3(b *testing.B) {
 	server.Setenv(b)
 	const size = 256 * mib
 	chunk := content(4 * mib)
-	bucket, err := Open(b.Context(), URL{Bucket: server.Bucket(b), Prefix: "app"}, Options{})
+	opened, err := Open(b.Context(), bucket.URL{Bucket: server.Bucket(b), Prefix: "app"}, Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	upload := func(name string) Object {
-		o, err := bucket.Put(context.Background(), name, PutOptions{MaxSize: size}, func(w io.Writer) error {
+	upload := func(name string) bucket.Object {
+		o, err := opened.Put(context.Background(), name, bucket.PutOptions{MaxSize: size}, func(w io.Writer) error {
 			for range size / len(chunk) {
 				if _, err := w.Write(chunk); err != nil {
 					return err
@@ -315,7 +316,7 @@ func BenchmarkS3(b *testing.B) {
 		b.SetBytes(size)
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			if err := bucket.Delete(context.Background(), upload(fmt.Sprint(i))); err != nil {
+			if err := opened.Delete(context.Background(), upload(fmt.Sprint(i))); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -324,13 +325,13 @@ func BenchmarkS3(b *testing.B) {
 	b.Run("download", func(b *testing.B) {
 		b.SetBytes(size)
 		for b.Loop() {
-			download(b, bucket, o)
+			download(b, opened, o)
 		}
 	})
 }
 
 // download reads an object as restore does: ranges of 4 MiB, four at a time.
-func download(b *testing.B, bucket Bucket, o Object) {
+func download(b *testing.B, bucket bucket.Bucket, o bucket.Object) {
 	blob, err := bucket.Open(context.Background(), o)
 	if err != nil {
 		b.Fatal(err)

@@ -10,11 +10,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // Open implements Bucket. It asks nothing: an object that is missing shows at
 // the first read.
-func (b *S3) Open(ctx context.Context, object Object) (Blob, error) {
+func (b *S3) Open(ctx context.Context, object bucket.Object) (bucket.Blob, error) {
 	return &s3Blob{ctx: ctx, bucket: b, object: object}, nil
 }
 
@@ -22,7 +24,7 @@ func (b *S3) Open(ctx context.Context, object Object) (Blob, error) {
 type s3Blob struct {
 	ctx    context.Context
 	bucket *S3
-	object Object
+	object bucket.Object
 }
 
 func (r *s3Blob) Close() error { return nil }
@@ -62,7 +64,7 @@ func (r *s3Blob) read(p []byte, offset int64) (got int, err error) {
 		if time.Since(progress) >= r.bucket.options.RetryFor {
 			return got, &storeError{
 				text: fmt.Sprintf("read %s/%s: the store keeps breaking off: %v", r.bucket.url, r.object.Name, network(cut.err)),
-				kind: ErrUnreachable, cause: cut.err,
+				kind: bucket.ErrUnreachable, cause: cut.err,
 			}
 		}
 		if err := r.wait(attempt, cut); err != nil {
@@ -110,7 +112,7 @@ func (r *s3Blob) get(p []byte, offset int64) (int, error) {
 	wanted := fmt.Sprintf("bytes %d-%d/%d", offset, offset+int64(len(p))-1, r.object.Size)
 	if aws.ToString(out.ContentRange) != wanted || opaque(out.ETag) != r.object.ETag {
 		return 0, fmt.Errorf("asked for %s of %s, got %q of %s: %w",
-			wanted, r.object.ETag, aws.ToString(out.ContentRange), aws.ToString(out.ETag), ErrChanged)
+			wanted, r.object.ETag, aws.ToString(out.ContentRange), aws.ToString(out.ETag), bucket.ErrChanged)
 	}
 	n, err := io.ReadFull(out.Body, p)
 	if err != nil {
@@ -135,10 +137,10 @@ func (r *s3Blob) describe(err error) error {
 	code, _ := codeOf(err)
 	switch status := statusOf(err); {
 	case r.ctx.Err() != nil:
-	case errors.Is(err, ErrChanged):
+	case errors.Is(err, bucket.ErrChanged):
 		return fmt.Errorf("read %s: %w", f.where, err)
 	case code == "PreconditionFailed", status == http.StatusPreconditionFailed, status == http.StatusRequestedRangeNotSatisfiable:
-		return &storeError{text: "read " + f.where + ": " + ErrChanged.Error(), kind: ErrChanged, cause: err}
+		return &storeError{text: "read " + f.where + ": " + bucket.ErrChanged.Error(), kind: bucket.ErrChanged, cause: err}
 	}
 	return describe(r.ctx, f, err)
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // A storeError is an error in plain words that keeps its reason and its cause
@@ -79,33 +81,33 @@ func classify(f failure, err error) (text string, kind error) {
 	wrong, _ := misconfigured(f, err)
 	switch {
 	case wrong != "":
-		return wrong, ErrRefused
+		return wrong, bucket.ErrRefused
 	case code == "" && isGarbled(err):
-		return "what came is not an answer of S3's kind: it was altered on the way, or the endpoint is something else (" + innermost(err).Error() + ")", ErrUnreachable
+		return "what came is not an answer of S3's kind: it was altered on the way, or the endpoint is something else (" + innermost(err).Error() + ")", bucket.ErrUnreachable
 	case changed:
-		return "what the store gets is altered on the way (" + code + ")", ErrUnreachable
+		return "what the store gets is altered on the way (" + code + ")", bucket.ErrUnreachable
 	case code == "" && status == 0:
 		return classifyLocal(err)
 	case isElsewhere(code, status):
-		return elsewhere(code, err), ErrRefused
+		return elsewhere(code, err), bucket.ErrRefused
 	case overQuota(code, message, status):
-		return "the quota is used up, or the storage cap reached (" + answer(code, message, status) + ")", ErrQuota
+		return "the quota is used up, or the storage cap reached (" + answer(code, message, status) + ")", bucket.ErrQuota
 	case refusals[code] != "":
-		return refusals[code], ErrRefused
+		return refusals[code], bucket.ErrRefused
 	case code == "NoSuchKey", code == "NoSuchVersion", code == "NotFound", code == "NoSuchUpload":
-		return "no such object", ErrNotFound
+		return "no such object", bucket.ErrNotFound
 	case code == "MethodNotAllowed" && (f.operation == "read" || strings.HasPrefix(f.operation, "get") && strings.Contains(f.where, " version ")):
-		return "it was deleted (a delete marker)", ErrNotFound
+		return "it was deleted (a delete marker)", bucket.ErrNotFound
 	case withoutTags(f, code, message, status):
-		return "the store has no object tags (" + answer(code, message, status) + ")", ErrNoTags
+		return "the store has no object tags (" + answer(code, message, status) + ")", bucket.ErrNoTags
 	case isDenied(code, status):
-		return "access denied; the credentials need " + f.action + " (" + answer(code, message, status) + ")", ErrRefused
+		return "access denied; the credentials need " + f.action + " (" + answer(code, message, status) + ")", bucket.ErrRefused
 	case status == http.StatusNotFound:
-		return "no such object (" + answer(code, message, status) + ")", ErrNotFound
+		return "no such object (" + answer(code, message, status) + ")", bucket.ErrNotFound
 	case retryable(err) || (status >= 500 && status != http.StatusNotImplemented && status != http.StatusInsufficientStorage):
-		return "the store keeps failing: " + answer(code, message, status), ErrUnreachable
+		return "the store keeps failing: " + answer(code, message, status), bucket.ErrUnreachable
 	}
-	return "the store refused: " + answer(code, message, status), ErrRefused
+	return "the store refused: " + answer(code, message, status), bucket.ErrRefused
 }
 
 // refusals are error codes for which there are better words than the store's.
@@ -178,7 +180,7 @@ func rejects(code string, status int) bool {
 // why. Then the same without tags tells.
 func mayLackTags(err error) bool {
 	code, _ := codeOf(err)
-	return errors.Is(err, ErrNoTags) || rejects(code, statusOf(err))
+	return errors.Is(err, bucket.ErrNoTags) || rejects(code, statusOf(err))
 }
 
 // lacksConditions reports whether a store answered that it does not know
@@ -201,13 +203,13 @@ func classifyLocal(err error) (text string, kind error) {
 	var unknownHost *net.DNSError
 	switch {
 	case strings.Contains(err.Error(), "get identity"):
-		return "no AWS credentials: " + innermost(err).Error(), ErrRefused
+		return "no AWS credentials: " + innermost(err).Error(), bucket.ErrRefused
 	case isUnsendable(err):
-		return "a key or token has a line break or another character that cannot be sent: " + network(err), ErrRefused
+		return "a key or token has a line break or another character that cannot be sent: " + network(err), bucket.ErrRefused
 	case errors.As(err, &unknownHost):
-		return "the store is unreachable: " + unknownHost.Error(), ErrUnreachable
+		return "the store is unreachable: " + unknownHost.Error(), bucket.ErrUnreachable
 	case retryable(err):
-		return "the store is unreachable: " + network(err), ErrUnreachable
+		return "the store is unreachable: " + network(err), bucket.ErrUnreachable
 	}
 	return network(err), nil
 }

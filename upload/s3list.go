@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // The SDK's paginators end where a token is missing, and go round where one
@@ -50,7 +52,7 @@ func walk[P any](ctx context.Context, f failure, prefix string, repeats bool, as
 			if more, err = c.turn(p); err != nil {
 				yield(none, &storeError{
 					text: f.operation + " " + f.where + ": the store's listing is wrong: " + err.Error(),
-					kind: ErrUnreachable, cause: err,
+					kind: bucket.ErrUnreachable, cause: err,
 				})
 				return
 			}

@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // How long taking back may last: short where somebody waits for the end of
@@ -40,10 +42,10 @@ const createTimeout = 2 * time.Second
 // Put implements Bucket. Content that fits into one part is uploaded at once
 // after write has returned; more than that in parts of equal size, several at
 // a time, while write goes on.
-func (b *S3) Put(ctx context.Context, name string, o PutOptions, write func(io.Writer) error) (Object, error) {
+func (b *S3) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.Object, error) {
 	size, err := partSize(o.MaxSize, b.options.PartSize)
 	if err != nil {
-		return Object{}, fmt.Errorf("put %s/%s: %w", b.url, name, err)
+		return bucket.Object{}, fmt.Errorf("put %s/%s: %w", b.url, name, err)
 	}
 	p := &s3Put{
 		bucket: b, name: name, options: o, started: time.Now(),
@@ -60,7 +62,7 @@ func (b *S3) Put(ctx context.Context, name string, o PutOptions, write func(io.W
 type s3Put struct {
 	bucket  *S3
 	name    string
-	options PutOptions
+	options bucket.PutOptions
 	started time.Time // by this machine's clock
 	pool    *partPool
 
@@ -73,7 +75,7 @@ type s3Put struct {
 
 // run either stores the object or leaves nothing behind, also when write
 // panics.
-func (p *s3Put) run(ctx context.Context, write func(io.Writer) error) (object Object, err error) {
+func (p *s3Put) run(ctx context.Context, write func(io.Writer) error) (object bucket.Object, err error) {
 	done := false
 	defer func() {
 		if p.current != nil {
@@ -82,22 +84,22 @@ func (p *s3Put) run(ctx context.Context, write func(io.Writer) error) (object Ob
 		if p.parts != nil && !done {
 			err = p.parts.takeBack(ctx, err)
 		}
-		if p.beside && !done && !errors.Is(err, ErrExists) {
+		if p.beside && !done && !errors.Is(err, bucket.ErrExists) {
 			p.untagBeside(ctx)
 		}
 	}()
 	p.current, err = p.pool.get(ctx, p.hint())
 	if err != nil {
-		return Object{}, p.wrap(err)
+		return bucket.Object{}, p.wrap(err)
 	}
 	if err := write(writerFunc(func(data []byte) (int, error) { return p.write(ctx, data) })); err != nil {
-		return Object{}, p.wrap(err)
+		return bucket.Object{}, p.wrap(err)
 	}
 	if p.failed == nil && ctx.Err() != nil {
 		p.failed = context.Cause(ctx)
 	}
 	if p.failed != nil {
-		return Object{}, p.wrap(p.failed)
+		return bucket.Object{}, p.wrap(p.failed)
 	}
 	if p.parts == nil {
 		object, err = p.putWhole(ctx)
@@ -168,7 +170,7 @@ func (p *s3Put) send(ctx context.Context) error {
 }
 
 // putWhole uploads everything with one PutObject.
-func (p *s3Put) putWhole(ctx context.Context) (Object, error) {
+func (p *s3Put) putWhole(ctx context.Context) (bucket.Object, error) {
 	var out *s3.PutObjectOutput
 	err := p.withTags(ctx, func() error {
 		return p.make(ctx, "s3:PutObject", func(ctx context.Context, condition *string) (err error) {
@@ -182,7 +184,7 @@ func (p *s3Put) putWhole(ctx context.Context) (Object, error) {
 		return landed.object, nil
 	}
 	if err != nil {
-		return Object{}, err
+		return bucket.Object{}, err
 	}
 	object := p.object(out.ETag, out.Expiration)
 	object.NotEncrypted = !p.bucket.options.SSE.doneBy(out.ServerSideEncryption, out.SSECustomerAlgorithm)
@@ -222,18 +224,18 @@ func (p *s3Put) checksum() types.ChecksumAlgorithm {
 }
 
 // putParts sends the last part and completes the upload.
-func (p *s3Put) putParts(ctx context.Context) (Object, error) {
+func (p *s3Put) putParts(ctx context.Context) (bucket.Object, error) {
 	last := p.current
 	p.current = nil
 	if err := p.parts.upload(last); err != nil {
-		return Object{}, p.wrap(err)
+		return bucket.Object{}, p.wrap(err)
 	}
 	completed, err := p.parts.wait()
 	if err != nil {
-		return Object{}, p.wrap(err)
+		return bucket.Object{}, p.wrap(err)
 	}
 	if err := p.mustBeFree(ctx); err != nil {
-		return Object{}, err
+		return bucket.Object{}, err
 	}
 	var out *s3.CompleteMultipartUploadOutput
 	err = p.make(ctx, "s3:PutObject", func(ctx context.Context, condition *string) (err error) {
@@ -242,7 +244,7 @@ func (p *s3Put) putParts(ctx context.Context) (Object, error) {
 	})
 	var landed *landedError
 	if err != nil && !errors.As(err, &landed) {
-		return Object{}, err
+		return bucket.Object{}, err
 	}
 	p.parts.sweepIfUnsure(ctx)
 	if landed != nil {
@@ -255,7 +257,7 @@ func (p *s3Put) putParts(ctx context.Context) (Object, error) {
 }
 
 // A landedError says that an answer was lost, but the object is there.
-type landedError struct{ object Object }
+type landedError struct{ object bucket.Object }
 
 func (e *landedError) Error() string { return "the answer was lost, but the object is there" }
 
@@ -325,17 +327,17 @@ func (p *s3Put) judge(ctx context.Context, action string, err error, repeated bo
 
 // isOurs: of our size, and not older than this Put (the store's times are in
 // whole seconds, and its clock is known to about one).
-func (p *s3Put) isOurs(o *Object) bool {
+func (p *s3Put) isOurs(o *bucket.Object) bool {
 	return o.Size == p.total && !o.Modified.Before(p.started.Add(p.bucket.clock.offset()-3*time.Second))
 }
 
 func (p *s3Put) exists(cause error) error {
-	return &storeError{text: "put " + p.where() + ": " + ErrExists.Error(), kind: ErrExists, cause: cause}
+	return &storeError{text: "put " + p.where() + ": " + bucket.ErrExists.Error(), kind: bucket.ErrExists, cause: cause}
 }
 
 // object returns the object as stored. Its time is near what a listing shows.
-func (p *s3Put) object(etag, expiration *string) Object {
-	return Object{
+func (p *s3Put) object(etag, expiration *string) bucket.Object {
+	return bucket.Object{
 		Name: p.name, Size: p.total,
 		ETag:       opaque(etag),
 		Modified:   p.bucket.clock.now().UTC().Truncate(time.Second),
@@ -364,7 +366,7 @@ func (p *s3Put) wrap(err error) error {
 }
 
 // tagging returns the value of the x-amz-tagging header.
-func tagging(tags Tags) *string {
+func tagging(tags bucket.Tags) *string {
 	if len(tags) == 0 {
 		return nil
 	}

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // misconfigured returns what the answer proves about the settings, and the
@@ -88,7 +90,7 @@ func refusedTLS(err error) string {
 // endpoint, "" if there can be. A path may be a store's root, such as
 // Supabase's /storage/v1/s3, and a host may begin with the name of a bucket by
 // chance: those the first listing judges.
-func refuseEndpoint(u URL, e *url.URL) string {
+func refuseEndpoint(u bucket.URL, e *url.URL) string {
 	switch {
 	case e.User != nil:
 		return "the endpoint URL has a user or a password, which no store takes there"

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // How long to wait before a listing that may be late is read again.
@@ -19,14 +21,14 @@ const (
 // settle returns what was uploaded as the listing shows it: that, and not the
 // answer to the upload, is what a later restore sees. It wraps ErrChanged if
 // another object is listed in its place.
-func (p *s3Put) settle(ctx context.Context, uploaded Object) (Object, error) {
+func (p *s3Put) settle(ctx context.Context, uploaded bucket.Object) (bucket.Object, error) {
 	listed, err := p.bucket.await(ctx, p.name)
 	if err != nil {
 		return uploaded, err
 	}
 	if listed.Size != uploaded.Size || uploaded.ETag != "" && listed.ETag != uploaded.ETag {
 		return uploaded, fmt.Errorf("%w: %s was uploaded with %d bytes and ETag %s, but is listed with %d bytes and ETag %s",
-			ErrChanged, p.where(), uploaded.Size, uploaded.ETag, listed.Size, listed.ETag)
+			bucket.ErrChanged, p.where(), uploaded.Size, uploaded.ETag, listed.Size, listed.ETag)
 	}
 	uploaded.ETag, uploaded.Modified = listed.ETag, listed.Modified
 	return uploaded, nil
@@ -34,7 +36,7 @@ func (p *s3Put) settle(ctx context.Context, uploaded Object) (Object, error) {
 
 // await looks for an object that was uploaded until the listing shows it, for
 // as long as a store may fail: some list late.
-func (b *S3) await(ctx context.Context, name string) (*Object, error) {
+func (b *S3) await(ctx context.Context, name string) (*bucket.Object, error) {
 	began := time.Now()
 	for wait := firstLook; ; wait = min(2*wait, maxLook) {
 		there, err := b.find(ctx, name)
@@ -44,7 +46,7 @@ func (b *S3) await(ctx context.Context, name string) (*Object, error) {
 		if time.Since(began)+wait > b.options.RetryFor {
 			return nil, &storeError{
 				text: fmt.Sprintf("list %s/%s: the store took it, but has not listed it for %s: it may be there all the same", b.url, name, b.options.RetryFor),
-				kind: ErrUnreachable,
+				kind: bucket.ErrUnreachable,
 			}
 		}
 		select {
@@ -57,7 +59,7 @@ func (b *S3) await(ctx context.Context, name string) (*Object, error) {
 
 // lookUp looks for the object after a failure. What is surely there is waited
 // for, since a listing may be late.
-func (p *s3Put) lookUp(ctx context.Context, surely bool) (*Object, error) {
+func (p *s3Put) lookUp(ctx context.Context, surely bool) (*bucket.Object, error) {
 	if surely {
 		return p.bucket.await(ctx, p.name)
 	}
@@ -71,7 +73,7 @@ func (p *s3Put) lookUp(ctx context.Context, surely bool) (*Object, error) {
 // the object is new, so nobody has changed them. Interrupted, it still gets a
 // moment, since without tags the object is not held. Its errors wrap
 // ErrIncomplete.
-func (p *s3Put) keepTags(ctx context.Context, object Object) error {
+func (p *s3Put) keepTags(ctx context.Context, object bucket.Object) error {
 	tags := p.options.Tags
 	if len(tags) == 0 {
 		return nil
@@ -82,7 +84,7 @@ func (p *s3Put) keepTags(ctx context.Context, object Object) error {
 	if err == nil && maps.Equal(got, tags) {
 		return nil
 	}
-	unreadable := MissingAction(err) != ""
+	unreadable := bucket.MissingAction(err) != ""
 	if err == nil || unreadable {
 		p.bucket.options.Log.Debug("the tags given with the upload are set again", "object", object.Name, "found", got, "err", err)
 		err = p.bucket.SetTags(ctx, object, tags)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // unfinishedAge is when an upload in parts is one of a run that was killed. The
@@ -18,7 +20,7 @@ const unfinishedAge = 7 * 24 * time.Hour
 // that are older than a week, and tags beside an object that is not there. now
 // is the present by the bucket's clock. Buckets with rules need it not. It needs
 // the rights to list, to list and abort uploads, and to delete.
-func Sweep(ctx context.Context, b Bucket, now time.Time) error {
+func Sweep(ctx context.Context, b bucket.Bucket, now time.Time) error {
 	switch b := b.(type) {
 	case *directory:
 		b.removeLeftOver(now)
@@ -76,7 +78,7 @@ func (b *S3) sweepSidecars(ctx context.Context, before time.Time) error {
 	var errs []error
 	for _, name := range old {
 		if isOrphan(name, stems) {
-			errs = append(errs, b.Delete(ctx, Object{Name: name}))
+			errs = append(errs, b.Delete(ctx, bucket.Object{Name: name}))
 		}
 	}
 	return errors.Join(errs...)

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -58,8 +59,8 @@ func TestSweepSidecars(t *testing.T) {
 		return next.Do(r)
 	}).intercept}), server.Client(t)
 	there, gone := ObjectName(snapshot.NewID(time.Now())), ObjectName(snapshot.NewID(time.Now().Add(-time.Hour)))
-	put(t, b, there, []byte("x"), Tags{TagRetention: Held})
-	put(t, b, gone, []byte("x"), Tags{TagRetention: Held})
+	put(t, b, there, []byte("x"), bucket.Tags{TagRetention: Held})
+	put(t, b, gone, []byte("x"), bucket.Tags{TagRetention: Held})
 	if !b.TagsBeside() {
 		t.Fatal("the tags are not beside")
 	}

@@ -10,13 +10,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // Tags implements Bucket.
-func (b *S3) Tags(ctx context.Context, object Object) (Tags, error) {
+func (b *S3) Tags(ctx context.Context, object bucket.Object) (bucket.Tags, error) {
 	if !b.beside.Load() {
 		tags, err := b.storeTags(ctx, object)
-		if !errors.Is(err, ErrNoTags) {
+		if !errors.Is(err, bucket.ErrNoTags) {
 			return tags, err
 		}
 		b.keepBeside(err)
@@ -25,15 +27,15 @@ func (b *S3) Tags(ctx context.Context, object Object) (Tags, error) {
 }
 
 // SetTags implements Bucket.
-func (b *S3) SetTags(ctx context.Context, object Object, tags Tags) error {
+func (b *S3) SetTags(ctx context.Context, object bucket.Object, tags bucket.Tags) error {
 	if !b.beside.Load() {
 		err := b.setStoreTags(ctx, object, tags)
-		if mayLackTags(err) && !errors.Is(err, ErrNoTags) {
-			if _, reading := b.storeTags(ctx, object); errors.Is(reading, ErrNoTags) {
+		if mayLackTags(err) && !errors.Is(err, bucket.ErrNoTags) {
+			if _, reading := b.storeTags(ctx, object); errors.Is(reading, bucket.ErrNoTags) {
 				err = reading
 			}
 		}
-		if !errors.Is(err, ErrNoTags) {
+		if !errors.Is(err, bucket.ErrNoTags) {
 			return err
 		}
 		b.keepBeside(err)
@@ -56,7 +58,7 @@ func (b *S3) keepBeside(cause error) {
 // tags, so that they are kept in an object beside each snapshot.
 func (b *S3) TagsBeside() bool { return b.beside.Load() }
 
-func (b *S3) storeTags(ctx context.Context, object Object) (Tags, error) {
+func (b *S3) storeTags(ctx context.Context, object bucket.Object) (bucket.Tags, error) {
 	out, err := b.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
 		Bucket:    &b.url.Bucket,
 		Key:       aws.String(b.key(object.Name)),
@@ -65,14 +67,14 @@ func (b *S3) storeTags(ctx context.Context, object Object) (Tags, error) {
 	if err != nil {
 		return nil, describe(ctx, b.failure("get tags of", object, "s3:GetObjectTagging"), err)
 	}
-	tags := make(Tags, len(out.TagSet))
+	tags := make(bucket.Tags, len(out.TagSet))
 	for _, tag := range out.TagSet {
 		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
 	}
 	return tags, nil
 }
 
-func (b *S3) setStoreTags(ctx context.Context, object Object, tags Tags) error {
+func (b *S3) setStoreTags(ctx context.Context, object bucket.Object, tags bucket.Tags) error {
 	set := make([]types.Tag, 0, len(tags))
 	for key, value := range tags {
 		set = append(set, types.Tag{Key: aws.String(key), Value: aws.String(value)})
@@ -90,20 +92,20 @@ func (b *S3) setStoreTags(ctx context.Context, object Object, tags Tags) error {
 }
 
 // mustExist: tags can be left over from an upload that was interrupted.
-func (b *S3) mustExist(ctx context.Context, operation string, object Object) error {
+func (b *S3) mustExist(ctx context.Context, operation string, object bucket.Object) error {
 	there, err := b.find(ctx, object.Name)
 	if err == nil && there == nil {
-		err = fmt.Errorf("%s %s/%s: %w", operation, b.url, object.Name, ErrNotFound)
+		err = fmt.Errorf("%s %s/%s: %w", operation, b.url, object.Name, bucket.ErrNotFound)
 	}
 	return err
 }
 
 // readSidecar returns the tags beside an object.
-func (b *S3) readSidecar(ctx context.Context, object Object) (Tags, error) {
+func (b *S3) readSidecar(ctx context.Context, object bucket.Object) (bucket.Tags, error) {
 	if err := b.mustExist(ctx, "get tags of", object); err != nil {
 		return nil, err
 	}
-	f := b.failure("read", Object{Name: sidecarOf(object.Name)}, "s3:GetObject")
+	f := b.failure("read", bucket.Object{Name: sidecarOf(object.Name)}, "s3:GetObject")
 	algorithm, key, sum := b.options.SSE.customerKey()
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{
 		Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecarOf(object.Name))),
@@ -111,8 +113,8 @@ func (b *S3) readSidecar(ctx context.Context, object Object) (Tags, error) {
 	})
 	if err != nil {
 		err = describe(ctx, f, err)
-		if errors.Is(err, ErrNotFound) {
-			return Tags{}, nil
+		if errors.Is(err, bucket.ErrNotFound) {
+			return bucket.Tags{}, nil
 		}
 		return nil, err
 	}
@@ -124,7 +126,7 @@ func (b *S3) readSidecar(ctx context.Context, object Object) (Tags, error) {
 	return parseSidecar(data, b.url.String()+"/"+sidecarOf(object.Name))
 }
 
-func (b *S3) writeSidecar(ctx context.Context, name string, tags Tags) error {
+func (b *S3) writeSidecar(ctx context.Context, name string, tags bucket.Tags) error {
 	data, err := sidecarContent(tags)
 	if err != nil {
 		return err
@@ -137,7 +139,7 @@ func (b *S3) writeSidecar(ctx context.Context, name string, tags Tags) error {
 		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
 	})
 	if err != nil {
-		return describe(ctx, b.failure("put", Object{Name: sidecarOf(name)}, "s3:PutObject"), err)
+		return describe(ctx, b.failure("put", bucket.Object{Name: sidecarOf(name)}, "s3:PutObject"), err)
 	}
 	return nil
 }
@@ -145,9 +147,9 @@ func (b *S3) writeSidecar(ctx context.Context, name string, tags Tags) error {
 func (b *S3) deleteSidecar(ctx context.Context, name string) error {
 	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecarOf(name)))})
 	if err != nil {
-		err = describe(ctx, b.failure("delete", Object{Name: sidecarOf(name)}, "s3:DeleteObject"), err)
+		err = describe(ctx, b.failure("delete", bucket.Object{Name: sidecarOf(name)}, "s3:DeleteObject"), err)
 	}
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, bucket.ErrNotFound) {
 		return nil
 	}
 	return err
@@ -171,7 +173,7 @@ func (p *s3Put) withTags(ctx context.Context, put func() error) error {
 	switch {
 	case cause == nil:
 		return err
-	case err == nil, errors.As(err, &landed), errors.Is(cause, ErrNoTags):
+	case err == nil, errors.As(err, &landed), errors.Is(cause, bucket.ErrNoTags):
 		p.bucket.keepBeside(cause)
 		return err
 	}

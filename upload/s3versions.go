@@ -9,16 +9,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // Versions implements Versioned. Where the bucket was never versioned there is
 // one version of each object, "null".
-func (b *S3) Versions(ctx context.Context) iter.Seq2[Version, error] {
-	return func(yield func(Version, error) bool) {
+func (b *S3) Versions(ctx context.Context) iter.Seq2[bucket.Version, error] {
+	return func(yield func(bucket.Version, error) bool) {
 		input := s3.ListObjectVersionsInput{Prefix: aws.String(b.key("")), Delimiter: aws.String("/")}
 		for page, err := range b.versionPages(ctx, input) {
 			if err != nil {
-				yield(Version{}, err)
+				yield(bucket.Version{}, err)
 				return
 			}
 			for _, v := range b.versionsOf(page) {
@@ -33,7 +35,7 @@ func (b *S3) Versions(ctx context.Context) iter.Seq2[Version, error] {
 // NeverUsed implements Bucket. It needs the right to list versions.
 func (b *S3) NeverUsed(ctx context.Context) (bool, error) {
 	input := s3.ListObjectVersionsInput{Prefix: aws.String(b.key("")), MaxKeys: aws.Int32(100)}
-	counts := func(key *string) bool { return !strings.HasPrefix(aws.ToString(key), b.key(TrialPrefix)) }
+	counts := func(key *string) bool { return !strings.HasPrefix(aws.ToString(key), b.key(bucket.TrialPrefix)) }
 	for page, err := range b.versionPages(ctx, input) {
 		if err != nil {
 			return false, err
@@ -48,11 +50,11 @@ func (b *S3) NeverUsed(ctx context.Context) (bool, error) {
 
 // versionsOf merges a page's versions and delete markers, both of which are
 // sorted by key and age.
-func (b *S3) versionsOf(page *s3.ListObjectVersionsOutput) []Version {
-	var merged []Version
+func (b *S3) versionsOf(page *s3.ListObjectVersionsOutput) []bucket.Version {
+	var merged []bucket.Version
 	versions, markers := page.Versions, page.DeleteMarkers
 	for len(versions) > 0 || len(markers) > 0 {
-		var v Version
+		var v bucket.Version
 		if len(versions) == 0 || len(markers) > 0 && before(markers[0], versions[0]) {
 			v, markers = markerVersion(markers[0]), markers[1:]
 		} else {
@@ -67,9 +69,9 @@ func (b *S3) versionsOf(page *s3.ListObjectVersionsOutput) []Version {
 	return merged
 }
 
-func objectVersion(o types.ObjectVersion) Version {
-	return Version{
-		Object: Object{
+func objectVersion(o types.ObjectVersion) bucket.Version {
+	return bucket.Version{
+		Object: bucket.Object{
 			Name: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), ETag: opaque(o.ETag),
 			Modified: aws.ToTime(o.LastModified), Version: aws.ToString(o.VersionId),
 		},
@@ -77,9 +79,9 @@ func objectVersion(o types.ObjectVersion) Version {
 	}
 }
 
-func markerVersion(m types.DeleteMarkerEntry) Version {
-	return Version{
-		Object:  Object{Name: aws.ToString(m.Key), Modified: aws.ToTime(m.LastModified), Version: aws.ToString(m.VersionId)},
+func markerVersion(m types.DeleteMarkerEntry) bucket.Version {
+	return bucket.Version{
+		Object:  bucket.Object{Name: aws.ToString(m.Key), Modified: aws.ToTime(m.LastModified), Version: aws.ToString(m.VersionId)},
 		Latest:  aws.ToBool(m.IsLatest),
 		Deleted: true,
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // Suffix ends the name of a snapshot's object: <ID>.db.zst. If it is
@@ -33,7 +34,7 @@ const (
 // A Snapshot is one snapshot of a series as the listing shows it.
 type Snapshot struct {
 	ID     snapshot.ID
-	Object Object
+	Object bucket.Object
 	// Encrypted: the object is the archive as age encrypts it, see Decrypt.
 	Encrypted bool
 	// Implausible: the ID is more than five minutes ahead of the store's own
@@ -58,7 +59,7 @@ func (s Snapshot) Why() string {
 
 // Present returns the present by the bucket's clock: that of the store as its
 // last answer told it, or this machine's before any answer and for a directory.
-func Present(b Bucket) time.Time { return time.Now().Add(b.ClockOffset()) }
+func Present(b bucket.Bucket) time.Time { return time.Now().Add(b.ClockOffset()) }
 
 // Snapshots returns the snapshots that were taken in the second of after or
 // later (the zero time: all), sorted by ID. Other objects under the prefix are
@@ -67,7 +68,7 @@ func Present(b Bucket) time.Time { return time.Now().Add(b.ClockOffset()) }
 // judged by the present after the listing: only an answer tells the store's
 // clock. An empty series is no error; a directory that does not exist is
 // ErrNotFound.
-func Snapshots(ctx context.Context, b Bucket, after time.Time) ([]Snapshot, error) {
+func Snapshots(ctx context.Context, b bucket.Bucket, after time.Time) ([]Snapshot, error) {
 	var snapshots []Snapshot
 	for object, err := range b.List(ctx, startOf(after)) {
 		if err != nil {
@@ -90,14 +91,14 @@ func Snapshots(ctx context.Context, b Bucket, after time.Time) ([]Snapshot, erro
 // Newest returns the newest snapshot that is not implausible, or ErrNotFound
 // if there is none. It asks for the last days first, so that a long series
 // does not have to be listed whole.
-func Newest(ctx context.Context, b Bucket) (Snapshot, error) {
+func Newest(ctx context.Context, b bucket.Bucket) (Snapshot, error) {
 	newest, _, err := newestAndAhead(ctx, b)
 	return newest, err
 }
 
 // newestAndAhead returns the newest snapshot that is not implausible, and the
 // last one that is and sorts after it, if any: also beside ErrNotFound.
-func newestAndAhead(ctx context.Context, b Bucket) (newest, ahead Snapshot, err error) {
+func newestAndAhead(ctx context.Context, b bucket.Bucket) (newest, ahead Snapshot, err error) {
 	for _, after := range []time.Time{Present(b).Add(-recent), {}} {
 		snapshots, err := Snapshots(ctx, b, after)
 		if err != nil {
@@ -112,7 +113,7 @@ func newestAndAhead(ctx context.Context, b Bucket) (newest, ahead Snapshot, err 
 			}
 		}
 	}
-	return Snapshot{}, ahead, fmt.Errorf("%s: there is no snapshot: %w", b.URL(), ErrNotFound)
+	return Snapshot{}, ahead, fmt.Errorf("%s: there is no snapshot: %w", b.URL(), bucket.ErrNotFound)
 }
 
 // A SnapshotVersion is one version of a snapshot in a versioned bucket: the
@@ -127,9 +128,9 @@ type SnapshotVersion struct {
 
 // Versions yields all versions of the series' snapshots, by ID and for each the
 // newest version first. A bucket that has no versions is errors.ErrUnsupported.
-func Versions(ctx context.Context, b Bucket) iter.Seq2[SnapshotVersion, error] {
+func Versions(ctx context.Context, b bucket.Bucket) iter.Seq2[SnapshotVersion, error] {
 	return func(yield func(SnapshotVersion, error) bool) {
-		versioned, ok := As[Versioned](b)
+		versioned, ok := bucket.As[bucket.Versioned](b)
 		if !ok {
 			yield(SnapshotVersion{}, fmt.Errorf("list versions in %s: %w", b.URL(), errors.ErrUnsupported))
 			return
@@ -161,7 +162,7 @@ func startOf(t time.Time) string {
 }
 
 // asSnapshot reports false for an object that is none.
-func asSnapshot(o Object) (Snapshot, bool) {
+func asSnapshot(o bucket.Object) (Snapshot, bool) {
 	name, encrypted := strings.CutSuffix(o.Name, suffixAge)
 	name, found := strings.CutSuffix(name, Suffix)
 	id, err := snapshot.ParseID(name)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // testSnapshots: what others put there is ignored, not fatal.
@@ -19,7 +20,7 @@ func testSnapshots(t *testing.T, s store) {
 	for _, age := range []time.Duration{time.Hour, 0, 30 * time.Hour} {
 		id := snapshot.NewID(now.Add(-age))
 		want = append(want, id)
-		put(t, b, string(id)+Suffix, []byte("x"), Tags{TagRetention: Held})
+		put(t, b, string(id)+Suffix, []byte("x"), bucket.Tags{TagRetention: Held})
 	}
 	slices.Sort(want)
 	id := string(want[0])
@@ -54,7 +55,7 @@ func testSnapshots(t *testing.T, s store) {
 func testNewest(t *testing.T, s store) {
 	b := s.open(t)
 	now := time.Now()
-	if _, err := Newest(t.Context(), b); !errors.Is(err, ErrNotFound) {
+	if _, err := Newest(t.Context(), b); !errors.Is(err, bucket.ErrNotFound) {
 		t.Errorf("newest of an empty series: %v, want ErrNotFound", err)
 	}
 	add := func(ahead time.Duration) snapshot.ID {
@@ -71,7 +72,7 @@ func testNewest(t *testing.T, s store) {
 		return s.ID
 	}
 	ahead := add(6 * time.Minute)
-	if _, err := Newest(t.Context(), b); !errors.Is(err, ErrNotFound) {
+	if _, err := Newest(t.Context(), b); !errors.Is(err, bucket.ErrNotFound) {
 		t.Errorf("newest of an implausible one: %v, want ErrNotFound", err)
 	}
 	for _, ago := range []time.Duration{400 * 24 * time.Hour, 9 * 24 * time.Hour, 7 * 24 * time.Hour, time.Second, -4 * time.Minute} {
@@ -87,18 +88,18 @@ func testNewest(t *testing.T, s store) {
 
 // A listingBucket has many snapshots and counts what is listed.
 type listingBucket struct {
-	Bucket
+	bucket.Bucket
 	now     time.Time
-	objects []Object
+	objects []bucket.Object
 	listed  int
 }
 
-func (b *listingBucket) URL() URL { return URL{Dir: "/many"} }
+func (b *listingBucket) URL() bucket.URL { return bucket.URL{Dir: "/many"} }
 
 func (b *listingBucket) ClockOffset() time.Duration { return time.Until(b.now) }
 
-func (b *listingBucket) List(_ context.Context, after string) iter.Seq2[Object, error] {
-	return func(yield func(Object, error) bool) {
+func (b *listingBucket) List(_ context.Context, after string) iter.Seq2[bucket.Object, error] {
+	return func(yield func(bucket.Object, error) bool) {
 		for _, o := range b.objects {
 			if o.Name > after {
 				b.listed++
@@ -115,7 +116,7 @@ func TestNewestListsOnlyTheLastDays(t *testing.T) {
 	b := &listingBucket{now: now}
 	for hour := 10_000; hour >= 0; hour-- {
 		at := now.Add(-time.Duration(hour) * time.Hour)
-		b.objects = append(b.objects, Object{Name: string(snapshot.NewID(at)) + Suffix, Modified: at})
+		b.objects = append(b.objects, bucket.Object{Name: string(snapshot.NewID(at)) + Suffix, Modified: at})
 	}
 	s, err := Newest(t.Context(), b)
 	if err != nil || !s.ID.Time().Equal(now) {
@@ -128,11 +129,11 @@ func TestNewestListsOnlyTheLastDays(t *testing.T) {
 
 // An error of the listing is not an empty series.
 func TestListingFails(t *testing.T) {
-	b, err := Open(t.Context(), URL{Dir: t.TempDir() + "/missing"}, Options{})
+	b, err := Open(t.Context(), bucket.URL{Dir: t.TempDir() + "/missing"}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Snapshots(t.Context(), b, time.Time{}); !errors.Is(err, ErrNotFound) {
+	if _, err := Snapshots(t.Context(), b, time.Time{}); !errors.Is(err, bucket.ErrNotFound) {
 		t.Errorf("snapshots of a directory that is not there: %v, want ErrNotFound", err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
@@ -52,24 +53,24 @@ func TestWrongSettings(t *testing.T) {
 			"the region is wrong", "", secure.Region},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bucket := "bucket"
+			bucketName := "bucket"
 			if c.region != "" {
-				bucket = c.server.Bucket(t)
+				bucketName = c.server.Bucket(t)
 			}
 			c.server.Setenv(t)
 			for name, value := range c.environment {
 				t.Setenv(name, value)
 			}
 			var log bytes.Buffer
-			b, err := Open(t.Context(), URL{Bucket: bucket, Prefix: "app"}, Options{RetryFor: 5 * time.Second, Log: slog.New(slog.NewTextHandler(&log, nil))})
+			b, err := Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, Options{RetryFor: 5 * time.Second, Log: slog.New(slog.NewTextHandler(&log, nil))})
 			if err != nil {
 				t.Fatal(err)
 			}
 			began := time.Now()
 			_, err = Snapshots(t.Context(), b, time.Time{})
 			checkRefusal(t, name, err, c.says)
-			if setting := Setting(err); !strings.Contains(setting, c.setting) || (setting == "") != (c.setting == "") || Region(err) != c.region {
-				t.Errorf("setting %q, region %q, want %q, %q", setting, Region(err), c.setting, c.region)
+			if setting := bucket.Setting(err); !strings.Contains(setting, c.setting) || (setting == "") != (c.setting == "") || bucket.Region(err) != c.region {
+				t.Errorf("setting %q, region %q, want %q, %q", setting, bucket.Region(err), c.setting, c.region)
 			}
 			if took := time.Since(began); took > 3*time.Second || log.Len() > 0 {
 				t.Errorf("took %v: %s", took, log.String())

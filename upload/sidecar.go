@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // A sidecar is a small JSON object of strings: an object's tags, where a bucket
@@ -46,9 +47,9 @@ func isOrphan(name string, stems map[string]bool) bool {
 }
 
 // sidecarContent returns tags as a sidecar holds them.
-func sidecarContent(tags Tags) ([]byte, error) {
+func sidecarContent(tags bucket.Tags) ([]byte, error) {
 	if tags == nil {
-		tags = Tags{}
+		tags = bucket.Tags{}
 	}
 	return json.Marshal(tags)
 }
@@ -56,9 +57,9 @@ func sidecarContent(tags Tags) ([]byte, error) {
 // parseSidecar returns the tags in a sidecar. Whatever is not one JSON object of
 // strings, such as what a power cut leaves, is ErrTagsDamaged. where names the
 // sidecar.
-func parseSidecar(data []byte, where string) (Tags, error) {
-	damaged := func(why string) (Tags, error) {
-		return nil, fmt.Errorf("%w: %s: %s", ErrTagsDamaged, where, why)
+func parseSidecar(data []byte, where string) (bucket.Tags, error) {
+	damaged := func(why string) (bucket.Tags, error) {
+		return nil, fmt.Errorf("%w: %s: %s", bucket.ErrTagsDamaged, where, why)
 	}
 	if len(data) > maxSidecar {
 		return damaged("it is too long")
@@ -70,7 +71,7 @@ func parseSidecar(data []byte, where string) (Tags, error) {
 	if values == nil {
 		return damaged("it is null")
 	}
-	tags := Tags{}
+	tags := bucket.Tags{}
 	for key, value := range values {
 		if value == nil {
 			return damaged(fmt.Sprintf("%q is null", key))

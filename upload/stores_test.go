@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -51,9 +52,9 @@ func TestS3OverTLS(t *testing.T) {
 
 func TestFile(t *testing.T) {
 	testContract(t, store{
-		open: func(t *testing.T) Bucket {
+		open: func(t *testing.T) bucket.Bucket {
 			dir := filepath.Join(t.TempDir(), "new", "dir")
-			b, err := Open(t.Context(), URL{Dir: dir}, Options{})
+			b, err := Open(t.Context(), bucket.URL{Dir: dir}, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -62,7 +63,7 @@ func TestFile(t *testing.T) {
 			}
 			return b
 		},
-		plant: func(t *testing.T, b Bucket, name string, data []byte) {
+		plant: func(t *testing.T, b bucket.Bucket, name string, data []byte) {
 			path := filepath.Join(b.URL().Dir, name)
 			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 				t.Fatal(err)
@@ -71,7 +72,7 @@ func TestFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		clean: func(t *testing.T, b Bucket, names ...string) {
+		clean: func(t *testing.T, b bucket.Bucket, names ...string) {
 			t.Helper()
 			entries, err := os.ReadDir(b.URL().Dir)
 			if err != nil {
@@ -96,8 +97,8 @@ func s3Store(t *testing.T, server *testserver.Server, o Options) store {
 	raw := server.Client(t)
 	o.PartSize = testPart
 	return store{
-		open: func(t *testing.T) Bucket { return openBucket(t, server, o) },
-		plant: func(t *testing.T, b Bucket, name string, data []byte) {
+		open: func(t *testing.T) bucket.Bucket { return openBucket(t, server, o) },
+		plant: func(t *testing.T, b bucket.Bucket, name string, data []byte) {
 			_, err := raw.PutObject(t.Context(), &s3.PutObjectInput{
 				Bucket: &b.(*S3).url.Bucket, Key: aws.String(b.(*S3).key(name)), Body: bytes.NewReader(data),
 			})
@@ -105,7 +106,7 @@ func s3Store(t *testing.T, server *testserver.Server, o Options) store {
 				t.Fatal(err)
 			}
 		},
-		clean: func(t *testing.T, b Bucket, names ...string) {
+		clean: func(t *testing.T, b bucket.Bucket, names ...string) {
 			t.Helper()
 			sameNames(t, keys(t, raw, b.(*S3)), names)
 			for _, name := range append(names, "object") {
@@ -121,7 +122,7 @@ func openBucket(t *testing.T, server *testserver.Server, o Options) *S3 {
 	if o.RetryFor == 0 {
 		o.RetryFor = 20 * time.Second
 	}
-	b, err := Open(t.Context(), URL{Bucket: server.Bucket(t), Prefix: "some where/app"}, o)
+	b, err := Open(t.Context(), bucket.URL{Bucket: server.Bucket(t), Prefix: "some where/app"}, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // waitToBeNewer waits until a snapshot that is taken now has a later second
@@ -32,7 +33,7 @@ func (o *BackupOptions) waitToBeNewer(ctx context.Context, newest Snapshot) erro
 // newID returns the ID of a snapshot that was taken at that time, by this
 // machine's clock, and follows on newest. If it would be implausible as soon as
 // it is there, it is ErrClock.
-func newID(b Bucket, taken time.Time, newest Snapshot) (snapshot.ID, error) {
+func newID(b bucket.Bucket, taken time.Time, newest Snapshot) (snapshot.ID, error) {
 	// The clock may have been set back a little since waitToBeNewer.
 	if next := newest.ID.Time().Add(time.Second); taken.Before(next) {
 		taken = next

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -34,7 +35,7 @@ func TestJudge(t *testing.T) {
 		{"a clock ahead named it and dated it", 365 * 24 * time.Hour, 365 * 24 * time.Hour, true, true},
 		{"the upload lies in the future", -time.Hour, 6 * time.Minute, true, true},
 	} {
-		s := Snapshot{ID: snapshot.NewID(now.Add(test.taken)), Object: Object{Modified: now.Add(test.uploaded)}}
+		s := Snapshot{ID: snapshot.NewID(now.Add(test.taken)), Object: bucket.Object{Modified: now.Add(test.uploaded)}}
 		s.judge(now)
 		if s.Implausible != test.implausible || s.Future != test.future || (s.Why() != "") != test.implausible {
 			t.Errorf("%s: implausible %v, future %v, %q", test.name, s.Implausible, s.Future, s.Why())
@@ -43,9 +44,9 @@ func TestJudge(t *testing.T) {
 }
 
 // plantAt puts a snapshot into a directory, as a run at that time would.
-func plantAt(t *testing.T, b Bucket, id snapshot.ID, uploaded time.Time) {
+func plantAt(t *testing.T, b bucket.Bucket, id snapshot.ID, uploaded time.Time) {
 	t.Helper()
-	put(t, b, ObjectName(id), []byte("x"), Tags{TagRetention: Held, TagDatabase: "app.db"})
+	put(t, b, ObjectName(id), []byte("x"), bucket.Tags{TagRetention: Held, TagDatabase: "app.db"})
 	if err := os.Chtimes(filepath.Join(b.URL().Dir, ObjectName(id)), time.Time{}, uploaded); err != nil {
 		t.Fatal(err)
 	}
@@ -77,8 +78,8 @@ func TestBackupAfterAClockThatWasAhead(t *testing.T) {
 // the upload; what is known before leaves nothing behind.
 func TestBackupThatNeverCountsIsNoSuccess(t *testing.T) {
 	b, db := series(t)
-	late := func(o Object) (Object, bool) { o.Modified = o.Modified.Add(-time.Hour); return o, true }
-	if _, err := Backup(t.Context(), bucket{Bucket: b, list: late}, db, BackupOptions{}); !errors.Is(err, ErrClock) || errors.Is(err, ErrIncomplete) {
+	late := func(o bucket.Object) (bucket.Object, bool) { o.Modified = o.Modified.Add(-time.Hour); return o, true }
+	if _, err := Backup(t.Context(), wrapped{Bucket: b, list: late}, db, BackupOptions{}); !errors.Is(err, ErrClock) || errors.Is(err, ErrIncomplete) {
 		t.Errorf("an upload that is dated before its ID: %v", err)
 	}
 	b, _ = series(t)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 func TestEncodeTag(t *testing.T) {
@@ -152,7 +154,7 @@ func TestServerSideEncryptionCheck(t *testing.T) {
 		if err := bad.check(); err == nil {
 			t.Errorf("%+v is no error", bad)
 		}
-		if _, err := Open(t.Context(), URL{Dir: "/x"}, Options{SSE: bad}); err == nil {
+		if _, err := Open(t.Context(), bucket.URL{Dir: "/x"}, Options{SSE: bad}); err == nil {
 			t.Errorf("%+v on a directory is no error", bad)
 		}
 	}
@@ -162,7 +164,7 @@ func TestTagging(t *testing.T) {
 	if got := tagging(nil); got != nil {
 		t.Errorf("no tags: header %q", *got)
 	}
-	if got := *tagging(Tags{"b": "x y+z", "a": "1&2=3"}); got != "a=1%262%3D3&b=x%20y%2Bz" {
+	if got := *tagging(bucket.Tags{"b": "x y+z", "a": "1&2=3"}); got != "a=1%262%3D3&b=x%20y%2Bz" {
 		t.Errorf("header %q", got)
 	}
 }

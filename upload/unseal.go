@@ -9,6 +9,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 const (
@@ -36,7 +37,7 @@ const (
 // identities fits. What is not as it was written is snapshot.ErrDamaged; but a
 // header that is damaged where it speaks to this identity cannot be told from
 // one that does not speak to it. Other errors are those of blob.
-func Decrypt(blob Blob, size int64, identities []age.Identity) (Blob, int64, error) {
+func Decrypt(blob bucket.Blob, size int64, identities []age.Identity) (bucket.Blob, int64, error) {
 	if len(identities) == 0 {
 		return nil, 0, ErrNoIdentity
 	}
@@ -76,7 +77,7 @@ func Decrypt(blob Blob, size int64, identities []age.Identity) (Blob, int64, err
 
 // readHead reads the whole header and the nonce behind it, or all of a small
 // object.
-func readHead(blob Blob, size int64) (piece, error) {
+func readHead(blob bucket.Blob, size int64) (piece, error) {
 	end := int64(headSize)
 	if size <= headSize+tailSize {
 		end = size
@@ -99,7 +100,7 @@ func tampered(err error) error { return fmt.Errorf("%w: decrypt: %w", snapshot.E
 
 // plaintext is a Blob that decrypts another one.
 type plaintext struct {
-	blob    Blob
+	blob    bucket.Blob
 	sealed  int64 // size of blob
 	payload int64 // where in it the first chunk begins
 	size    int64 // of the plaintext
@@ -146,7 +147,7 @@ type window struct {
 }
 
 // load fetches a range, unless it is in one of the ends.
-func (w *window) load(blob Blob, from, to int64) (err error) {
+func (w *window) load(blob bucket.Blob, from, to int64) (err error) {
 	if _, held := w.ends.holding(from, to); held {
 		return nil
 	}
@@ -171,7 +172,7 @@ type piece struct {
 }
 
 // fetch reads one piece, into buffer if there is one.
-func fetch(blob Blob, from, to int64, buffer []byte) (piece, error) {
+func fetch(blob bucket.Blob, from, to int64, buffer []byte) (piece, error) {
 	if buffer == nil {
 		buffer = make([]byte, to-from)
 	}

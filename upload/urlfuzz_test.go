@@ -6,6 +6,8 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // A bucket URL that is taken means one place, which its String names too.
@@ -18,14 +20,14 @@ func FuzzParseURL(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		keepsSecrets(t, s)
-		u, err := ParseURL(s)
+		u, err := bucket.ParseURL(s)
 		if err != nil {
-			if u != (URL{}) {
+			if u != (bucket.URL{}) {
 				t.Errorf("%q: %+v beside an error", s, u)
 			}
 			return
 		}
-		if again, err := ParseURL(u.String()); err != nil || again != u {
+		if again, err := bucket.ParseURL(u.String()); err != nil || again != u {
 			t.Errorf("%q: its String %q parses as %+v, %v", s, u, again, err)
 		}
 		place := u.Prefix
@@ -55,13 +57,13 @@ func FuzzParseURL(f *testing.F) {
 	})
 }
 
-// keepsSecrets checks that keys which somebody wrote into a bucket URL are
+// keepsSecrets checks that keys in a bucket URL are
 // refused and not repeated, whatever stands around them.
 func keepsSecrets(t *testing.T, around string) {
 	const secret = "Rosebud"
 	before, after, _ := strings.Cut(around, "\n")
 	for _, scheme := range []string{"s3://", "file://", "https://", "://"} {
-		u, err := ParseURL(scheme + "AKIA:" + before + secret + "@" + after)
+		u, err := bucket.ParseURL(scheme + "AKIA:" + before + secret + "@" + after)
 		if err == nil {
 			t.Errorf("taken: %+v", u)
 		} else if strings.Contains(err.Error(), secret) {

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -28,7 +29,7 @@ func TestVersions(t *testing.T) {
 	first, second := snapshot.NewID(time.Now().Add(-time.Hour)), snapshot.NewID(time.Now())
 	original := content(100)
 	deleted := put(t, b, ObjectName(first), content(50), nil)
-	put(t, b, ObjectName(second), original, Tags{TagRetention: Held})
+	put(t, b, ObjectName(second), original, bucket.Tags{TagRetention: Held})
 	put(t, b, "foreign", content(1), nil)
 	if err := b.Delete(t.Context(), deleted); err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 type backupCmd struct {
@@ -177,7 +178,7 @@ func (b *backupCmd) run(ctx context.Context, c *console, report *runReport) (*ba
 }
 
 // release gives the older snapshots that are due their class.
-func (b *backupCmd) release(ctx context.Context, c *console, bucket upload.Bucket) (lifecycle.Result, error) {
+func (b *backupCmd) release(ctx context.Context, c *console, bucket bucket.Bucket) (lifecycle.Result, error) {
 	if b.Release == "never" {
 		return lifecycle.Result{}, nil
 	}

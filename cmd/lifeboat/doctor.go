@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // doctorCmd gives up sooner than other commands: somebody sits before it.
@@ -89,11 +90,11 @@ func verdict(r upload.Report, broken error) error {
 	case broken != nil, backup && restore:
 		return nil
 	case !backup && !restore:
-		return fmt.Errorf("neither a backup nor a restore would work with %s: %w", r.URL, upload.ErrRefused)
+		return fmt.Errorf("neither a backup nor a restore would work with %s: %w", r.URL, bucket.ErrRefused)
 	case r.Of("clock") == upload.No:
 		return fmt.Errorf("a backup would not work with %s: %w", r.URL, upload.ErrClock)
 	case !backup && r.Of("put") != upload.Refused && r.URL.Dir == "":
-		return fmt.Errorf("a backup would not work with %s: %w", r.URL, upload.ErrRefused)
+		return fmt.Errorf("a backup would not work with %s: %w", r.URL, bucket.ErrRefused)
 	case backup:
 		return fmt.Errorf("with these credentials a backup would work, a restore not: %w", errOneOfTwo)
 	}

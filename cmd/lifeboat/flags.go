@@ -14,6 +14,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // series is where a command finds the snapshots.
@@ -26,7 +27,7 @@ type series struct {
 const customerKey = "LIFEBOAT_SSE_CUSTOMER_KEY"
 
 // open returns the bucket. The options may hold more than the series knows.
-func (s series) open(ctx context.Context, c *console, o upload.Options) (upload.Bucket, error) {
+func (s series) open(ctx context.Context, c *console, o upload.Options) (bucket.Bucket, error) {
 	o.Log, o.RetryFor = c.log, time.Duration(s.RetryFor)
 	if text := os.Getenv(customerKey); text != "" {
 		key, err := base64.StdEncoding.DecodeString(text)
@@ -43,11 +44,11 @@ func (s series) open(ctx context.Context, c *console, o upload.Options) (upload.
 }
 
 // A bucketURL is a bucket URL as a flag.
-type bucketURL struct{ upload.URL }
+type bucketURL struct{ bucket.URL }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (u *bucketURL) UnmarshalText(text []byte) (err error) {
-	u.URL, err = upload.ParseURL(string(text))
+	u.URL, err = bucket.ParseURL(string(text))
 	return err
 }
 

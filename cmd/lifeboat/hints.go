@@ -9,7 +9,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // hinted is an error with a hint that only the command itself could give.
@@ -44,13 +44,13 @@ func hintFor(err error) string {
 
 // hintForStore returns the hint for an answer of a store, or for none.
 func hintForStore(err error) string {
-	if setting := upload.Setting(err); setting != "" {
+	if setting := bucket.Setting(err); setting != "" {
 		return setting
 	}
-	if region := upload.Region(err); region != "" {
+	if region := bucket.Region(err); region != "" {
 		return "set AWS_REGION=" + region
 	}
-	if action := upload.MissingAction(err); action != "" {
+	if action := bucket.MissingAction(err); action != "" {
 		return deniedHint(action)
 	}
 	var answer smithy.APIError
@@ -71,7 +71,7 @@ func hintForStore(err error) string {
 	if errors.As(err, &unknown) {
 		return "is AWS_ENDPOINT_URL_S3 right? It is without the bucket's name, which comes after it in the path"
 	}
-	if errors.Is(err, upload.ErrUnreachable) {
+	if errors.Is(err, bucket.ErrUnreachable) {
 		return "is AWS_ENDPOINT_URL_S3 right? --retry-for sets how long to try"
 	}
 	var wrong *usageError

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // The answers are written as S3's documentation of its error responses has
@@ -89,7 +89,7 @@ func TestHintsForUnknownHosts(t *testing.T) {
 		"bucket.s3.eu-wst-1.amazonaws.com": "AWS_REGION",
 		"bucket.s3.example.com":            "without the bucket's name",
 	} {
-		err := fmt.Errorf("list: %w: %w", upload.ErrUnreachable, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true})
+		err := fmt.Errorf("list: %w: %w", bucket.ErrUnreachable, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true})
 		if hint := hintFor(err); !strings.Contains(hint, want) {
 			t.Errorf("%s: %q", host, hint)
 		}
@@ -105,7 +105,7 @@ func TestHintsForPermission(t *testing.T) {
 	}{
 		{&os.PathError{Op: "open", Path: "app.db", Err: syscall.EACCES}, "run it as the user"},
 		{&os.LinkError{Op: "rename", Old: "new.db", New: "app.db", Err: syscall.EPERM}, "run it as the user"},
-		{fmt.Errorf("list: %w: %w", upload.ErrUnreachable, dial), "AWS_ENDPOINT_URL_S3"},
+		{fmt.Errorf("list: %w: %w", bucket.ErrUnreachable, dial), "AWS_ENDPOINT_URL_S3"},
 		{fmt.Errorf("push metrics to pushgateway.example.com: %w", dial), ""},
 	} {
 		if hint := hintFor(c.err); !strings.Contains(hint, c.want) || (hint == "") != (c.want == "") {

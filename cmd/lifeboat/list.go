@@ -15,6 +15,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 type listCmd struct {
@@ -84,9 +85,9 @@ func (l listCmd) Run(ctx context.Context, c *console) error {
 
 // retained returns all snapshots with what becomes of them, as far as these
 // credentials may know it.
-func (l listCmd) retained(ctx context.Context, c *console, b upload.Bucket) ([]retainedDocument, error) {
+func (l listCmd) retained(ctx context.Context, c *console, b bucket.Bucket) ([]retainedDocument, error) {
 	items, err := lifecycle.Load(ctx, b, time.Time{})
-	if errors.Is(err, upload.ErrRefused) {
+	if errors.Is(err, bucket.ErrRefused) {
 		c.log.Warn("retention is not shown", "cause", err)
 		return withoutRetention(ctx, b)
 	}
@@ -100,11 +101,11 @@ func (l listCmd) retained(ctx context.Context, c *console, b upload.Bucket) ([]r
 }
 
 // explain says what becomes of some of the items, which the others decide.
-func explain(ctx context.Context, c *console, b upload.Bucket, items, which []lifecycle.Item, hold time.Duration) ([]retainedDocument, error) {
+func explain(ctx context.Context, c *console, b bucket.Bucket, items, which []lifecycle.Item, hold time.Duration) ([]retainedDocument, error) {
 	t := lifecycle.Terms{Hold: hold, Now: upload.Present(b)}
 	var err error
 	t.Policy, err = bucketPolicy(ctx, b)
-	unknown := errors.Is(err, upload.ErrRefused)
+	unknown := errors.Is(err, bucket.ErrRefused)
 	if unknown {
 		c.log.Debug("when snapshots go is not shown", "cause", err)
 	} else if err != nil {
@@ -127,7 +128,7 @@ func explain(ctx context.Context, c *console, b upload.Bucket, items, which []li
 	return snapshots, askStore(ctx, s3, which, snapshots)
 }
 
-func withoutRetention(ctx context.Context, b upload.Bucket) ([]retainedDocument, error) {
+func withoutRetention(ctx context.Context, b bucket.Bucket) ([]retainedDocument, error) {
 	all, err := upload.Snapshots(ctx, b, time.Time{})
 	if err != nil {
 		return nil, err
@@ -150,7 +151,7 @@ func askStore(ctx context.Context, b *upload.S3, items []lifecycle.Item, snapsho
 		}
 		group.Go(func() error {
 			when, rule, err := lifecycle.Expiration(ctx, b, item.Object)
-			if errors.Is(err, upload.ErrRefused) || errors.Is(err, upload.ErrNotFound) {
+			if errors.Is(err, bucket.ErrRefused) || errors.Is(err, bucket.ErrNotFound) {
 				return nil // not for these credentials, or gone meanwhile
 			}
 			snapshots[i].StoreExpires, snapshots[i].StoreRule = unlessZero(when), rule
@@ -198,7 +199,7 @@ func (s retainedDocument) goes() string {
 }
 
 // versions returns all versions of the snapshots of a series.
-func versions(ctx context.Context, b upload.Bucket) ([]upload.SnapshotVersion, error) {
+func versions(ctx context.Context, b bucket.Bucket) ([]upload.SnapshotVersion, error) {
 	var all []upload.SnapshotVersion
 	for v, err := range upload.Versions(ctx, b) {
 		if errors.Is(err, errors.ErrUnsupported) {
@@ -212,7 +213,7 @@ func versions(ctx context.Context, b upload.Bucket) ([]upload.SnapshotVersion, e
 	return all, nil
 }
 
-func (l listCmd) printVersions(ctx context.Context, c *console, b upload.Bucket) error {
+func (l listCmd) printVersions(ctx context.Context, c *console, b bucket.Bucket) error {
 	all, err := versions(ctx, b)
 	if err != nil {
 		return err

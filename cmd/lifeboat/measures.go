@@ -7,6 +7,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // measuresOf is what a backup that was done tells of itself.
@@ -62,7 +63,7 @@ func (d *healthDocument) measures() []measure {
 }
 
 // survey adds to the report what the series holds after a backup.
-func (r *runReport) survey(ctx context.Context, b upload.Bucket, hold time.Duration) error {
+func (r *runReport) survey(ctx context.Context, b bucket.Bucket, hold time.Duration) error {
 	items, err := lifecycle.Survey(ctx, b, hold)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotReported, err)

@@ -8,6 +8,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // pinFlags are those of pin and unpin.
@@ -60,7 +61,7 @@ func (p *unpinCmd) Run(ctx context.Context, c *console) error {
 
 // find returns the snapshot, and the terms under which the bucket's own rules
 // would take it.
-func (p *pinFlags) find(ctx context.Context, c *console) (b upload.Bucket, s upload.Snapshot, t lifecycle.Terms, err error) {
+func (p *pinFlags) find(ctx context.Context, c *console) (b bucket.Bucket, s upload.Snapshot, t lifecycle.Terms, err error) {
 	if b, err = p.open(ctx, c, upload.Options{}); err != nil {
 		return b, s, t, err
 	}
@@ -69,7 +70,7 @@ func (p *pinFlags) find(ctx context.Context, c *console) (b upload.Bucket, s upl
 	}
 	t = lifecycle.Terms{Hold: p.holdOf(), Settle: settle}
 	t.Policy, err = bucketPolicy(ctx, b)
-	if errors.Is(err, upload.ErrRefused) { // the warning of a near end is all that is lost
+	if errors.Is(err, bucket.ErrRefused) { // the warning of a near end is all that is lost
 		err = nil
 	}
 	return b, s, t, err
@@ -81,7 +82,7 @@ func (p *pinFlags) print(c *console, s upload.Snapshot, retention, text string) 
 
 // bucketPolicy returns the policy that the bucket's own rules carry out, nil
 // where there are no rules.
-func bucketPolicy(ctx context.Context, b upload.Bucket) (lifecycle.Policy, error) {
+func bucketPolicy(ctx context.Context, b bucket.Bucket) (lifecycle.Policy, error) {
 	s3, ok := b.(*upload.S3)
 	if !ok {
 		return nil, nil

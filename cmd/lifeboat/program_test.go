@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
@@ -160,7 +160,7 @@ func objects(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: objects N")
 	}
-	u, err := upload.ParseURL(ts.Getenv("S3"))
+	u, err := bucket.ParseURL(ts.Getenv("S3"))
 	ts.Check(err)
 	client := ts.Value(clientKey{}).(*s3.Client)
 	found, err := client.ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &u.Bucket})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 type pruneCmd struct {
@@ -44,7 +45,7 @@ func (p *pruneCmd) run(ctx context.Context, c *console, report *runReport) error
 	terms := p.terms()
 	terms.IgnoreShrink = p.IgnoreShrink
 	decisions, deleted, err := lifecycle.Prune(ctx, b, terms, p.Yes, c.log)
-	if err != nil && !errors.Is(err, upload.ErrTagsDamaged) {
+	if err != nil && !errors.Is(err, bucket.ErrTagsDamaged) {
 		return err
 	}
 	report.succeeded = true

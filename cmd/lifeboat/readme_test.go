@@ -22,6 +22,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -90,15 +91,15 @@ func testPages(t *testing.T, server *testserver.Server) {
 // documents have for them, each with its real one.
 func seed(t *testing.T, server *testserver.Server, db string) []string {
 	server.Setenv(t)
-	bucket := server.Bucket(t)
+	bucketName := server.Bucket(t)
 	client := server.Client(t)
 	_, err := client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
-		Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+		Bucket: &bucketName, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := upload.Open(t.Context(), upload.URL{Bucket: bucket, Prefix: "app"}, upload.Options{})
+	b, err := upload.Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, upload.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,12 +122,12 @@ func seed(t *testing.T, server *testserver.Server, db string) []string {
 		sqlite(t, db, "INSERT INTO account (balance) VALUES (0);")
 	}
 	key := "app/" + newest.Object.Name
-	head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+	head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucketName, Key: &key})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return []string{
-		"my-bucket", bucket,
+		"my-bucket", bucketName,
 		"my-access-key", server.AccessKey,
 		"my-secret-key", server.SecretKey,
 		"https://s3.example.com", server.Endpoint,
@@ -142,7 +143,7 @@ func TestPicture(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC)
 	var items []lifecycle.Item
 	for taken := time.Date(2026, 11, 10, 13, 7, 0, 0, time.UTC); taken.Before(now); taken = taken.Add(time.Hour) {
-		items = append(items, lifecycle.Item{Snapshot: upload.Snapshot{ID: snapshot.NewID(taken), Object: upload.Object{Size: 1, Modified: taken}}})
+		items = append(items, lifecycle.Item{Snapshot: upload.Snapshot{ID: snapshot.NewID(taken), Object: bucket.Object{Size: 1, Modified: taken}}})
 	}
 	count := map[string]int{}
 	for _, d := range lifecycle.Plan(items, lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: now}) {

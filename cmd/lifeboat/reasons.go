@@ -10,6 +10,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // The exit codes. They are an interface: jobs decide by them whether to retry.
@@ -98,7 +99,7 @@ var reasons = []struct {
 	{upload.ErrIncomplete, exitIncomplete, ""},
 	{restore.ErrLeft, exitIncomplete, ""},
 	{errOneOfTwo, exitIncomplete, ""},
-	{upload.ErrTagsDamaged, exitIncomplete, "lifeboat pin BUCKET_URL --snapshot ID and then lifeboat unpin write them anew; until then that snapshot stays"},
+	{bucket.ErrTagsDamaged, exitIncomplete, "lifeboat pin BUCKET_URL --snapshot ID and then lifeboat unpin write them anew; until then that snapshot stays"},
 	{upload.ErrNotEncrypted, exitIncomplete, "this store ignores --sse; --age-recipient encrypts before anything leaves this machine"},
 	{errNotReported, exitIncomplete, ""},
 
@@ -129,7 +130,7 @@ var reasons = []struct {
 
 	{restore.ErrNoSnapshot, exitNoSnapshot, ""},
 	{restore.ErrAmbiguous, exitNoSnapshot, "give more of the ID"},
-	{upload.ErrNotFound, exitNoSnapshot, ""},
+	{bucket.ErrNotFound, exitNoSnapshot, ""},
 
 	{snapshot.ErrUncheckable, exitUsage, "--check none leaves SQLite's check out; every frame is verified in any case"},
 	{snapshot.ErrCannotVacuum, exitUsage, "--method backup copies it page for page"},
@@ -144,14 +145,14 @@ var reasons = []struct {
 	{lifecycle.ErrTooManyRules, exitRefused, ""},
 	{upload.ErrClock, exitRefused, hintClock},
 	{lifecycle.ErrFuture, exitRefused, "if this machine's clock is behind, set it; otherwise a wrong clock has named that snapshot: lifeboat status shows what to do"},
-	{upload.ErrQuota, exitRefused, "raise the cap or quota with the provider, or make room in the account: lifeboat lifecycle plan or prune show what may go"},
-	{upload.ErrRefused, exitRefused, ""},
-	{upload.ErrNoTags, exitRefused, ""},
-	{upload.ErrUnreachable, exitUnreachable, ""},
+	{bucket.ErrQuota, exitRefused, "raise the cap or quota with the provider, or make room in the account: lifeboat lifecycle plan or prune show what may go"},
+	{bucket.ErrRefused, exitRefused, ""},
+	{bucket.ErrNoTags, exitRefused, ""},
+	{bucket.ErrUnreachable, exitUnreachable, ""},
 
 	// Other jobs were at work: a second try may find them gone.
-	{upload.ErrExists, exitFailed, ""},
-	{upload.ErrChanged, exitFailed, ""},
+	{bucket.ErrExists, exitFailed, ""},
+	{bucket.ErrChanged, exitFailed, ""},
 	{lifecycle.ErrChangedMeanwhile, exitFailed, ""},
 	// Whose file it is, an error of another package says.
 	{disk.ErrNotRegular, exitFailed, ""},

@@ -12,6 +12,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 type restoreCmd struct {
@@ -142,7 +143,7 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 // firstStart lets an application begin without a database, unless the prefix
 // was ever used: then a wrong URL, or a series that was deleted, would show as
 // an empty database.
-func (r *restoreCmd) firstStart(ctx context.Context, c *console, b upload.Bucket, none error) error {
+func (r *restoreCmd) firstStart(ctx context.Context, c *console, b bucket.Bucket, none error) error {
 	never, err := b.NeverUsed(ctx)
 	if err != nil {
 		return fmt.Errorf("find out whether this is a first start: %w", err)
@@ -154,7 +155,7 @@ func (r *restoreCmd) firstStart(ctx context.Context, c *console, b upload.Bucket
 }
 
 // choose returns the snapshot that the flags mean.
-func (r *restoreCmd) choose(ctx context.Context, c *console, b upload.Bucket) (upload.Snapshot, error) {
+func (r *restoreCmd) choose(ctx context.Context, c *console, b bucket.Bucket) (upload.Snapshot, error) {
 	if r.VersionID == "" {
 		return restore.Select(ctx, b, restore.Selector{Which: string(r.Snapshot), At: r.At.Time, Before: snapshot.ID(r.Before), Log: c.log})
 	}
@@ -170,7 +171,7 @@ func (r *restoreCmd) choose(ctx context.Context, c *console, b upload.Bucket) (u
 	return upload.Snapshot{}, fmt.Errorf("%w: %s has no version %s with content in %s", restore.ErrNoSnapshot, r.Snapshot, r.VersionID, b.URL())
 }
 
-func (r *restoreCmd) restore(ctx context.Context, c *console, b upload.Bucket, s upload.Snapshot, o restore.Options) error {
+func (r *restoreCmd) restore(ctx context.Context, c *console, b bucket.Bucket, s upload.Snapshot, o restore.Options) error {
 	began := time.Now()
 	result, err := restore.Restore(ctx, b, s, r.DB, o)
 	c.endProgress()
@@ -189,7 +190,7 @@ func (r *restoreCmd) restore(ctx context.Context, c *console, b upload.Bucket, s
 }
 
 // dryRun fails as the restore itself would.
-func (r *restoreCmd) dryRun(ctx context.Context, c *console, b upload.Bucket, s upload.Snapshot, o restore.Options) error {
+func (r *restoreCmd) dryRun(ctx context.Context, c *console, b bucket.Bucket, s upload.Snapshot, o restore.Options) error {
 	plan, err := restore.Prepare(ctx, b, s, r.DB, o, time.Now())
 	if err != nil {
 		return err

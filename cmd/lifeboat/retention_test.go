@@ -16,7 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // retentionCommands do to the script's bucket what others do to buckets.
@@ -27,8 +27,8 @@ var retentionCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"ahead": ahead,
 }
 
-func scriptBucket(ts *testscript.TestScript) (*s3.Client, upload.URL) {
-	u, err := upload.ParseURL(ts.Getenv("S3"))
+func scriptBucket(ts *testscript.TestScript) (*s3.Client, bucket.URL) {
+	u, err := bucket.ParseURL(ts.Getenv("S3"))
 	ts.Check(err)
 	return ts.Value(clientKey{}).(*s3.Client), u
 }

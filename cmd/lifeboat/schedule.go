@@ -15,7 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/bmatcuk/doublestar/v4"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // configFlags say which configuration counts, and what is left open in it.
@@ -150,17 +150,17 @@ func (s *schedule) add(ctx context.Context, e entry, verb string, command progra
 }
 
 // bucket returns the bucket URL that the job's template makes.
-func (j *job) bucket(names templateNames) (upload.URL, error) {
+func (j *job) bucket(names templateNames) (bucket.URL, error) {
 	absolute, err := filepath.Abs(j.path)
 	if err != nil {
-		return upload.URL{}, err
+		return bucket.URL{}, err
 	}
 	names.name, names.dir = j.name, filepath.Base(filepath.Dir(absolute))
 	text, err := expandTemplate(j.entry.url.text(), names)
 	if err != nil {
-		return upload.URL{}, err
+		return bucket.URL{}, err
 	}
-	return upload.ParseURL(text)
+	return bucket.ParseURL(text)
 }
 
 // templateNames are what the names in a bucket URL's template stand for.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -104,7 +104,7 @@ func TestRefuseMixing(t *testing.T) {
 	} {
 		var jobs []*job
 		for _, text := range c.urls {
-			u, err := upload.ParseURL(text)
+			u, err := bucket.ParseURL(text)
 			if err != nil {
 				continue
 			}

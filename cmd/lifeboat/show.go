@@ -16,6 +16,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 type showCmd struct {
@@ -61,7 +62,7 @@ func (s showCmd) Run(ctx context.Context, c *console) error {
 
 // retained returns the snapshot with what becomes of it, as far as these
 // credentials may know it.
-func (s showCmd) retained(ctx context.Context, c *console, b upload.Bucket, found upload.Snapshot) (retainedDocument, error) {
+func (s showCmd) retained(ctx context.Context, c *console, b bucket.Bucket, found upload.Snapshot) (retainedDocument, error) {
 	// Only what came later decides, and only by being there.
 	later, err := upload.Snapshots(ctx, b, found.ID.Time())
 	if err != nil {
@@ -79,11 +80,11 @@ func (s showCmd) retained(ctx context.Context, c *console, b upload.Bucket, foun
 		return retainedDocument{snapshotDocument: describeSnapshot(found)}, nil // gone meanwhile
 	}
 	items[this].Tags, err = b.Tags(ctx, found.Object)
-	if errors.Is(err, upload.ErrTagsDamaged) {
+	if errors.Is(err, bucket.ErrTagsDamaged) {
 		c.log.Warn("lifeboat pin and unpin write the tags anew", "cause", err)
-		items[this].Tags, items[this].Damaged, err = upload.Tags{}, err, nil
+		items[this].Tags, items[this].Damaged, err = bucket.Tags{}, err, nil
 	}
-	if errors.Is(err, upload.ErrRefused) {
+	if errors.Is(err, bucket.ErrRefused) {
 		c.log.Warn("retention is not shown", "cause", err)
 		return retainedDocument{snapshotDocument: describeSnapshot(found)}, nil
 	}
@@ -97,7 +98,7 @@ func (s showCmd) retained(ctx context.Context, c *console, b upload.Bucket, foun
 	return all[0], nil
 }
 
-func readManifest(ctx context.Context, b upload.Bucket, s upload.Snapshot, identities []age.Identity) (snapshot.Manifest, error) {
+func readManifest(ctx context.Context, b bucket.Bucket, s upload.Snapshot, identities []age.Identity) (snapshot.Manifest, error) {
 	archive, closeArchive, err := restore.Open(ctx, b, s, identities)
 	if err != nil {
 		return snapshot.Manifest{}, err
@@ -155,7 +156,7 @@ func (s series) lookedUp(err error) error {
 
 // withOlder adds to the error of a damaged snapshot, or one whose database is, the next older one and the
 // command that uses it.
-func withOlder(ctx context.Context, b upload.Bucket, id snapshot.ID, command string, err error) error {
+func withOlder(ctx context.Context, b bucket.Bucket, id snapshot.ID, command string, err error) error {
 	if !errors.Is(err, snapshot.ErrDamaged) && !errors.Is(err, restore.ErrCheck) {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // statusCmd gives up sooner than other commands: a probe has a deadline.
@@ -111,16 +112,16 @@ func (s *statusCmd) one(ctx context.Context, c *console) (d *healthDocument, now
 }
 
 // look returns what there is, and the present by the store's clock.
-func (s *statusCmd) look(ctx context.Context, b upload.Bucket) (healthDocument, time.Time, error) {
+func (s *statusCmd) look(ctx context.Context, b bucket.Bucket) (healthDocument, time.Time, error) {
 	d := healthDocument{URL: s.URL.String(), MaxAge: time.Duration(s.MaxAge).Seconds(), Sizes: []sizeDocument{}, Warnings: []string{}}
 	items, err := lifecycle.Survey(ctx, b, s.holdOf())
-	readable := !errors.Is(err, upload.ErrRefused)
+	readable := !errors.Is(err, bucket.ErrRefused)
 	if !readable {
 		// Perhaps only tags are refused.
 		d.Warnings = append(d.Warnings, fmt.Sprintf("not known: retention, and when the newest was last confirmed: %v", err))
 		items, err = untagged(ctx, b)
 	}
-	if errors.Is(err, upload.ErrNotFound) { // a directory that nobody has made yet
+	if errors.Is(err, bucket.ErrNotFound) { // a directory that nobody has made yet
 		err = nil
 	}
 	if err != nil {
@@ -140,7 +141,7 @@ func (s *statusCmd) look(ctx context.Context, b upload.Bucket) (healthDocument, 
 
 // untagged returns the snapshots with what can be known of them without the
 // right to read tags.
-func untagged(ctx context.Context, b upload.Bucket) ([]lifecycle.Item, error) {
+func untagged(ctx context.Context, b bucket.Bucket) ([]lifecycle.Item, error) {
 	all, err := upload.Snapshots(ctx, b, time.Time{})
 	items := make([]lifecycle.Item, len(all))
 	for i := range all {
@@ -152,14 +153,14 @@ func untagged(ctx context.Context, b upload.Bucket) ([]lifecycle.Item, error) {
 // rules notes what the bucket's rules do and what is wrong with them, and
 // returns the policy that they carry out: nil if there is none, or if these
 // credentials may not know.
-func (d *healthDocument) rules(ctx context.Context, b upload.Bucket) (lifecycle.Policy, error) {
+func (d *healthDocument) rules(ctx context.Context, b bucket.Bucket) (lifecycle.Policy, error) {
 	s3, ok := b.(*upload.S3)
 	if !ok || s3.TagsBeside() {
 		d.Retention = "prune"
 		return nil, nil
 	}
 	has, err := lifecycle.Read(ctx, s3)
-	if errors.Is(err, upload.ErrRefused) {
+	if errors.Is(err, bucket.ErrRefused) {
 		d.Retention = "unknown"
 		return nil, nil // right for a probe, whose credentials should not know more
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 func TestRuleless(t *testing.T) {
@@ -46,7 +47,7 @@ func TestTrend(t *testing.T) {
 		var items []lifecycle.Item
 		for day := c.days - 1; day >= 0; day-- {
 			taken := now.AddDate(0, 0, -day)
-			items = append(items, lifecycle.Item{Snapshot: upload.Snapshot{ID: snapshot.NewID(taken), Object: upload.Object{Size: c.size(day), Modified: taken}}})
+			items = append(items, lifecycle.Item{Snapshot: upload.Snapshot{ID: snapshot.NewID(taken), Object: bucket.Object{Size: c.size(day), Modified: taken}}})
 		}
 		var d healthDocument
 		d.describe(items, lifecycle.Terms{Hold: lifecycle.DefaultHold, Now: now})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 func TestStatusOfTwoDatabasesInOneSeries(t *testing.T) {
@@ -33,7 +34,7 @@ func TestStatusOfTwoDatabasesInOneSeries(t *testing.T) {
 	} {
 		var all []lifecycle.Decision
 		for i, digest := range test.digests {
-			d := lifecycle.Decision{Item: lifecycle.Item{Tags: upload.Tags{}}}
+			d := lifecycle.Decision{Item: lifecycle.Item{Tags: bucket.Tags{}}}
 			d.Object.Size = 100
 			if digest != ' ' {
 				d.Tags[upload.TagDigest] = string(digest)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // hostile has what an attacker may put into a name: a line and a cell of their
@@ -134,7 +135,7 @@ func TestForgedNames(t *testing.T) {
 	url := "file://" + dir + "/bucket"
 	sqlite(t, filepath.Join(dir, "app.db"), "CREATE TABLE t (x)")
 	lifeboat(t, 0, "backup", filepath.Join(dir, "app.db"), url, "--name", strings.ReplaceAll(hostile, "\xff", ""))
-	u, err := upload.ParseURL(url)
+	u, err := bucket.ParseURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 type verifyCmd struct {
@@ -121,7 +122,7 @@ func (v *verifyCmd) run(ctx context.Context, c *console, report *runReport) erro
 		if !v.JSON && (!drill.Verified || !c.Quiet) {
 			printing = errors.Join(printing, c.result(false, nil, drill.text()))
 		}
-		if ctx.Err() != nil || errors.Is(err, upload.ErrUnreachable) {
+		if ctx.Err() != nil || errors.Is(err, bucket.ErrUnreachable) {
 			break // the others would fail as slowly
 		}
 	}
@@ -136,7 +137,7 @@ func (v *verifyCmd) run(ctx context.Context, c *console, report *runReport) erro
 }
 
 // choose returns the snapshots that the flags mean, the newest first.
-func (v *verifyCmd) choose(ctx context.Context, c *console, b upload.Bucket) ([]upload.Snapshot, error) {
+func (v *verifyCmd) choose(ctx context.Context, c *console, b bucket.Bucket) ([]upload.Snapshot, error) {
 	if !v.All && v.Sample == 0 {
 		found, err := restore.Select(ctx, b, restore.Selector{Which: string(v.Snapshot), Log: c.log})
 		return []upload.Snapshot{found}, err
@@ -162,7 +163,7 @@ func (v *verifyCmd) choose(ctx context.Context, c *console, b upload.Bucket) ([]
 
 // drill verifies one snapshot. That it could not be recorded is an error of a
 // drill that succeeded.
-func (v *verifyCmd) drill(ctx context.Context, c *console, b upload.Bucket, s upload.Snapshot, identities []age.Identity) (drillDocument, error) {
+func (v *verifyCmd) drill(ctx context.Context, c *console, b bucket.Bucket, s upload.Snapshot, identities []age.Identity) (drillDocument, error) {
 	began := time.Now()
 	r, err := restore.Verify(ctx, b, s, restore.VerifyOptions{
 		Identities: identities, Fast: v.Fast, Check: v.Check, Queries: v.SQL, QueryTime: time.Duration(v.SQLLimit),
@@ -177,7 +178,7 @@ func (v *verifyCmd) drill(ctx context.Context, c *console, b upload.Bucket, s up
 	if r.ForeignKeys != nil && r.ForeignKeys.Violations > 0 {
 		c.log.Warn("foreign keys are violated, as they were when the snapshot was taken", "snapshot", s.ID, "rows", r.ForeignKeys.Violations)
 	}
-	if errors.Is(err, upload.ErrNotFound) && (v.All || v.Sample > 0) {
+	if errors.Is(err, bucket.ErrNotFound) && (v.All || v.Sample > 0) {
 		d.Gone = true
 		return d, nil
 	}
@@ -207,7 +208,7 @@ func (v *verifyCmd) progress(c *console) func(done, total int64) {
 }
 
 // summary returns the command's error, nil if nothing failed.
-func (v *verifyCmd) summary(ctx context.Context, b upload.Bucket, d verifyDocument, chosen int, failed []error) error {
+func (v *verifyCmd) summary(ctx context.Context, b bucket.Bucket, d verifyDocument, chosen int, failed []error) error {
 	switch {
 	case len(failed) == 0:
 		return nil

@@ -9,12 +9,13 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // Retention works while many snapshots are verified: one that goes between
 // listing and drill is no failure, unless it alone was asked for.
 func TestVerifyGone(t *testing.T) {
-	url, err := upload.ParseURL("file://" + t.TempDir())
+	url, err := bucket.ParseURL("file://" + t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +24,7 @@ func TestVerifyGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := snapshot.NewID(time.Now())
-	gone := upload.Snapshot{ID: id, Object: upload.Object{Name: upload.ObjectName(id), Size: 1000, ETag: "x"}}
+	gone := upload.Snapshot{ID: id, Object: bucket.Object{Name: upload.ObjectName(id), Size: 1000, ETag: "x"}}
 	c := &console{globals: &globals{}, stdout: os.Stdout, stderr: os.Stderr, log: slog.New(slog.DiscardHandler)}
 	if d, err := (&verifyCmd{All: true, Record: true}).drill(t.Context(), c, b, gone, nil); err != nil || !d.Gone || d.Verified || d.Recorded || !strings.Contains(d.text(), "gone by now") {
 		t.Errorf("among several: %+v, %v", d, err)

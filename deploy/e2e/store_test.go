@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -140,20 +140,20 @@ func (n namespace) forward(t *testing.T, pod string, ports ...int) []string {
 }
 
 // snapshots returns the objects of a series, by key, with their tags.
-func (a *app) snapshots(t *testing.T, prefix string) map[string]upload.Tags {
+func (a *app) snapshots(t *testing.T, prefix string) map[string]bucket.Tags {
 	t.Helper()
 	client := a.store.server.Client(t)
 	list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &a.bucket, Prefix: aws.String(prefix + "/")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := map[string]upload.Tags{}
+	found := map[string]bucket.Tags{}
 	for _, object := range list.Contents {
 		answer, err := client.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &a.bucket, Key: object.Key})
 		if err != nil {
 			t.Fatal(err)
 		}
-		tags := upload.Tags{}
+		tags := bucket.Tags{}
 		for _, tag := range answer.TagSet {
 			tags[*tag.Key] = *tag.Value
 		}

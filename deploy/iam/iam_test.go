@@ -25,6 +25,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -33,19 +34,19 @@ const prefix = "team/app"
 // A user is somebody with one of the policies.
 type user struct {
 	*s3.Client
-	bucket upload.Bucket
+	bucket bucket.Bucket
 }
 
 // newUser makes a user of the server with the policy in a file.
-func newUser(t *testing.T, server *testserver.Server, bucket, file string) user {
+func newUser(t *testing.T, server *testserver.Server, bucketName, file string) user {
 	t.Helper()
 	policy, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	filled := strings.NewReplacer("BUCKET", bucket, "PREFIX", prefix).Replace(string(policy))
+	filled := strings.NewReplacer("BUCKET", bucketName, "PREFIX", prefix).Replace(string(policy))
 	server.As(t, filled).Setenv(t)
-	b, err := upload.Open(t.Context(), upload.URL{Bucket: bucket, Prefix: prefix},
+	b, err := upload.Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: prefix},
 		upload.Options{RetryFor: 10 * time.Second, PartSize: 5 << 20})
 	if err != nil {
 		t.Fatal(err)
@@ -301,11 +302,11 @@ func TestMinIO(t *testing.T) {
 
 // aborts shows that the job's failed upload leaves no parts behind, although
 // it may not list them.
-func aborts(t *testing.T, server *testserver.Server, job user, bucket string) {
+func aborts(t *testing.T, server *testserver.Server, job user, bucketName string) {
 	t.Helper()
 	failed := errors.New("the database went away")
 	name := upload.ObjectName(snapshot.NewID(time.Now()))
-	_, err := job.bucket.Put(t.Context(), name, upload.PutOptions{MaxSize: 20 << 20, Tags: upload.Tags{upload.TagRetention: upload.Held}},
+	_, err := job.bucket.Put(t.Context(), name, bucket.PutOptions{MaxSize: 20 << 20, Tags: bucket.Tags{upload.TagRetention: upload.Held}},
 		func(w io.Writer) error {
 			if _, err := io.CopyN(w, rand.Reader, 12<<20); err != nil {
 				return err
@@ -315,14 +316,14 @@ func aborts(t *testing.T, server *testserver.Server, job user, bucket string) {
 	if !errors.Is(err, failed) {
 		t.Errorf("put: %v", err)
 	}
-	out, err := server.Client(t).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket, Prefix: aws.String(prefix + "/" + name)})
+	out, err := server.Client(t).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucketName, Prefix: aws.String(prefix + "/" + name)})
 	if err != nil || len(out.Uploads) != 0 {
 		t.Errorf("left behind: %v, %v", out.Uploads, err)
 	}
 }
 
 // restores compares a snapshot's content with the database that it is of.
-func restores(t *testing.T, u user, object upload.Object, path string) {
+func restores(t *testing.T, u user, object bucket.Object, path string) {
 	t.Helper()
 	blob, err := u.bucket.Open(t.Context(), object)
 	if err != nil {
@@ -363,7 +364,7 @@ func rows(t *testing.T, path string) string {
 
 // overwriteLosesNothing does what a thief of the job's keys can do on MinIO,
 // in a bucket with versions, and restores what was there before.
-func overwriteLosesNothing(t *testing.T, job, restorer user, object upload.Object, bucket, path string) {
+func overwriteLosesNothing(t *testing.T, job, restorer user, object bucket.Object, bucket, path string) {
 	key := prefix + "/" + object.Name
 	_, err := job.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader("garbage"),
 		Tagging: aws.String(upload.TagRetention + "=held")})

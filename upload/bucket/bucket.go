@@ -1,4 +1,7 @@
-package upload
+// Package bucket says what a bucket is: a place for the objects of one series,
+// named by a bucket URL. A store implements Bucket, and what only some stores
+// have is a small interface of its own: see As.
+package bucket
 
 import (
 	"context"
