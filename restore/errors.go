@@ -26,7 +26,7 @@ var (
 	// and nobody said with AssumeClosed that it is not.
 	ErrUncertain = errors.New("cannot tell whether the target is open")
 	// ErrLocked: the live target stayed locked for as long as Wait allowed.
-	ErrLocked = errors.New("the target stayed locked")
+	ErrLocked = snapshot.ErrLocked
 	// ErrRestoring: another restore is at work on the same target.
 	ErrRestoring = errors.New("another restore is at work on this target")
 	// ErrNoRoom: the target's disk is full, or would have become so.

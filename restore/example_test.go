@@ -14,9 +14,9 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
-// The newest snapshot is brought to a file. Where a database is already, it
-// takes Options.Replace, or Live where applications have it open.
-func ExampleRestore() {
+// Latest brings the newest snapshot to a file. Where a database is already, it
+// needs Options.Replace, or Live while applications have it open.
+func ExampleLatest() {
 	ctx := context.Background()
 	bucket, dir, err := backedUp(ctx)
 	defer os.RemoveAll(dir)
@@ -24,14 +24,9 @@ func ExampleRestore() {
 		fmt.Println(err)
 		return
 	}
-	newest, err := restore.Select(ctx, bucket, restore.Selector{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
 	target := filepath.Join(dir, "restored.db")
 	for range 2 {
-		done, err := restore.Restore(ctx, bucket, newest, target, restore.Options{Replace: true})
+		done, err := restore.Latest(ctx, bucket, target, restore.Options{Replace: true})
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -52,7 +47,7 @@ func ExampleVerify() {
 		fmt.Println(err)
 		return
 	}
-	newest, err := restore.Select(ctx, bucket, restore.Selector{Which: restore.Latest})
+	newest, err := restore.Select(ctx, bucket, restore.Selector{})
 	if err != nil {
 		fmt.Println(err)
 		return

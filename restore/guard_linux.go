@@ -24,12 +24,12 @@ type guard struct {
 // Source: https://www.sqlite.org/src/file/src/os.h, "PENDING_BYTE".
 const lockStart, lockLength = 0x40000000, 512
 
-// hold takes a guard on the file at path. Nobody in this process may have it
+// lease takes a guard on the file at path. Nobody in this process may have it
 // open: closing the guard drops all POSIX locks that the process has on it.
 // Where the file system or the rights allow no lease, the guard takes the
 // locks of SQLite's EXCLUSIVE state instead, which stop what comes but do not
 // tell of connections that are idle.
-func hold(path string) (_ *guard, err error) {
+func lease(path string) (_ *guard, err error) {
 	f, err := disk.OpenRegular(path, os.O_RDONLY)
 	if err != nil {
 		return nil, openRefused(path, err)

@@ -15,7 +15,7 @@ type guard struct {
 	leased bool
 }
 
-func hold(path string) (*guard, error) {
+func lease(path string) (*guard, error) {
 	f, err := disk.OpenRegular(path, os.O_RDONLY)
 	if err != nil {
 		return nil, openRefused(path, err)

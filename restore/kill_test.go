@@ -62,10 +62,10 @@ func checkSteps(t testing.TB, file string, steps []step) {
 // the target at the last moment.
 var undone = []undoing{
 	{stepLease, state{name: "unfolded WAL", build: unfoldedWAL, steps: all(tempSteps, foldSteps, noneBeside, []step{stepKeep, stepSyncKept, stepLease, stepUndo, stepRemoveTemp})}},
-	{stepLease, state{name: "garbage with a WAL", build: garbageMain, broken: true, steps: all(tempSteps, []step{stepHold, stepSyncMain}, asideTwo, []step{stepKeep, stepSyncKept, stepLease, stepUndo, stepUndo, stepUndo, stepRemoveTemp})}},
+	{stepLease, state{name: "garbage with a WAL", build: garbageMain, broken: true, steps: all(tempSteps, []step{stepTakeLease, stepSyncMain}, asideTwo, []step{stepKeep, stepSyncKept, stepLease, stepUndo, stepUndo, stepUndo, stepRemoveTemp})}},
 	{stepSwap, state{name: "unfolded WAL", build: unfoldedWAL, steps: all(tempSteps, foldSteps, noneBeside, backSteps)}},
 	{stepSwap, state{name: "unfolded WAL, discarded", build: unfoldedWAL, discard: true, steps: all(tempSteps, foldSteps, noneBeside, backSteps)}},
-	{stepSwap, state{name: "garbage with a WAL", build: garbageMain, broken: true, steps: all(tempSteps, []step{stepHold, stepSyncMain}, asideTwo, backSteps, []step{stepUndo, stepUndo})}},
+	{stepSwap, state{name: "garbage with a WAL", build: garbageMain, broken: true, steps: all(tempSteps, []step{stepTakeLease, stepSyncMain}, asideTwo, backSteps, []step{stepUndo, stepUndo})}},
 }
 
 // An undoing is a state whose target another process opens before a step.
@@ -112,7 +112,7 @@ func TestKillThenAnother(t *testing.T) {
 	source := newSource(t, "")
 	x := state{name: "garbage", build: garbageMain, broken: true}.make(t)
 	o := x.order(source)
-	o.KillAt = slices.Index(all(tempSteps, []step{stepHold, stepSyncMain}, asideTwo, keepSteps), stepSwap) + 1
+	o.KillAt = slices.Index(all(tempSteps, []step{stepTakeLease, stepSyncMain}, asideTwo, keepSteps), stepSwap) + 1
 	killed(t, o)
 	x.checkWhole(t)
 	o.KillAt, o.ID = 0, "20261124T000000Z-ffffff"

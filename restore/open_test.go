@@ -180,7 +180,7 @@ func TestWrittenMeanwhile(t *testing.T) {
 			options := o.options()
 			holds := 0
 			SetHook(&options, func(s string) {
-				if s != string(stepHold) {
+				if s != string(stepTakeLease) {
 					return
 				}
 				if holds++; holds > 2 {
@@ -212,7 +212,7 @@ func TestWrittenMeanwhile(t *testing.T) {
 		o := basicOrder(path, source)
 		options := o.options()
 		SetHook(&options, func(s string) {
-			if s == string(stepHold) {
+			if s == string(stepTakeLease) {
 				crash(t, path, walPragmas+fillSQL(genStale))
 			}
 		})

@@ -172,7 +172,7 @@ func TestFIFOMeanwhile(t *testing.T) {
 	if _, err := x.whole(); !errors.Is(err, ErrTarget) {
 		t.Errorf("whole: %v", err)
 	}
-	if _, err := hold(path); !errors.Is(err, ErrTarget) {
+	if _, err := lease(path); !errors.Is(err, ErrTarget) {
 		t.Errorf("hold: %v", err)
 	}
 	if err := copyFile(path+"-copy", path); !errors.Is(err, ErrTarget) {

@@ -12,6 +12,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
@@ -38,7 +39,7 @@ type Options struct {
 	// one transaction, while applications have it open.
 	Live bool
 	// Wait is how long Live waits for other connections' locks before
-	// ErrLocked; 0 is 30 seconds.
+	// ErrLocked; 0 is 30 seconds, snapshot.NoWait no time.
 	Wait time.Duration
 	// Identities decrypt an encrypted snapshot: one of them must fit.
 	Identities []age.Identity
@@ -69,15 +70,22 @@ type Result struct {
 	Live   bool     // written into the open database
 }
 
+// Latest is Restore for the newest snapshot of the series, as Select finds it.
+func Latest(ctx context.Context, b bucket.Bucket, path string, o Options) (Result, error) {
+	s, err := Select(ctx, b, Selector{Log: o.Log})
+	if err != nil {
+		return Result{}, err
+	}
+	return Restore(ctx, b, s, path, o)
+}
+
 // Restore brings a snapshot to the file target. Until the new file is
 // complete, every frame verified and the file synced, nothing at the target
 // changes; then it is replaced at once, with its mode and owner kept (a new
 // file gets 0600, and the directory's owner where AsOwner counts). Errors wrap this package's, snapshot's or upload's where one
 // of them is the reason.
 func Restore(ctx context.Context, b bucket.Bucket, s upload.Snapshot, path string, o Options) (_ Result, err error) {
-	if o.Wait == 0 {
-		o.Wait = 30 * time.Second
-	}
+	o.Wait = sqlite.WaitTime(o.Wait)
 	if _, err := lookAt(path, o); err != nil {
 		return Result{}, refused(path, err)
 	}

@@ -14,13 +14,13 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
-// Latest is the Selector.Which of the newest snapshot.
-const Latest = "latest"
+// latest is the Selector.Which of the newest snapshot.
+const latest = "latest"
 
 // A Selector says which snapshot of a series is meant, in one of three ways.
 // The zero value means the newest.
 type Selector struct {
-	// Which is Latest, an ID, or the beginning of exactly one ID.
+	// Which is "latest", an ID, or the beginning of exactly one ID.
 	Which string
 	// At means the newest snapshot that is not after this time.
 	At time.Time
@@ -62,7 +62,7 @@ func WarnLeftOut(log *slog.Logger, found upload.Snapshot, all []upload.Snapshot)
 		"snapshot", last.ID, "uploaded", last.Object.Modified.UTC().Format(time.RFC3339), "reason", last.Why(), "left_out", len(left), "used", found.ID)
 }
 
-func (s Selector) byID() bool { return s.Which != "" && s.Which != Latest }
+func (s Selector) byID() bool { return s.Which != "" && s.Which != latest }
 
 // matches reports whether a selection by time takes the ID into account.
 func (s Selector) matches(id snapshot.ID) bool {

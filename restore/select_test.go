@@ -32,7 +32,7 @@ func TestPick(t *testing.T) {
 		err  error
 	}{
 		{"zero value", Selector{}, c, nil},
-		{"latest", Selector{Which: Latest}, c, nil},
+		{"latest", Selector{Which: latest}, c, nil},
 		{"ID", Selector{Which: b}, b, nil},
 		{"prefix", Selector{Which: "20261120"}, a, nil},
 		{"implausible by ID", Selector{Which: d}, d, nil},

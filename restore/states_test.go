@@ -268,8 +268,8 @@ var (
 	tempSteps   = []step{stepTemp, stepOwner, stepFill, stepMode, stepSyncTemp}
 	keepSteps   = []step{stepKeep, stepSyncKept, stepLease, stepSwap, stepLeaseAgain, stepSyncPlaced}
 	swapSteps   = []step{stepKeep, stepSyncKept, stepLease, stepSwap, stepLeaseAgain, stepDiscard, stepSyncPlaced}
-	foldSteps   = []step{stepTry, stepFold, stepHold, stepSyncMain}
-	foldHot     = []step{stepFold, stepHold, stepSyncMain}
+	foldSteps   = []step{stepTry, stepFold, stepTakeLease, stepSyncMain}
+	foldHot     = []step{stepFold, stepTakeLease, stepSyncMain}
 	noneBeside  = []step{stepSyncAside}
 	probeSteps  = []step{stepProbe, stepProbe, stepTry, stepRemoveProbe, stepRemoveProbe, stepRemoveProbe, stepRemoveProbe}
 	probeThree  = []step{stepProbe, stepProbe, stepProbe, stepTry, stepRemoveProbe, stepRemoveProbe, stepRemoveProbe, stepRemoveProbe}
@@ -299,12 +299,12 @@ var states = []state{
 	{name: "WAL larger than the main file", build: bigWAL, steps: all(tempSteps, foldSteps, noneBeside, keepSteps)},
 	{name: "hot journal", build: hotJournal, steps: all(tempSteps, probeSteps, foldHot, noneBeside, keepSteps)},
 	{name: "super-journal", build: superJournal, steps: all(tempSteps, probeSteps, foldHot, noneBeside, keepSteps)},
-	{name: "garbage with a WAL", build: garbageMain, steps: all(tempSteps, []step{stepHold, stepSyncMain}, asideTwo, keepSteps), broken: true},
-	{name: "garbage with a WAL, discarded", build: garbageMain, steps: all(tempSteps, []step{stepHold, stepSyncMain, stepUnlinkSidecar}, dropOne, swapSteps), broken: true, discard: true},
-	{name: "zero bytes with sidecars", build: zeroMain, steps: all(tempSteps, []step{stepHold, stepSyncMain}, asideThree, keepSteps), broken: true},
-	{name: "cut short beside a WAL", build: cutWAL, steps: all(tempSteps, []step{stepHold, stepSyncMain}, asideTwo, keepSteps), broken: true},
-	{name: "cut short beside a hot journal", build: cutJournal, steps: all(tempSteps, []step{stepHold, stepSyncMain, stepMoveSidecar}, noneBeside, keepSteps), broken: true},
-	{name: "nonsense behind a header", build: badSchema, steps: all(tempSteps, probeThree, []step{stepHold, stepSyncMain}, asideThree, keepSteps), broken: true},
+	{name: "garbage with a WAL", build: garbageMain, steps: all(tempSteps, []step{stepTakeLease, stepSyncMain}, asideTwo, keepSteps), broken: true},
+	{name: "garbage with a WAL, discarded", build: garbageMain, steps: all(tempSteps, []step{stepTakeLease, stepSyncMain, stepUnlinkSidecar}, dropOne, swapSteps), broken: true, discard: true},
+	{name: "zero bytes with sidecars", build: zeroMain, steps: all(tempSteps, []step{stepTakeLease, stepSyncMain}, asideThree, keepSteps), broken: true},
+	{name: "cut short beside a WAL", build: cutWAL, steps: all(tempSteps, []step{stepTakeLease, stepSyncMain}, asideTwo, keepSteps), broken: true},
+	{name: "cut short beside a hot journal", build: cutJournal, steps: all(tempSteps, []step{stepTakeLease, stepSyncMain, stepMoveSidecar}, noneBeside, keepSteps), broken: true},
+	{name: "nonsense behind a header", build: badSchema, steps: all(tempSteps, probeThree, []step{stepTakeLease, stepSyncMain}, asideThree, keepSteps), broken: true},
 	{name: "absent with sidecars", build: staleSidecars, steps: all(newTemp, asideThree, newSteps), absent: true},
 	{name: "absent with sidecars, discarded", build: staleSidecars, steps: all(newTemp, dropThree, newSteps), absent: true, discard: true},
 	{name: "absent", build: func(testing.TB, string) {}, steps: all(newTemp, noneBeside, newSteps), absent: true},

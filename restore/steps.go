@@ -27,7 +27,7 @@ const (
 	stepProbe         step = "copy for a probe"
 	stepRemoveProbe   step = "remove the probe"
 	stepFold          step = "fold"
-	stepHold          step = "take the lease"
+	stepTakeLease     step = "take the lease"
 	stepSyncMain      step = "sync the target"
 	stepUnlinkSidecar step = "unlink a sidecar"
 	stepMoveSidecar   step = "move a sidecar aside"

@@ -92,7 +92,7 @@ func TestOrder(t *testing.T) {
 						t.Errorf("%s in step %q: %s", c.name, c.step, c.text)
 					} else if ok {
 						changes = append(changes, string(c.step))
-					} else if !slices.Contains([]step{stepFill, stepFold, stepHold, stepTry, stepProbe, stepRemoveProbe}, c.step) {
+					} else if !slices.Contains([]step{stepFill, stepFold, stepTakeLease, stepTry, stepProbe, stepRemoveProbe}, c.step) {
 						t.Errorf("%s in step %q, which says nothing of it: %s", c.name, c.step, c.text)
 					}
 				}

@@ -124,7 +124,7 @@ func (p *placement) settle(ctx context.Context, t target) (g *guard, openable bo
 				return nil, false, fmt.Errorf("fold the old database's journal into it: %w", err)
 			}
 		}
-		err = p.steps.do(stepHold, func() (err error) {
+		err = p.steps.do(stepTakeLease, func() (err error) {
 			g, err = t.guard(p.Options)
 			return err
 		})

@@ -168,7 +168,7 @@ func (t target) guard(o Options) (*guard, error) {
 	if openHere(t.info) {
 		return nil, openError(t.path)
 	}
-	g, err := hold(t.path)
+	g, err := lease(t.path)
 	if err != nil {
 		return nil, err
 	}

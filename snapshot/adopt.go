@@ -22,7 +22,7 @@ type Taken struct {
 	Method      Method
 	JournalMode string
 	Restarts    int
-	Held        bool
+	ReadLocked  bool
 	Tables      []string
 }
 
@@ -46,7 +46,7 @@ func TakeInto(ctx context.Context, path string, o CopyOptions) (t Taken, err err
 	if err := os.WriteFile(filepath.Join(o.TempDir, hashesName), hashes, 0o600); err != nil {
 		return Taken{}, disk.Wrap("write the hashes of frames", err)
 	}
-	return Taken{c.TakenAt, c.Method, c.JournalMode, c.Restarts, c.Held, c.Tables}, nil
+	return Taken{c.TakenAt, c.Method, c.JournalMode, c.Restarts, c.ReadLocked, c.Tables}, nil
 }
 
 // An Adoption is a copy that another process has made, and what goes with it.
@@ -76,7 +76,7 @@ func Adopt(a Adoption) (_ *Copy, err error) {
 	if t.JournalMode != "wal" && t.JournalMode != "delete" {
 		return nil, fmt.Errorf("copy of %s: unknown journal mode %q", a.Source, t.JournalMode)
 	}
-	c := &Copy{TakenAt: t.TakenAt, Method: t.Method, JournalMode: t.JournalMode, Restarts: t.Restarts, Held: t.Held,
+	c := &Copy{TakenAt: t.TakenAt, Method: t.Method, JournalMode: t.JournalMode, Restarts: t.Restarts, ReadLocked: t.ReadLocked,
 		Tables: t.Tables[:min(maxTables, len(t.Tables))],
 		source: a.Source, adopted: &a}
 	if c.files, err = openFiles(a.Dir, a.User); err != nil {

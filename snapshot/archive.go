@@ -108,7 +108,7 @@ func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o A
 		return fmt.Errorf("unknown level %q", o.Level)
 	}
 	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderCRC(true),
-		zstd.WithEncoderConcurrency(workers), zstd.WithWindowSize(FrameSize), zstd.WithLowerEncoderMem(true))
+		zstd.WithEncoderConcurrency(workers), zstd.WithWindowSize(frameSize), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return err
 	}
@@ -117,8 +117,8 @@ func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o A
 	// Read for the last time, unless the check comes to it later: it must not
 	// push out what applications read all the time.
 	drop := memoryIsScarce(size)
-	raw := newBufferPool(workers, FrameSize)
-	packed := newBufferPool(2*workers, encoder.MaxEncodedSize(FrameSize))
+	raw := newBufferPool(workers, frameSize)
+	packed := newBufferPool(2*workers, encoder.MaxEncodedSize(frameSize))
 	type frame struct {
 		i    int
 		data []byte
@@ -127,7 +127,7 @@ func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o A
 	work := func(_ context.Context, i int) (frame, error) {
 		content := raw.get()[:frameLength(size, i)]
 		defer raw.put(content)
-		if _, err := c.db.ReadAt(content, int64(i)*FrameSize); err != nil {
+		if _, err := c.db.ReadAt(content, int64(i)*frameSize); err != nil {
 			return frame{}, disk.Wrap("read the copy", err)
 		}
 		if crc32.Checksum(content, castagnoli) != d.frames[i].checksum {
@@ -135,7 +135,7 @@ func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o A
 		}
 		data := encoder.EncodeAll(content, packed.get())
 		if drop {
-			dropCache(c.db, int64(i)*FrameSize, int64(len(content)))
+			dropCache(c.db, int64(i)*frameSize, int64(len(content)))
 		}
 		return frame{i, data, sha256.Sum256(data)}, nil
 	}
@@ -144,7 +144,7 @@ func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o A
 		a.entries = append(a.entries, seekEntry{uint32(len(f.data)), uint32(frameLength(size, f.i))})
 		a.table = append(append(a.table, f.hash[:]...), d.frames[f.i].content[:]...)
 		if o.Progress != nil {
-			o.Progress(min(size, int64(f.i+1)*FrameSize), size)
+			o.Progress(min(size, int64(f.i+1)*frameSize), size)
 		}
 		return a.write(f.data)
 	}

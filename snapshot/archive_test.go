@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -242,7 +241,7 @@ func TestSeekTableIsBounded(t *testing.T) {
 
 // What no reader would take is not written.
 func TestTooLarge(t *testing.T) {
-	c := &Copy{Header: sqlite.Header{PageSize: 65536, PageCount: 64 << 20}} // 4 TiB
+	c := &Copy{Header: Header{PageSize: 65536, PageCount: 64 << 20}} // 4 TiB
 	var b bytes.Buffer
 	_, err := c.WriteArchive(t.Context(), &b, &Digest{frames: make([]hashed, frameCount(c.Header.Size()))}, ArchiveOptions{})
 	if !errors.Is(err, ErrSource) || b.Len() != 0 {
@@ -273,7 +272,7 @@ func TestFollower(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, h := range c.early[1:] {
-			if frame := content[(i+1)*FrameSize:][:FrameSize]; h.checksum != crc32.Checksum(frame, castagnoli) {
+			if frame := content[(i+1)*frameSize:][:frameSize]; h.checksum != crc32.Checksum(frame, castagnoli) {
 				t.Errorf("page size %d: frame %d was hashed before it was complete", pageSize, i+1)
 			}
 		}
@@ -313,7 +312,7 @@ func TestFollowerLeavesTheRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer leaves.Close()
-	f.copied(9*FrameSize, false)
+	f.copied(9*frameSize, false)
 	close(f.wake)
 	f.run(over, leaves, 4096)
 	if len(f.frames) != 1 {

@@ -12,7 +12,7 @@ import (
 
 func TestDropCache(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
-	content := bytes.Repeat([]byte("page"), FrameSize/2) // two frames
+	content := bytes.Repeat([]byte("page"), frameSize/2) // two frames
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -21,12 +21,12 @@ func TestDropCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if !cached(t, f, 0) || !cached(t, f, FrameSize) {
+	if !cached(t, f, 0) || !cached(t, f, frameSize) {
 		t.Fatal("what was written just now is not cached")
 	}
-	dropCache(f, 0, FrameSize)
-	if cached(t, f, 0) && tells(t, path) || !cached(t, f, FrameSize) {
-		t.Errorf("after the first frame was dropped: first cached %v, second %v", cached(t, f, 0), cached(t, f, FrameSize))
+	dropCache(f, 0, frameSize)
+	if cached(t, f, 0) && tells(t, path) || !cached(t, f, frameSize) {
+		t.Errorf("after the first frame was dropped: first cached %v, second %v", cached(t, f, 0), cached(t, f, frameSize))
 	}
 	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, content) {
 		t.Errorf("what was dropped reads differently: %v", err)

@@ -28,7 +28,10 @@ const (
 	MethodVacuum Method = "vacuum"
 )
 
-// CopyOptions says how Take copies. The zero value is usable.
+// NoWait as a time to wait for locks means: fail at the first one.
+const NoWait = sqlite.NoWait
+
+// CopyOptions has how Take copies. The zero value is usable.
 type CopyOptions struct {
 	// TempDir holds the copy while it is needed; "" is os.TempDir.
 	TempDir string
@@ -38,13 +41,16 @@ type CopyOptions struct {
 	// knows no limit and refuses one.
 	MaxRate int64
 	// Wait is how long to wait for other connections' locks, from the opening
-	// of the database on, before ErrLocked; 0 is 30 seconds.
+	// of the database on, before ErrLocked; 0 is 30 seconds, NoWait no time.
 	Wait time.Duration
 	// Progress is called now and then with bytes copied and to be copied.
 	Progress func(done, total int64)
 	// Log receives what is worth knowing; nil discards it.
 	Log *slog.Logger
 }
+
+// A Header is the part of a database's first page that Lifeboat needs.
+type Header = sqlite.Header
 
 // A Copy is a consistent copy of a database at one point in time, in a temp
 // file that only this process uses. Close removes it.
@@ -58,10 +64,10 @@ type Copy struct {
 	// Restarts counts how often the copy began anew because another
 	// connection had written. Always 0 for a WAL database.
 	Restarts int
-	// Held tells that a read transaction was held for the whole (last) copy.
-	Held bool
+	// ReadLocked means that one read transaction was open for the whole (last) copy.
+	ReadLocked bool
 	// Header is what the copy's own first page says.
-	Header sqlite.Header
+	Header Header
 	// Tables are the names of its tables, SQLite's own left out: at most 1,000
 	// of 200 characters, and none if its schema cannot be read.
 	Tables []string
@@ -76,7 +82,7 @@ type Copy struct {
 
 const (
 	stepSize    = 4 << 20 // bytes copied in one step, between two looks at ctx
-	maxRestarts = 5       // then a rollback-journal database is held
+	maxRestarts = 5       // then a rollback-journal database is read in one transaction
 )
 
 // Take copies the live database at path into a temp file, while applications
@@ -110,9 +116,7 @@ func newPlace(parent string, need int64) (place, error) {
 
 // takeIn makes the copy in the place that find returns for it.
 func takeIn(ctx context.Context, path string, o CopyOptions, find func(parent string, need int64) (place, error)) (_ *Copy, err error) {
-	if o.Wait == 0 {
-		o.Wait = 30 * time.Second
-	}
+	o.Wait = sqlite.WaitTime(o.Wait)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

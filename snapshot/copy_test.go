@@ -147,8 +147,8 @@ func TestWALCopyIsNotDisturbedAndDoesNotDisturb(t *testing.T) {
 		t.Error(err)
 	}
 	checkBank(t, extractTo(t, b))
-	if c.Restarts != 0 || !c.Held {
-		t.Errorf("restarts: %d, held: %v; want 0, true", c.Restarts, c.Held)
+	if c.Restarts != 0 || !c.ReadLocked {
+		t.Errorf("restarts: %d, read locked: %v; want 0, true", c.Restarts, c.ReadLocked)
 	}
 	if w.busy.Load() != 0 {
 		t.Errorf("writers met a lock %d times", w.busy.Load())
@@ -168,16 +168,16 @@ func TestRollbackCopyEndsUnderWriters(t *testing.T) {
 	w.stop()
 	b, _ := archive(t, c, ArchiveOptions{})
 	checkBank(t, extractTo(t, b))
-	// One more may happen between the last restart and the held read.
-	if c.Restarts < maxRestarts || c.Restarts > maxRestarts+1 || !c.Held {
-		t.Errorf("restarts: %d, held: %v; want %d or one more, true", c.Restarts, c.Held, maxRestarts)
+	// One more may happen between the last restart and the read transaction.
+	if c.Restarts < maxRestarts || c.Restarts > maxRestarts+1 || !c.ReadLocked {
+		t.Errorf("restarts: %d, read locked: %v; want %d or one more, true", c.Restarts, c.ReadLocked, maxRestarts)
 	}
 }
 
 func TestRollbackCopyWithoutWriters(t *testing.T) {
 	c := take(t, bank(t, "delete", 24), CopyOptions{})
-	if c.Restarts != 0 || c.Held {
-		t.Errorf("restarts: %d, held: %v; want 0, false", c.Restarts, c.Held)
+	if c.Restarts != 0 || c.ReadLocked {
+		t.Errorf("restarts: %d, read locked: %v; want 0, false", c.Restarts, c.ReadLocked)
 	}
 }
 

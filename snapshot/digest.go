@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// FrameSize is how many bytes of database one frame holds. It is part of
+	// frameSize is how many bytes of database one frame holds. It is part of
 	// the format, because the digest depends on it.
-	FrameSize = 4 << 20
+	frameSize = 4 << 20
 
 	digestSize   = 16 // of a page digest, bytes
 	digestPrefix = "lb1:"
@@ -48,11 +48,11 @@ func databaseDigest(pageSize, pageCount int, contents []sum) string {
 	return digestPrefix + hex.EncodeToString(h.Sum(nil))
 }
 
-func frameCount(size int64) int { return int((size + FrameSize - 1) / FrameSize) }
+func frameCount(size int64) int { return int((size + frameSize - 1) / frameSize) }
 
 // frameLength returns the bytes of database in frame i.
 func frameLength(size int64, i int) int {
-	return int(min(FrameSize, size-int64(i)*FrameSize))
+	return int(min(frameSize, size-int64(i)*frameSize))
 }
 
 // A Digest is a copy's digest tree. Its leaves, the page digests, are in a
@@ -87,14 +87,14 @@ func hashFrame(db io.ReaderAt, leaves io.WriterAt, buf []byte, i, length, pageSi
 	digests := make([]byte, 0, length/pageSize*digestSize)
 	for done := 0; done < length; done += readStep {
 		step := buf[:min(readStep, length-done)]
-		if _, err := db.ReadAt(step, int64(i)*FrameSize+int64(done)); err != nil {
+		if _, err := db.ReadAt(step, int64(i)*frameSize+int64(done)); err != nil {
 			return hashed{}, disk.Wrap("read the copy", err)
 		}
 		h.checksum = crc32.Update(h.checksum, castagnoli, step)
 		digests = pageDigests(digests, step, pageSize)
 	}
 	h.content = sha256.Sum256(digests)
-	if _, err := leaves.WriteAt(digests, int64(i)*int64(FrameSize/pageSize*digestSize)); err != nil {
+	if _, err := leaves.WriteAt(digests, int64(i)*int64(frameSize/pageSize*digestSize)); err != nil {
 		return hashed{}, disk.Wrap("spool page digests", err)
 	}
 	return h, nil
@@ -110,7 +110,7 @@ func (c *Copy) Digest(ctx context.Context, progress func(done, total int64)) (*D
 	steps := newBufferPool(workers, readStep)
 	work := func(_ context.Context, i int) (hashed, error) {
 		// SQLite writes the first page once more when the copy is complete.
-		if i > 0 && i < len(c.early) && frameLength(size, i) == FrameSize {
+		if i > 0 && i < len(c.early) && frameLength(size, i) == frameSize {
 			return c.early[i], nil
 		}
 		buf := steps.get()[:readStep]
@@ -120,7 +120,7 @@ func (c *Copy) Digest(ctx context.Context, progress func(done, total int64)) (*D
 	emit := func(h hashed) error {
 		d.frames = append(d.frames, h)
 		if progress != nil {
-			progress(min(size, int64(len(d.frames))*FrameSize), size)
+			progress(min(size, int64(len(d.frames))*frameSize), size)
 		}
 		return nil
 	}
@@ -199,12 +199,12 @@ func (f *follower) run(db io.ReaderAt, leaves io.WriterAt, pageSize int) {
 		for {
 			f.mu.Lock()
 			i := len(f.frames)
-			wait := f.lost || f.over || f.ready < int64(i+1)*FrameSize
+			wait := f.lost || f.over || f.ready < int64(i+1)*frameSize
 			f.mu.Unlock()
 			if wait {
 				break
 			}
-			h, err := hashFrame(db, leaves, buf, i, FrameSize, pageSize)
+			h, err := hashFrame(db, leaves, buf, i, frameSize, pageSize)
 			if err != nil {
 				break // Digest does it again, and says what is wrong if it still is
 			}

@@ -32,7 +32,7 @@ type ExtractOptions struct {
 // or of the archive's reader, w has got rubbish.
 func (a *Archive) Extract(ctx context.Context, w io.WriterAt, o ExtractOptions) error {
 	return a.extract(ctx, o, func(i int, content []byte) error {
-		_, err := w.WriteAt(content, int64(i)*FrameSize)
+		_, err := w.WriteAt(content, int64(i)*frameSize)
 		return disk.Wrap("write the database", err)
 	}, nil)
 }
@@ -53,7 +53,7 @@ func (a *Archive) extract(ctx context.Context, o ExtractOptions, place func(i in
 	if o.Workers == 0 {
 		o.Workers = workers() + 1
 	}
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(o.Workers), zstd.WithDecoderMaxMemory(FrameSize), zstd.WithDecoderMaxWindow(FrameSize))
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(o.Workers), zstd.WithDecoderMaxMemory(frameSize), zstd.WithDecoderMaxWindow(frameSize))
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (a *Archive) extract(ctx context.Context, o ExtractOptions, place func(i in
 		spans = splitSpans(a.data, 1)
 	}
 	packed := newBufferPool(o.Workers, rangeSize)
-	contents := newBufferPool(2*o.Workers, FrameSize)
+	contents := newBufferPool(2*o.Workers, frameSize)
 	work := func(ctx context.Context, s int) (last []byte, err error) {
 		frames := a.data[spans[s].first:spans[s].end]
 		buf, err := a.readRange(packed.get(), frames)
@@ -103,7 +103,7 @@ func (a *Archive) extract(ctx context.Context, o ExtractOptions, place func(i in
 			}
 		}
 		if o.Progress != nil {
-			o.Progress(min(int64(spans[turn].end)*FrameSize, a.manifest.Size), a.manifest.Size)
+			o.Progress(min(int64(spans[turn].end)*frameSize, a.manifest.Size), a.manifest.Size)
 		}
 		turn++
 		return nil
@@ -152,7 +152,7 @@ func (a *Archive) decode(decoder *zstd.Decoder, dst, packed []byte, i int, diges
 
 // verifyPages compares the page digests with the content digests above them.
 func (a *Archive) verifyPages(ctx context.Context) error {
-	perFrame := FrameSize / a.manifest.PageSize * digestSize
+	perFrame := frameSize / a.manifest.PageSize * digestSize
 	next := 0 // data frame
 	for _, f := range a.pages {
 		r := io.NewSectionReader(a.r, f.offset, int64(f.length))

@@ -115,7 +115,7 @@ func digestOf(content []byte, pageSize int) string {
 
 // stock decodes an archive as a user without Lifeboat does.
 func stock(b []byte, size int64) ([]byte, error) {
-	d, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(FrameSize))
+	d, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(frameSize))
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +272,7 @@ func contentsOf(b []byte, n int, pageSize, pageCount int64) []sum {
 	b = b[skippableHead+tagSize:]
 	var contents []sum
 	for i := range n {
-		pages := FrameSize / pageSize
+		pages := frameSize / pageSize
 		if i == n-1 && pageCount > 0 {
 			pages = (pageCount-1)%pages + 1
 		}

@@ -112,6 +112,6 @@ func parseSeekTable(frame []byte) ([]seekEntry, error) {
 func maxArchiveSize(databaseSize int64, pageSize int) int64 {
 	frames := int64(frameCount(databaseSize))
 	pages := databaseSize / int64(pageSize)
-	const perFrame = 64 + FrameSize/(128<<10)*3 + tableEntry + seekEntrySize // zstd: 3 bytes a block of 128 KiB, a header, a checksum
+	const perFrame = 64 + frameSize/(128<<10)*3 + tableEntry + seekEntrySize // zstd: 3 bytes a block of 128 KiB, a header, a checksum
 	return databaseSize + frames*perFrame + pages*digestSize + (pages/maxPagesInFrame+4)*64 + maxManifest + 1<<10
 }

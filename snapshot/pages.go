@@ -32,7 +32,7 @@ func (c *Copy) backup(ctx context.Context, src *sqlite.Conn, pageSize int, o Cop
 		return err
 	}
 	if len(mode) == 1 && mode[0] == "wal" {
-		if err := c.hold(ctx, src); err != nil {
+		if err := c.lockRead(ctx, src); err != nil {
 			return err
 		}
 	}
@@ -76,14 +76,14 @@ func (c *Copy) openCopy(ctx context.Context, pageSize int) (*sqlite.Conn, error)
 	return dst, nil
 }
 
-// hold opens a read transaction on the source that lasts until the source is
+// lockRead opens a read transaction on the source that lasts until the source is
 // closed: what is copied from here on is the database of this moment.
-func (c *Copy) hold(ctx context.Context, src *sqlite.Conn) error {
+func (c *Copy) lockRead(ctx context.Context, src *sqlite.Conn) error {
 	if err := src.Exec(ctx, "BEGIN"); err != nil {
 		return err
 	}
 	_, err := src.Column(ctx, "SELECT 1 FROM sqlite_schema LIMIT 1")
-	c.Held, c.TakenAt = true, time.Now().UTC()
+	c.ReadLocked, c.TakenAt = true, time.Now().UTC()
 	return err
 }
 
@@ -108,7 +108,7 @@ func (c *Copy) step(ctx context.Context, src *sqlite.Conn, b *sqlite3.SQLiteBack
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if copied == 0 && !c.Held {
+		if copied == 0 && !c.ReadLocked {
 			c.TakenAt = time.Now().UTC()
 		}
 		began, restarted := time.Now(), false
@@ -139,9 +139,9 @@ func (c *Copy) step(ctx context.Context, src *sqlite.Conn, b *sqlite3.SQLiteBack
 			c.Restarts++
 			c.TakenAt = began.UTC()
 			o.Log.Debug("copy restarted: another connection wrote", "database", c.source, "restarts", c.Restarts)
-			if c.Restarts >= maxRestarts && !c.Held {
-				o.Log.Info("copy goes on under a held read: writers wait until it is done", "database", c.source, "restarts", c.Restarts)
-				if err := c.hold(ctx, src); err != nil {
+			if c.Restarts >= maxRestarts && !c.ReadLocked {
+				o.Log.Info("the copy continues in one read transaction: writers wait until it is complete", "database", c.source, "restarts", c.Restarts)
+				if err := c.lockRead(ctx, src); err != nil {
 					return err
 				}
 			}
@@ -152,7 +152,7 @@ func (c *Copy) step(ctx context.Context, src *sqlite.Conn, b *sqlite3.SQLiteBack
 		if room == nil {
 			room = newRoomWatch(src.Path, c.place.dir, int64(b.Remaining())*int64(pageSize))
 		}
-		if c.Held {
+		if c.ReadLocked {
 			wal.look()
 			if err := room.check(int64(b.Remaining()) * int64(pageSize)); err != nil {
 				return err
@@ -194,7 +194,7 @@ func (c *Copy) vacuum(ctx context.Context, src *sqlite.Conn, size int64, o CopyO
 	defer stop()
 	const query = "VACUUM INTO ?"
 	err = src.Patiently(ctx, query, func() error {
-		c.TakenAt, c.Held = time.Now().UTC(), true
+		c.TakenAt, c.ReadLocked = time.Now().UTC(), true
 		_, err := src.ExecContext(ctx, query, []driver.NamedValue{{Ordinal: 1, Value: uri}})
 		return err
 	})

@@ -48,7 +48,7 @@ func FuzzManifest(f *testing.F) {
 }
 
 func FuzzSeekTable(f *testing.F) {
-	for _, entries := range [][]seekEntry{nil, {{1, 0}}, {{FrameSize, FrameSize}, {300, 512}, {44, 0}}, {{maxFrame + 1, 1}}, {{1 << 31, 0}, {1 << 31, 0}}} {
+	for _, entries := range [][]seekEntry{nil, {{1, 0}}, {{frameSize, frameSize}, {300, 512}, {44, 0}}, {{maxFrame + 1, 1}}, {{1 << 31, 0}, {1 << 31, 0}}} {
 		f.Add(appendSeekTable(nil, entries), int64(0))
 		f.Add(appendSeekTable(nil, entries), int64(4<<30))
 	}
@@ -75,7 +75,7 @@ func FuzzSeekTable(f *testing.F) {
 		}
 		var at int64
 		for i, frame := range frames {
-			if frame.offset != at || frame.content > FrameSize || frame.content > 0 && frame.length > maxFrame {
+			if frame.offset != at || frame.content > frameSize || frame.content > 0 && frame.length > maxFrame {
 				t.Errorf("frame %d: %+v", i, frame)
 			}
 			at += int64(frame.length)

@@ -14,7 +14,7 @@ const (
 
 	// maxFrame bounds a data frame. zstd falls back to raw blocks, so that a
 	// frame is never much larger than its content.
-	maxFrame = FrameSize + 1<<16
+	maxFrame = frameSize + 1<<16
 )
 
 // An Archive is an archive that is open for reading. Its end has been read and
@@ -113,7 +113,7 @@ func layOut(entries []seekEntry, end int64) ([]frame, error) {
 	frames := make([]frame, len(entries))
 	var offset int64
 	for i, e := range entries {
-		if e.content > FrameSize || e.content > 0 && e.compressed > maxFrame {
+		if e.content > frameSize || e.content > 0 && e.compressed > maxFrame {
 			return nil, damaged("seek table: frame %d has impossible sizes", i)
 		}
 		frames[i] = frame{offset: offset, length: int(e.compressed), content: int(e.content)}

@@ -109,4 +109,11 @@ func TestWaitEnds(t *testing.T) {
 	if _, err := Take(t.Context(), path, CopyOptions{TempDir: t.TempDir(), Wait: 200 * time.Millisecond}); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "(waited 200ms)") {
 		t.Errorf("a locked database: %v", err)
 	}
+	began := time.Now()
+	if _, err := Take(t.Context(), path, CopyOptions{TempDir: t.TempDir(), Wait: NoWait}); !errors.Is(err, ErrLocked) || strings.Contains(err.Error(), "waited") {
+		t.Errorf("a locked database, without a wait: %v", err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("NoWait took %s", took)
+	}
 }

@@ -150,7 +150,7 @@ func (b *backupCmd) run(ctx context.Context, c *console, report *runReport) (*ba
 		Name: b.name(), Adopt: b.Adopt, Always: b.Always || b.Refresh == 0, Refresh: time.Duration(b.Refresh),
 		Check: b.Check, Level: b.Level, Recipients: recipients, Plaintext: b.Plaintext,
 		Copy: snapshot.CopyOptions{
-			TempDir: b.TempDir, Method: b.Method, MaxRate: int64(b.MaxRate), Wait: max(time.Duration(b.Wait), time.Millisecond),
+			TempDir: b.TempDir, Method: b.Method, MaxRate: int64(b.MaxRate), Wait: b.Wait.forLocks(),
 		},
 		Take: func(ctx context.Context, path string, o snapshot.CopyOptions) (*snapshot.Copy, error) {
 			return c.workers.Take(ctx, path, o, time.Duration(b.CheckLimit))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
@@ -55,6 +56,15 @@ func (u *bucketURL) UnmarshalText(text []byte) (err error) {
 // A duration is one of Go's, such as 90s or 1h30m, that may begin with weeks
 // and days, such as 2w, 4d or 1d12h. It is never negative.
 type duration time.Duration
+
+// forLocks returns the time to wait for locks as the packages' options have it,
+// in which 0 is the default.
+func (d duration) forLocks() time.Duration {
+	if d == 0 {
+		return snapshot.NoWait
+	}
+	return time.Duration(d)
+}
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (d *duration) UnmarshalText(text []byte) error {

@@ -115,7 +115,6 @@ var reasons = []struct {
 	{errNoneFound, exitSource, ""},
 	{worker.ErrTooLong, exitSource, "if the database is sound and this machine slow, raise --check-limit"},
 	{snapshot.ErrLocked, exitLocked, hintWait},
-	{restore.ErrLocked, exitLocked, hintWait},
 
 	{snapshot.ErrNoRoom, exitTarget, "make room on that disk; if it is the copy's, --temp-dir sets another"},
 	{snapshot.ErrTempDir, exitTarget, "set --temp-dir (or TMPDIR) to a directory that can be written, such as an emptyDir volume"},

@@ -124,7 +124,7 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 	r.warnPlain(c, found)
 	o := restore.Options{
 		Replace: r.Replace, DiscardOld: r.DiscardOld, AssumeClosed: r.AssumeClosed, AsOwner: true, Live: r.Live,
-		Wait: max(time.Duration(r.Wait), time.Millisecond), Identities: identities, Progress: c.progress("restore"), Log: c.log,
+		Wait: r.Wait.forLocks(), Identities: identities, Progress: c.progress("restore"), Log: c.log,
 	}
 	switch {
 	case r.DB == stdoutTarget:

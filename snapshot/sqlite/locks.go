@@ -15,6 +15,18 @@ import (
 // Retry. That wait cannot be cancelled.
 const AttemptTime = 100 * time.Millisecond
 
+// NoWait as the option of a time to wait means: fail at the first lock.
+const NoWait time.Duration = -1
+
+// WaitTime returns how long to wait for locks by an option: 0 means 30 seconds,
+// NoWait no time.
+func WaitTime(option time.Duration) time.Duration {
+	if option == 0 {
+		return 30 * time.Second
+	}
+	return max(option, 0)
+}
+
 // IsLocked reports whether the lock of another connection caused err.
 // SQLITE_PROTOCOL counts too: SQLite gives up so when other connections open and
 // close a WAL database all the time.

@@ -118,6 +118,14 @@ func TestWaitForLocks(t *testing.T) {
 	}
 }
 
+func TestWaitTime(t *testing.T) {
+	for option, want := range map[time.Duration]time.Duration{0: 30 * time.Second, NoWait: 0, time.Minute: time.Minute} {
+		if got := WaitTime(option); got != want {
+			t.Errorf("%d: %s, want %s", option, got, want)
+		}
+	}
+}
+
 func TestReasons(t *testing.T) {
 	ioError := sqlite3.ErrIoErr
 	for _, c := range []struct {
