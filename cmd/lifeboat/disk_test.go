@@ -124,7 +124,7 @@ func TestTempDirVanishes(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out := finish()
-	if code != 8 || !strings.Contains(out, "hint: --temp-dir") {
+	if code != 8 || !strings.Contains(out, "hint: set --temp-dir") {
 		t.Errorf("exit %d: %s", code, out)
 	}
 	checkEmpty(t, temp)
@@ -182,7 +182,7 @@ func TestReadOnly(t *testing.T) {
 	}{
 		{[]string{"backup", rollback, "file://" + bucket}, 0, "uploaded: "},
 		{[]string{"backup", wal, "file://" + bucket + "2"}, 4, "its directory is not writable, and a WAL database needs a -shm file there"},
-		{[]string{"backup", rollback, "file://" + bucket, "--always", "--temp-dir", dir}, 8, "hint: --temp-dir"},
+		{[]string{"backup", rollback, "file://" + bucket, "--always", "--temp-dir", dir}, 8, "hint: set --temp-dir"},
 		{[]string{"backup", rollback, "file://" + dir + "/bucket"}, 11, "read-only file system"},
 		{[]string{"restore", "file://" + bucket, filepath.Join(dir, "new.db")}, 8, "read-only file system"},
 		{[]string{"restore", "file://" + bucket, rollback, "--replace"}, 8, "read-only file system"},
