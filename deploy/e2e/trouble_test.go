@@ -168,7 +168,7 @@ func (a *app) testUnreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	logs := a.completes(t, "unreachable")
-	if !strings.Contains(logs, "connection refused") || !strings.Contains(logs, "hint: AWS_ENDPOINT_URL_S3") {
+	if !strings.Contains(logs, "connection refused") || !strings.Contains(logs, "hint: is AWS_ENDPOINT_URL_S3 right?") {
 		t.Errorf("what the user sees: %s", logs)
 	}
 	exits := map[int]int{}
