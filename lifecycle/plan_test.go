@@ -43,9 +43,9 @@ func at(s string) time.Time {
 	panic(s)
 }
 
-// series makes items of 1,000 bytes that reach the bucket a minute after
+// itemsAt makes items of 1,000 bytes that reach the bucket a minute after
 // their time. Their random parts are counted.
-func series(times ...time.Time) []Item {
+func itemsAt(times ...time.Time) []Item {
 	var items []Item
 	for i, t := range times {
 		id, err := snapshot.ParseID(fmt.Sprintf("%s-%06x", t.UTC().Format("20060102T150405Z"), i))
@@ -108,22 +108,22 @@ func TestPlanGolden(t *testing.T) {
 		}
 		return p
 	}
-	late := series(parse("2026-11-02 10:00", "2026-11-02 11:00", "2026-11-02 12:00", "2026-11-02 13:00")...)
+	late := itemsAt(parse("2026-11-02 10:00", "2026-11-02 11:00", "2026-11-02 12:00", "2026-11-02 13:00")...)
 	late[1].Object.Modified = at("2026-11-03 08:00") // its upload took 21 hours
-	future := series(parse("2026-11-02 10:00", "2026-11-02 11:00", "2031-01-01 00:00")...)
+	future := itemsAt(parse("2026-11-02 10:00", "2026-11-02 11:00", "2031-01-01 00:00")...)
 	future[2].Object.Modified = at("2026-11-02 12:00")
 	future[2].Implausible = true
-	back := series(parse("2025-11-20 12:00", "2026-11-01 10:00", "2026-11-01 11:00")...)
+	back := itemsAt(parse("2025-11-20 12:00", "2026-11-01 10:00", "2026-11-01 11:00")...)
 	back[0].Object.Modified = at("2026-11-20 12:00") // the clock was a year behind
-	shrunken := series(days("2026-11-02 23:00", 8, 24*time.Hour)...)
+	shrunken := itemsAt(days("2026-11-02 23:00", 8, 24*time.Hour)...)
 	shrunken[7].Object.Size = 499
-	half := series(days("2026-11-02 23:00", 8, 24*time.Hour)...)
+	half := itemsAt(days("2026-11-02 23:00", 8, 24*time.Hour)...)
 	half[7].Object.Size = 500
-	hands := tagged(tagged(series(days("2026-11-01 12:00", 5, time.Hour)...), "forever-please", 0), upload.Pinned, 1)
+	hands := tagged(tagged(itemsAt(days("2026-11-01 12:00", 5, time.Hour)...), "forever-please", 0), upload.Pinned, 1)
 	hands[2].Tags = bucket.Tags{}
 	tagged(hands, "yearly", 3)
 	hours := days("2026-11-06 17:00", 97, time.Hour) // Friday 17:00 to Tuesday 17:00
-	weekend := series(hours...)
+	weekend := itemsAt(hours...)
 	for i := range weekend[1:] {
 		weekend[i+1].Object.Size = 20 // from 18:00 on the application is empty
 	}
@@ -134,28 +134,28 @@ func TestPlanGolden(t *testing.T) {
 		terms Terms
 	}{
 		{"empty", nil, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
-		{"one", series(at("2020-01-01")), Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
-		{"hourly-week", series(days("2026-11-02 00:00", 24*8, time.Hour)...),
+		{"one", itemsAt(at("2020-01-01")), Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
+		{"hourly-week", itemsAt(days("2026-11-02 00:00", 24*8, time.Hour)...),
 			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-09 23:30")}},
-		{"daily-year", series(days("2025-11-01 03:00", 385, 24*time.Hour)...),
+		{"daily-year", itemsAt(days("2025-11-01 03:00", 385, 24*time.Hour)...),
 			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20 04:00")}},
-		{"no-weekly", series(days("2026-09-01 03:00", 81, 24*time.Hour)...),
+		{"no-weekly", itemsAt(days("2026-09-01 03:00", 81, 24*time.Hour)...),
 			Terms{Policy: without(Weekly, Yearly), Hold: DefaultHold, Now: at("2026-11-20 04:00")}},
-		{"no-policy", series(days("2026-11-02 03:00", 9, 12*time.Hour)...),
+		{"no-policy", itemsAt(days("2026-11-02 03:00", 9, 12*time.Hour)...),
 			Terms{Hold: DefaultHold, Now: at("2026-11-08 04:00")}},
 		// The clocks of the users' zone went back on 2026-11-01, forward on
 		// 2026-03-29: nothing may happen, days are UTC.
-		{"dst", series(parse("2026-03-29T00:30:00+01:00", "2026-03-29T03:30:00+02:00", "2026-03-30T01:30:00+02:00",
+		{"dst", itemsAt(parse("2026-03-29T00:30:00+01:00", "2026-03-29T03:30:00+02:00", "2026-03-30T01:30:00+02:00",
 			"2026-11-01T01:30:00-04:00", "2026-11-01T01:30:00-05:00", "2026-11-01T20:30:00-05:00")...),
 			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
-		{"leap-day", series(parse("2028-02-28 23:00", "2028-02-29 23:00", "2028-03-01 23:00", "2028-03-02 23:00")...),
+		{"leap-day", itemsAt(parse("2028-02-28 23:00", "2028-02-29 23:00", "2028-03-01 23:00", "2028-03-02 23:00")...),
 			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2028-03-20")}},
 		// 2026 has a week 53; 2027 begins inside of it, on a Friday.
-		{"week-53", series(days("2026-12-25 12:00", 14, 24*time.Hour)...),
+		{"week-53", itemsAt(days("2026-12-25 12:00", 14, 24*time.Hour)...),
 			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2027-01-20")}},
-		{"same-second", series(parse("2026-11-02 10:00", "2026-11-02 10:00", "2026-11-02 10:00")...),
+		{"same-second", itemsAt(parse("2026-11-02 10:00", "2026-11-02 10:00", "2026-11-02 10:00")...),
 			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
-		{"gap-of-years", series(parse("2019-05-05 10:00", "2019-05-05 11:00", "2026-11-15 10:00", "2026-11-19 10:00")...),
+		{"gap-of-years", itemsAt(parse("2019-05-05 10:00", "2019-05-05 11:00", "2026-11-15 10:00", "2026-11-19 10:00")...),
 			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
 		{"late-upload", late, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-07 07:00")}},
 		{"future-id", future, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
@@ -164,12 +164,12 @@ func TestPlanGolden(t *testing.T) {
 		{"shrunken-ignored", shrunken, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-30"), IgnoreShrink: true}},
 		{"half-the-size", half, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-30")}},
 		{"tags-by-hand", hands, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
-		{"newest-deleted", tagged(series(days("2026-11-02 03:00", 3, 24*time.Hour)...), "daily", 0, 1, 2),
+		{"newest-deleted", tagged(itemsAt(days("2026-11-02 03:00", 3, 24*time.Hour)...), "daily", 0, 1, 2),
 			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2027-11-20")}},
-		{"released-too-soon", tagged(series(parse("2026-11-01 03:00", "2026-11-10 03:00")...), "recent", 0),
+		{"released-too-soon", tagged(itemsAt(parse("2026-11-01 03:00", "2026-11-10 03:00")...), "recent", 0),
 			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-12")}},
 		{"weekend", weekend, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-10 17:30")}},
-		{"no-hold", series(days("2026-11-02 10:00", 4, 20*time.Minute)...),
+		{"no-hold", itemsAt(days("2026-11-02 10:00", 4, 20*time.Minute)...),
 			Terms{Policy: Policy{Recent: 1}, Hold: 1, Now: at("2026-11-02 11:10")}},
 	}
 	for _, c := range cases {

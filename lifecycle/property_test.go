@@ -40,7 +40,7 @@ func randomSeries(r *rand.Rand) []Item {
 	for range r.IntN(40) {
 		times = append(times, at("2024-12-20").Add(time.Duration(r.Int64N(int64(span)))))
 	}
-	items := series(times...)
+	items := itemsAt(times...)
 	tags := append([]bucket.Tags{nil, {}}, bucket.Tags{upload.TagRetention: "else"})
 	for _, c := range append(Classes(), Class(upload.Held), Class(upload.Pinned)) {
 		tags = append(tags, bucket.Tags{upload.TagRetention: string(c)})

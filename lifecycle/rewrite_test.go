@@ -35,7 +35,7 @@ func TestRewritesMeet(t *testing.T) {
 
 func meet(t *testing.T, bucketName string) {
 	t.Helper()
-	series := func(prefix string) *upload.S3 {
+	open := func(prefix string) *upload.S3 {
 		b, err := upload.Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: prefix}, upload.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -50,12 +50,12 @@ func meet(t *testing.T, bucketName string) {
 		}
 		return err
 	}
-	frozen := series("frozen")
+	frozen := open("frozen")
 	apply(t, frozen, DefaultPolicy())
 
 	commands := map[*upload.S3]func(*upload.S3) error{
-		frozen:      func(b *upload.S3) error { _, err := Freeze(t.Context(), b, busy); return err },
-		series("a"): applied, series("b"): applied, series("c"): applied, series("d"): applied,
+		frozen:    func(b *upload.S3) error { _, err := Freeze(t.Context(), b, busy); return err },
+		open("a"): applied, open("b"): applied, open("c"): applied, open("d"): applied,
 	}
 	done := sync.Map{}
 	var all sync.WaitGroup

@@ -230,7 +230,7 @@ func TestChangeTellsSizes(t *testing.T) {
 // The shrink guard keeps a snapshot only until somebody overrides it, so it
 // does not hide what a policy would take.
 func TestSooner(t *testing.T) {
-	items := tagged(series(days("2026-10-01 23:00", 40, day)...), "daily", 0, 1, 2)
+	items := tagged(itemsAt(days("2026-10-01 23:00", 40, day)...), "daily", 0, 1, 2)
 	items[39].Object.Size = 1
 	p := DefaultPolicy()
 	p[Daily], p[Monthly] = 20, 300

@@ -17,7 +17,7 @@ func TestPick(t *testing.T) {
 		c = "20261121T100000Z-cccccc"
 		d = "20291121T100000Z-dddddd" // a clock that was ahead
 	)
-	series := []upload.Snapshot{{ID: a}, {ID: b}, {ID: c}, {ID: d, Implausible: true}}
+	all := []upload.Snapshot{{ID: a}, {ID: b}, {ID: c}, {ID: d, Implausible: true}}
 	at := func(text string) time.Time {
 		parsed, err := time.Parse(time.RFC3339, text)
 		if err != nil {
@@ -49,18 +49,18 @@ func TestPick(t *testing.T) {
 		{"before the implausible one", Selector{Before: d}, c, nil},
 	}
 	for _, test := range tests {
-		got, err := test.s.pick(series)
+		got, err := test.s.pick(all)
 		if got.ID != test.want || !errors.Is(err, test.err) {
 			t.Errorf("%s: got %q, %v", test.name, got.ID, err)
 		}
 	}
-	_, err := Selector{Which: "2026112"}.pick(series)
+	_, err := Selector{Which: "2026112"}.pick(all)
 	for _, id := range []string{a, b, c} {
 		if !strings.Contains(err.Error(), id) {
 			t.Errorf("the ambiguity does not name %s: %v", id, err)
 		}
 	}
-	if _, err := (Selector{Which: a, Before: b}).pick(series); err == nil {
+	if _, err := (Selector{Which: a, Before: b}).pick(all); err == nil {
 		t.Error("two ways at once were taken")
 	}
 	if _, err := (Selector{}).pick(nil); !errors.Is(err, ErrNoSnapshot) {

@@ -18,8 +18,8 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
-// series returns an empty series in a directory, and a small database.
-func series(t *testing.T) (bucket.Bucket, string) {
+// emptySeries returns an empty series in a directory, and a small database.
+func emptySeries(t *testing.T) (bucket.Bucket, string) {
 	t.Helper()
 	u, err := bucket.ParseURL("file://" + filepath.Join(t.TempDir(), "series"))
 	if err != nil {
@@ -74,7 +74,7 @@ func count(t *testing.T, b bucket.Bucket) int {
 }
 
 func TestBackupTags(t *testing.T) {
-	b, db := series(t)
+	b, db := emptySeries(t)
 	r := backup(t, b, db, BackupOptions{})
 	got := tagsOf(t, b, r.Snapshot)
 	want := bucket.Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: "app.db", TagCheck: "quick", TagIdentity: got[TagIdentity]}
@@ -108,7 +108,7 @@ func TestBackupOfUnchangedDatabase(t *testing.T) {
 		{name: "no digest known", tags: bucket.Tags{TagDigest: ""}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b, db := series(t)
+			b, db := emptySeries(t)
 			first := backup(t, b, db, BackupOptions{})
 			tags := tagsOf(t, b, first.Snapshot)
 			for k, v := range test.tags {
@@ -146,7 +146,7 @@ func TestBackupOfUnchangedDatabase(t *testing.T) {
 }
 
 func TestBackupGuardsTheName(t *testing.T) {
-	b, db := series(t)
+	b, db := emptySeries(t)
 	backup(t, b, db, BackupOptions{Name: "orders (old)"})
 	_, err := Backup(t.Context(), b, db, BackupOptions{})
 	if !errors.Is(err, ErrOtherDatabase) || !strings.Contains(err.Error(), "orders (old)") {
@@ -218,7 +218,7 @@ func (b wrapped) List(ctx context.Context, after string) iter.Seq2[bucket.Object
 
 func TestBackupRefusesWithAWrongClock(t *testing.T) {
 	for _, offset := range []time.Duration{20 * time.Minute, -20 * time.Minute} {
-		b, db := series(t)
+		b, db := emptySeries(t)
 		if _, err := Backup(t.Context(), wrapped{Bucket: b, offset: offset}, db, BackupOptions{}); !errors.Is(err, ErrClock) {
 			t.Errorf("offset %s: %v", offset, err)
 		}
@@ -230,7 +230,7 @@ func TestBackupRefusesWithAWrongClock(t *testing.T) {
 }
 
 func TestBackupConfirmFails(t *testing.T) {
-	b, db := series(t)
+	b, db := emptySeries(t)
 	first := backup(t, b, db, BackupOptions{})
 	r, err := Backup(t.Context(), wrapped{Bucket: b, setTags: errors.New("denied")}, db, BackupOptions{})
 	if !errors.Is(err, ErrIncomplete) || r.Snapshot.ID != first.Snapshot.ID || !r.Unchanged {
@@ -240,7 +240,7 @@ func TestBackupConfirmFails(t *testing.T) {
 
 // A future ID neither counts as the newest nor decides what the next one is.
 func TestBackupIgnoresImplausibleSnapshots(t *testing.T) {
-	b, db := series(t)
+	b, db := emptySeries(t)
 	first := backup(t, b, db, BackupOptions{})
 	future := snapshot.NewID(time.Now().Add(48 * time.Hour))
 	if _, err := b.Put(t.Context(), ObjectName(future), bucket.PutOptions{MaxSize: 1}, func(w io.Writer) error { _, err := w.Write([]byte("x")); return err }); err != nil {
@@ -253,7 +253,7 @@ func TestBackupIgnoresImplausibleSnapshots(t *testing.T) {
 }
 
 func TestBackupWithAFailedCheckIsNotVisible(t *testing.T) {
-	b, db := series(t)
+	b, db := emptySeries(t)
 	runSQL(t, db, "CREATE TABLE u (a); INSERT INTO u SELECT randomblob(3000) FROM generate_series(1, 100)")
 	content, err := os.ReadFile(db)
 	if err != nil {
@@ -281,7 +281,7 @@ func TestBackupWithAFailedCheckIsNotVisible(t *testing.T) {
 }
 
 func TestBackupWarnsOfARuleThatTakesHeldSnapshots(t *testing.T) {
-	b, db := series(t)
+	b, db := emptySeries(t)
 	var log bytes.Buffer
 	backup(t, wrapped{Bucket: b, expires: `expiry-date="..."`}, db, BackupOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if !strings.Contains(log.String(), "level=WARN") {
@@ -301,7 +301,7 @@ func TestBackupDoesNotUndoWhatHappensMeanwhile(t *testing.T) {
 			}
 		},
 	} {
-		b, db := series(t)
+		b, db := emptySeries(t)
 		first := backup(t, b, db, BackupOptions{})
 		reads := 0
 		r := backup(t, wrapped{Bucket: b, tags: func() {

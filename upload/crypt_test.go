@@ -219,7 +219,7 @@ func TestDecryptFails(t *testing.T) {
 }
 
 func TestEncryptedBackup(t *testing.T) {
-	b, db := series(t)
+	b, db := emptySeries(t)
 	runSQL(t, db, "INSERT INTO t VALUES (randomblob(3000000))") // does not get smaller
 	to := BackupOptions{Recipients: []age.Recipient{newIdentity(t).Recipient()}}
 	plain := backup(t, b, db, BackupOptions{})
@@ -263,7 +263,7 @@ func TestEncryptedBackup(t *testing.T) {
 
 // A job whose settings were lost must not ship what is to be secret.
 func TestPlaintextAfterEncrypted(t *testing.T) {
-	b, db := series(t)
+	b, db := emptySeries(t)
 	backup(t, b, db, BackupOptions{Recipients: []age.Recipient{newHybrid(t).Recipient()}})
 	if _, err := Backup(t.Context(), b, db, BackupOptions{Always: true}); !errors.Is(err, ErrPlaintext) {
 		t.Errorf("got %v", err)
@@ -278,7 +278,7 @@ func TestPlaintextAfterEncrypted(t *testing.T) {
 }
 
 func TestMixedRecipients(t *testing.T) {
-	b, db := series(t)
+	b, db := emptySeries(t)
 	_, err := Backup(t.Context(), b, db, BackupOptions{Recipients: []age.Recipient{newHybrid(t).Recipient(), newIdentity(t).Recipient()}})
 	if !errors.Is(err, ErrRecipients) {
 		t.Errorf("got %v", err)
@@ -287,7 +287,7 @@ func TestMixedRecipients(t *testing.T) {
 
 // What would have a longer header than Decrypt reads is not made.
 func TestTooManyRecipients(t *testing.T) {
-	b, db := series(t)
+	b, db := emptySeries(t)
 	_, err := Backup(t.Context(), b, db, BackupOptions{Recipients: slices.Repeat([]age.Recipient{newHybrid(t).Recipient()}, 1000)})
 	if !errors.Is(err, ErrRecipients) {
 		t.Errorf("got %v", err)
@@ -297,7 +297,7 @@ func TestTooManyRecipients(t *testing.T) {
 // Whoever may upload but not overwrite must not get his object in the place
 // of another by the other suffix.
 func TestTwoOfOneID(t *testing.T) {
-	b, _ := series(t)
+	b, _ := emptySeries(t)
 	id := string(snapshot.NewID(time.Now()))
 	for i, suffix := range []string{SuffixEncrypted, Suffix} {
 		put(t, b, id+suffix, content(10+i), nil)

@@ -52,8 +52,8 @@ func TestDamagedTagsInADirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	testDamagedTags(t, store{open: func(t *testing.T) bucket.Bucket { b, _ := series(t); return b }, plant: plant})
-	b, _ := series(t)
+	testDamagedTags(t, store{open: func(t *testing.T) bucket.Bucket { b, _ := emptySeries(t); return b }, plant: plant})
+	b, _ := emptySeries(t)
 	o := put(t, b, ObjectName(snapshot.NewID(time.Now())), content(10), nil)
 	path := filepath.Join(b.URL().Dir, sidecarOf(o.Name))
 	for what, plant := range map[string]func() error{
@@ -76,7 +76,7 @@ func TestDamagedTagsInADirectory(t *testing.T) {
 // The newest snapshot's tags are damaged: the backup is done, says what is
 // wrong, and the next one is as ever.
 func TestBackupAfterDamagedTags(t *testing.T) {
-	b, db := series(t)
+	b, db := emptySeries(t)
 	first := backup(t, b, db, BackupOptions{})
 	path := filepath.Join(b.URL().Dir, sidecarOf(first.Snapshot.Object.Name))
 	if err := os.Truncate(path, 0); err != nil {

@@ -158,7 +158,7 @@ func TestNoRoom(t *testing.T) {
 // An object that has become something else since it was listed is neither
 // followed nor waited for.
 func TestOpenReplacedObject(t *testing.T) {
-	b, _ := series(t)
+	b, _ := emptySeries(t)
 	o := put(t, b, ObjectName(snapshot.NewID(time.Now())), content(10), nil)
 	path := filepath.Join(b.URL().Dir, o.Name)
 	other := filepath.Join(t.TempDir(), "other")

@@ -141,7 +141,7 @@ func TestIdentityOfRubbish(t *testing.T) {
 }
 
 func TestBackupGuardsTheContent(t *testing.T) {
-	b, _ := series(t)
+	b, _ := emptySeries(t)
 	first := application(t, "CREATE TABLE account (name)", 1000)
 	backup(t, b, first, BackupOptions{})
 	other := application(t, "CREATE TABLE song (title)", 1000)
@@ -158,7 +158,7 @@ func TestBackupGuardsTheContent(t *testing.T) {
 	fill(other)
 	backup(t, b, other, BackupOptions{})
 
-	b, _ = series(t)
+	b, _ = emptySeries(t)
 	for i, path := range []string{first, application(t, "CREATE TABLE account (name)", 1000)} {
 		var log bytes.Buffer
 		backup(t, b, path, BackupOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
@@ -184,7 +184,7 @@ func (m meanwhile) Put(ctx context.Context, name string, o bucket.PutOptions, wr
 func TestFirstBackupsOfTwoDatabases(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	dir, _ := series(t)
+	dir, _ := emptySeries(t)
 	first := application(t, "CREATE TABLE account (name)", 1000)
 	song := application(t, "CREATE TABLE song (title)", 1000)
 	runSQL(t, song, "ALTER TABLE item RENAME TO track")

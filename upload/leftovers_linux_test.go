@@ -89,7 +89,7 @@ func TestNamelessParts(t *testing.T) {
 
 // A snapshot that is in the bucket is not failed by what cannot be cleared away.
 func TestBackupThatCannotClearUp(t *testing.T) {
-	b, db := series(t)
+	b, db := emptySeries(t)
 	temp := t.TempDir()
 	o := BackupOptions{Copy: snapshot.CopyOptions{TempDir: temp}}
 	o.Progress = func(s Stage, _, _ int64) {

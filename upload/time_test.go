@@ -56,7 +56,7 @@ func plantAt(t *testing.T, b bucket.Bucket, id snapshot.ID, uploaded time.Time) 
 // those after it do, and say that it is there.
 func TestBackupAfterAClockThatWasAhead(t *testing.T) {
 	for _, first := range []bool{false, true} {
-		b, db := series(t)
+		b, db := emptySeries(t)
 		if !first {
 			backup(t, b, db, BackupOptions{})
 			runSQL(t, db, "INSERT INTO t VALUES (2)")
@@ -77,12 +77,12 @@ func TestBackupAfterAClockThatWasAhead(t *testing.T) {
 // A store whose answers tell another time than its listing is found out after
 // the upload; what is known before leaves nothing behind.
 func TestBackupThatNeverCountsIsNoSuccess(t *testing.T) {
-	b, db := series(t)
+	b, db := emptySeries(t)
 	late := func(o bucket.Object) (bucket.Object, bool) { o.Modified = o.Modified.Add(-time.Hour); return o, true }
 	if _, err := Backup(t.Context(), wrapped{Bucket: b, list: late}, db, BackupOptions{}); !errors.Is(err, ErrClock) || errors.Is(err, ErrIncomplete) {
 		t.Errorf("an upload that is dated before its ID: %v", err)
 	}
-	b, _ = series(t)
+	b, _ = emptySeries(t)
 	if _, err := newID(b, time.Now().Add(time.Hour), Snapshot{}); !errors.Is(err, ErrClock) {
 		t.Errorf("a clock that was set back meanwhile: %v", err)
 	}
@@ -91,7 +91,7 @@ func TestBackupThatNeverCountsIsNoSuccess(t *testing.T) {
 // However quickly backups follow each other, each is newer than the last.
 func TestBackupsInARow(t *testing.T) {
 	t.Parallel()
-	b, db := series(t)
+	b, db := emptySeries(t)
 	var last snapshot.ID
 	for i := range 10 {
 		began := time.Now()
@@ -108,7 +108,7 @@ func TestBackupsInARow(t *testing.T) {
 }
 
 func TestBackupsAtOnce(t *testing.T) {
-	b, db := series(t)
+	b, db := emptySeries(t)
 	var group sync.WaitGroup
 	for range 2 {
 		group.Go(func() {
@@ -127,7 +127,7 @@ func TestBackupsAtOnce(t *testing.T) {
 // A newest snapshot that is minutes ahead is waited for, until the run is to
 // end; nothing is uploaded.
 func TestBackupWaitsForItsSecond(t *testing.T) {
-	b, db := series(t)
+	b, db := emptySeries(t)
 	plantAt(t, b, snapshot.NewID(time.Now().Add(4*time.Minute)), time.Now())
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, io.ErrClosedPipe)
 	defer cancel()
@@ -136,7 +136,7 @@ func TestBackupWaitsForItsSecond(t *testing.T) {
 	if !errors.Is(err, io.ErrClosedPipe) || time.Since(began) > 10*time.Second || count(t, b) != 1 {
 		t.Errorf("after %s, with %d snapshots: %v", time.Since(began), count(t, b), err)
 	}
-	b, _ = series(t)
+	b, _ = emptySeries(t)
 	plantAt(t, b, snapshot.NewID(time.Now().Add(2*time.Second)), time.Now())
 	r := backup(t, b, db, BackupOptions{})
 	if newest, err := Newest(t.Context(), b); err != nil || newest.ID != r.Snapshot.ID || r.Snapshot.ID.Time().After(time.Now()) {

@@ -138,7 +138,7 @@ func (b *backupCmd) run(ctx context.Context, c *console, report *runReport) (*ba
 	if err != nil {
 		return nil, "", err
 	}
-	bucket, err := series{b.URL, b.RetryFor}.open(ctx, c, upload.Options{
+	bucket, err := seriesFlags{b.URL, b.RetryFor}.open(ctx, c, upload.Options{
 		PartSize: int64(b.PartSize), Concurrency: b.Concurrency, TempDir: b.TempDir, StorageClass: b.StorageClass,
 		SSE:  upload.ServerSideEncryption{Algorithm: b.SSE, KMSKeyID: b.SSEKMSKeyID},
 		Lock: upload.ObjectLock{Mode: strings.ToUpper(b.ObjectLock), For: time.Duration(b.LockFor)},

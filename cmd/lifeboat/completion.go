@@ -213,7 +213,7 @@ func snapshotIDs(ctx context.Context, c *console, text string) []string {
 	if url.UnmarshalText([]byte(text)) != nil {
 		return nil
 	}
-	b, err := series{url, duration(time.Second)}.open(ctx, c, upload.Options{})
+	b, err := seriesFlags{url, duration(time.Second)}.open(ctx, c, upload.Options{})
 	if err != nil {
 		return nil
 	}

@@ -38,7 +38,7 @@ type findingDocument struct {
 // Run implements the command. The report is printed also where the
 // examination broke off.
 func (d *doctorCmd) Run(ctx context.Context, c *console) error {
-	b, err := series{d.URL, d.RetryFor}.open(ctx, c, upload.Options{})
+	b, err := seriesFlags{d.URL, d.RetryFor}.open(ctx, c, upload.Options{})
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
-// series is where a command finds the snapshots.
-type series struct {
+// seriesFlags say where a command finds the snapshots.
+type seriesFlags struct {
 	URL      bucketURL `arg:"" name:"bucket-url" help:"Where the snapshots are: s3://bucket/prefix or file:///dir."`
 	RetryFor duration  `default:"2m" placeholder:"2m" group:"Store" help:"How long to retry a store that fails."`
 }
@@ -28,7 +28,7 @@ type series struct {
 const customerKey = "LIFEBOAT_SSE_CUSTOMER_KEY"
 
 // open returns the bucket. The options may hold more than the series knows.
-func (s series) open(ctx context.Context, c *console, o upload.Options) (bucket.Bucket, error) {
+func (s seriesFlags) open(ctx context.Context, c *console, o upload.Options) (bucket.Bucket, error) {
 	o.Log, o.RetryFor = c.log, time.Duration(s.RetryFor)
 	if text := os.Getenv(customerKey); text != "" {
 		key, err := base64.StdEncoding.DecodeString(text)

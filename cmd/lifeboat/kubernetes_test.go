@@ -118,8 +118,8 @@ func testKubernetesMinIO(t *testing.T, server *testserver.Server) {
 		secrets["lifeboat-"+name] = kubeRole(t, server, bucket, name)
 	}
 	k := newKubeTest(t, "minio", secrets, "s3://my-bucket/app", "s3://"+bucket+"/app", "http://minio.minio.svc:9000", server.Endpoint)
-	for _, series := range []string{"app", "app-compact"} {
-		if code, out := ended(t, exec.Command("lifeboat", "lifecycle", "apply", "s3://"+bucket+"/"+series)); code != 0 {
+	for _, name := range []string{"app", "app-compact"} {
+		if code, out := ended(t, exec.Command("lifeboat", "lifecycle", "apply", "s3://"+bucket+"/"+name)); code != 0 {
 			t.Fatalf("exit %d: %s", code, out)
 		}
 	}

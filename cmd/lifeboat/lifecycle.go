@@ -23,7 +23,7 @@ type lifecycleCmd struct {
 
 // rulesFlags say which rules a series should have.
 type rulesFlags struct {
-	series
+	seriesFlags
 	policyFlags
 	Noncurrent keep `default:"30d" placeholder:"30d" help:"How long to keep overwritten and deleted versions, on a versioned bucket."`
 	JSON       bool `name:"json" help:"Print one JSON document."`
@@ -40,7 +40,7 @@ type lifecycleApplyCmd struct {
 }
 
 type lifecycleShowCmd struct {
-	series
+	seriesFlags
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
@@ -50,7 +50,7 @@ type lifecycleThawCmd struct{ statusFlags }
 
 // statusFlags are those of freeze and thaw.
 type statusFlags struct {
-	series
+	seriesFlags
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
@@ -98,7 +98,7 @@ func (c *console) waits(what string) {
 }
 
 // openS3 returns the bucket of a series that has lifecycle rules.
-func (s series) openS3(ctx context.Context, c *console) (*upload.S3, error) {
+func (s seriesFlags) openS3(ctx context.Context, c *console) (*upload.S3, error) {
 	b, err := s.open(ctx, c, upload.Options{})
 	if err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (s series) openS3(ctx context.Context, c *console) (*upload.S3, error) {
 	return nil, s.noRules()
 }
 
-func (s series) noRules() error {
+func (s seriesFlags) noRules() error {
 	return &hinted{usage("%s is a directory, which has no lifecycle rules", s.URL), "lifeboat prune " + quote(s.URL.String()) + " carries out retention there"}
 }
 

@@ -19,7 +19,7 @@ import (
 )
 
 type listCmd struct {
-	series
+	seriesFlags
 	holdFlag
 	Versions bool `help:"List overwritten and deleted snapshots, too, on a versioned bucket."`
 	JSON     bool `name:"json" help:"Print one JSON document."`

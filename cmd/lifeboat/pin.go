@@ -13,7 +13,7 @@ import (
 
 // pinFlags are those of pin and unpin.
 type pinFlags struct {
-	series
+	seriesFlags
 	holdFlag
 	Snapshot choice `required:"" placeholder:"ID" help:"latest, an ID, or the beginning of one."`
 	JSON     bool   `name:"json" help:"Print one JSON document."`

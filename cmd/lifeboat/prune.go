@@ -12,7 +12,7 @@ import (
 )
 
 type pruneCmd struct {
-	series
+	seriesFlags
 	policyFlags
 	Yes bool `env:"-" help:"Delete. Without it, prune only shows what would go."`
 	shrinkFlag

@@ -12,7 +12,7 @@ import (
 )
 
 type releaseCmd struct {
-	series
+	seriesFlags
 	holdFlag
 	All bool `help:"Look at every snapshot, not only back to where the last run ended."`
 	shrinkFlag

@@ -16,7 +16,7 @@ import (
 )
 
 type restoreCmd struct {
-	series
+	seriesFlags
 	DB string `arg:"" name:"db" help:"The file to restore to, or - for stdout."`
 
 	Snapshot choice `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or its beginning."`

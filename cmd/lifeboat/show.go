@@ -20,7 +20,7 @@ import (
 )
 
 type showCmd struct {
-	series
+	seriesFlags
 	holdFlag
 	identityFlag
 	Snapshot choice `default:"latest" placeholder:"latest" help:"latest, an ID, or the beginning of one."`
@@ -147,7 +147,7 @@ func (s retainedDocument) verified(now time.Time) string {
 }
 
 // lookedUp tells how to see what there is when a snapshot was not found.
-func (s series) lookedUp(err error) error {
+func (s seriesFlags) lookedUp(err error) error {
 	if errors.Is(err, restore.ErrNoSnapshot) {
 		return &hinted{err, "lifeboat list " + quote(s.URL.String()) + " shows what there is"}
 	}

@@ -95,7 +95,7 @@ func (s *statusCmd) Run(ctx context.Context, c *console, k *kong.Context) error 
 // could be told how the series is; now is the present by the store's clock.
 func (s *statusCmd) one(ctx context.Context, c *console) (d *healthDocument, now time.Time, err error) {
 	err = s.around(ctx, c, runReport{verb: "status", url: s.URL.String()}, func(ctx context.Context, c *console, report *runReport) error {
-		b, err := series{s.URL, s.RetryFor}.open(ctx, c, upload.Options{})
+		b, err := seriesFlags{s.URL, s.RetryFor}.open(ctx, c, upload.Options{})
 		if err != nil {
 			return err
 		}

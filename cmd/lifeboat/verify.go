@@ -21,7 +21,7 @@ import (
 )
 
 type verifyCmd struct {
-	series
+	seriesFlags
 
 	Snapshot choice `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or its beginning."`
 	Sample   int    `placeholder:"N" xor:"which" group:"Which snapshot" help:"The newest and N random older ones."`
