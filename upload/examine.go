@@ -2,12 +2,11 @@ package upload
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/trial"
 )
 
 // An Answer is what an examination has found out about one ability.
@@ -94,24 +93,19 @@ func (r Report) Rules() Answer {
 	return r.Of("lifecycle rules")
 }
 
-// doctorName names the folder of what Examine puts, so that no listing of a
-// series shows it.
-func doctorName() string {
-	id := make([]byte, 4)
-	rand.Read(id) // never fails, see crypto/rand
-	return bucket.TrialPrefix + hex.EncodeToString(id)
-}
+// throwAway is the content of throw-away objects.
+var throwAway = []byte("written by lifeboat doctor; may be deleted\n")
 
 // Examine tries out what the bucket and the credentials can do, under
 // throw-away names, and cleans up after itself, also when ctx is done. It
 // changes no lifecycle rule and no snapshot. An error means that the
 // examination broke off; the report then says how far it came.
 func Examine(ctx context.Context, b bucket.Bucket) (Report, error) {
-	switch b := b.(type) {
-	case *directory:
-		return examineFile(ctx, b)
-	case *S3:
-		return examineS3(ctx, b)
+	if directory, ok := bucket.As[trial.DirectoryBucket](b); ok {
+		return examineDirectory(ctx, b, directory.Trial())
+	}
+	if store, ok := bucket.As[trial.StoreBucket](b); ok {
+		return examineStore(ctx, b, store.Trial())
 	}
 	return Report{URL: b.URL()}, fmt.Errorf("examine %s: %w", b.URL(), errors.ErrUnsupported)
 }
@@ -149,26 +143,13 @@ func runProbes[E any](ctx context.Context, x E, probes []probe[E]) ([]Finding, e
 // answerTo makes an answer of an error of the store. A store that gives no
 // answer at all ends the examination.
 func answerTo(err error) (Answer, string, error) {
-	var described *storeError
-	code, _ := codeOf(err)
 	switch {
 	case err == nil:
 		return Yes, "", nil
-	case !errors.As(err, &described), isSilence(err):
+	case !errors.Is(err, trial.ErrAnswered):
 		return NotTried, "", err
-	case isDenied(code, statusOf(err)):
-		return Refused, described.inBrief(), nil
+	case errors.Is(err, trial.ErrDenied):
+		return Refused, trial.Brief(err), nil
 	}
-	return No, described.inBrief(), nil
-}
-
-// isSilence: the store gave no answer at all.
-func isSilence(err error) bool { return errors.Is(err, bucket.ErrUnreachable) && statusOf(err) == 0 }
-
-// inBrief returns the text without what was tried on what, if it is known.
-func (e *storeError) inBrief() string {
-	if e.brief != "" {
-		return e.brief
-	}
-	return e.text
+	return No, trial.Brief(err), nil
 }

@@ -3,30 +3,27 @@ package upload
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/trial"
 )
 
-// A fileExaminer is one examination of a directory on its way.
-type fileExaminer struct {
-	*directory
-	temp string // a synced file, "" if there is none
+// A directoryExam is one examination of a directory on its way.
+type directoryExam struct {
+	bucket.Bucket
+	trial   trial.Directory
+	written bool
 }
 
-// placed returns the second name that the file is given.
-func (x *fileExaminer) placed() string {
-	return strings.TrimSuffix(x.temp, tempSuffix) + "-placed" + tempSuffix
-}
-
-// fileProbes are the checks of a directory, in this order.
-var fileProbes = []probe[*fileExaminer]{
+// directoryProbes are the checks of a directory, in this order.
+var directoryProbes = []probe[*directoryExam]{
 	{"directory", tryDirectory, "it is there", "nothing else can be tried", ""},
 	{"read", tryRead, "a restore can read", "a restore cannot read", "a restore needs the right to read"},
 	{"write", tryWrite, "a backup can write", "a backup cannot write", "a backup needs the right to write"},
@@ -37,20 +34,10 @@ var fileProbes = []probe[*fileExaminer]{
 	{"delete", tryRemove, "prune works", "prune does not work, and failed backups leave temp files", "prune does not work, and failed backups leave temp files"},
 }
 
-func examineFile(ctx context.Context, b *directory) (report Report, err error) {
-	x := &fileExaminer{directory: b}
-	report.URL = b.url
-	defer func() {
-		if x.temp == "" {
-			return
-		}
-		for _, path := range []string{x.temp, x.placed()} {
-			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				report.Left = append(report.Left, path)
-			}
-		}
-	}()
-	report.Findings, err = runProbes(ctx, x, fileProbes)
+func examineDirectory(ctx context.Context, b bucket.Bucket, t trial.Directory) (report Report, err error) {
+	report.URL = b.URL()
+	defer func() { report.Left = t.Close() }()
+	report.Findings, err = runProbes(ctx, &directoryExam{Bucket: b, trial: t}, directoryProbes)
 	return report, err
 }
 
@@ -67,21 +54,23 @@ func fileAnswer(err error) (Answer, string, error) {
 
 // tryDirectory ends the examination where there is none: the first backup
 // would create it, but a mount that is missing looks the same.
-func tryDirectory(_ context.Context, x *fileExaminer) (Answer, string, error) {
-	info, err := os.Stat(x.url.Dir)
+func tryDirectory(_ context.Context, x *directoryExam) (Answer, string, error) {
+	info, err := os.Stat(x.URL().Dir)
+	why := ""
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		text := "examine " + x.url.String() + ": no such directory; a backup would create it, unless it should be a mount"
-		return No, "", &storeError{text: text, kind: bucket.ErrRefused, cause: err}
+		why = "no such directory; a backup would create it, unless it should be a mount"
 	case err != nil:
-		return No, "", &storeError{text: "examine " + x.url.String() + ": " + err.Error(), kind: bucket.ErrRefused, cause: err}
+		why = err.Error()
 	case !info.IsDir():
-		return No, "", &storeError{text: "examine " + x.url.String() + ": it is not a directory", kind: bucket.ErrRefused}
+		why = "it is not a directory"
+	default:
+		return Yes, "", nil
 	}
-	return Yes, "", nil
+	return No, "", reason.Errorf(bucket.ErrRefused, err, "examine %s: %s", x.URL(), why)
 }
 
-func tryRead(ctx context.Context, x *fileExaminer) (Answer, string, error) {
+func tryRead(ctx context.Context, x *directoryExam) (Answer, string, error) {
 	for o, err := range x.List(ctx, "") {
 		if err != nil {
 			return fileAnswer(err)
@@ -99,50 +88,44 @@ func tryRead(ctx context.Context, x *fileExaminer) (Answer, string, error) {
 	return Yes, "", nil
 }
 
-func tryWrite(_ context.Context, x *fileExaminer) (answer Answer, detail string, err error) {
-	x.temp, err = x.writeTemp(func(w io.Writer) error {
-		_, err := w.Write(doctorContent)
-		return err
-	})
+func tryWrite(_ context.Context, x *directoryExam) (Answer, string, error) {
+	err := x.trial.Write(throwAway)
+	x.written = err == nil
 	return fileAnswer(err)
 }
 
-func trySync(_ context.Context, x *fileExaminer) (Answer, string, error) {
-	if x.temp == "" {
+func trySync(_ context.Context, x *directoryExam) (Answer, string, error) {
+	if !x.written {
 		return NotTried, "nothing could be written", nil
 	}
-	return fileAnswer(syncDir(x.url.Dir))
+	return fileAnswer(x.trial.Sync())
 }
 
-// tryPlace gives the file a name in the way that a backup does if it can.
-func tryPlace(_ context.Context, x *fileExaminer) (Answer, string, error) {
-	if x.temp == "" {
+func tryPlace(_ context.Context, x *directoryExam) (Answer, string, error) {
+	if !x.written {
 		return NotTried, "nothing could be written", nil
 	}
-	err := os.Link(x.temp, x.placed())
-	if err == nil {
-		return Yes, "by hard links", nil
+	means, err := x.trial.Place()
+	if err != nil {
+		return No, err.Error(), nil
 	}
-	if renameNoReplace(x.temp, x.placed()) == nil {
-		return Yes, "by a rename that does not replace", nil
-	}
-	return No, err.Error(), nil
+	return Yes, "by " + means, nil
 }
 
-func tryFreeSpace(_ context.Context, x *fileExaminer) (Answer, string, error) {
-	free, _, err := fileSystem(x.url.Dir)
+func tryFreeSpace(_ context.Context, x *directoryExam) (Answer, string, error) {
+	free, err := disk.Free(x.URL().Dir)
 	if err != nil {
 		return NotTried, err.Error(), nil
 	}
-	detail := humanize.IBytes(free) + " free"
-	if free == 0 {
+	detail := humanize.IBytes(uint64(max(free, 0))) + " free"
+	if free <= 0 {
 		return No, detail, nil
 	}
 	return Yes, detail, nil
 }
 
-func tryLocal(_ context.Context, x *fileExaminer) (Answer, string, error) {
-	_, remote, err := fileSystem(x.url.Dir)
+func tryLocal(_ context.Context, x *directoryExam) (Answer, string, error) {
+	remote, err := remoteKind(x.URL().Dir)
 	if err != nil {
 		return NotTried, err.Error(), nil
 	}
@@ -152,14 +135,9 @@ func tryLocal(_ context.Context, x *fileExaminer) (Answer, string, error) {
 	return Yes, "", nil
 }
 
-func tryRemove(_ context.Context, x *fileExaminer) (Answer, string, error) {
-	if x.temp == "" {
+func tryRemove(_ context.Context, x *directoryExam) (Answer, string, error) {
+	if !x.written {
 		return NotTried, "nothing could be written", nil
 	}
-	for _, path := range []string{x.placed(), x.temp} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fileAnswer(fmt.Errorf("delete a file: %w", err))
-		}
-	}
-	return Yes, "", nil
+	return fileAnswer(x.trial.Remove())
 }

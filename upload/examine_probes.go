@@ -2,23 +2,19 @@ package upload
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/trial"
 )
 
-// s3Probes are the checks of a bucket, in this order: later ones use what
+// storeProbes are the checks of a bucket, in this order: later ones use what
 // earlier ones have put.
-var s3Probes = []probe[*s3Examiner]{
+var storeProbes = []probe[*storeExam]{
 	{"credentials", tryCredentials, "who asks", "nothing else can be tried", ""},
 	{"list", tryList, "the bucket is there and answers", "a backup and a restore cannot go on", "a backup and a restore need it: s3:ListBucket"},
 	{"clock", tryClock, "within the five minutes that a backup accepts", "a backup refuses: set this machine's clock", ""},
@@ -45,33 +41,20 @@ var s3Probes = []probe[*s3Examiner]{
 	{"delete", tryDelete, "prune works; a backup job is better off without this right", "prune does not work", "good for a backup job: it never deletes. prune needs it: s3:DeleteObject"},
 }
 
-func tryCredentials(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	c, err := x.client.Options().Credentials.Retrieve(ctx)
+func tryCredentials(ctx context.Context, x *storeExam) (Answer, string, error) {
+	who, err := x.trial.Credentials(ctx)
 	if err != nil {
-		return No, "", describe(ctx, failure{"get", "AWS credentials", ""}, err)
+		return No, "", err
 	}
-	id := c.AccessKeyID
-	detail := fmt.Sprintf("access key ID ...%s from %s", id[max(0, len(id)-4):], c.Source)
-	if c.CanExpire {
-		detail += ", valid until " + c.Expires.UTC().Format(time.RFC3339)
-	}
-	return Yes, detail, nil
+	return Yes, who, nil
 }
 
 // tryList ends the examination where nothing else can succeed: a wrong key, no
 // such bucket, no answer.
-func tryList(ctx context.Context, x *s3Examiner) (Answer, string, error) {
+func tryList(ctx context.Context, x *storeExam) (Answer, string, error) {
 	for o, err := range x.List(ctx, "") {
-		code, _ := codeOf(err)
-		if err != nil && refusals[code] != "" {
-			return No, "", err
-		}
 		if err != nil {
-			answer, detail, broken := answerTo(err)
-			if answer != Refused {
-				broken = err
-			}
-			return answer, detail, broken
+			return listAnswer(err)
 		}
 		x.sample = o
 		if o.Size > 0 {
@@ -81,7 +64,20 @@ func tryList(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 	return Yes, "", nil
 }
 
-func tryClock(_ context.Context, x *s3Examiner) (Answer, string, error) {
+// listAnswer lets the examination go on where all that is missing is the right
+// to list, or what it costs.
+func listAnswer(err error) (Answer, string, error) {
+	answer, detail, _ := answerTo(err)
+	switch {
+	case answer == NotTried:
+		return NotTried, "", err
+	case answer == Refused && (bucket.MissingAction(err) != "" || errors.Is(err, bucket.ErrQuota)):
+		return Refused, detail, nil
+	}
+	return No, "", err
+}
+
+func tryClock(_ context.Context, x *storeExam) (Answer, string, error) {
 	ahead := x.ClockOffset().Round(time.Second)
 	detail := fmt.Sprintf("the store's clock is %v ahead", ahead)
 	if ahead < 0 {
@@ -95,43 +91,46 @@ func tryClock(_ context.Context, x *s3Examiner) (Answer, string, error) {
 
 // tryPut leaves out the condition where the store does not know it, as a backup
 // does, and the tags where it does not take them.
-func tryPut(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	put := func(tags bucket.Tags) (out *s3.PutObjectOutput, err error) {
-		out, err = x.putObject(ctx, tags, x.condition)
-		if lacksConditions(err) {
-			if out, err = x.putObject(ctx, tags, nil); err == nil {
-				x.condition = nil
-			}
-		}
-		return out, err
-	}
-	out, err := put(x.tags)
+func tryPut(ctx context.Context, x *storeExam) (Answer, string, error) {
+	stored, err := x.putWhole(ctx, x.tags)
 	if err != nil && !errors.Is(err, bucket.ErrUnreachable) && ctx.Err() == nil {
 		var again error
-		if out, again = put(nil); again == nil {
+		if stored, again = x.putWhole(ctx, nil); again == nil {
 			x.tags, x.tagsErr, err = nil, err, nil
 		}
 	}
 	if err == nil {
-		x.put = out
+		x.put = &stored
 	}
 	return answerTo(err)
 }
 
-func tryPutIfAbsent(ctx context.Context, x *s3Examiner) (Answer, string, error) {
+func (x *storeExam) putWhole(ctx context.Context, tags bucket.Tags) (stored trial.Stored, err error) {
+	if !x.noConditions {
+		stored, err = x.trial.PutIfAbsent(ctx, x.whole(), throwAway, tags)
+		if !errors.Is(err, trial.ErrNoConditions) {
+			return stored, err
+		}
+	}
+	stored, err = x.trial.Put(ctx, x.whole(), throwAway, tags)
+	x.noConditions = x.noConditions || err == nil
+	return stored, err
+}
+
+func tryPutIfAbsent(ctx context.Context, x *storeExam) (Answer, string, error) {
 	if x.put == nil {
 		return NotTried, "nothing could be put", nil
 	}
-	if x.condition == nil {
+	if x.noConditions {
 		return No, "the store does not take If-None-Match", nil
 	}
-	_, err := x.putObject(ctx, x.tags, x.condition)
+	_, err := x.trial.PutIfAbsent(ctx, x.whole(), throwAway, x.tags)
 	return kept(err)
 }
 
 // kept judges a request whose condition does not hold.
 func kept(err error) (Answer, string, error) {
-	if isPrecondition(err) {
+	if errors.Is(err, trial.ErrCondition) {
 		return Yes, "", nil
 	}
 	if err == nil {
@@ -140,128 +139,95 @@ func kept(err error) (Answer, string, error) {
 	return answerTo(err)
 }
 
-func tryListingOrder(ctx context.Context, x *s3Examiner) (Answer, string, error) {
+func tryListingOrder(ctx context.Context, x *storeExam) (Answer, string, error) {
 	if x.put == nil {
 		return NotTried, "nothing could be put", nil
 	}
-	shown := func(prefix, after string) (string, error) {
-		out, err := x.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
-			Bucket: &x.url.Bucket, Prefix: aws.String(x.key(prefix)), StartAfter: aws.String(x.key(after)),
-			Delimiter: aws.String("/"), EncodingType: types.EncodingTypeUrl,
-		})
-		if err != nil {
-			return "", x.describe(ctx, "list", x.folder, "s3:ListBucket", err)
-		}
-		for _, o := range out.Contents {
-			if object, ok := x.listedAt(o, out.EncodingType); ok && object.Name == x.whole() {
-				return "object", nil
-			}
-		}
-		return "", nil
-	}
-	for _, list := range []struct{ prefix, after, want, wrong string }{
-		{x.folder, x.folder + "v", "object", "an object is missing in the listing"},
-		{x.folder, x.folder + "whole", "", "start-after is ignored"},
-		{"", bucket.TrialPrefix, "", "the delimiter is ignored"},
+	for _, list := range []struct {
+		prefix, after string
+		shown         bool
+		wrong         string
+	}{
+		{x.folder, x.folder + "v", true, "an object is missing in the listing"},
+		{x.folder, x.folder + "whole", false, "start-after is ignored"},
+		{"", bucket.TrialPrefix, false, "the delimiter is ignored"},
 	} {
-		got, err := shown(list.prefix, list.after)
+		names, err := x.trial.Names(ctx, list.prefix, list.after)
 		if err != nil {
 			return answerTo(err)
 		}
-		if got != list.want {
+		if slices.Contains(names, x.whole()) != list.shown {
 			return No, list.wrong, nil
 		}
 	}
 	return Yes, "", nil
 }
 
-func tryMultipart(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	id, err := x.begin(ctx)
+func tryMultipart(ctx context.Context, x *storeExam) (Answer, string, error) {
+	upload, err := x.beginWithPart(ctx)
 	if err != nil {
 		return answerTo(err)
 	}
-	etag, err := x.sendPart(ctx, id, nil)
+	err = upload.CompleteIfAbsent(ctx)
+	if errors.Is(err, trial.ErrNoConditions) {
+		err = upload.Complete(ctx)
+	}
+	x.inParts = !errors.Is(err, trial.ErrRejected)
+	return answerTo(err)
+}
+
+func tryMultipartIfAbsent(ctx context.Context, x *storeExam) (Answer, string, error) {
+	if !x.inParts {
+		return NotTried, "nothing could be uploaded in parts", nil
+	}
+	upload, err := x.beginWithPart(ctx)
 	if err != nil {
 		return answerTo(err)
 	}
-	err = x.complete(ctx, id, etag, aws.String("*"))
-	if lacksConditions(err) {
-		err = x.complete(ctx, id, etag, nil)
+	return kept(upload.CompleteIfAbsent(ctx))
+}
+
+// tryListUploads leaves an upload open for the next probes.
+func tryListUploads(ctx context.Context, x *storeExam) (Answer, string, error) {
+	upload, err := x.trial.Begin(ctx, x.parts(), x.tags)
+	if err != nil {
+		return NotTried, "no upload could be begun", nil
+	}
+	x.open = upload
+	listed, err := upload.Listed(ctx)
+	if err == nil && !listed {
+		return No, "an upload in progress is not listed", nil
 	}
 	return answerTo(err)
 }
 
-func tryMultipartIfAbsent(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	if !x.hasParts() {
-		return NotTried, "nothing could be uploaded in parts", nil
-	}
-	id, err := x.begin(ctx)
-	if err != nil {
-		return answerTo(err)
-	}
-	etag, err := x.sendPart(ctx, id, nil)
-	if err != nil {
-		return answerTo(err)
-	}
-	return kept(x.complete(ctx, id, etag, aws.String("*")))
-}
-
-// tryListUploads leaves an upload open for the next probes.
-func tryListUploads(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	id, err := x.begin(ctx)
-	if err != nil {
-		return NotTried, "no upload could be begun", nil
-	}
-	x.open = id
-	out, err := x.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{
-		Bucket: &x.url.Bucket, Prefix: aws.String(x.key(x.parts())),
-	})
-	if err != nil {
-		return answerTo(x.describe(ctx, "list uploads of", x.parts(), "s3:ListBucketMultipartUploads", err))
-	}
-	for _, u := range out.Uploads {
-		if aws.ToString(u.UploadId) == *id {
-			return Yes, "", nil
-		}
-	}
-	return No, "an upload in progress is not listed", nil
-}
-
-func tryChecksums(ctx context.Context, x *s3Examiner) (Answer, string, error) {
+func tryChecksums(ctx context.Context, x *storeExam) (Answer, string, error) {
 	if x.open == nil {
 		return NotTried, "no upload could be begun", nil
 	}
-	sum := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(doctorContent))
-	if _, err := x.sendPart(ctx, x.open, aws.String(base64.StdEncoding.EncodeToString(sum))); err != nil {
+	sum := crc32.ChecksumIEEE(throwAway)
+	if err := x.open.SendSummed(ctx, throwAway, sum); err != nil {
 		answer, detail, err := answerTo(err)
 		return answer, "a part with its right CRC32 was not taken: " + detail, err
 	}
-	_, err := x.sendPart(ctx, x.open, aws.String("AAAAAA==")) // not that of the content
-	if err == nil {
+	err := x.open.SendSummed(ctx, throwAway, ^sum)
+	switch {
+	case err == nil:
 		return No, "a part with a wrong CRC32 was taken", nil
+	case errors.Is(err, trial.ErrRejected):
+		return Yes, "", nil
 	}
-	if status := statusOf(err); status < 400 || status >= 500 {
-		return answerTo(err)
-	}
-	return Yes, "", nil
+	return answerTo(err)
 }
 
-func tryAbort(ctx context.Context, x *s3Examiner) (Answer, string, error) {
+func tryAbort(ctx context.Context, x *storeExam) (Answer, string, error) {
 	if x.open == nil {
 		return NotTried, "no upload could be begun", nil
 	}
-	return answerTo(x.abort(ctx, begunUpload{x.parts(), *x.open}))
+	return answerTo(x.open.Abort(ctx))
 }
 
-// readable returns an object to read: our own, or one of the series.
-func (x *s3Examiner) readable() (bucket.Object, bool) {
-	if x.put != nil {
-		return bucket.Object{Name: x.whole(), Size: int64(len(doctorContent)), ETag: opaque(x.put.ETag)}, true
-	}
-	return x.sample, x.sample.Name != ""
-}
-
-func tryGet(ctx context.Context, x *s3Examiner) (Answer, string, error) {
+func tryGet(ctx context.Context, x *storeExam) (Answer, string, error) {
 	o, ok := x.readable()
 	if !ok || o.Size == 0 {
 		return NotTried, "there is nothing to read", nil
@@ -276,31 +242,33 @@ func tryGet(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 	} else if err != nil {
 		return answerTo(err)
 	}
-	algorithm, key, sum := x.options.SSE.customerKey()
-	out, err := x.client.GetObject(ctx, &s3.GetObjectInput{
-		Bucket: &x.url.Bucket, Key: aws.String(x.key(o.Name)), IfMatch: aws.String(`"another"`), Range: aws.String("bytes=0-0"),
-		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
-	})
+	err = x.trial.ReadIfMatch(ctx, o.Name, "another")
 	if err == nil {
-		return Yes, "If-Match is ignored; a restore compares the ETag itself", out.Body.Close()
+		return Yes, "If-Match is ignored; a restore compares the ETag itself", nil
 	}
-	if err := x.describe(ctx, "read", o.Name, "s3:GetObject", err); isSilence(err) {
+	if !errors.Is(err, trial.ErrAnswered) {
 		return answerTo(err)
 	}
 	return Yes, "", nil
 }
 
-func tryLifecycleRead(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	out, err := x.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &x.url.Bucket})
-	if err == nil {
-		x.rules = len(out.Rules)
+// answerAbout is answerTo for questions about the bucket: unset says what it
+// means if it has no such setting.
+func answerAbout(err error, unset Answer) (Answer, string, error) {
+	if errors.Is(err, trial.ErrUnset) {
+		return unset, "the bucket has none", nil
 	}
-	return x.ask(ctx, "lifecycle rules", "s3:GetLifecycleConfiguration", err, Yes)
+	return answerTo(err)
+}
+
+func tryLifecycleRead(ctx context.Context, x *storeExam) (answer Answer, detail string, err error) {
+	x.rules, err = x.trial.Rules(ctx)
+	return answerAbout(err, Yes)
 }
 
 // tryLifecycleRules: a store that has none set may have none at all. Some say
 // so in the same words.
-func tryLifecycleRules(_ context.Context, x *s3Examiner) (Answer, string, error) {
+func tryLifecycleRules(_ context.Context, x *storeExam) (Answer, string, error) {
 	if x.rules == 0 {
 		return NotTried, "none to be seen; lifecycle apply finds out whether the store takes them", nil
 	}
@@ -308,52 +276,45 @@ func tryLifecycleRules(_ context.Context, x *s3Examiner) (Answer, string, error)
 }
 
 // tryLifecycleWrite: the only way to find out is to write them.
-func tryLifecycleWrite(context.Context, *s3Examiner) (Answer, string, error) {
+func tryLifecycleWrite(context.Context, *storeExam) (Answer, string, error) {
 	return NotTried, "doctor never changes rules; lifecycle apply finds out", nil
 }
 
-func tryVersioning(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	if x.put != nil && aws.ToString(x.put.VersionId) != "" && *x.put.VersionId != "null" {
+func tryVersioning(ctx context.Context, x *storeExam) (Answer, string, error) {
+	if x.put != nil && x.put.Versioned {
 		return Yes, "", nil
 	}
-	out, err := x.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &x.url.Bucket})
-	if err == nil && out.Status != types.BucketVersioningStatusEnabled {
+	versioned, err := x.trial.Versioned(ctx)
+	if err == nil && !versioned {
 		return No, "", nil
 	}
-	answer, detail, err := x.ask(ctx, "versioning", "s3:GetBucketVersioning", err, No)
+	answer, detail, err := answerAbout(err, No)
 	if answer == Refused && x.put != nil {
 		return No, "a new object has no version", nil
 	}
 	return answer, detail, err
 }
 
-func tryListVersions(ctx context.Context, x *s3Examiner) (Answer, string, error) {
+func tryListVersions(ctx context.Context, x *storeExam) (Answer, string, error) {
 	_, err := x.NeverUsed(ctx)
 	return answerTo(err)
 }
 
-func tryObjectLock(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	_, err := x.client.GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{Bucket: &x.url.Bucket})
-	return x.ask(ctx, "object lock", "s3:GetBucketObjectLockConfiguration", err, No)
+func tryObjectLock(ctx context.Context, x *storeExam) (Answer, string, error) {
+	return answerAbout(x.trial.Lock(ctx), No)
 }
 
-func tryEncryption(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	if x.put != nil && x.put.ServerSideEncryption != "" {
-		return Yes, string(x.put.ServerSideEncryption), nil
+func tryEncryption(ctx context.Context, x *storeExam) (Answer, string, error) {
+	if x.put != nil && x.put.Encryption != "" {
+		return Yes, x.put.Encryption, nil
 	}
-	if len(x.options.SSE.CustomerKey) > 0 && x.put != nil {
-		return Yes, "with your own key", nil
-	}
-	_, err := x.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &x.url.Bucket}, func(o *s3.Options) {
-		o.Retryer = aws.NopRetryer{} // a store that does not know the question may answer another
-	})
-	return x.ask(ctx, "encryption", "s3:GetEncryptionConfiguration", err, No)
+	return answerAbout(x.trial.Encryption(ctx), No)
 }
 
 // tryDelete tries the right on what was put; the rest is cleaned up at the end.
-func tryDelete(ctx context.Context, x *s3Examiner) (Answer, string, error) {
+func tryDelete(ctx context.Context, x *storeExam) (Answer, string, error) {
 	if x.put == nil {
 		return NotTried, "nothing was put that may be deleted", nil
 	}
-	return answerTo(x.delete(ctx, bucket.Object{Name: x.whole()}))
+	return answerTo(x.trial.Delete(ctx, x.whole()))
 }

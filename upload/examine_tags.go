@@ -2,24 +2,26 @@ package upload
 
 import (
 	"context"
+	"errors"
 	"maps"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/trial"
 )
 
-func tryTagsOnPut(ctx context.Context, x *s3Examiner) (Answer, string, error) {
+func tryTagsOnPut(ctx context.Context, x *storeExam) (Answer, string, error) {
 	if x.put == nil {
 		return NotTried, "nothing could be put", nil
 	}
 	if x.tagsErr != nil {
 		answer, detail, err := answerTo(x.tagsErr)
-		if answer == No && !mayLackTags(x.tagsErr) {
+		if answer == No && !errors.Is(x.tagsErr, trial.ErrMayLackTags) {
 			answer = Refused // a backup does not go on without them
 		}
 		return answer, detail, err
 	}
 	o, _ := x.readable()
-	got, err := x.storeTags(ctx, o)
+	got, err := x.trial.Tags(ctx, o.Name)
 	answer, detail, err := answerTo(err)
 	switch {
 	case answer == Yes && !maps.Equal(got, x.tags):
@@ -34,36 +36,36 @@ func tryTagsOnPut(ctx context.Context, x *s3Examiner) (Answer, string, error) {
 
 // tryTagsInParts reads the tags of what was uploaded in parts. They were given
 // when the upload began.
-func tryTagsInParts(ctx context.Context, x *s3Examiner) (Answer, string, error) {
-	if x.tags == nil || !x.hasParts() {
+func tryTagsInParts(ctx context.Context, x *storeExam) (Answer, string, error) {
+	if x.tags == nil || !x.inParts {
 		return NotTried, "nothing was uploaded in parts with tags", nil
 	}
-	got, err := x.storeTags(ctx, bucket.Object{Name: x.parts()})
+	got, err := x.trial.Tags(ctx, x.parts())
 	if err == nil && !maps.Equal(got, x.tags) {
 		return No, "the store takes tags when the upload begins, and has lost them when it is complete", nil
 	}
 	return answerTo(err)
 }
 
-func tryTagsRead(ctx context.Context, x *s3Examiner) (Answer, string, error) {
+func tryTagsRead(ctx context.Context, x *storeExam) (Answer, string, error) {
 	o, ok := x.readable()
 	if !ok {
 		return NotTried, "there is nothing to read", nil
 	}
-	_, err := x.storeTags(ctx, o)
+	_, err := x.trial.Tags(ctx, o.Name)
 	return answerTo(err)
 }
 
-func tryTagsLater(ctx context.Context, x *s3Examiner) (Answer, string, error) {
+func tryTagsLater(ctx context.Context, x *storeExam) (Answer, string, error) {
 	if x.put == nil {
 		return NotTried, "nothing could be put", nil
 	}
 	o, _ := x.readable()
 	want := bucket.Tags{TagRetention: Held, TagConfirmed: "2026-01-01T00:00:00Z"}
-	if err := x.setStoreTags(ctx, o, want); err != nil {
+	if err := x.trial.SetTags(ctx, o.Name, want); err != nil {
 		return answerTo(err)
 	}
-	if got, err := x.storeTags(ctx, o); err == nil && !maps.Equal(got, want) {
+	if got, err := x.trial.Tags(ctx, o.Name); err == nil && !maps.Equal(got, want) {
 		return No, "the store takes tags and forgets them", nil
 	}
 	return Yes, "", nil

@@ -4,6 +4,4 @@ package upload
 
 import "errors"
 
-func fileSystem(string) (free uint64, remote string, err error) {
-	return 0, "", errors.ErrUnsupported
-}
+func remoteKind(string) (string, error) { return "", errors.ErrUnsupported }

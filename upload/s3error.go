@@ -150,6 +150,12 @@ func isDenied(code string, status int) bool {
 		status == http.StatusForbidden || status == http.StatusUnauthorized
 }
 
+// isPrecondition: the store kept the condition of a request.
+func isPrecondition(err error) bool {
+	code, _ := codeOf(err)
+	return code == "PreconditionFailed" || statusOf(err) == http.StatusPreconditionFailed
+}
+
 // withoutTags reports whether the store rejected tags as such: it names them, as
 // R2 and B2 do, or it rejected a call that is about nothing else.
 func withoutTags(f failure, code, message string, status int) bool {
