@@ -53,7 +53,7 @@ type backupCmd struct {
 	PartSize     byteSize `placeholder:"8MiB" group:"Store" help:"Smallest part of a multipart upload."`
 	Concurrency  int      `default:"4" placeholder:"4" group:"Store" help:"How many parts to upload at once."`
 
-	reporting
+	reportFlags
 
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
@@ -108,13 +108,13 @@ func (b *backupCmd) name() string { return cmp.Or(b.Name, filepath.Base(b.DB)) }
 // Run implements the command.
 func (b *backupCmd) Run(ctx context.Context, c *console, k *kong.Context) error {
 	if b.DB == "" {
-		return b.all(ctx, c, k.Args)
+		return b.backupMany(ctx, c, k.Args)
 	}
 	if b.Config != "" && b.Config != os.Getenv(envPrefix+"_CONFIG") {
 		return usage("--config names databases, and so does the command line: choose")
 	}
 	stop := c.startWorkers(1)
-	d, text, err := b.one(ctx, c)
+	d, text, err := b.backup(ctx, c)
 	err = errors.Join(err, stop())
 	if d == nil {
 		return err
@@ -122,17 +122,15 @@ func (b *backupCmd) Run(ctx context.Context, c *console, k *kong.Context) error 
 	return errors.Join(err, c.result(b.JSON, d, c.unlessQuiet(text)))
 }
 
-// one backs up one database. What it returns to be printed is there also with
-// an error, if the snapshot is safe.
-func (b *backupCmd) one(ctx context.Context, c *console) (d *backupDocument, text string, err error) {
-	err = b.around(ctx, c, runReport{verb: "backup", database: b.name(), url: b.URL.String()}, func(ctx context.Context, c *console, report *runReport) (err error) {
-		d, text, err = b.run(ctx, c, report)
-		return err
-	})
-	return d, text, err
-}
-
-func (b *backupCmd) run(ctx context.Context, c *console, report *runReport) (*backupDocument, string, error) {
+// backup backs up one database and reports the run. If the snapshot is safe, it
+// returns what to print also with an error.
+func (b *backupCmd) backup(ctx context.Context, c *console) (d *backupDocument, text string, err error) {
+	report, c, err := b.start(ctx, c, runReport{verb: "backup", database: b.name(), url: b.URL.String()})
+	if err != nil {
+		return nil, "", err
+	}
+	defer func() { err = report.end(ctx, err) }()
+	defer recovered(&err)
 	began := time.Now()
 	recipients, err := b.recipients()
 	if err != nil {
@@ -173,7 +171,7 @@ func (b *backupCmd) run(ctx context.Context, c *console, report *runReport) (*ba
 	if b.wantsMetrics() {
 		err = errors.Join(err, report.survey(ctx, bucket, b.holdOf()))
 	}
-	d, text := b.describe(result, done, time.Since(began))
+	d, text = b.describe(result, done, time.Since(began))
 	return d, text, errors.Join(err, releaseErr)
 }
 

@@ -28,9 +28,9 @@ type entryDocument struct {
 	Exit  int    `json:"exit"` // what the backup of this one alone would exit with
 }
 
-// all backs up the databases of the configuration. One that fails does not
+// backupMany backs up the databases of the configuration. One that fails does not
 // stop the others.
-func (b *backupCmd) all(ctx context.Context, c *console, args []string) error {
+func (b *backupCmd) backupMany(ctx context.Context, c *console, args []string) error {
 	s, err := b.load(ctx, c, "backup", args, "<db> and <bucket-url> are")
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func (j *job) backup(ctx context.Context, c *console) (d *backupDocument, text s
 	if j.from != "" && !j.entry.follow && behindLink(j.from, j.path) {
 		return nil, "", fmt.Errorf("%w: it has become a symlink since the pattern was expanded", snapshot.ErrSource)
 	}
-	return j.command.Backup.one(ctx, c)
+	return j.command.Backup.backup(ctx, c)
 }
 
 // runs collects what became of the databases, and tells it as they end.
@@ -75,7 +75,7 @@ type runs struct {
 func (r *runs) ended(ctx context.Context, i int, j *job, d *backupDocument, text string, err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	err = broken(ctx, err)
+	err = withSignal(ctx, err)
 	e := entryDocument{Path: validText(j.path), URL: j.bucketURL(), backupDocument: d, Exit: exitCode(err)}
 	if err != nil {
 		e.Error = strings.ReplaceAll(validText(err.Error()), "\n", "; ")

@@ -44,18 +44,18 @@ type lifecycleShowCmd struct {
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
-type lifecycleFreezeCmd struct{ statusFlags }
+type lifecycleFreezeCmd struct{ freezeFlags }
 
-type lifecycleThawCmd struct{ statusFlags }
+type lifecycleThawCmd struct{ freezeFlags }
 
-// statusFlags are those of freeze and thaw.
-type statusFlags struct {
+// freezeFlags are those of freeze and thaw.
+type freezeFlags struct {
 	seriesFlags
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
-// statusDocument is what lifecycle freeze and thaw print with --json.
-type statusDocument struct {
+// freezeDocument is what lifecycle freeze and thaw print with --json.
+type freezeDocument struct {
 	URL     string `json:"url"`
 	Frozen  bool   `json:"frozen"`
 	Changed int    `json:"changed"` // rules that were disabled or enabled
@@ -174,7 +174,7 @@ func (l *lifecycleApplyCmd) Run(ctx context.Context, c *console) error {
 	}
 	notes, err := p.Apply(ctx, b)
 	if err != nil {
-		return refused(err)
+		return withRules(err)
 	}
 	d.Applied, d.Warnings = len(d.Changes) > 0, append(d.Warnings, notes...)
 	return c.result(l.JSON, d, d.text("changed"))
@@ -182,7 +182,7 @@ func (l *lifecycleApplyCmd) Run(ctx context.Context, c *console) error {
 
 // refused tells an operator how to put in by hand the rules that could not be
 // written. Other errors are as they were.
-func refused(err error) error {
+func withRules(err error) error {
 	var lost *lifecycle.LostError
 	if !errors.As(err, &lost) {
 		return err
@@ -225,7 +225,7 @@ func (l *lifecycleThawCmd) Run(ctx context.Context, c *console) error {
 	return l.setAll(ctx, c, false, lifecycle.Thaw, "thawed: %d rules enabled\n")
 }
 
-func (s statusFlags) setAll(ctx context.Context, c *console, frozen bool, set func(context.Context, *upload.S3, time.Duration) (int, error), text string) error {
+func (s freezeFlags) setAll(ctx context.Context, c *console, frozen bool, set func(context.Context, *upload.S3, time.Duration) (int, error), text string) error {
 	b, err := s.openS3(ctx, c)
 	if err != nil {
 		return err
@@ -233,7 +233,7 @@ func (s statusFlags) setAll(ctx context.Context, c *console, frozen bool, set fu
 	c.waits("the rules")
 	n, err := set(ctx, b, settle)
 	if err != nil {
-		return refused(err)
+		return withRules(err)
 	}
 	has, err := lifecycle.Read(ctx, b)
 	if err != nil {
@@ -242,7 +242,7 @@ func (s statusFlags) setAll(ctx context.Context, c *console, frozen bool, set fu
 	for _, warning := range has.Warnings() {
 		c.log.Warn(warning)
 	}
-	return c.result(s.JSON, statusDocument{s.URL.String(), frozen, n}, c.unlessQuiet(fmt.Sprintf(text, n)))
+	return c.result(s.JSON, freezeDocument{s.URL.String(), frozen, n}, c.unlessQuiet(fmt.Sprintf(text, n)))
 }
 
 // text is the document for people. verb says what became of the changes.

@@ -61,7 +61,7 @@ func run(args []string, stdout, stderr *os.File) int {
 	defer stop()
 	var p program
 	c := &console{stdout: stdout, stderr: stderr, globals: &p.globals}
-	err := broken(ctx, p.do(ctx, args, c))
+	err := withSignal(ctx, p.do(ctx, args, c))
 	c.fail(err)
 	return exitCode(err)
 }

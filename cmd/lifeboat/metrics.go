@@ -46,8 +46,8 @@ type measure struct {
 	values     map[string]float64
 }
 
-// tellMetrics writes and pushes the metrics of a run, both within the time.
-func (f *metricsFlags) tellMetrics(ctx context.Context, within time.Duration, r *runReport) error {
+// sendMetrics writes and pushes the metrics of a run, both within the time.
+func (f *metricsFlags) sendMetrics(ctx context.Context, within time.Duration, r *runReport) error {
 	if !f.wantsMetrics() {
 		return nil
 	}

@@ -16,7 +16,7 @@ type pruneCmd struct {
 	policyFlags
 	Yes bool `env:"-" help:"Delete. Without it, prune only shows what would go."`
 	shrinkFlag
-	reporting
+	reportFlags
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
@@ -29,15 +29,17 @@ type pruneDocument struct {
 
 // Run implements the command. A run that only looks reports nothing: its metrics
 // would pass for those of one that deletes.
-func (p *pruneCmd) Run(ctx context.Context, c *console) error {
-	report := runReport{verb: "prune", url: p.URL.String()}
+func (p *pruneCmd) Run(ctx context.Context, c *console) (err error) {
+	to := p.reportFlags
 	if !p.Yes {
-		return p.run(ctx, c, &report)
+		to = reportFlags{}
 	}
-	return p.around(ctx, c, report, p.run)
-}
-
-func (p *pruneCmd) run(ctx context.Context, c *console, report *runReport) error {
+	report, c, err := to.start(ctx, c, runReport{verb: "prune", url: p.URL.String()})
+	if err != nil {
+		return err
+	}
+	defer func() { err = report.end(ctx, err) }()
+	defer recovered(&err)
 	b, err := p.open(ctx, c, upload.Options{})
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ func TestReferenceHasEveryField(t *testing.T) {
 		"restore":                     {restoreDocument{}, planDocument{}},
 		"verify":                      {verifyDocument{}},
 		"lifecycle plan, apply, show": {rulesDocument{}},
-		"lifecycle freeze, thaw":      {statusDocument{}},
+		"lifecycle freeze, thaw":      {freezeDocument{}},
 		"lifecycle release":           {releaseDocument{}},
 		"prune":                       {pruneDocument{}},
 		"pin, unpin":                  {pinDocument{}},

@@ -16,7 +16,7 @@ type releaseCmd struct {
 	holdFlag
 	All bool `help:"Look at every snapshot, not only back to where the last run ended."`
 	shrinkFlag
-	reporting
+	reportFlags
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
@@ -29,11 +29,13 @@ type releaseDocument struct {
 }
 
 // Run implements the command.
-func (r *releaseCmd) Run(ctx context.Context, c *console) error {
-	return r.around(ctx, c, runReport{verb: "release", url: r.URL.String()}, r.run)
-}
-
-func (r *releaseCmd) run(ctx context.Context, c *console, report *runReport) error {
+func (r *releaseCmd) Run(ctx context.Context, c *console) (err error) {
+	report, c, err := r.start(ctx, c, runReport{verb: "release", url: r.URL.String()})
+	if err != nil {
+		return err
+	}
+	defer func() { err = report.end(ctx, err) }()
+	defer recovered(&err)
 	b, err := r.open(ctx, c, upload.Options{})
 	if err != nil {
 		return err

@@ -8,20 +8,21 @@ import (
 	"time"
 )
 
-// reporting are the flags by which a run tells others how it went.
-type reporting struct {
+// reportFlags are where a run reports how it went.
+type reportFlags struct {
 	metricsFlags
 	PingURL httpURL `name:"ping-url" placeholder:"URL" group:"Reports" help:"Send notices as healthchecks.io takes them. The URL is a secret: better set LIFEBOAT_PING_URL."`
 }
 
-// tellWithin bounds what is told after a run, and that after a signal, when
-// the time until the kill is running: the metrics first, then the notice.
+// The report of a run, metrics first and then the notice, takes at most
+// reportWithin. After a signal the time until the kill is running: then it takes
+// reportAfterSignal.
 const (
-	tellWithin      = 10 * time.Second
-	tellWithinAfter = 5 * time.Second
+	reportWithin      = 10 * time.Second
+	reportAfterSignal = 5 * time.Second
 )
 
-// A runReport is what is told of one run of a verb.
+// A runReport is the report of one run of a verb.
 type runReport struct {
 	verb     string // such as backup
 	database string // its name in the series, "" where the verb does not know it
@@ -29,53 +30,58 @@ type runReport struct {
 
 	began, ended time.Time
 	exit         int
-	// succeeded: the main thing was done, whatever the exit code says of what
-	// is beside it.
+	// succeeded: the main thing was done, whatever the exit code means beside
+	// it.
 	succeeded bool
 	measured  []measure
+
+	to   *reportFlags // nil: nowhere
+	c    *console
+	log  *tail
+	ping *ping
 }
 
-// add notes what a run has measured.
+// add adds what a run has measured.
 func (r *runReport) add(m ...measure) { r.measured = append(r.measured, m...) }
 
-// around runs a verb and tells others of it. What the verb measured, and that
-// it succeeded, it notes in the report. A failure to tell never changes the
-// exit code of a run that failed itself.
-func (f *reporting) around(ctx context.Context, c *console, r runReport, run func(context.Context, *console, *runReport) error) error {
+// start starts the report of a run, which logs to the console that is returned:
+// the notice has the end of its log. The caller defers end.
+func (f *reportFlags) start(ctx context.Context, c *console, r runReport) (*runReport, *console, error) {
 	if err := errors.Join(f.Pushgateway.check("--pushgateway"), f.PingURL.check("--ping-url")); err != nil {
-		return err
+		return nil, nil, err
 	}
 	if !f.wantsMetrics() && f.PingURL.isZero() {
-		return run(ctx, c, &r)
+		return &r, c, nil
 	}
-	var log tail
-	own := *c // with a log that is kept for the notice
-	own.log = slog.New(slog.NewMultiHandler(c.log.Handler(), slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	c = &own
-
-	p := startPing(ctx, c, f.PingURL)
+	own := *c
+	r.to, r.c, r.log = f, &own, &tail{}
+	own.log = slog.New(slog.NewMultiHandler(c.log.Handler(), slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	r.ping = startPing(ctx, &own, f.PingURL)
 	r.began = time.Now()
-	err := caught(func() error { return run(ctx, c, &r) })
-	r.ended, r.exit = time.Now(), exitCode(broken(ctx, err))
-	within := tellWithin
+	return &r, &own, nil
+}
+
+// end sends the report of a run that ended with err, and returns the error of
+// the command. A report that fails does not change the exit code of a run that
+// failed itself.
+func (r *runReport) end(ctx context.Context, err error) error {
+	if r.to == nil {
+		return err
+	}
+	r.ended, r.exit = time.Now(), exitCode(withSignal(ctx, err))
+	within := reportWithin
 	if ctx.Err() != nil {
-		within = tellWithinAfter
+		within = reportAfterSignal
 	}
 	ctx = context.WithoutCancel(ctx)
-	if failed := f.tellMetrics(ctx, within, &r); failed != nil {
+	if failed := r.to.sendMetrics(ctx, within, r); failed != nil {
 		if err == nil {
 			err = fmt.Errorf("%w: %w", errNotReported, failed)
 			r.exit = exitCode(err)
 		} else {
-			c.log.Warn("metrics could not be written", "cause", failed)
+			r.c.log.Warn("metrics could not be written", "cause", failed)
 		}
 	}
-	p.end(ctx, within, r.exit, err, &log)
+	r.ping.end(ctx, within, r.exit, err, r.log)
 	return err
-}
-
-// caught is run, with a panic as an error.
-func caught(run func() error) (err error) {
-	defer recovered(&err)
-	return run()
 }

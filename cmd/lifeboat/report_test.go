@@ -207,7 +207,7 @@ func TestMetricsFileLocked(t *testing.T) {
 	}
 	defer unlock()
 	f := metricsFlags{MetricsFile: file}
-	if err := f.tellMetrics(t.Context(), 50*time.Millisecond, &runReport{verb: "backup"}); !errors.Is(err, context.DeadlineExceeded) {
+	if err := f.sendMetrics(t.Context(), 50*time.Millisecond, &runReport{verb: "backup"}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -289,7 +289,7 @@ func TestPushgatewayRefusesOrHangs(t *testing.T) {
 		if err := f.Pushgateway.UnmarshalText([]byte(server.URL + path)); err != nil {
 			t.Fatal(err)
 		}
-		err := f.tellMetrics(t.Context(), 200*time.Millisecond, &runReport{verb: "backup", database: "app.db", url: "s3://b/app"})
+		err := f.sendMetrics(t.Context(), 200*time.Millisecond, &runReport{verb: "backup", database: "app.db", url: "s3://b/app"})
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: %v", path, err)
 		}
@@ -396,22 +396,29 @@ func TestPingHangs(t *testing.T) {
 	}
 }
 
-// A panic is told too, and the last lines of a long log are kept.
-func TestAroundPanic(t *testing.T) {
+// A panic is reported too, and the last lines of a long log are kept.
+func TestReportOfPanic(t *testing.T) {
 	var service notices
 	server := httptest.NewServer(&service)
 	defer server.Close()
 	c := &console{globals: &globals{}, log: slog.New(slog.DiscardHandler)}
-	f := reporting{metricsFlags: metricsFlags{MetricsFile: filepath.Join(t.TempDir(), "app.prom")}}
+	f := reportFlags{metricsFlags: metricsFlags{MetricsFile: filepath.Join(t.TempDir(), "app.prom")}}
 	if err := f.PingURL.UnmarshalText([]byte(server.URL + "/uuid")); err != nil {
 		t.Fatal(err)
 	}
-	err := f.around(t.Context(), c, runReport{verb: "backup", database: "app.db", url: "s3://b/app"}, func(_ context.Context, c *console, _ *runReport) error {
+	run := func(ctx context.Context) (err error) {
+		report, c, err := f.start(ctx, c, runReport{verb: "backup", database: "app.db", url: "s3://b/app"})
+		if err != nil {
+			return err
+		}
+		defer func() { err = report.end(ctx, err) }()
+		defer recovered(&err)
 		for i := range 1000 {
 			c.log.Info("step", "number", i)
 		}
 		panic("no luck")
-	})
+	}
+	err := run(t.Context())
 	paths, body := service.told()
 	if err == nil || exitCode(err) != exitFailed || len(paths) == 0 || paths[len(paths)-1] != "POST /uuid/1" {
 		t.Errorf("%v, told %v", err, paths)

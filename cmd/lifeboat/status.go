@@ -23,7 +23,7 @@ type statusCmd struct {
 	MaxAge   duration  `placeholder:"26h" help:"Exit with 9 if the newest snapshot was taken, or last confirmed, longer ago."`
 	holdFlag
 	configFlags
-	reporting
+	reportFlags
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
@@ -75,12 +75,12 @@ type sizeDocument struct {
 // Run implements the command.
 func (s *statusCmd) Run(ctx context.Context, c *console, k *kong.Context) error {
 	if s.URL == (bucketURL{}) {
-		return s.all(ctx, c, k.Args)
+		return s.statusMany(ctx, c, k.Args)
 	}
 	if s.Config != "" && s.Config != os.Getenv(envPrefix+"_CONFIG") {
 		return usage("--config names databases, and a bucket URL is one: choose")
 	}
-	d, now, err := s.one(ctx, c)
+	d, now, err := s.status(ctx, c)
 	if d == nil {
 		return err
 	}
@@ -91,24 +91,27 @@ func (s *statusCmd) Run(ctx context.Context, c *console, k *kong.Context) error 
 	return errors.Join(c.result(s.JSON, d, text), err)
 }
 
-// one looks at one series. The document is there also with an error, if it
-// could be told how the series is; now is the present by the store's clock.
-func (s *statusCmd) one(ctx context.Context, c *console) (d *healthDocument, now time.Time, err error) {
-	err = s.around(ctx, c, runReport{verb: "status", url: s.URL.String()}, func(ctx context.Context, c *console, report *runReport) error {
-		b, err := seriesFlags{s.URL, s.RetryFor}.open(ctx, c, upload.Options{})
-		if err != nil {
-			return err
-		}
-		found, present, err := s.look(ctx, b)
-		if err != nil {
-			return err
-		}
-		d, now = &found, present
-		report.succeeded = true // whatever it is that could be told
-		report.add(d.measures()...)
-		return d.verdict()
-	})
-	return d, now, err
+// status examines one series and reports the run. It returns the document also
+// with an error, unless the state of the series is unknown; now is the present
+// by the store's clock.
+func (s *statusCmd) status(ctx context.Context, c *console) (d *healthDocument, now time.Time, err error) {
+	report, c, err := s.start(ctx, c, runReport{verb: "status", url: s.URL.String()})
+	if err != nil {
+		return nil, now, err
+	}
+	defer func() { err = report.end(ctx, err) }()
+	defer recovered(&err)
+	b, err := seriesFlags{s.URL, s.RetryFor}.open(ctx, c, upload.Options{})
+	if err != nil {
+		return nil, now, err
+	}
+	found, now, err := s.look(ctx, b)
+	if err != nil {
+		return nil, now, err
+	}
+	report.succeeded = true // whatever the state is
+	report.add(found.measures()...)
+	return &found, now, found.verdict()
 }
 
 // look returns what there is, and the present by the store's clock.

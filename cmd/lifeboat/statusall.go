@@ -31,41 +31,45 @@ type seriesDocument struct {
 	Exit  int    `json:"exit"` // what the status of this one alone would exit with
 }
 
-// all looks at the series of every database of the configuration. One that
-// fails does not stop the others. Each has metrics of its own; the notice is of
-// the run as a whole.
-func (s *statusCmd) all(ctx context.Context, c *console, args []string) error {
-	notice := reporting{PingURL: s.PingURL}
-	return notice.around(ctx, c, runReport{verb: "status"}, func(ctx context.Context, c *console, _ *runReport) error {
-		plan, err := s.load(ctx, c, "status", args, "<bucket-url> is")
-		if err != nil {
-			return err
+// statusMany examines the series of every database of the configuration. One
+// that fails does not stop the others. Each has metrics of its own; the notice is
+// of the run as a whole.
+func (s *statusCmd) statusMany(ctx context.Context, c *console, args []string) (err error) {
+	notice := reportFlags{PingURL: s.PingURL}
+	report, c, err := notice.start(ctx, c, runReport{verb: "status"})
+	if err != nil {
+		return err
+	}
+	defer func() { err = report.end(ctx, err) }()
+	defer recovered(&err)
+	plan, err := s.load(ctx, c, "status", args, "<bucket-url> is")
+	if err != nil {
+		return err
+	}
+	documents := make([]seriesDocument, len(plan.jobs))
+	var collecting sync.Mutex
+	if err := plan.each(c, func(c *console, i int, j *job) error {
+		d, err := j.status(ctx, c)
+		collecting.Lock()
+		defer collecting.Unlock()
+		documents[i] = j.describeSeries(d, withSignal(ctx, err))
+		if err != nil && ctx.Err() == nil { // the verdict names those that a signal stopped
+			c.fail(fmt.Errorf("%s: %w", j.path, err))
 		}
-		documents := make([]seriesDocument, len(plan.jobs))
-		var telling sync.Mutex
-		if err := plan.each(c, func(c *console, i int, j *job) error {
-			d, err := j.status(ctx, c)
-			telling.Lock()
-			defer telling.Unlock()
-			documents[i] = j.describeSeries(d, broken(ctx, err))
-			if err != nil && ctx.Err() == nil { // what was broken off, the verdict says
-				c.fail(fmt.Errorf("%s: %w", j.path, err))
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-		shown := documents
-		if c.Quiet {
-			shown = slices.DeleteFunc(slices.Clone(documents), seriesDocument.well)
-		}
-		printing := c.result(s.JSON, manyHealthDocument{s.file(), documents}, overview(shown, painter(c.stdout)))
-		var all []outcome
-		for _, d := range documents {
-			all = append(all, outcome{d.Path, d.healthDocument != nil, d.Exit})
-		}
-		return errors.Join(verdictOf(ctx, all, "are not well", "not looked at", exitOfStatus), printing)
-	})
+		return nil
+	}); err != nil {
+		return err
+	}
+	shown := documents
+	if c.Quiet {
+		shown = slices.DeleteFunc(slices.Clone(documents), seriesDocument.well)
+	}
+	printing := c.result(s.JSON, manyHealthDocument{s.file(), documents}, overview(shown, painter(c.stdout)))
+	var all []outcome
+	for _, d := range documents {
+		all = append(all, outcome{d.Path, d.healthDocument != nil, d.Exit})
+	}
+	return errors.Join(verdictOf(ctx, all, "are not well", "not looked at", exitOfStatus), printing)
 }
 
 // status looks at the job's series, unless the run as a whole has ended.
@@ -75,7 +79,7 @@ func (j *job) status(ctx context.Context, c *console) (d *healthDocument, err er
 		return nil, errors.Join(j.err, ctx.Err())
 	}
 	j.command.Status.PingURL = httpURL{}
-	d, _, err = j.command.Status.one(ctx, c)
+	d, _, err = j.command.Status.status(ctx, c)
 	return d, err
 }
 

@@ -37,7 +37,7 @@ type verifyCmd struct {
 	TempDir    string              `type:"existingdir" placeholder:"DIR" group:"The drill" help:"Directory to rebuild the database in; needs room for all of it."`
 	Record     bool                `help:"Write the time into the snapshot's tag lifeboat-verified if it passes."`
 
-	reporting
+	reportFlags
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
@@ -88,10 +88,17 @@ func (v *verifyCmd) Validate() error {
 // Run implements the command.
 func (v *verifyCmd) Run(ctx context.Context, c *console) error {
 	stop := c.startWorkers(1)
-	return errors.Join(v.around(ctx, c, runReport{verb: "verify", url: v.URL.String()}, v.run), stop())
+	return errors.Join(v.verify(ctx, c), stop())
 }
 
-func (v *verifyCmd) run(ctx context.Context, c *console, report *runReport) error {
+// verify drills the chosen snapshots and reports the run.
+func (v *verifyCmd) verify(ctx context.Context, c *console) (err error) {
+	report, c, err := v.start(ctx, c, runReport{verb: "verify", url: v.URL.String()})
+	if err != nil {
+		return err
+	}
+	defer func() { err = report.end(ctx, err) }()
+	defer recovered(&err)
 	if v.TempDir != "" {
 		// Where SQLite sorts what does not fit into memory.
 		if err := os.Setenv("SQLITE_TMPDIR", v.TempDir); err != nil {
