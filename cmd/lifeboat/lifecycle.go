@@ -180,8 +180,9 @@ func (l *lifecycleApplyCmd) Run(ctx context.Context, c *console) error {
 	return c.result(l.JSON, d, d.text("changed"))
 }
 
-// refused tells an operator how to put in by hand the rules that could not be
-// written. Other errors are as they were.
+// withRules adds to the error of rules that could not be written a hint with the
+// rules themselves, for an operator to put in by hand. It returns other errors
+// unchanged.
 func withRules(err error) error {
 	var lost *lifecycle.LostError
 	if !errors.As(err, &lost) {

@@ -21,7 +21,7 @@ func (i interrupted) Error() string {
 
 func (i interrupted) Is(target error) bool { return target == context.Canceled }
 
-// broken says of an error that a signal is its reason, if it is.
+// withSignal wraps err in the signal that ended ctx, if one did.
 func withSignal(ctx context.Context, err error) error {
 	if caught, ok := context.Cause(ctx).(interrupted); ok && err != nil {
 		return fmt.Errorf("%w%s", caught, withoutNoise(err))
