@@ -146,9 +146,9 @@ func answerTo(err error) (Answer, string, error) {
 	switch {
 	case err == nil:
 		return Yes, "", nil
-	case !errors.Is(err, trial.ErrAnswered):
+	case !trial.Is(err, trial.Any):
 		return NotTried, "", err
-	case errors.Is(err, trial.ErrDenied):
+	case trial.Is(err, trial.Denied):
 		return Refused, trial.Brief(err), nil
 	}
 	return No, trial.Brief(err), nil

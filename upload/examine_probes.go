@@ -108,7 +108,7 @@ func tryPut(ctx context.Context, x *storeExam) (Answer, string, error) {
 func (x *storeExam) putWhole(ctx context.Context, tags bucket.Tags) (stored trial.Stored, err error) {
 	if !x.noConditions {
 		stored, err = x.trial.PutIfAbsent(ctx, x.whole(), throwAway, tags)
-		if !errors.Is(err, trial.ErrNoConditions) {
+		if !trial.Is(err, trial.NoConditions) {
 			return stored, err
 		}
 	}
@@ -130,7 +130,7 @@ func tryPutIfAbsent(ctx context.Context, x *storeExam) (Answer, string, error) {
 
 // kept judges a request whose condition does not hold.
 func kept(err error) (Answer, string, error) {
-	if errors.Is(err, trial.ErrCondition) {
+	if trial.Is(err, trial.Condition) {
 		return Yes, "", nil
 	}
 	if err == nil {
@@ -169,10 +169,10 @@ func tryMultipart(ctx context.Context, x *storeExam) (Answer, string, error) {
 		return answerTo(err)
 	}
 	err = upload.CompleteIfAbsent(ctx)
-	if errors.Is(err, trial.ErrNoConditions) {
+	if trial.Is(err, trial.NoConditions) {
 		err = upload.Complete(ctx)
 	}
-	x.inParts = !errors.Is(err, trial.ErrRejected)
+	x.inParts = !trial.Is(err, trial.Rejected)
 	return answerTo(err)
 }
 
@@ -214,7 +214,7 @@ func tryChecksums(ctx context.Context, x *storeExam) (Answer, string, error) {
 	switch {
 	case err == nil:
 		return No, "a part with a wrong CRC32 was taken", nil
-	case errors.Is(err, trial.ErrRejected):
+	case trial.Is(err, trial.Rejected):
 		return Yes, "", nil
 	}
 	return answerTo(err)
@@ -246,7 +246,7 @@ func tryGet(ctx context.Context, x *storeExam) (Answer, string, error) {
 	if err == nil {
 		return Yes, "If-Match is ignored; a restore compares the ETag itself", nil
 	}
-	if !errors.Is(err, trial.ErrAnswered) {
+	if !trial.Is(err, trial.Any) {
 		return answerTo(err)
 	}
 	return Yes, "", nil
@@ -255,7 +255,7 @@ func tryGet(ctx context.Context, x *storeExam) (Answer, string, error) {
 // answerAbout is answerTo for questions about the bucket: unset says what it
 // means if it has no such setting.
 func answerAbout(err error, unset Answer) (Answer, string, error) {
-	if errors.Is(err, trial.ErrUnset) {
+	if trial.Is(err, trial.Unset) {
 		return unset, "the bucket has none", nil
 	}
 	return answerTo(err)

@@ -2,7 +2,6 @@ package upload
 
 import (
 	"context"
-	"errors"
 	"maps"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -15,7 +14,7 @@ func tryTagsOnPut(ctx context.Context, x *storeExam) (Answer, string, error) {
 	}
 	if x.tagsErr != nil {
 		answer, detail, err := answerTo(x.tagsErr)
-		if answer == No && !errors.Is(x.tagsErr, trial.ErrMayLackTags) {
+		if answer == No && !trial.Is(x.tagsErr, trial.MayLackTags) {
 			answer = Refused // a backup does not go on without them
 		}
 		return answer, detail, err

@@ -27,23 +27,25 @@ type s3Trial struct {
 	begun   []*s3Upload     // to be aborted
 }
 
-// Is makes the errors of a store answer for those of package trial.
-func (e *storeError) Is(target error) bool {
+// Refuses is for trial.Is.
+func (e *storeError) Refuses(r trial.Refusal) bool {
 	code, _ := codeOf(e)
 	status := statusOf(e)
-	switch target {
-	case trial.ErrAnswered:
+	switch r {
+	case trial.Any:
 		return status != 0 || !errors.Is(e.kind, bucket.ErrUnreachable)
-	case trial.ErrDenied:
+	case trial.Denied:
 		return isDenied(code, status)
-	case trial.ErrRejected:
+	case trial.Rejected:
 		return status >= 400 && status < 500 || status == http.StatusNotImplemented
-	case trial.ErrNoConditions:
+	case trial.NoConditions:
 		return lacksConditions(e)
-	case trial.ErrCondition:
+	case trial.Condition:
 		return isPrecondition(e)
-	case trial.ErrMayLackTags:
+	case trial.MayLackTags:
 		return mayLackTags(e)
+	case trial.Unset:
+		return isUnset(e) && !isUnknown(e)
 	}
 	return false
 }
@@ -132,7 +134,7 @@ func (x *s3Trial) wrote(name string, version *string) (known bool) {
 
 // refused forgets an object that the store said no to, so that it is not there.
 func (x *s3Trial) refused(name string, err error) {
-	if errors.Is(err, trial.ErrRejected) {
+	if trial.Is(err, trial.Rejected) {
 		x.written = slices.DeleteFunc(x.written, func(o bucket.Object) bool { return o.Name == name })
 	}
 }

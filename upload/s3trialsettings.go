@@ -8,8 +8,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
-	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/trial"
 )
 
 // Rules implements trial.Store.
@@ -46,11 +44,8 @@ func (x *s3Trial) Encryption(ctx context.Context) error {
 
 // setting puts an error of a question about the bucket into words.
 func (x *s3Trial) setting(ctx context.Context, what, action string, err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case isUnset(err) && !isUnknown(err):
-		return trial.ErrUnset
 	}
 	return describe(ctx, failure{"get the " + what + " of", "s3://" + x.url.Bucket, action}, err)
 }

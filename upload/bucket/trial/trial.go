@@ -18,27 +18,36 @@ type StoreBucket interface {
 	Trial() Store
 }
 
-// What a store's error says about a trial, for errors.Is. The errors of a
-// StoreBucket's own methods say it too. An error that is not ErrAnswered means
-// that no answer came, and the next request will get none either.
-var (
-	// ErrAnswered: the store, or what stands between it and this machine, said
-	// no. All others but ErrUnset are among these.
-	ErrAnswered = errors.New("the store answered")
-	// ErrDenied: these credentials may not.
-	ErrDenied = errors.New("the store denied it to these credentials")
-	// ErrRejected: what was asked for has surely not been done.
-	ErrRejected = errors.New("the store rejected the request")
-	// ErrNoConditions: the store does not know If-None-Match.
-	ErrNoConditions = errors.New("the store knows no conditions")
-	// ErrCondition: the store kept the condition of the request, which does not
+// A Refusal is a way in which a store says no.
+type Refusal int
+
+// The refusals. One answer can be several of them.
+const (
+	// Any: the store, or what stands between it and this machine, said no. Any
+	// other error means that no answer came, and that the next request will get
+	// none either.
+	Any Refusal = iota
+	// Denied: these credentials may not.
+	Denied
+	// Rejected: what was asked for has surely not been done.
+	Rejected
+	// NoConditions: the store does not know If-None-Match.
+	NoConditions
+	// Condition: the store kept the condition of the request, which does not
 	// hold.
-	ErrCondition = errors.New("the condition does not hold")
-	// ErrMayLackTags: a store without tags may answer so to a request with some.
-	ErrMayLackTags = errors.New("the store may have no tags")
-	// ErrUnset: the bucket has no setting of this kind.
-	ErrUnset = errors.New("the bucket has no such setting")
+	Condition
+	// MayLackTags: a store without tags may answer so to a request with some.
+	MayLackTags
+	// Unset: the bucket has no setting of the kind that was asked for.
+	Unset
 )
+
+// Is reports whether an error of a StoreBucket, or of its trial, is such a
+// refusal.
+func Is(err error, r Refusal) bool {
+	var answer interface{ Refuses(r Refusal) bool }
+	return errors.As(err, &answer) && answer.Refuses(r)
+}
 
 // Brief returns the text of a store's error without what was tried on what,
 // where the two are known apart.
