@@ -3,18 +3,11 @@ package lifecycle
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
-
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // A Proposal is what applying a policy to a bucket would do.
@@ -40,14 +33,18 @@ type Proposal struct {
 // needs the rights to read the lifecycle configuration and versioning of the
 // bucket, to list, and to read tags. t.Policy must be valid under t.Hold.
 // noncurrent: see Rules. Errors of the bucket are package upload's.
-func Propose(ctx context.Context, b *upload.S3, t Terms, noncurrent Keep) (*Proposal, error) {
+func Propose(ctx context.Context, b bucket.Bucket, t Terms, noncurrent Keep) (*Proposal, error) {
 	if err := t.Policy.Validate(t.hold()); err != nil {
 		return nil, err
 	}
 	if noncurrent < None || noncurrent > maxDays {
 		return nil, fmt.Errorf("%d days for noncurrent versions is not possible: want 1d to %dd, or none", int(noncurrent), maxDays)
 	}
-	before, err := Read(ctx, b)
+	ruled, err := ruledBy(b)
+	if err != nil {
+		return nil, err
+	}
+	before, err := read(ctx, ruled)
 	if err != nil {
 		return nil, err
 	}
@@ -61,10 +58,10 @@ func Propose(ctx context.Context, b *upload.S3, t Terms, noncurrent Keep) (*Prop
 	p.Warnings = dangers(before.rules, prefix)
 	present := before.rules
 	if isFrozen(before.rules, prefix) {
-		present, _ = withStatus(before.rules, prefix, types.ExpirationStatusEnabled)
+		present, _ = withStatus(before.rules, prefix, enabled)
 		p.Warnings = append(p.Warnings, "the rules are frozen and stay so: nothing expires until lifecycle thaw")
 	}
-	more, err := look(ctx, b)
+	more, err := look(ctx, ruled)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +76,7 @@ func Propose(ctx context.Context, b *upload.S3, t Terms, noncurrent Keep) (*Prop
 
 // look returns warnings about the bucket itself: series under the prefix, and
 // missing versioning.
-func look(ctx context.Context, b *upload.S3) ([]string, error) {
+func look(ctx context.Context, b bucket.Ruled) ([]string, error) {
 	var warnings []string
 	for below, err := range b.Folders(ctx) {
 		if err != nil {
@@ -87,11 +84,14 @@ func look(ctx context.Context, b *upload.S3) ([]string, error) {
 		}
 		warnings = append(warnings, fmt.Sprintf("there are objects under %q: the rules of this series take snapshots there too", below))
 	}
-	versioning, err := b.Client().GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: aws.String(b.URL().Bucket)})
-	if err != nil {
-		return nil, describeError(ctx, b, "look at versioning for", "s3:GetBucketVersioning", err)
+	versioned, ok := bucket.As[bucket.Versioned](b)
+	if ok {
+		var err error
+		if ok, err = versioned.KeepsVersions(ctx); err != nil {
+			return nil, err
+		}
 	}
-	if versioning.Status != types.BucketVersioningStatusEnabled {
+	if !ok {
 		warnings = append(warnings, "the bucket is not versioned: what is overwritten or deleted is lost, and there are no noncurrent versions to keep")
 	}
 	return warnings, nil
@@ -120,14 +120,18 @@ func sooner(items []Item, before Policy, t Terms) []Decision {
 // or if the bucket holds what would be lost (*LostError). If the rules of the
 // series are no longer those that Propose saw, or are not what was written, the
 // error wraps ErrChangedMeanwhile.
-func (p *Proposal) Apply(ctx context.Context, b *upload.S3) ([]string, error) {
+func (p *Proposal) Apply(ctx context.Context, b bucket.Bucket) ([]string, error) {
 	if len(p.Changes) == 0 {
 		return nil, nil
 	}
+	ruled, err := ruledBy(b)
+	if err != nil {
+		return nil, err
+	}
 	prefix := b.URL().Prefix
 	seen, _ := split(p.before.rules, prefix)
-	r := rewrite{bucket: b, settle: p.settle}
-	r.edit = func(has []types.LifecycleRule) ([]types.LifecycleRule, int, error) {
+	r := rewrite{bucket: ruled, settle: p.settle}
+	r.edit = func(has []s3Rule) ([]s3Rule, int, error) {
 		if mine, _ := split(has, prefix); r.written == nil && !sameRules(mine, seen) {
 			return nil, 0, fmt.Errorf("apply to %s: %w; nothing was written", b.URL(), ErrChangedMeanwhile)
 		}
@@ -151,19 +155,23 @@ func (p *Proposal) Apply(ctx context.Context, b *upload.S3) ([]string, error) {
 // DefaultSettle if 0, and how many it disabled: 0 if all were. A series without
 // rules is ErrNoRules, a bucket that holds what would be lost a *LostError, and
 // rules that another command changes at the same time ErrChangedMeanwhile.
-func Freeze(ctx context.Context, b *upload.S3, settle time.Duration) (int, error) {
-	return setStatus(ctx, b, settle, types.ExpirationStatusDisabled)
+func Freeze(ctx context.Context, b bucket.Bucket, settle time.Duration) (int, error) {
+	return setStatus(ctx, b, settle, disabled)
 }
 
 // Thaw enables the rules of the series, and returns how many it enabled. Else
 // it is as Freeze.
-func Thaw(ctx context.Context, b *upload.S3, settle time.Duration) (int, error) {
-	return setStatus(ctx, b, settle, types.ExpirationStatusEnabled)
+func Thaw(ctx context.Context, b bucket.Bucket, settle time.Duration) (int, error) {
+	return setStatus(ctx, b, settle, enabled)
 }
 
-func setStatus(ctx context.Context, b *upload.S3, settle time.Duration, status types.ExpirationStatus) (int, error) {
-	r := rewrite{bucket: b, settle: cmp.Or(settle, DefaultSettle)}
-	r.edit = func(has []types.LifecycleRule) ([]types.LifecycleRule, int, error) {
+func setStatus(ctx context.Context, b bucket.Bucket, settle time.Duration, status string) (int, error) {
+	ruled, err := ruledBy(b)
+	if err != nil {
+		return 0, err
+	}
+	r := rewrite{bucket: ruled, settle: cmp.Or(settle, DefaultSettle)}
+	r.edit = func(has []s3Rule) ([]s3Rule, int, error) {
 		if mine, _ := split(has, b.URL().Prefix); len(mine) == 0 {
 			if r.written != nil {
 				return nil, 0, r.wrong("they are gone")
@@ -178,8 +186,8 @@ func setStatus(ctx context.Context, b *upload.S3, settle time.Duration, status t
 }
 
 // sameRules reports whether two sets of rules say the same, in any order.
-func sameRules(a, b []types.LifecycleRule) bool {
-	texts := func(rules []types.LifecycleRule) []string {
+func sameRules(a, b []s3Rule) bool {
+	texts := func(rules []s3Rule) []string {
 		var all []string
 		for _, r := range rules {
 			all = append(all, canonical(r))
@@ -188,15 +196,4 @@ func sameRules(a, b []types.LifecycleRule) bool {
 		return all
 	}
 	return slices.Equal(texts(a), texts(b))
-}
-
-// describeError puts an error of the SDK into words, with the upload package's
-// reason in it.
-func describeError(ctx context.Context, b *upload.S3, doing, action string, err error) error {
-	described := b.Describe(ctx, doing+" the lifecycle rules of", action, err)
-	var response *smithyhttp.ResponseError
-	if errors.As(err, &response) && response.Response != nil && response.Response.Response != nil && response.HTTPStatusCode() == http.StatusNotImplemented {
-		return fmt.Errorf("%w; this store has no lifecycle rules, use lifeboat prune", described)
-	}
-	return described
 }

@@ -1,36 +1,26 @@
 package lifecycle
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
-
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // A Rule is one lifecycle rule of a bucket: of a series, or somebody else's.
-type Rule struct{ sdk types.LifecycleRule }
+type Rule struct{ s3 s3Rule }
 
 // ID returns the rule's name, "" if it has none. Those of a series are
 // lifeboat/PREFIX/CLASS, with the SHA-256 of a prefix that is too long for it.
-func (r Rule) ID() string { return aws.ToString(r.sdk.ID) }
+func (r Rule) ID() string { return value(r.s3.ID) }
 
 // Enabled reports whether the store carries the rule out.
-func (r Rule) Enabled() bool { return r.sdk.Status == types.ExpirationStatusEnabled }
+func (r Rule) Enabled() bool { return r.s3.Status == enabled }
 
 // String says in a few words what the rule does, such as "14d, noncurrent 30d".
-func (r Rule) String() string { return describe(r.sdk) }
+func (r Rule) String() string { return describe(r.s3) }
 
-func wrap(rules []types.LifecycleRule) []Rule {
+func wrap(rules []s3Rule) []Rule {
 	wrapped := make([]Rule, len(rules))
 	for i, r := range rules {
 		wrapped[i] = Rule{r}
@@ -38,10 +28,10 @@ func wrap(rules []types.LifecycleRule) []Rule {
 	return wrapped
 }
 
-func unwrap(rules []Rule) []types.LifecycleRule {
-	unwrapped := make([]types.LifecycleRule, len(rules))
+func unwrap(rules []Rule) []s3Rule {
+	unwrapped := make([]s3Rule, len(rules))
 	for i, r := range rules {
-		unwrapped[i] = r.sdk
+		unwrapped[i] = r.s3
 	}
 	return unwrapped
 }
@@ -50,32 +40,42 @@ func unwrap(rules []Rule) []types.LifecycleRule {
 // its series.
 type Configuration struct {
 	prefix string
-	rules  []types.LifecycleRule
-	// minimumSize is AWS's setting for transitions, which every write must
-	// repeat or else resets.
-	minimumSize types.TransitionDefaultMinimumObjectSize
+	rules  []s3Rule
+	// minimumSize is bucket.Rules.MinimumSize.
+	minimumSize string
 	// lost is what the store sent and rules do not hold, so that writing rules
 	// would lose it.
 	lost []string
 }
 
 // Read returns the lifecycle configuration of a series' bucket. None is no
-// error. It needs the right s3:GetLifecycleConfiguration; its errors are those
-// of package upload.
-func Read(ctx context.Context, b *upload.S3) (Configuration, error) {
-	c := Configuration{prefix: b.URL().Prefix}
-	var sent []byte
-	out, err := b.Client().GetBucketLifecycleConfiguration(ctx,
-		&s3.GetBucketLifecycleConfigurationInput{Bucket: aws.String(b.URL().Bucket)}, keepBody(&sent))
-	var api smithy.APIError
-	if errors.As(err, &api) && api.ErrorCode() == "NoSuchLifecycleConfiguration" {
-		return c, nil
-	}
+// error; a store, or a directory, that can have none is bucket.ErrNoLifecycle.
+// It needs the right s3:GetLifecycleConfiguration. Other errors are those of
+// package bucket.
+func Read(ctx context.Context, b bucket.Bucket) (Configuration, error) {
+	ruled, err := ruledBy(b)
 	if err != nil {
-		return c, describeError(ctx, b, "read", "s3:GetLifecycleConfiguration", err)
+		return Configuration{}, err
 	}
-	c.rules, c.minimumSize = out.Rules, out.TransitionDefaultMinimumObjectSize
-	c.lost, err = lostIn(sent, out.Rules)
+	return read(ctx, ruled)
+}
+
+// ruledBy returns the bucket as one that has lifecycle rules.
+func ruledBy(b bucket.Bucket) (bucket.Ruled, error) {
+	if ruled, ok := bucket.As[bucket.Ruled](b); ok {
+		return ruled, nil
+	}
+	return nil, fmt.Errorf("%s: %w", b.URL(), bucket.ErrNoLifecycle)
+}
+
+func read(ctx context.Context, b bucket.Ruled) (Configuration, error) {
+	c := Configuration{prefix: b.URL().Prefix}
+	has, err := b.Rules(ctx)
+	if err != nil || has.Document == nil {
+		return c, err
+	}
+	c.minimumSize = has.MinimumSize
+	c.rules, c.lost, err = fromXML(has.Document)
 	return c, err
 }
 
@@ -103,31 +103,3 @@ func (c Configuration) Policy() Policy { return policyOf(c.rules, c.prefix) }
 // that would take snapshots which the series keeps, and series whose prefixes
 // lie inside one another.
 func (c Configuration) Warnings() []string { return dangers(c.rules, c.prefix) }
-
-// maxDocument is several times what 1,000 rules can need, in bytes.
-const maxDocument = 16 << 20
-
-// keepBody keeps the body of the answer as the store sent it.
-func keepBody(body *[]byte) func(*s3.Options) {
-	keep := middleware.DeserializeMiddlewareFunc("KeepBody", func(ctx context.Context, in middleware.DeserializeInput,
-		next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
-		out, metadata, err := next.HandleDeserialize(ctx, in)
-		response, ok := out.RawResponse.(*smithyhttp.Response)
-		if err != nil || !ok {
-			return out, metadata, err
-		}
-		read, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
-		err = errors.Join(err, response.Body.Close())
-		if len(read) > maxDocument {
-			err = fmt.Errorf("a lifecycle configuration of more than %d MiB", maxDocument>>20)
-		}
-		response.Body = io.NopCloser(bytes.NewReader(read))
-		*body = read
-		return out, metadata, err
-	})
-	return func(o *s3.Options) {
-		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
-			return stack.Deserialize.Add(keep, middleware.After)
-		})
-	}
-}

@@ -8,10 +8,9 @@
 //
 //	done, err := lifecycle.Release(ctx, bucket, lifecycle.Options{})
 //
-//	s3 := bucket.(*upload.S3)
 //	terms := lifecycle.Terms{Policy: lifecycle.DefaultPolicy()}
-//	p, err := lifecycle.Propose(ctx, s3, terms, lifecycle.DefaultNoncurrent)
-//	notes, err := p.Apply(ctx, s3)
+//	p, err := lifecycle.Propose(ctx, bucket, terms, lifecycle.DefaultNoncurrent)
+//	notes, err := p.Apply(ctx, bucket)
 //
 // Where a store has no tags, and in a directory, Prune deletes by the same plan:
 //

@@ -2,38 +2,29 @@ package lifecycle
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // Expiration asks the bucket itself when which of its rules will take an
 // object: the zero time if none will. It needs the right to read the object.
-// An object that is not there is upload.ErrNotFound.
-func Expiration(ctx context.Context, b *upload.S3, object bucket.Object) (when time.Time, rule string, err error) {
-	input := &s3.HeadObjectInput{Bucket: aws.String(b.URL().Bucket), Key: aws.String(b.URL().Prefix + "/" + object.Name)}
-	if object.Version != "" {
-		input.VersionId = &object.Version
-	}
-	out, err := b.Client().HeadObject(ctx, input)
-	var missing *types.NotFound
-	if errors.As(err, &missing) {
-		return time.Time{}, "", fmt.Errorf("%s/%s: %w", b.URL(), object.Name, bucket.ErrNotFound)
-	}
+// An object that is not there is bucket.ErrNotFound; a bucket without rules is
+// bucket.ErrNoLifecycle.
+func Expiration(ctx context.Context, b bucket.Bucket, object bucket.Object) (when time.Time, rule string, err error) {
+	ruled, err := ruledBy(b)
 	if err != nil {
-		return time.Time{}, "", describeError(ctx, b, "ask for the expiration of "+object.Name+" by", "s3:GetObject", err)
+		return time.Time{}, "", err
 	}
-	return parseExpiration(aws.ToString(out.Expiration))
+	text, err := ruled.Expiration(ctx, object)
+	if err != nil {
+		return time.Time{}, "", err
+	}
+	return parseExpiration(text)
 }
 
 // parseExpiration reads what a store says in x-amz-expiration, such as

@@ -3,44 +3,16 @@ package lifecycle
 import (
 	"encoding/xml"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
-// A bucketOf answers the requests for a bucket's lifecycle configuration with
-// what it was last given, as a store does.
-type bucketOf struct{ document string }
-
-func (b *bucketOf) Do(r *http.Request) (*http.Response, error) {
-	if r.Method == http.MethodPut {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, err
-		}
-		b.document = string(body)
-		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}, nil
-	}
-	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(b.document))}, nil
-}
-
-func (b *bucketOf) read(t *testing.T) (c Configuration, err error) {
-	var sent []byte
-	client := s3.New(s3.Options{Region: "us-east-1", Credentials: aws.AnonymousCredentials{}, HTTPClient: b, RetryMaxAttempts: 1})
-	out, err := client.GetBucketLifecycleConfiguration(t.Context(), &s3.GetBucketLifecycleConfigurationInput{Bucket: aws.String("bucket")}, keepBody(&sent))
-	if err == nil {
-		c.rules = out.Rules
-		c.lost, err = lostIn(sent, out.Rules)
-	}
+func configuration(document string) (c Configuration, err error) {
+	c.rules, c.lost, err = fromXML([]byte(document))
 	return c, err
 }
 
@@ -87,7 +59,7 @@ func rulesIn(t *testing.T, document, prefix string) (mine, others []string) {
 				id = c.Text
 			}
 		}
-		if ours(types.LifecycleRule{ID: &id}, prefix) != "" {
+		if ours(s3Rule{ID: &id}, prefix) != "" {
 			mine = append(mine, n.String())
 		} else {
 			others = append(others, n.String())
@@ -138,8 +110,7 @@ func FuzzMerge(f *testing.F) {
 			policy = DefaultPolicy()
 		}
 		want := rulesFor(u.Prefix, policy, Keep(max(0, min(noncurrent, maxDays))))
-		bucket := &bucketOf{document}
-		before, err := bucket.read(t)
+		before, err := configuration(document)
 		if err != nil || len(before.lost) > 0 {
 			return // refused
 		}
@@ -159,7 +130,7 @@ func FuzzMerge(f *testing.F) {
 			t.Errorf("the rules of others were\n%s\nand are\n%s", othersBefore, others)
 		}
 		if isFrozen(before.rules, u.Prefix) {
-			want, _ = withStatus(want, u.Prefix, types.ExpirationStatusDisabled)
+			want, _ = withStatus(want, u.Prefix, disabled)
 		}
 		plain, err := toXML(want)
 		if err != nil {
@@ -173,8 +144,7 @@ func FuzzMerge(f *testing.F) {
 		}
 		// A store has them now as they were written: they are read as what they
 		// were, and there is nothing left to do.
-		bucket.document = string(written)
-		after, err := bucket.read(t)
+		after, err := configuration(string(written))
 		if err != nil || len(after.lost) > 0 {
 			t.Fatalf("what was written cannot be read: %v, %v", err, after.lost)
 		}

@@ -3,9 +3,6 @@ package lifecycle
 import (
 	"strings"
 	"testing"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // What stores make of a rule and still mean it, and what means something else.
@@ -35,22 +32,20 @@ func TestRulesAreComparedByMeaning(t *testing.T) {
 		"a status that is other": {"<Filter/><Status>Enabled</Status>", "<Filter/><Status>Disabled</Status>", false},
 		"other days":             {"<Filter/><Expiration><Days>5</Days></Expiration>", "<Filter/><Expiration><Days>6</Days></Expiration>", false},
 	} {
-		rules := func(text string) []types.LifecycleRule {
+		rules := func(text string) []s3Rule {
 			if !strings.Contains(text, "<Status>") {
 				text += "<Status>Enabled</Status>"
 			}
-			return read(t, "<LifecycleConfiguration><Rule><ID>a</ID>"+text+"</Rule><Rule><ID>z</ID><Status>Enabled</Status></Rule></LifecycleConfiguration>")
+			return rulesOf(t, "<LifecycleConfiguration><Rule><ID>a</ID>"+text+"</Rule><Rule><ID>z</ID><Status>Enabled</Status></Rule></LifecycleConfiguration>")
 		}
 		written, have := rules(c.written), rules(c.have)
-		if got := sameRules(written, []types.LifecycleRule{have[1], have[0]}); got != c.same {
+		if got := sameRules(written, []s3Rule{have[1], have[0]}); got != c.same {
 			t.Errorf("%s: same is %v\n%s\n%s", name, got, canonical(written...), canonical(have...))
 		}
 	}
 	// Comparing changes nothing.
-	//lint:ignore SA1019 rules of others may still use it
-	rule := types.LifecycleRule{Prefix: aws.String("app/"), Expiration: &types.LifecycleExpiration{ExpiredObjectDeleteMarker: aws.Bool(false)}}
+	rule := s3Rule{Prefix: new("app/"), Expiration: &s3Expiration{ExpiredObjectDeleteMarker: new(false)}}
 	canonical(rule)
-	//lint:ignore SA1019 as above
 	if rule.Filter != nil || rule.Prefix == nil || rule.Expiration.ExpiredObjectDeleteMarker == nil {
 		t.Errorf("the rule is now %+v", rule)
 	}

@@ -1,16 +1,9 @@
 package lifecycle
 
 import (
-	"bytes"
 	"encoding/json"
-	"encoding/xml"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // Render writes rules for an operator who puts them into a bucket by other
@@ -19,92 +12,39 @@ import (
 // provider, which holds the rules of Rules only. All three replace whatever
 // the bucket has when they are applied.
 func Render(rules []Rule, format string) (string, error) {
-	sdk := unwrap(rules)
 	switch format {
 	case "xml":
-		return renderXML(sdk)
+		return renderXML(unwrap(rules))
 	case "json":
-		return renderJSON(sdk)
+		return renderJSON(unwrap(rules))
 	case "terraform":
-		return renderTerraform(sdk), nil
+		return renderTerraform(unwrap(rules)), nil
 	}
 	return "", fmt.Errorf("unknown format %q for lifecycle rules: want xml, json or terraform", format)
 }
 
-func renderXML(rules []types.LifecycleRule) (string, error) {
-	document, err := toXML(rules)
-	if err != nil {
-		return "", err
-	}
-	var b bytes.Buffer
-	encoder := xml.NewEncoder(&b)
-	encoder.Indent("", "  ")
-	decoder := xml.NewDecoder(bytes.NewReader(document))
-	for {
-		// RawToken leaves xmlns the attribute that it is.
-		token, err := decoder.RawToken()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return "", err
-		}
-		if err := encoder.EncodeToken(token); err != nil {
-			return "", err
-		}
-	}
-	if err := encoder.Close(); err != nil {
-		return "", err
-	}
-	return b.String() + "\n", nil
+func renderXML(rules []s3Rule) (string, error) {
+	document, err := indented(rules, "  ")
+	return string(document) + "\n", err
 }
 
-// renderJSON relies on the SDK's field names, which are those of the API.
-func renderJSON(rules []types.LifecycleRule) (string, error) {
-	plain, err := json.Marshal(types.BucketLifecycleConfiguration{Rules: rules})
-	if err != nil {
-		return "", err
-	}
-	var tree any
-	if err := json.Unmarshal(plain, &tree); err != nil {
-		return "", err
-	}
+func renderJSON(rules []s3Rule) (string, error) {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(withoutNulls(tree)); err != nil {
-		return "", err
-	}
-	return b.String(), nil
+	err := encoder.Encode(s3Rules{rules})
+	return b.String(), err
 }
 
-func withoutNulls(tree any) any {
-	switch tree := tree.(type) {
-	case map[string]any:
-		for key, child := range tree {
-			if child == nil {
-				delete(tree, key)
-			} else {
-				withoutNulls(child)
-			}
-		}
-	case []any:
-		for _, child := range tree {
-			withoutNulls(child)
-		}
-	}
-	return tree
-}
-
-func renderTerraform(rules []types.LifecycleRule) string {
+func renderTerraform(rules []s3Rule) string {
 	var b strings.Builder
 	b.WriteString("# This resource replaces all lifecycle rules of the bucket: keep your others in it.\n" +
 		"resource \"aws_s3_bucket_lifecycle_configuration\" \"lifeboat\" {\n" +
 		"  bucket = aws_s3_bucket.backups.id\n")
 	for _, r := range rules {
 		m := matchOf(r)
-		fmt.Fprintf(&b, "\n  rule {\n    id     = %s\n    status = %q\n", hcl(aws.ToString(r.ID)), r.Status)
+		fmt.Fprintf(&b, "\n  rule {\n    id     = %s\n    status = %q\n", hcl(value(r.ID)), r.Status)
 		if len(m.tags) == 0 {
 			fmt.Fprintf(&b, "    filter {\n      prefix = %s\n    }\n", hcl(m.prefix))
 		}
@@ -114,14 +54,14 @@ func renderTerraform(rules []types.LifecycleRule) string {
 		}
 		if e := r.Expiration; e != nil && e.Days != nil {
 			fmt.Fprintf(&b, "    expiration {\n      days = %d\n    }\n", *e.Days)
-		} else if e != nil && aws.ToBool(e.ExpiredObjectDeleteMarker) {
+		} else if e != nil && value(e.ExpiredObjectDeleteMarker) {
 			b.WriteString("    expiration {\n      expired_object_delete_marker = true\n    }\n")
 		}
 		if n := r.NoncurrentVersionExpiration; n != nil {
-			fmt.Fprintf(&b, "    noncurrent_version_expiration {\n      noncurrent_days = %d\n    }\n", aws.ToInt32(n.NoncurrentDays))
+			fmt.Fprintf(&b, "    noncurrent_version_expiration {\n      noncurrent_days = %d\n    }\n", value(n.NoncurrentDays))
 		}
 		if a := r.AbortIncompleteMultipartUpload; a != nil {
-			fmt.Fprintf(&b, "    abort_incomplete_multipart_upload {\n      days_after_initiation = %d\n    }\n", aws.ToInt32(a.DaysAfterInitiation))
+			fmt.Fprintf(&b, "    abort_incomplete_multipart_upload {\n      days_after_initiation = %d\n    }\n", value(a.DaysAfterInitiation))
 		}
 		b.WriteString("  }\n")
 	}

@@ -106,7 +106,7 @@ func TestRequestsPerBackup(t *testing.T) {
 
 // fill makes a series of n snapshots up to last, of which have are there. All
 // but the newest are released.
-func fill(t *testing.T, b *upload.S3, last time.Time, pace time.Duration, have, n int) {
+func fill(t *testing.T, b bucket.Bucket, last time.Time, pace time.Duration, have, n int) {
 	t.Helper()
 	var group errgroup.Group
 	group.SetLimit(16)

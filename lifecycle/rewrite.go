@@ -9,11 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // DefaultSettle is how long at least a write to a bucket must have lasted
@@ -36,14 +33,14 @@ var errSlow = errors.New("too long after the read")
 // writes soon after it reads, looks again when every other command that had
 // read before its write has written too, and repeats what is gone by then.
 type rewrite struct {
-	bucket *upload.S3
+	bucket bucket.Ruled
 	settle time.Duration
 	// edit returns what the bucket should have, and in how many rules that
 	// differs from what it has.
-	edit func(has []types.LifecycleRule) ([]types.LifecycleRule, int, error)
+	edit func(has []s3Rule) ([]s3Rule, int, error)
 
 	// before and written are the rules of the series around the last write.
-	before, written []types.LifecycleRule
+	before, written []s3Rule
 	// meanwhile are the IDs of rules of other series that changed around it.
 	meanwhile []string
 }
@@ -54,7 +51,7 @@ func (r *rewrite) run(ctx context.Context) (after Configuration, changed int, er
 	window := r.settle
 	for attempt := range rewrites + 1 {
 		began := time.Now()
-		has, err := Read(ctx, r.bucket)
+		has, err := read(ctx, r.bucket)
 		if err != nil {
 			return has, 0, r.unsure(err)
 		}
@@ -91,7 +88,7 @@ func (r *rewrite) run(ctx context.Context) (after Configuration, changed int, er
 
 // write replaces the bucket's rules, and looks at once whether the store has
 // kept all that it should.
-func (r *rewrite) write(ctx context.Context, before Configuration, rules []types.LifecycleRule, until time.Time) error {
+func (r *rewrite) write(ctx context.Context, before Configuration, rules []s3Rule, until time.Time) error {
 	b, prefix := r.bucket, r.bucket.URL().Prefix
 	mine, others := split(rules, prefix)
 	if len(before.lost) > 0 {
@@ -105,7 +102,7 @@ func (r *rewrite) write(ctx context.Context, before Configuration, rules []types
 	if err := r.put(ctx, before, rules, until); err != nil {
 		return err
 	}
-	after, err := Read(ctx, b)
+	after, err := read(ctx, b)
 	if err != nil {
 		return r.unsure(err)
 	}
@@ -122,8 +119,8 @@ func (r *rewrite) write(ctx context.Context, before Configuration, rules []types
 
 // check says what a bucket has not kept of what was written beside the rules of
 // the series, or "". The rules of other series look after themselves.
-func check(after, before Configuration, others []types.LifecycleRule, prefix string) string {
-	foreign := func(rules []types.LifecycleRule) []types.LifecycleRule {
+func check(after, before Configuration, others []s3Rule, prefix string) string {
+	foreign := func(rules []s3Rule) []s3Rule {
 		return slices.DeleteFunc(slices.Clone(rules), isLifeboats)
 	}
 	_, have := split(after.rules, prefix)
@@ -137,18 +134,14 @@ func check(after, before Configuration, others []types.LifecycleRule, prefix str
 }
 
 // put sends the rules, and gives up when until has come.
-func (r *rewrite) put(ctx context.Context, before Configuration, rules []types.LifecycleRule, until time.Time) error {
+func (r *rewrite) put(ctx context.Context, before Configuration, rules []s3Rule, until time.Time) error {
 	sending, cancel := context.WithDeadlineCause(ctx, until, errSlow)
 	defer cancel()
-	_, err := r.bucket.Client().PutBucketLifecycleConfiguration(sending, &s3.PutBucketLifecycleConfigurationInput{
-		Bucket:                             aws.String(r.bucket.URL().Bucket),
-		LifecycleConfiguration:             &types.BucketLifecycleConfiguration{Rules: rules},
-		TransitionDefaultMinimumObjectSize: before.minimumSize,
-	})
+	document, err := toXML(rules)
 	if err != nil {
-		return describeError(sending, r.bucket, "write", "s3:PutLifecycleConfiguration", err)
+		return err
 	}
-	return nil
+	return r.bucket.PutRules(sending, bucket.Rules{Document: document, MinimumSize: before.minimumSize})
 }
 
 // contested tells what was undone, where the rules are as they were before the
@@ -193,22 +186,22 @@ func (r *rewrite) by() string {
 }
 
 // isLifeboats reports whether a rule is of a series, whichever.
-func isLifeboats(rule types.LifecycleRule) bool {
-	return strings.HasPrefix(aws.ToString(rule.ID), idPrefix)
+func isLifeboats(rule s3Rule) bool {
+	return strings.HasPrefix(value(rule.ID), idPrefix)
 }
 
 // sameMine reports whether a store has a series' rules as they were written.
-func sameMine(have, want []types.LifecycleRule) bool {
+func sameMine(have, want []s3Rule) bool {
 	return slices.EqualFunc(sorted(have), sorted(want), sameOurs)
 }
 
 // differing returns the IDs of the rules that are in one set alone, or say
 // another thing in each.
-func differing(a, b []types.LifecycleRule) []string {
+func differing(a, b []s3Rule) []string {
 	count := map[string]int{}
-	for _, rules := range [][]types.LifecycleRule{a, b} {
+	for _, rules := range [][]s3Rule{a, b} {
 		for _, rule := range rules {
-			count[aws.ToString(rule.ID)+"\x00"+canonical(rule)]++
+			count[value(rule.ID)+"\x00"+canonical(rule)]++
 		}
 	}
 	var ids []string
@@ -221,8 +214,8 @@ func differing(a, b []types.LifecycleRule) []string {
 	return slices.Compact(ids)
 }
 
-func sorted(rules []types.LifecycleRule) []types.LifecycleRule {
-	return slices.SortedFunc(slices.Values(rules), func(a, b types.LifecycleRule) int {
-		return strings.Compare(aws.ToString(a.ID), aws.ToString(b.ID))
+func sorted(rules []s3Rule) []s3Rule {
+	return slices.SortedFunc(slices.Values(rules), func(a, b s3Rule) int {
+		return strings.Compare(value(a.ID), value(b.ID))
 	})
 }

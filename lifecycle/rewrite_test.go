@@ -35,15 +35,15 @@ func TestRewritesMeet(t *testing.T) {
 
 func meet(t *testing.T, bucketName string) {
 	t.Helper()
-	open := func(prefix string) *upload.S3 {
+	open := func(prefix string) bucket.Bucket {
 		b, err := upload.Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: prefix}, upload.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return b.(*upload.S3)
+		return b
 	}
 	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now(), Settle: busy}
-	applied := func(b *upload.S3) error {
+	applied := func(b bucket.Bucket) error {
 		p, err := Propose(t.Context(), b, terms, DefaultNoncurrent)
 		if err == nil {
 			_, err = p.Apply(t.Context(), b)
@@ -53,8 +53,8 @@ func meet(t *testing.T, bucketName string) {
 	frozen := open("frozen")
 	apply(t, frozen, DefaultPolicy())
 
-	commands := map[*upload.S3]func(*upload.S3) error{
-		frozen:    func(b *upload.S3) error { _, err := Freeze(t.Context(), b, busy); return err },
+	commands := map[bucket.Bucket]func(bucket.Bucket) error{
+		frozen:    func(b bucket.Bucket) error { _, err := Freeze(t.Context(), b, busy); return err },
 		open("a"): applied, open("b"): applied, open("c"): applied, open("d"): applied,
 	}
 	done := sync.Map{}

@@ -7,9 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
@@ -42,33 +39,33 @@ func Rules(prefix string, p Policy, noncurrent Keep) []Rule {
 	return wrap(rulesFor(prefix, p, noncurrent))
 }
 
-func rulesFor(prefix string, p Policy, noncurrent Keep) []types.LifecycleRule {
-	var rules []types.LifecycleRule
+func rulesFor(prefix string, p Policy, noncurrent Keep) []s3Rule {
+	var rules []s3Rule
 	for _, class := range Classes() {
 		keep := p.Keep(class)
 		if keep == Forever {
 			continue
 		}
-		rule := types.LifecycleRule{
-			ID:     aws.String(ruleID(prefix, string(class))),
-			Status: types.ExpirationStatusEnabled,
-			Filter: &types.LifecycleRuleFilter{And: &types.LifecycleRuleAndOperator{
-				Prefix: aws.String(prefix + "/"),
-				Tags:   []types.Tag{{Key: aws.String(upload.TagRetention), Value: aws.String(string(class))}},
+		rule := s3Rule{
+			ID:     new(ruleID(prefix, string(class))),
+			Status: enabled,
+			Filter: &s3Filter{And: &s3And{
+				Prefix: new(prefix + "/"),
+				Tags:   []s3Tag{{Key: new(upload.TagRetention), Value: new(string(class))}},
 			}},
-			Expiration: &types.LifecycleExpiration{Days: aws.Int32(int32(keep))},
+			Expiration: &s3Expiration{Days: new(int32(keep))},
 		}
 		if noncurrent > 0 {
-			rule.NoncurrentVersionExpiration = &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(int32(noncurrent))}
+			rule.NoncurrentVersionExpiration = &s3NoncurrentExpiration{NoncurrentDays: new(int32(noncurrent))}
 		}
 		rules = append(rules, rule)
 	}
-	return append(rules, types.LifecycleRule{
-		ID:                             aws.String(ruleID(prefix, tidy)),
-		Status:                         types.ExpirationStatusEnabled,
-		Filter:                         &types.LifecycleRuleFilter{Prefix: aws.String(prefix + "/")},
-		Expiration:                     &types.LifecycleExpiration{ExpiredObjectDeleteMarker: aws.Bool(true)},
-		AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(tidyDays)},
+	return append(rules, s3Rule{
+		ID:                             new(ruleID(prefix, tidy)),
+		Status:                         enabled,
+		Filter:                         &s3Filter{Prefix: new(prefix + "/")},
+		Expiration:                     &s3Expiration{ExpiredObjectDeleteMarker: new(true)},
+		AbortIncompleteMultipartUpload: &s3Abort{DaysAfterInitiation: new(int32(tidyDays))},
 	})
 }
 
@@ -85,9 +82,9 @@ func ruleID(prefix, class string) string {
 // ours tells which of the series' rules a rule is: a class or tidy, or "" for
 // another's. It goes by the ID: what a hand has made of the rule beside that is
 // for merge to put right, and for astray to tell.
-func ours(rule types.LifecycleRule, prefix string) string {
+func ours(rule s3Rule, prefix string) string {
 	for _, class := range append(Classes(), tidy) {
-		if aws.ToString(rule.ID) == ruleID(prefix, string(class)) {
+		if value(rule.ID) == ruleID(prefix, string(class)) {
 			return string(class)
 		}
 	}
@@ -96,7 +93,7 @@ func ours(rule types.LifecycleRule, prefix string) string {
 
 // astray reports whether a rule with an ID of ours takes other snapshots than
 // that rule does: its filter was changed by hand, or tidy expires something.
-func astray(rule types.LifecycleRule, prefix string) bool {
+func astray(rule s3Rule, prefix string) bool {
 	class, m := ours(rule, prefix), matchOf(rule)
 	if class == tidy {
 		return expires(rule)
@@ -106,7 +103,7 @@ func astray(rule types.LifecycleRule, prefix string) bool {
 
 // split parts a bucket's rules into those of the series under a prefix and all
 // others.
-func split(rules []types.LifecycleRule, prefix string) (mine, others []types.LifecycleRule) {
+func split(rules []s3Rule, prefix string) (mine, others []s3Rule) {
 	for _, r := range rules {
 		if ours(r, prefix) != "" {
 			mine = append(mine, r)
@@ -122,7 +119,7 @@ func split(rules []types.LifecycleRule, prefix string) (mine, others []types.Lif
 // remove.
 type change struct {
 	id       string
-	old, new *types.LifecycleRule
+	old, new *s3Rule
 }
 
 // String describes the change in a line such as
@@ -147,14 +144,14 @@ func (c change) String() string {
 // what changes; nothing means that the bucket is as it should be. The rules of
 // a frozen series stay disabled, and so are those that come beside them; one
 // that was disabled alone is enabled again.
-func merge(have []types.LifecycleRule, prefix string, want []types.LifecycleRule) ([]types.LifecycleRule, []change) {
+func merge(have []s3Rule, prefix string, want []s3Rule) ([]s3Rule, []change) {
 	want = slices.Clone(want)
 	if isFrozen(have, prefix) {
 		for i := range want {
-			want[i].Status = types.ExpirationStatusDisabled
+			want[i].Status = disabled
 		}
 	}
-	var merged []types.LifecycleRule
+	var merged []s3Rule
 	var changes []change
 	done := map[string]bool{}
 	for _, old := range have {
@@ -162,8 +159,8 @@ func merge(have []types.LifecycleRule, prefix string, want []types.LifecycleRule
 			merged = append(merged, old)
 			continue
 		}
-		id := aws.ToString(old.ID)
-		i := slices.IndexFunc(want, func(r types.LifecycleRule) bool { return aws.ToString(r.ID) == id })
+		id := value(old.ID)
+		i := slices.IndexFunc(want, func(r s3Rule) bool { return value(r.ID) == id })
 		if i < 0 || done[id] {
 			changes = append(changes, change{id: id, old: &old})
 			continue
@@ -175,7 +172,7 @@ func merge(have []types.LifecycleRule, prefix string, want []types.LifecycleRule
 		}
 	}
 	for i := range want {
-		if id := aws.ToString(want[i].ID); !done[id] {
+		if id := value(want[i].ID); !done[id] {
 			merged = append(merged, want[i])
 			changes = append(changes, change{id: id, new: &want[i]})
 		}
@@ -185,7 +182,7 @@ func merge(have []types.LifecycleRule, prefix string, want []types.LifecycleRule
 
 // sameOurs reports whether a store has a rule of ours as it was written. A
 // store that does not end uploads by rule drops that part of it (MinIO does).
-func sameOurs(have, want types.LifecycleRule) bool {
+func sameOurs(have, want s3Rule) bool {
 	if have.AbortIncompleteMultipartUpload == nil && want.AbortIncompleteMultipartUpload != nil {
 		want.AbortIncompleteMultipartUpload = nil
 	}
@@ -193,16 +190,16 @@ func sameOurs(have, want types.LifecycleRule) bool {
 }
 
 // isFrozen reports whether the series has rules and all of them are disabled.
-func isFrozen(rules []types.LifecycleRule, prefix string) bool {
+func isFrozen(rules []s3Rule, prefix string) bool {
 	mine, _ := split(rules, prefix)
-	return len(mine) > 0 && !slices.ContainsFunc(mine, func(r types.LifecycleRule) bool {
-		return r.Status != types.ExpirationStatusDisabled
+	return len(mine) > 0 && !slices.ContainsFunc(mine, func(r s3Rule) bool {
+		return r.Status != disabled
 	})
 }
 
 // withStatus returns the rules with those of the series enabled or disabled,
 // and how many of them that changes.
-func withStatus(rules []types.LifecycleRule, prefix string, status types.ExpirationStatus) ([]types.LifecycleRule, int) {
+func withStatus(rules []s3Rule, prefix string, status string) ([]s3Rule, int) {
 	rules = slices.Clone(rules)
 	changed := 0
 	for i := range rules {
@@ -217,14 +214,14 @@ func withStatus(rules []types.LifecycleRule, prefix string, status types.Expirat
 // policyOf returns the policy that a bucket's rules carry out for a series. A
 // class that no enabled rule of ours matches is kept forever; of several that
 // match, as one does that has lost its tag, the shortest time counts.
-func policyOf(rules []types.LifecycleRule, prefix string) Policy {
+func policyOf(rules []s3Rule, prefix string) Policy {
 	p := Policy{}
 	for _, class := range Classes() {
 		p[class] = Forever
 	}
 	for _, rule := range rules {
 		m := matchOf(rule)
-		if ours(rule, prefix) == "" || rule.Status != types.ExpirationStatusEnabled ||
+		if ours(rule, prefix) == "" || rule.Status != enabled ||
 			rule.Expiration == nil || rule.Expiration.Days == nil || !strings.HasPrefix(prefix+"/", m.prefix) {
 			continue
 		}
@@ -238,7 +235,7 @@ func policyOf(rules []types.LifecycleRule, prefix string) Policy {
 }
 
 // describe says in a few words what a rule does, such as "14d, noncurrent 30d".
-func describe(r types.LifecycleRule) string {
+func describe(r s3Rule) string {
 	var parts []string
 	if e := r.Expiration; e != nil {
 		switch {
@@ -246,17 +243,17 @@ func describe(r types.LifecycleRule) string {
 			parts = append(parts, fmt.Sprintf("%dd", *e.Days))
 		case e.Date != nil:
 			parts = append(parts, "on "+e.Date.UTC().Format("2006-01-02"))
-		case aws.ToBool(e.ExpiredObjectDeleteMarker):
+		case value(e.ExpiredObjectDeleteMarker):
 			parts = append(parts, "lone delete markers at once")
 		}
 	}
 	if n := r.NoncurrentVersionExpiration; n != nil {
-		parts = append(parts, fmt.Sprintf("noncurrent %dd", aws.ToInt32(n.NoncurrentDays)))
+		parts = append(parts, fmt.Sprintf("noncurrent %dd", value(n.NoncurrentDays)))
 	}
 	if a := r.AbortIncompleteMultipartUpload; a != nil {
-		parts = append(parts, fmt.Sprintf("unfinished uploads %dd", aws.ToInt32(a.DaysAfterInitiation)))
+		parts = append(parts, fmt.Sprintf("unfinished uploads %dd", value(a.DaysAfterInitiation)))
 	}
-	if r.Status != types.ExpirationStatusEnabled {
+	if r.Status != enabled {
 		parts = append(parts, "disabled")
 	}
 	return strings.Join(parts, ", ")

@@ -2,21 +2,15 @@ package lifecycle
 
 import (
 	"fmt"
-	"io"
-	"net/http"
 	"reflect"
 	"strings"
 	"testing"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
 func TestRulesGolden(t *testing.T) {
-	for name, rules := range map[string][]types.LifecycleRule{
+	for name, rules := range map[string][]s3Rule{
 		"defaults": rulesFor("team/app", DefaultPolicy(), DefaultNoncurrent),
 		"short":    rulesFor("a", Policy{Recent: 5, Monthly: Forever}, None),
 		"long":     rulesFor(strings.Repeat("very/long/", 30)+"prefix", Policy{Recent: 5, Daily: 9, Weekly: Forever}, DefaultNoncurrent),
@@ -41,12 +35,12 @@ func TestRulesGolden(t *testing.T) {
 }
 
 // foreign is what another tool or an operator may have put there.
-func foreign() []types.LifecycleRule {
-	return []types.LifecycleRule{
-		{ID: aws.String("logs"), Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("logs/")},
-			Expiration: &types.LifecycleExpiration{Days: aws.Int32(7)}},
-		{Status: types.ExpirationStatusDisabled, Prefix: aws.String("old"),
-			Transitions: []types.Transition{{Days: aws.Int32(30), StorageClass: types.TransitionStorageClassGlacier}}},
+func foreign() []s3Rule {
+	return []s3Rule{
+		{ID: new("logs"), Status: enabled, Filter: &s3Filter{Prefix: new("logs/")},
+			Expiration: &s3Expiration{Days: new(int32(7))}},
+		{Status: disabled, Prefix: new("old"),
+			Transitions: []s3Transition{{Days: new(int32(30)), StorageClass: "GLACIER"}}},
 	}
 }
 
@@ -64,7 +58,7 @@ func TestMerge(t *testing.T) {
 	// A second series does not disturb the first, nor prefixes that begin alike.
 	other := rulesFor("app2", Policy{Recent: 9, Daily: Forever}, None)
 	both, changes := merge(merged, "app2", other)
-	if len(changes) != len(other) || canonical(both...) != canonical(append(append([]types.LifecycleRule{}, merged...), other...)...) {
+	if len(changes) != len(other) || canonical(both...) != canonical(append(append([]s3Rule{}, merged...), other...)...) {
 		t.Errorf("a second series: %v", changes)
 	}
 	if _, changes := merge(both, "app", want); len(changes) != 0 {
@@ -100,13 +94,13 @@ func TestFreezeAndThaw(t *testing.T) {
 	rules, _ := merge(foreign(), "app", rulesFor("app", DefaultPolicy(), DefaultNoncurrent))
 	rules, _ = merge(rules, "app2", rulesFor("app2", DefaultPolicy(), DefaultNoncurrent))
 	before := canonical(rules...)
-	frozen, n := withStatus(rules, "app", types.ExpirationStatusDisabled)
+	frozen, n := withStatus(rules, "app", disabled)
 	if n != 6 || canonical(rules...) != before {
 		t.Errorf("freeze disabled %d rules, or changed its input", n)
 	}
 	for _, r := range frozen {
-		if (r.Status == types.ExpirationStatusDisabled) != (ours(r, "app") != "" || r.ID == nil) {
-			t.Errorf("%s is %s", aws.ToString(r.ID), r.Status)
+		if (r.Status == disabled) != (ours(r, "app") != "" || r.ID == nil) {
+			t.Errorf("%s is %s", value(r.ID), r.Status)
 		}
 	}
 	if !isFrozen(frozen, "app") || isFrozen(frozen, "app2") {
@@ -119,12 +113,12 @@ func TestFreezeAndThaw(t *testing.T) {
 	if len(changes) != 1 || len(policyOf(merged, "app")) == 0 || policyOf(merged, "app").Keep(Recent) != Forever {
 		t.Errorf("apply thaws: %v", changes)
 	}
-	if thawed, n := withStatus(frozen, "app", types.ExpirationStatusEnabled); n != 6 || canonical(thawed...) != before {
+	if thawed, n := withStatus(frozen, "app", enabled); n != 6 || canonical(thawed...) != before {
 		t.Errorf("thaw does not undo freeze")
 	}
 	// One that a hand has disabled freezes no other, and comes back.
 	one, _ := merge(nil, "app", rulesFor("app", DefaultPolicy(), DefaultNoncurrent))
-	one[2].Status = types.ExpirationStatusDisabled
+	one[2].Status = disabled
 	merged, changes = merge(one, "app", rulesFor("app", p, DefaultNoncurrent))
 	if isFrozen(one, "app") || len(changes) != 1 || canonical(merged...) != canonical(rulesFor("app", p, DefaultNoncurrent)...) {
 		t.Errorf("one rule disabled: %v", changes)
@@ -146,29 +140,28 @@ func TestPolicyOf(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	rule := func(id, prefix string, tags ...string) types.LifecycleRule {
-		and := &types.LifecycleRuleAndOperator{Prefix: aws.String(prefix)}
+	rule := func(id, prefix string, tags ...string) s3Rule {
+		and := &s3And{Prefix: new(prefix)}
 		for i := 0; i < len(tags); i += 2 {
-			and.Tags = append(and.Tags, types.Tag{Key: aws.String(tags[i]), Value: aws.String(tags[i+1])})
+			and.Tags = append(and.Tags, s3Tag{Key: new(tags[i]), Value: new(tags[i+1])})
 		}
-		return types.LifecycleRule{ID: aws.String(id), Status: types.ExpirationStatusEnabled,
-			Filter: &types.LifecycleRuleFilter{And: and}, Expiration: &types.LifecycleExpiration{Days: aws.Int32(30)}}
+		return s3Rule{ID: new(id), Status: enabled,
+			Filter: &s3Filter{And: and}, Expiration: &s3Expiration{Days: new(int32(30))}}
 	}
 	noncurrent := rule("noncurrent", "")
-	noncurrent.Expiration, noncurrent.NoncurrentVersionExpiration = nil, &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(3)}
+	noncurrent.Expiration, noncurrent.NoncurrentVersionExpiration = nil, &s3NoncurrentExpiration{NoncurrentDays: new(int32(3))}
 	uploads := rule("uploads", "")
-	uploads.Expiration, uploads.AbortIncompleteMultipartUpload = nil, &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(1)}
-	disabled := rule("disabled", "")
-	disabled.Status = types.ExpirationStatusDisabled
+	uploads.Expiration, uploads.AbortIncompleteMultipartUpload = nil, &s3Abort{DaysAfterInitiation: new(int32(1))}
+	off := rule("disabled", "")
+	off.Status = disabled
 	markers := rule("markers", "")
-	markers.Expiration = &types.LifecycleExpiration{ExpiredObjectDeleteMarker: aws.Bool(true)}
-	//lint:ignore SA1019 rules of others may still use it
-	old := types.LifecycleRule{Status: types.ExpirationStatusEnabled, Prefix: aws.String("team"), Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)}}
+	markers.Expiration = &s3Expiration{ExpiredObjectDeleteMarker: new(true)}
+	old := s3Rule{Status: enabled, Prefix: new("team"), Expiration: &s3Expiration{Days: new(int32(1))}}
 	rules := append(append(foreign(), rulesFor("team/app", DefaultPolicy(), DefaultNoncurrent)...),
 		rule("whole bucket", ""), rule("same prefix", "team/app/"), rule("begins alike", "team/ap"), rule("deeper", "team/app/2026"),
 		rule("elsewhere", "team/app2/"), rule("sibling", "team/appendix"), rule("their tag", "", "temporary", "yes"),
 		rule("held", "", upload.TagRetention, upload.Held), rule("daily too", "team/app/", upload.TagRetention, "daily"),
-		rule("by name", "", upload.TagDatabase, "app.db"), rule("drilled", "", upload.TagVerified, "2026-11-01T00:00:00Z"), noncurrent, uploads, disabled, markers, old)
+		rule("by name", "", upload.TagDatabase, "app.db"), rule("drilled", "", upload.TagVerified, "2026-11-01T00:00:00Z"), noncurrent, uploads, off, markers, old)
 	rules = append(rules, rulesFor("team/app/inner", DefaultPolicy(), None)[:2]...)
 	rules = append(rules, rulesFor("team", DefaultPolicy(), None)[:1]...)
 	rules = append(rules, rulesFor("other", DefaultPolicy(), None)...)
@@ -176,7 +169,7 @@ func TestWarnings(t *testing.T) {
 	if w := dangers(rulesFor("app", DefaultPolicy(), DefaultNoncurrent), "app"); len(w) != 0 {
 		t.Errorf("our own rules: %v", w)
 	}
-	if tooMany(make([]types.LifecycleRule, 1000)) != nil || tooMany(make([]types.LifecycleRule, 1001)) == nil {
+	if tooMany(make([]s3Rule, 1000)) != nil || tooMany(make([]s3Rule, 1001)) == nil {
 		t.Error("the limit on rules")
 	}
 }
@@ -186,21 +179,21 @@ func TestWarnings(t *testing.T) {
 func TestRuleAstray(t *testing.T) {
 	want := rulesFor("app", DefaultPolicy(), None)
 	for what, test := range map[string]struct {
-		spoil         func(rules []types.LifecycleRule)
+		spoil         func(rules []s3Rule)
 		warns, change string
 		monthly       Keep
 	}{
-		"no tag": {func(rules []types.LifecycleRule) {
-			rules[2].Filter = &types.LifecycleRuleFilter{Prefix: aws.String("app/")}
+		"no tag": {func(rules []s3Rule) {
+			rules[2].Filter = &s3Filter{Prefix: new("app/")}
 		}, "rule lifeboat/app/daily also takes held", `14d for "app/" -> 14d for "app/" with lifeboat-retention=daily`, 14},
-		"another class's tag": {func(rules []types.LifecycleRule) {
-			rules[2].Filter.And.Tags[0].Value = aws.String("monthly")
+		"another class's tag": {func(rules []s3Rule) {
+			rules[2].Filter.And.Tags[0].Value = new("monthly")
 		}, "rule lifeboat/app/daily also takes monthly", `14d for "app/" with lifeboat-retention=monthly -> 14d for "app/" with lifeboat-retention=daily`, 14},
-		"another prefix": {func(rules []types.LifecycleRule) {
-			rules[2].Filter.And.Prefix = aws.String("app/2")
+		"another prefix": {func(rules []s3Rule) {
+			rules[2].Filter.And.Prefix = new("app/2")
 		}, "lies inside the other", `14d for "app/2" with`, DefaultPolicy()[Monthly]},
-		"tidy expires": {func(rules []types.LifecycleRule) {
-			rules[len(rules)-1].Expiration = &types.LifecycleExpiration{Days: aws.Int32(3)}
+		"tidy expires": {func(rules []s3Rule) {
+			rules[len(rules)-1].Expiration = &s3Expiration{Days: new(int32(3))}
 		}, "rule lifeboat/app/tidy also takes held", "3d, unfinished uploads 7d -> lone delete markers", 3},
 	} {
 		have := rulesFor("app", DefaultPolicy(), None)
@@ -220,7 +213,7 @@ func TestRuleAstray(t *testing.T) {
 
 func TestChangeTellsSizes(t *testing.T) {
 	have := rulesFor("app", DefaultPolicy(), None)
-	have[2].Filter.And.ObjectSizeGreaterThan, have[2].Filter.And.ObjectSizeLessThan = aws.Int64(5), aws.Int64(9)
+	have[2].Filter.And.ObjectSizeGreaterThan, have[2].Filter.And.ObjectSizeLessThan = new(int64(5)), new(int64(9))
 	_, changes := merge(have, "app", rulesFor("app", DefaultPolicy(), None))
 	if len(changes) != 1 || !strings.Contains(changes[0].String(), "lifeboat-retention=daily over 5 bytes under 9 bytes -> 14d for") {
 		t.Errorf("%v", changes)
@@ -247,17 +240,14 @@ func TestSooner(t *testing.T) {
 	}
 }
 
-// read reads a document with the SDK, as GetBucketLifecycleConfiguration does.
-func read(t *testing.T, document string) []types.LifecycleRule {
-	client := s3.New(s3.Options{Region: "us-east-1", Credentials: aws.AnonymousCredentials{},
-		HTTPClient: sendFunc(func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(document))}, nil
-		})})
-	out, err := client.GetBucketLifecycleConfiguration(t.Context(), &s3.GetBucketLifecycleConfigurationInput{Bucket: aws.String("b")})
+// rulesOf reads the rules of a document.
+func rulesOf(t *testing.T, document string) []s3Rule {
+	t.Helper()
+	rules, _, err := fromXML([]byte(document))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out.Rules
+	return rules
 }
 
 func TestLost(t *testing.T) {
@@ -283,15 +273,15 @@ func TestLost(t *testing.T) {
 		"LifecycleConfiguration[1]/Rule[2]/Transition[3]/Class[1]=Z":                       {"", "<Transition><Class>Z</Class></Transition>", ""},
 	} {
 		sent := fmt.Sprintf(document, parts[0], parts[1], parts[2])
-		lost, err := lostIn([]byte(sent), read(t, sent))
+		_, lost, err := fromXML([]byte(sent))
 		if err != nil || strings.Join(lost, ",") != want {
 			t.Errorf("lost %q, %v; want %q", lost, err, want)
 		}
 	}
-	if _, err := lostIn([]byte("<Rule>"), nil); err == nil {
+	if _, _, err := fromXML([]byte("<Rule>")); err == nil {
 		t.Error("half a document is taken")
 	}
-	if _, err := lostIn([]byte(strings.Repeat("<a>", 99)+strings.Repeat("</a>", 99)), nil); err == nil {
+	if _, _, err := fromXML([]byte(strings.Repeat("<a>", 99) + strings.Repeat("</a>", 99))); err == nil {
 		t.Error("a document without a floor is taken")
 	}
 }
@@ -303,7 +293,7 @@ func TestRenderedXMLIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := read(t, text); !reflect.DeepEqual(canonical(got...), canonical(rules...)) {
+	if got := rulesOf(t, text); !reflect.DeepEqual(canonical(got...), canonical(rules...)) {
 		t.Errorf("%s is read as\n%s", text, canonical(got...))
 	}
 }

@@ -2,23 +2,18 @@ package lifecycle
 
 import (
 	"bytes"
-	"crypto/md5"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"io"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -27,14 +22,14 @@ import (
 )
 
 // open opens the series "app" in a bucket as the server's user.
-func open(t testing.TB, server *testserver.Server, bucketName string) *upload.S3 {
+func open(t testing.TB, server *testserver.Server, bucketName string) bucket.Bucket {
 	t.Helper()
 	server.Setenv(t)
 	b, err := upload.Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, upload.Options{RetryFor: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b.(*upload.S3)
+	return b
 }
 
 // put stores a snapshot whose ID is of the given time.
@@ -73,7 +68,7 @@ func equal(t testing.TB, what string, got []string, want ...string) {
 	}
 }
 
-func apply(t testing.TB, b *upload.S3, p Policy) (*Proposal, []string) {
+func apply(t testing.TB, b bucket.Bucket, p Policy) (*Proposal, []string) {
 	t.Helper()
 	proposal, err := Propose(t.Context(), b, Terms{Policy: p, Hold: DefaultHold, Now: time.Now(), Settle: settle}, DefaultNoncurrent)
 	if err != nil {
@@ -86,18 +81,29 @@ func apply(t testing.TB, b *upload.S3, p Policy) (*Proposal, []string) {
 	return proposal, notes
 }
 
-func putRules(t testing.TB, b *upload.S3, rules []types.LifecycleRule) {
+func putRules(t testing.TB, b bucket.Bucket, rules []s3Rule) {
 	t.Helper()
-	_, err := b.Client().PutBucketLifecycleConfiguration(t.Context(), &s3.PutBucketLifecycleConfigurationInput{
-		Bucket: aws.String(b.URL().Bucket), LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: rules}})
+	document, err := toXML(rules)
 	if err != nil {
+		t.Fatal(err)
+	}
+	putDocument(t, b, document)
+}
+
+func putDocument(t testing.TB, b bucket.Bucket, document []byte) {
+	t.Helper()
+	ruled, ok := bucket.As[bucket.Ruled](b)
+	if !ok {
+		t.Fatalf("%T has no rules", b)
+	}
+	if err := ruled.PutRules(t.Context(), bucket.Rules{Document: document}); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestStore(t *testing.T) {
 	server := testserver.Start(t)
-	for name, test := range map[string]func(*testing.T, *upload.S3){
+	for name, test := range map[string]func(*testing.T, bucket.Bucket){
 		"apply":  testApply,
 		"lost":   testLostIsRefused,
 		"expiry": testExpiry,
@@ -115,15 +121,15 @@ func TestStore(t *testing.T) {
 	})
 }
 
-func testApply(t *testing.T, b *upload.S3) {
-	others := []types.LifecycleRule{
-		{ID: aws.String("logs"), Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("logs/")},
-			Expiration: &types.LifecycleExpiration{Days: aws.Int32(7)}},
-		{ID: aws.String("tagged"), Status: types.ExpirationStatusDisabled, Filter: &types.LifecycleRuleFilter{And: &types.LifecycleRuleAndOperator{
-			Prefix: aws.String("x/"), Tags: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}, {Key: aws.String("c"), Value: aws.String("d")}}}},
-			Expiration: &types.LifecycleExpiration{Date: aws.Time(at("2099-01-01"))}},
-		{ID: aws.String("all"), Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("")},
-			NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(9), NewerNoncurrentVersions: aws.Int32(2)}},
+func testApply(t *testing.T, b bucket.Bucket) {
+	others := []s3Rule{
+		{ID: new("logs"), Status: enabled, Filter: &s3Filter{Prefix: new("logs/")},
+			Expiration: &s3Expiration{Days: new(int32(7))}},
+		{ID: new("tagged"), Status: disabled, Filter: &s3Filter{And: &s3And{
+			Prefix: new("x/"), Tags: []s3Tag{{Key: new("a"), Value: new("b")}, {Key: new("c"), Value: new("d")}}}},
+			Expiration: &s3Expiration{Date: new(at("2099-01-01"))}},
+		{ID: new("all"), Status: enabled, Filter: &s3Filter{Prefix: new("")},
+			NoncurrentVersionExpiration: &s3NoncurrentExpiration{NoncurrentDays: new(int32(9)), NewerNoncurrentVersions: new(int32(2))}},
 	}
 	putRules(t, b, others)
 	put(t, b, time.Now().Add(-50*time.Hour), "daily", "x")
@@ -145,7 +151,7 @@ func testApply(t *testing.T, b *upload.S3) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !sameRules(slices.DeleteFunc(slices.Clone(after.rules), func(r types.LifecycleRule) bool { return ours(r, "app") != "" }), others) {
+	if !sameRules(slices.DeleteFunc(slices.Clone(after.rules), func(r s3Rule) bool { return ours(r, "app") != "" }), others) {
 		t.Errorf("rules of others: %s", canonical(after.rules...))
 	}
 	again, _ := apply(t, b, DefaultPolicy())
@@ -185,11 +191,11 @@ func testApply(t *testing.T, b *upload.S3) {
 	}
 }
 
-// MinIO has elements of its own, which the SDK does not know.
-func testLostIsRefused(t *testing.T, b *upload.S3) {
+// MinIO has elements of its own, which S3 does not know.
+func testLostIsRefused(t *testing.T, b bucket.Bucket) {
 	const document = `<LifecycleConfiguration><Rule><ID>markers</ID><Status>Enabled</Status><Filter><Prefix>x/</Prefix></Filter>` +
 		`<DelMarkerExpiration><Days>3</Days></DelMarkerExpiration></Rule></LifecycleConfiguration>`
-	putRaw(t, b, document)
+	putDocument(t, b, []byte(document))
 	proposal, err := Propose(t.Context(), b, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now(), Settle: settle}, DefaultNoncurrent)
 	if err != nil {
 		t.Fatal(err)
@@ -204,38 +210,9 @@ func testLostIsRefused(t *testing.T, b *upload.S3) {
 	}
 }
 
-// putRaw writes a lifecycle configuration that the SDK cannot write.
-func putRaw(t *testing.T, b *upload.S3, document string) {
-	t.Helper()
-	o := b.Client().Options()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut,
-		*o.BaseEndpoint+"/"+b.URL().Bucket+"?lifecycle=", strings.NewReader(document))
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum, hash := md5.Sum([]byte(document)), sha256.Sum256([]byte(document))
-	request.Header.Set("Content-MD5", base64.StdEncoding.EncodeToString(sum[:]))
-	request.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(hash[:]))
-	credentials, err := o.Credentials.Retrieve(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := v4.NewSigner().SignHTTP(t.Context(), credentials, request, hex.EncodeToString(hash[:]), "s3", o.Region, time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if text, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s", response.Status, text)
-	}
-}
-
 // Expiry really happens: with the rules of Rules, but for a day that is past,
 // what is released goes, and what is held or pinned stays.
-func testExpiry(t *testing.T, b *upload.S3) {
+func testExpiry(t *testing.T, b bucket.Bucket) {
 	for i, retention := range []string{upload.Held, upload.Pinned, upload.Held, upload.Held, upload.Held} {
 		put(t, b, time.Now().Add(time.Duration(i-10)*24*time.Hour), retention, "0123456789")
 	}
@@ -251,7 +228,7 @@ func testExpiry(t *testing.T, b *upload.S3) {
 	}
 	rules := rulesFor("app", Policy{Recent: 4}, DefaultNoncurrent)
 	for i := range rules[:6] {
-		rules[i].Expiration = &types.LifecycleExpiration{Date: aws.Time(at("2020-01-01"))}
+		rules[i].Expiration = &s3Expiration{Date: new(at("2020-01-01"))}
 	}
 	putRules(t, b, rules)
 	equal(t, "after the rules have come", retentions(t, b), upload.Pinned, upload.Held)
@@ -267,7 +244,7 @@ func testExpiry(t *testing.T, b *upload.S3) {
 }
 
 // What Plan says about when a snapshot goes is what the store says.
-func testDates(t *testing.T, b *upload.S3) {
+func testDates(t *testing.T, b bucket.Bucket) {
 	apply(t, b, DefaultPolicy())
 	classes := append(Classes(), upload.Held, upload.Pinned)
 	for i, class := range classes {
@@ -312,12 +289,12 @@ func TestParseExpiration(t *testing.T) {
 // version stays, and cannot be deleted.
 func testLocked(t *testing.T, server *testserver.Server) {
 	bucket, root := "locked", server.Client(t)
-	if _, err := root.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
+	if _, err := root.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: new(true)}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := root.PutObjectLockConfiguration(t.Context(), &s3.PutObjectLockConfigurationInput{Bucket: &bucket,
 		ObjectLockConfiguration: &types.ObjectLockConfiguration{ObjectLockEnabled: types.ObjectLockEnabledEnabled,
-			Rule: &types.ObjectLockRule{DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeCompliance, Days: aws.Int32(7)}}}})
+			Rule: &types.ObjectLockRule{DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeCompliance, Days: new(int32(7))}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,12 +324,12 @@ func testLocked(t *testing.T, server *testserver.Server) {
 	}
 }
 
-func testRuleLimit(t *testing.T, b *upload.S3) {
-	var many []types.LifecycleRule
+func testRuleLimit(t *testing.T, b bucket.Bucket) {
+	var many []s3Rule
 	for i := range 995 {
-		prefix := aws.String("other/" + hex.EncodeToString([]byte{byte(i >> 8), byte(i)}))
-		many = append(many, types.LifecycleRule{ID: prefix, Status: types.ExpirationStatusEnabled,
-			Filter: &types.LifecycleRuleFilter{Prefix: prefix}, Expiration: &types.LifecycleExpiration{Days: aws.Int32(7)}})
+		prefix := new("other/" + hex.EncodeToString([]byte{byte(i >> 8), byte(i)}))
+		many = append(many, s3Rule{ID: prefix, Status: enabled,
+			Filter: &s3Filter{Prefix: prefix}, Expiration: &s3Expiration{Days: new(int32(7))}})
 	}
 	putRules(t, b, many)
 	proposal, err := Propose(t.Context(), b, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now(), Settle: settle}, None)

@@ -6,20 +6,17 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
 // dangers is Configuration.Warnings.
-func dangers(rules []types.LifecycleRule, prefix string) []string {
+func dangers(rules []s3Rule, prefix string) []string {
 	var warnings []string
 	for _, rule := range rules {
-		if ours(rule, prefix) != "" && !astray(rule, prefix) || rule.Status != types.ExpirationStatusEnabled {
+		if ours(rule, prefix) != "" && !astray(rule, prefix) || rule.Status != enabled {
 			continue
 		}
-		name := aws.ToString(rule.ID)
+		name := value(rule.ID)
 		if name == "" {
 			name = "without a name"
 		}
@@ -42,7 +39,7 @@ func dangers(rules []types.LifecycleRule, prefix string) []string {
 }
 
 // tooMany returns ErrTooManyRules if a bucket cannot hold the rules.
-func tooMany(rules []types.LifecycleRule) error {
+func tooMany(rules []s3Rule) error {
 	if len(rules) > maxRules {
 		return fmt.Errorf("%d rules would be in the bucket's lifecycle configuration: %w", len(rules), ErrTooManyRules)
 	}
@@ -50,7 +47,7 @@ func tooMany(rules []types.LifecycleRule) error {
 }
 
 // expires reports whether a rule takes objects or their old versions away.
-func expires(r types.LifecycleRule) bool {
+func expires(r s3Rule) bool {
 	return r.NoncurrentVersionExpiration != nil ||
 		r.Expiration != nil && (r.Expiration.Days != nil || r.Expiration.Date != nil)
 }
@@ -63,26 +60,25 @@ type match struct {
 	over, under *int64
 }
 
-func matchOf(r types.LifecycleRule) match {
-	//lint:ignore SA1019 rules of others may still use it
-	m := match{prefix: aws.ToString(r.Prefix), tags: map[string]string{}}
+func matchOf(r s3Rule) match {
+	m := match{prefix: value(r.Prefix), tags: map[string]string{}}
 	f := r.Filter
 	if f == nil {
 		return m
 	}
-	m.prefix += aws.ToString(f.Prefix)
+	m.prefix += value(f.Prefix)
 	m.over, m.under = f.ObjectSizeGreaterThan, f.ObjectSizeLessThan
-	var tags []types.Tag
+	var tags []s3Tag
 	if f.Tag != nil {
-		tags = []types.Tag{*f.Tag}
+		tags = []s3Tag{*f.Tag}
 	}
 	if f.And != nil {
-		m.prefix += aws.ToString(f.And.Prefix)
+		m.prefix += value(f.And.Prefix)
 		m.over, m.under = f.And.ObjectSizeGreaterThan, f.And.ObjectSizeLessThan
 		tags = append(tags, f.And.Tags...)
 	}
 	for _, tag := range tags {
-		m.tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+		m.tags[value(tag.Key)] = value(tag.Value)
 	}
 	return m
 }

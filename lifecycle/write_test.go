@@ -10,9 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
@@ -48,14 +45,14 @@ func (f *forgetful) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, f.document)
 }
 
-func (f *forgetful) bucket(t *testing.T) *upload.S3 {
+func (f *forgetful) bucket(t *testing.T) bucket.Bucket {
 	t.Helper()
 	rules, _ := merge(foreign(), "app", rulesFor("app", DefaultPolicy(), DefaultNoncurrent))
 	document, err := Render(wrap(rules), "xml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.document, f.size = document, string(types.TransitionDefaultMinimumObjectSizeVariesByStorageClass)
+	f.document, f.size = document, "varies_by_storage_class"
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	return open(t, &testserver.Server{Endpoint: server.URL, AccessKey: "key", SecretKey: "secret"}, "bucket")
@@ -74,7 +71,7 @@ func TestWriteCarriesTheMinimumSize(t *testing.T) {
 	if n, err := Thaw(t.Context(), b, settle); n != 6 || err != nil {
 		t.Fatalf("thawed %d: %v", n, err)
 	}
-	if got := read(t, f.document); !sameRules(got, read(t, before)) {
+	if got := rulesOf(t, f.document); !sameRules(got, rulesOf(t, before)) {
 		t.Errorf("thawed: %s", canonical(got...))
 	}
 }
@@ -86,7 +83,7 @@ func TestFreezeRefuses(t *testing.T) {
 	f.document = strings.Replace(f.document, "</Rule>", "<DelMarkerExpiration><Days>3</Days></DelMarkerExpiration></Rule>", 1)
 	enabled := f.document
 	for _, set := range []struct {
-		to      func(context.Context, *upload.S3, time.Duration) (int, error)
+		to      func(context.Context, bucket.Bucket, time.Duration) (int, error)
 		enabled bool
 		before  string
 	}{
@@ -144,7 +141,7 @@ func TestWriteIsChecked(t *testing.T) {
 }
 
 func TestReadSaysWhatIsWrong(t *testing.T) {
-	for status, want := range map[int]string{403: "s3:GetLifecycleConfiguration", 501: "lifeboat prune"} {
+	for status, want := range map[int]string{403: "s3:GetLifecycleConfiguration", 501: "no lifecycle rules"} {
 		f := forgetful{fails: status}
 		if _, err := Read(t.Context(), f.bucket(t)); !errors.Is(err, bucket.ErrRefused) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d: %v", status, err)

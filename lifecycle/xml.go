@@ -2,53 +2,17 @@ package lifecycle
 
 import (
 	"bytes"
-	"context"
 	"encoding/xml"
 	"fmt"
 	"io"
-	"net/http"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// toXML returns the lifecycle configuration as the SDK sends it. The SDK has
-// no other way to its serializer than to send, so it sends to a function.
-func toXML(rules []types.LifecycleRule) ([]byte, error) {
-	var body []byte
-	client := s3.New(s3.Options{
-		Region:      "us-east-1",
-		Credentials: aws.AnonymousCredentials{},
-		HTTPClient: sendFunc(func(r *http.Request) (*http.Response, error) {
-			var err error
-			if r.Body != nil {
-				body, err = io.ReadAll(r.Body)
-			}
-			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}, err
-		}),
-	})
-	_, err := client.PutBucketLifecycleConfiguration(context.Background(), &s3.PutBucketLifecycleConfigurationInput{
-		Bucket:                 aws.String("bucket"),
-		LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: rules},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("write lifecycle rules as XML: %w", err)
-	}
-	return body, nil
-}
-
-type sendFunc func(*http.Request) (*http.Response, error)
-
-func (f sendFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
-
 // lostIn returns what of a lifecycle configuration, as a store sent it, would be
-// gone if the rules that the SDK read from it were written back: elements that
-// the SDK's types do not have.
-func lostIn(sent []byte, read []types.LifecycleRule) ([]string, error) {
+// gone if the rules that were read from it were written back: elements that
+// s3Rule does not have.
+func lostIn(sent []byte, read []s3Rule) ([]string, error) {
 	before, err := leaves(sent)
 	if err != nil {
 		return nil, fmt.Errorf("read the bucket's lifecycle configuration: %w", err)
@@ -75,21 +39,16 @@ func lostIn(sent []byte, read []types.LifecycleRule) ([]string, error) {
 }
 
 // canonical returns one text for rules that say the same.
-func canonical(rules ...types.LifecycleRule) string {
-	var normalized []types.LifecycleRule
+func canonical(rules ...s3Rule) string {
+	var normalized []s3Rule
 	for _, r := range rules {
 		normalized = append(normalized, normal(r))
 	}
-	written, err := toXML(normalized)
+	text, err := toXML(normalized)
 	if err != nil {
 		return "invalid: " + err.Error() // equal to no rule that a store has
 	}
-	all, err := leaves(written)
-	if err != nil {
-		return "invalid: " + err.Error()
-	}
-	slices.Sort(all)
-	return strings.Join(all, "\n")
+	return string(text)
 }
 
 // maxDepth bounds the nesting of a lifecycle configuration: a tag of a rule is
@@ -136,15 +95,15 @@ func leaves(document []byte) ([]string, error) {
 			top.text.Write(token)
 		case xml.EndElement:
 			if text := top.text.String(); len(top.count) == 0 || strings.TrimSpace(text) != "" {
-				found = append(found, top.path+"="+value(text))
+				found = append(found, top.path+"="+normalText(text))
 			}
 			stack = stack[:len(stack)-1]
 		}
 	}
 }
 
-// value returns a leaf's text, without what two writers may do differently.
-func value(text string) string {
+// normalText returns a leaf's text, without what two writers may do differently.
+func normalText(text string) string {
 	if t, err := time.Parse(time.RFC3339, strings.TrimSpace(text)); err == nil {
 		return t.UTC().Format(time.RFC3339)
 	}

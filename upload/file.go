@@ -28,6 +28,9 @@ func (b *directory) URL() bucket.URL { return b.url }
 // and Put sets the time of a file by this machine's.
 func (b *directory) ClockOffset() time.Duration { return 0 }
 
+// TagsBeside is for bucket.TagsBeside.
+func (b *directory) TagsBeside() bool { return true }
+
 func (b *directory) path(name string) string { return filepath.Join(b.url.Dir, name) }
 
 func (b *directory) tagsPath(name string) string {

@@ -125,17 +125,6 @@ func (b *S3) check(ctx context.Context) error {
 	return nil
 }
 
-// Client returns the client behind the bucket, for calls on the bucket as a
-// whole that only S3 has. Errors of its calls are the SDK's own: see Describe.
-func (b *S3) Client() *s3.Client { return b.client }
-
-// Describe puts an error of a call of Client into plain words, and gives it
-// the reason that this package's own errors have: what was being done with the
-// bucket, which IAM action that needs, and what came of it.
-func (b *S3) Describe(ctx context.Context, doing, action string, err error) error {
-	return describe(ctx, failure{doing, b.url.String(), action}, err)
-}
-
 // URL implements Bucket.
 func (b *S3) URL() bucket.URL { return b.url }
 

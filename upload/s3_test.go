@@ -216,7 +216,7 @@ func TestAWSEndpoint(t *testing.T) {
 	if address.Load() != "bucket.s3.us-east-1.amazonaws.com" {
 		t.Errorf("address %v", address.Load())
 	}
-	if o := b.(*S3).Client().Options(); o.RequestChecksumCalculation != aws.RequestChecksumCalculationWhenSupported {
+	if o := b.(*S3).client.Options(); o.RequestChecksumCalculation != aws.RequestChecksumCalculationWhenSupported {
 		t.Error("no checksums for AWS")
 	}
 }

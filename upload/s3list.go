@@ -222,21 +222,3 @@ func both(key, id *string) *string {
 	}
 	return aws.String(*key + "\x00" + aws.ToString(id))
 }
-
-// Folders yields what is right under the prefix and has something below it, as
-// keys that end with a slash.
-func (b *S3) Folders(ctx context.Context) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for page, err := range b.objectPages(ctx, s3.ListObjectsV2Input{Prefix: aws.String(b.key("")), Delimiter: aws.String("/")}) {
-			if err != nil {
-				yield("", err)
-				return
-			}
-			for _, folder := range page.CommonPrefixes {
-				if !yield(aws.ToString(folder.Prefix), nil) {
-					return
-				}
-			}
-		}
-	}
-}

@@ -54,8 +54,8 @@ func (b *S3) keepBeside(cause error) {
 	}
 }
 
-// TagsBeside reports whether an answer has shown that the store has no object
-// tags, so that they are kept in an object beside each snapshot.
+// TagsBeside is for bucket.TagsBeside: whether an answer has shown that the store
+// has no object tags.
 func (b *S3) TagsBeside() bool { return b.beside.Load() }
 
 func (b *S3) storeTags(ctx context.Context, object bucket.Object) (bucket.Tags, error) {

@@ -32,6 +32,16 @@ func (b *S3) Versions(ctx context.Context) iter.Seq2[bucket.Version, error] {
 	}
 }
 
+// KeepsVersions implements Versioned. It needs the right
+// s3:GetBucketVersioning.
+func (b *S3) KeepsVersions(ctx context.Context) (bool, error) {
+	out, err := b.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &b.url.Bucket})
+	if err != nil {
+		return false, describe(ctx, failure{"read the versioning setting of", b.url.String(), "s3:GetBucketVersioning"}, err)
+	}
+	return out.Status == types.BucketVersioningStatusEnabled, nil
+}
+
 // NeverUsed implements Bucket. It needs the right to list versions.
 func (b *S3) NeverUsed(ctx context.Context) (bool, error) {
 	input := s3.ListObjectVersionsInput{Prefix: aws.String(b.key("")), MaxKeys: aws.Int32(100)}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/smithy-go"
-
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
@@ -53,16 +51,13 @@ func hintForStore(err error) string {
 	if action := bucket.MissingAction(err); action != "" {
 		return deniedHint(action)
 	}
-	var answer smithy.APIError
-	if errors.As(err, &answer) {
-		switch answer.ErrorCode() {
-		case "NoSuchBucket":
-			return "lifeboat does not create buckets: create it, or correct the bucket URL or AWS_ENDPOINT_URL_S3, which is without the bucket's name"
-		case "RequestTimeTooSkewed":
-			return hintClock
-		case "InvalidAccessKeyId", "SignatureDoesNotMatch":
-			return "the keys come from the AWS settings: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role"
-		}
+	switch bucket.Code(err) {
+	case "NoSuchBucket":
+		return "lifeboat does not create buckets: create it, or correct the bucket URL or AWS_ENDPOINT_URL_S3, which is without the bucket's name"
+	case "RequestTimeTooSkewed":
+		return hintClock
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
+		return "the keys come from the AWS settings: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role"
 	}
 	var unknown *net.DNSError
 	if errors.As(err, &unknown) && strings.HasSuffix(unknown.Name, ".amazonaws.com") {

@@ -27,7 +27,7 @@ var below = map[string][]string{
 }
 
 // mayUseSDK are the packages that import the SDK of AWS outside of tests.
-var mayUseSDK = []string{"upload/s3store", "upload", "lifecycle", "cmd/lifeboat"}
+var mayUseSDK = []string{"upload/s3store", "upload"}
 
 // forTests are the packages that serve tests alone; only tests import them.
 var forTests = []string{"upload/testserver", "deploy/kubernetes/kubetest", "deploy/e2e"}

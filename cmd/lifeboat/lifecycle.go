@@ -9,6 +9,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // lifecycleCmd has the verbs about the bucket's own rules, and release.
@@ -97,16 +98,16 @@ func (c *console) waits(what string) {
 	c.log.Info("writing "+what+", and looking at what became of that, as another command may write at the same time", "for", settle)
 }
 
-// openS3 returns the bucket of a series that has lifecycle rules.
-func (s seriesFlags) openS3(ctx context.Context, c *console) (*upload.S3, error) {
+// openRuled returns the bucket of a series that has lifecycle rules.
+func (s seriesFlags) openRuled(ctx context.Context, c *console) (bucket.Bucket, error) {
 	b, err := s.open(ctx, c, upload.Options{})
 	if err != nil {
 		return nil, err
 	}
-	if s3, ok := b.(*upload.S3); ok {
-		return s3, nil
+	if _, ok := bucket.As[bucket.Ruled](b); !ok {
+		return nil, s.noRules()
 	}
-	return nil, s.noRules()
+	return b, nil
 }
 
 func (s seriesFlags) noRules() error {
@@ -114,7 +115,7 @@ func (s seriesFlags) noRules() error {
 }
 
 // propose returns what the flags would change.
-func (r *rulesFlags) propose(ctx context.Context, b *upload.S3) (*lifecycle.Proposal, rulesDocument, error) {
+func (r *rulesFlags) propose(ctx context.Context, b bucket.Bucket) (*lifecycle.Proposal, rulesDocument, error) {
 	p, err := lifecycle.Propose(ctx, b, r.terms(), r.Noncurrent.Keep)
 	if err != nil {
 		return nil, rulesDocument{}, err
@@ -142,7 +143,7 @@ func (l *lifecyclePlanCmd) Run(ctx context.Context, c *console) error {
 		}
 		return c.print(strings.TrimRight(text, "\n") + "\n") // for other tools
 	}
-	b, err := l.openS3(ctx, c)
+	b, err := l.openRuled(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func (l *lifecyclePlanCmd) Run(ctx context.Context, c *console) error {
 
 // Run implements the command.
 func (l *lifecycleApplyCmd) Run(ctx context.Context, c *console) error {
-	b, err := l.openS3(ctx, c)
+	b, err := l.openRuled(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -197,7 +198,7 @@ func withRules(err error) error {
 
 // Run implements the command.
 func (l *lifecycleShowCmd) Run(ctx context.Context, c *console) error {
-	b, err := l.openS3(ctx, c)
+	b, err := l.openRuled(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -226,8 +227,8 @@ func (l *lifecycleThawCmd) Run(ctx context.Context, c *console) error {
 	return l.setAll(ctx, c, false, lifecycle.Thaw, "thawed: %d rules enabled\n")
 }
 
-func (s freezeFlags) setAll(ctx context.Context, c *console, frozen bool, set func(context.Context, *upload.S3, time.Duration) (int, error), text string) error {
-	b, err := s.openS3(ctx, c)
+func (s freezeFlags) setAll(ctx context.Context, c *console, frozen bool, set func(context.Context, bucket.Bucket, time.Duration) (int, error), text string) error {
+	b, err := s.openRuled(ctx, c)
 	if err != nil {
 		return err
 	}

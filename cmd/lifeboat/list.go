@@ -117,15 +117,14 @@ func explain(ctx context.Context, c *console, b bucket.Bucket, items, which []li
 			snapshots = append(snapshots, describeDecision(d))
 		}
 	}
-	s3, ok := b.(*upload.S3)
-	if !ok || unknown {
+	if _, ok := bucket.As[bucket.Ruled](b); !ok || unknown {
 		return snapshots, nil
 	}
 	for i, item := range which {
 		class := item.Released()
 		snapshots[i].Unmatched = class != "" && (t.Policy == nil || t.Policy.Keep(class) == lifecycle.Forever)
 	}
-	return snapshots, askStore(ctx, s3, which, snapshots)
+	return snapshots, askStore(ctx, b, which, snapshots)
 }
 
 func withoutRetention(ctx context.Context, b bucket.Bucket) ([]retainedDocument, error) {
@@ -142,7 +141,7 @@ func withoutRetention(ctx context.Context, b bucket.Bucket) ([]retainedDocument,
 
 // askStore adds what the bucket itself says about when released snapshots go.
 // Nothing matches the others, or so it should be: backup warns if not.
-func askStore(ctx context.Context, b *upload.S3, items []lifecycle.Item, snapshots []retainedDocument) error {
+func askStore(ctx context.Context, b bucket.Bucket, items []lifecycle.Item, snapshots []retainedDocument) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for i, item := range items {

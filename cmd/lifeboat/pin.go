@@ -83,11 +83,10 @@ func (p *pinFlags) print(c *console, s upload.Snapshot, retention, text string) 
 // bucketPolicy returns the policy that the bucket's own rules carry out, nil
 // where there are no rules.
 func bucketPolicy(ctx context.Context, b bucket.Bucket) (lifecycle.Policy, error) {
-	s3, ok := b.(*upload.S3)
-	if !ok {
+	if _, ok := bucket.As[bucket.Ruled](b); !ok {
 		return nil, nil
 	}
-	has, err := lifecycle.Read(ctx, s3)
+	has, err := lifecycle.Read(ctx, b)
 	if err != nil {
 		return nil, err
 	}

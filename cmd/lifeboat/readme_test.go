@@ -103,12 +103,12 @@ func seed(t *testing.T, server *testserver.Server, db string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proposal, err := lifecycle.Propose(t.Context(), b.(*upload.S3),
+	proposal, err := lifecycle.Propose(t.Context(), b,
 		lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: time.Now(), Settle: 100 * time.Millisecond}, lifecycle.DefaultNoncurrent)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := proposal.Apply(t.Context(), b.(*upload.S3)); err != nil {
+	if _, err := proposal.Apply(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	sqlite(t, db, "PRAGMA journal_mode=WAL; CREATE TABLE account (id INTEGER PRIMARY KEY, balance); INSERT INTO account (balance) VALUES (70), (30);")

@@ -145,6 +145,7 @@ var reasons = []struct {
 	{upload.ErrClock, exitRefused, hintClock},
 	{lifecycle.ErrFuture, exitRefused, "if this machine's clock is behind, set it; otherwise a wrong clock has named that snapshot: lifeboat status shows what to do"},
 	{bucket.ErrQuota, exitRefused, "raise the cap or quota with the provider, or make room in the account: lifeboat lifecycle plan or prune show what may go"},
+	{bucket.ErrNoLifecycle, exitRefused, "lifeboat prune carries out retention where a store has no rules"},
 	{bucket.ErrRefused, exitRefused, ""},
 	{bucket.ErrNoTags, exitRefused, ""},
 	{bucket.ErrUnreachable, exitUnreachable, ""},

@@ -157,12 +157,11 @@ func untagged(ctx context.Context, b bucket.Bucket) ([]lifecycle.Item, error) {
 // returns the policy that they carry out: nil if there is none, or if these
 // credentials may not know.
 func (d *healthDocument) rules(ctx context.Context, b bucket.Bucket) (lifecycle.Policy, error) {
-	s3, ok := b.(*upload.S3)
-	if !ok || s3.TagsBeside() {
+	if bucket.TagsBeside(b) {
 		d.Retention = "prune"
 		return nil, nil
 	}
-	has, err := lifecycle.Read(ctx, s3)
+	has, err := lifecycle.Read(ctx, b)
 	if errors.Is(err, bucket.ErrRefused) {
 		d.Retention = "unknown"
 		return nil, nil // right for a probe, whose credentials should not know more

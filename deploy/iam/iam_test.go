@@ -45,13 +45,14 @@ func newUser(t *testing.T, server *testserver.Server, bucketName, file string) u
 		t.Fatal(err)
 	}
 	filled := strings.NewReplacer("BUCKET", bucketName, "PREFIX", prefix).Replace(string(policy))
-	server.As(t, filled).Setenv(t)
+	restricted := server.As(t, filled)
+	restricted.Setenv(t)
 	b, err := upload.Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: prefix},
 		upload.Options{RetryFor: 10 * time.Second, PartSize: 5 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return user{b.(*upload.S3).Client(), b}
+	return user{restricted.Client(t), b}
 }
 
 // versioned makes a bucket that keeps old versions.
@@ -261,7 +262,7 @@ func TestMinIO(t *testing.T) {
 	}
 
 	t.Run("backup", func(t *testing.T) {
-		if has, err := lifecycle.Read(t.Context(), job.bucket.(*upload.S3)); err != nil || len(has.Rules()) > 0 {
+		if has, err := lifecycle.Read(t.Context(), job.bucket); err != nil || len(has.Rules()) > 0 {
 			t.Errorf("rules: %v, %v", has.Rules(), err)
 		}
 		aborts(t, server, job, bucket)
@@ -279,7 +280,7 @@ func TestMinIO(t *testing.T) {
 		allDenied(t, restorer, bucket, key, writes, releases, never, rules, pin)
 	})
 	t.Run("admin", func(t *testing.T) {
-		b := admin.bucket.(*upload.S3)
+		b := admin.bucket
 		terms := lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: time.Now(), Settle: 100 * time.Millisecond}
 		proposal, err := lifecycle.Propose(t.Context(), b, terms, lifecycle.DefaultNoncurrent)
 		if err != nil {

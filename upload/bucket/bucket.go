@@ -48,6 +48,10 @@ type Versioned interface {
 	// Versions yields all versions of the objects that List yields or has
 	// yielded, by name and for each the newest version first.
 	Versions(ctx context.Context) iter.Seq2[Version, error]
+
+	// KeepsVersions reports whether what is overwritten or deleted from now on
+	// stays as a version.
+	KeepsVersions(ctx context.Context) (bool, error)
 }
 
 // TrialPrefix begins the names of the throw-away objects with which a bucket is

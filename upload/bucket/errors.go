@@ -28,6 +28,8 @@ var (
 	ErrUnreachable = errors.New("the store is unreachable or failing")
 	// ErrNoTags: the store does not know object tags.
 	ErrNoTags = errors.New("the store has no object tags")
+	// ErrNoLifecycle: the store, or a directory, has no lifecycle rules.
+	ErrNoLifecycle = errors.New("the store has no lifecycle rules")
 	// ErrTagsDamaged: an object's tags are in a file beside it, and what is in
 	// that file are no tags. They count as none: no rule and no prune takes it.
 	ErrTagsDamaged = errors.New("the tags are damaged and count as none")
