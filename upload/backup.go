@@ -118,7 +118,7 @@ func (o *BackupOptions) backup(ctx context.Context, b bucket.Bucket, path string
 	if _, err := sqlite.Locate(path); err != nil {
 		return r, err // a mistyped path is told before anything about the bucket
 	}
-	sealer, err := newSealer(o.Recipients)
+	sealer, err := NewSealer(o.Recipients)
 	if err != nil {
 		return r, err
 	}
@@ -130,14 +130,14 @@ func (o *BackupOptions) backup(ctx context.Context, b bucket.Bucket, path string
 	if err != nil {
 		return r, err
 	}
-	if newest.Encrypted && !sealer.encrypts() && !o.Plaintext {
+	if newest.Encrypted && !sealer.Encrypts() && !o.Plaintext {
 		return r, fmt.Errorf("%w: the newest snapshot in %s is %s", ErrPlaintext, b.URL(), newest.ID)
 	}
 	if err := checkClock(b); err != nil {
 		return r, err
 	}
 	if old, ok := tags[TagDatabase]; ok && old != name && !o.Adopt {
-		return r, fmt.Errorf("%w: the newest snapshot in %s is of %q, this one would be of %q", ErrOtherDatabase, b.URL(), decodeName(old), o.Name)
+		return r, fmt.Errorf("%w: the newest snapshot in %s is of %q, this one would be of %q", ErrOtherDatabase, b.URL(), DatabaseName(tags), o.Name)
 	}
 
 	if err := o.waitToBeNewer(ctx, newest); err != nil {
@@ -195,7 +195,7 @@ func (r *BackupResult) took(s Stage, began time.Time) { r.Took[s] = time.Since(b
 // newestWithTags returns the zero values for a series without snapshots. With
 // ErrTagsDamaged there is a snapshot, but no tags.
 func (o *BackupOptions) newestWithTags(ctx context.Context, b bucket.Bucket) (Snapshot, bucket.Tags, error) {
-	newest, ahead, err := newestAndAhead(ctx, b)
+	newest, ahead, err := NewestAndAhead(ctx, b)
 	if ahead.Implausible {
 		o.Log.Warn("a snapshot's time is implausible, so it never counts as the newest: a clock is or was wrong; lifeboat status says what to do",
 			"snapshot", ahead.ID, "uploaded", ahead.Object.Modified.UTC().Format(time.RFC3339), "reason", ahead.Why())
@@ -214,7 +214,7 @@ func (o *BackupOptions) newestWithTags(ctx context.Context, b bucket.Bucket) (Sn
 // have been seen by now. A snapshot's ID comes from the former, and whatever
 // decides which one is the newest comes from IDs.
 func checkClock(b bucket.Bucket) error {
-	if offset := b.ClockOffset(); offset.Abs() > maxAhead {
+	if offset := b.ClockOffset(); offset.Abs() > MaxAhead {
 		direction := "behind"
 		if offset < 0 {
 			direction = "ahead of"
@@ -225,7 +225,7 @@ func checkClock(b bucket.Bucket) error {
 }
 
 // ship stores the copy, unless the newest snapshot has the same content.
-func (o *BackupOptions) ship(ctx context.Context, b bucket.Bucket, c *snapshot.Copy, sealer sealer, newest Snapshot, tags bucket.Tags, name string, r *BackupResult) error {
+func (o *BackupOptions) ship(ctx context.Context, b bucket.Bucket, c *snapshot.Copy, sealer Sealer, newest Snapshot, tags bucket.Tags, name string, r *BackupResult) error {
 	began := time.Now()
 	digest, err := c.Digest(ctx, o.stage(StageDigest))
 	if err != nil {
@@ -233,38 +233,39 @@ func (o *BackupOptions) ship(ctx context.Context, b bucket.Bucket, c *snapshot.C
 	}
 	r.took(StageDigest, began)
 	r.Digest = digest.String()
-	if !o.Always && !sealer.encrypts() && o.confirms(newest, tags, r.Digest, c.TakenAt) {
+	if !o.Always && !sealer.Encrypts() && o.confirms(newest, tags, r.Digest, c.TakenAt) {
 		if done, err := o.confirm(ctx, b, newest, name, c.TakenAt, r); done || err != nil {
 			return err
 		}
 	}
 
-	identity, err := identityOf(ctx, c, digest)
+	identity, err := IdentityOf(ctx, c, digest)
 	if err != nil {
 		return err
 	}
-	own := sealer.tags(bucket.Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: name, TagCheck: string(o.Check), TagIdentity: identity.String()})
+	own := sealer.Tags(bucket.Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: name, TagCheck: string(o.Check), TagIdentity: identity.String()})
 	if err := o.checkIdentity(b, newest, tags, own); err != nil {
 		return err
 	}
 	began = time.Now()
-	if r.Snapshot.ID, err = newID(b, c.TakenAt, newest); err != nil {
+	id, err := newID(b, c.TakenAt, newest)
+	if err != nil {
 		return err
 	}
-	object, err := b.Put(ctx, string(r.Snapshot.ID)+sealer.suffix(), bucket.PutOptions{
-		MaxSize: sealer.size(c.MaxArchiveSize()),
+	object, err := b.Put(ctx, string(id)+sealer.Suffix(), bucket.PutOptions{
+		MaxSize: sealer.Size(c.MaxArchiveSize()),
 		Tags:    own,
-	}, sealer.seal(o.archive(ctx, c, digest, r.Snapshot.ID)))
+	}, sealer.Seal(o.archive(ctx, c, digest, id)))
 	if err != nil && !errors.Is(err, ErrIncomplete) {
 		return err
 	}
 	r.took(StageUpload, began)
-	r.Snapshot.Object, r.Snapshot.Encrypted = object, sealer.encrypts()
+	r.Snapshot, _ = SnapshotOf(object, Present(b))
 	if object.Expiration != "" {
 		o.Log.Warn("a lifecycle rule of the bucket will delete this snapshot although it is held; run: lifeboat lifecycle show "+b.URL().String(),
 			"snapshot", r.Snapshot.ID, "expiration", object.Expiration)
 	}
-	if r.Snapshot.judge(Present(b)); r.Snapshot.Implausible {
+	if r.Snapshot.Implausible {
 		return fmt.Errorf("%w: snapshot %s is there, but never counts: %s, %s", ErrClock,
 			r.Snapshot.ID, r.Snapshot.Why(), r.Snapshot.Object.Modified.UTC().Format(time.RFC3339))
 	}
@@ -336,7 +337,3 @@ func (o *BackupOptions) check(ctx context.Context, c *snapshot.Copy) error {
 	}
 	return err
 }
-
-// ObjectName returns the name of a snapshot's object under the prefix, of one
-// that is not encrypted.
-func ObjectName(id snapshot.ID) string { return string(id) + Suffix }

@@ -69,7 +69,7 @@ func tagsOrNone(b bucket.Bucket) tagReader {
 // later stays: another run at the same moment has set it. One that is more than
 // five minutes later is from a wrong clock.
 func Stamp(t bucket.Tags, key string, now time.Time) {
-	if is, err := time.Parse(time.RFC3339, t[key]); err == nil && is.After(now) && !is.After(now.Add(maxAhead)) {
+	if is, err := time.Parse(time.RFC3339, t[key]); err == nil && is.After(now) && !is.After(now.Add(MaxAhead)) {
 		return
 	}
 	t[key] = now.UTC().Format(time.RFC3339)
@@ -165,8 +165,8 @@ func DeleteIf(ctx context.Context, b bucket.Bucket, object bucket.Object, allowe
 // lockTags keeps every other ChangeTags, SettleTags and DeleteIf on the same
 // bucket out until unlock is called, where the bucket can do that.
 func lockTags(ctx context.Context, b bucket.Bucket) (unlock func(), locked bool) {
-	if d, ok := b.(*directory); ok {
-		return d.lock(ctx)
+	if locker, ok := bucket.As[bucket.TagLocker](b); ok {
+		return locker.LockTags(ctx)
 	}
 	return func() {}, false
 }

@@ -261,7 +261,7 @@ func TestTagsOfManyInADirectory(t *testing.T) {
 func TestTagsOfADirectoryThatIsLocked(t *testing.T) {
 	store := &directory{url: bucket.URL{Dir: t.TempDir()}}
 	o := tagged(t, store, "a")
-	unlock, locked := store.lock(t.Context())
+	unlock, locked := store.LockTags(t.Context())
 	if !locked {
 		t.Fatal("no lock")
 	}

@@ -21,16 +21,16 @@ const (
 // empty one has a chunk, too.
 func sealedChunks(size int64) int64 { return max(1, (size+chunkSize-1)/chunkSize) }
 
-// A sealer encrypts archives. The zero value leaves them as they are.
-type sealer struct {
+// A Sealer encrypts archives. The zero value leaves them as they are.
+type Sealer struct {
 	recipients []age.Recipient
 	overhead   int64 // of header, nonce and the first chunk's tag, bytes
 }
 
-// newSealer tries the recipients out: some exclude others.
-func newSealer(recipients []age.Recipient) (sealer, error) {
+// NewSealer tries the recipients out: some exclude others.
+func NewSealer(recipients []age.Recipient) (Sealer, error) {
 	if len(recipients) == 0 {
-		return sealer{}, nil
+		return Sealer{}, nil
 	}
 	var empty bytes.Buffer
 	w, err := age.Encrypt(&empty, recipients...)
@@ -38,47 +38,47 @@ func newSealer(recipients []age.Recipient) (sealer, error) {
 		err = w.Close()
 	}
 	if err != nil {
-		return sealer{}, fmt.Errorf("%w: %w", ErrRecipients, err)
+		return Sealer{}, fmt.Errorf("%w: %w", ErrRecipients, err)
 	}
 	if empty.Len() > maxHeader {
-		return sealer{}, fmt.Errorf("%w: %d are so many that their header would be longer than the %d KiB that a restore reads", ErrRecipients, len(recipients), maxHeader>>10)
+		return Sealer{}, fmt.Errorf("%w: %d are so many that their header would be longer than the %d KiB that a restore reads", ErrRecipients, len(recipients), maxHeader>>10)
 	}
-	return sealer{recipients, int64(empty.Len())}, nil
+	return Sealer{recipients, int64(empty.Len())}, nil
 }
 
-func (s sealer) encrypts() bool { return len(s.recipients) > 0 }
+func (s Sealer) Encrypts() bool { return len(s.recipients) > 0 }
 
-// suffix ends the names of the objects.
-func (s sealer) suffix() string {
-	if s.encrypts() {
+// Suffix ends the names of the objects.
+func (s Sealer) Suffix() string {
+	if s.Encrypts() {
 		return SuffixEncrypted
 	}
 	return Suffix
 }
 
-// size returns how large an object becomes whose plaintext has that size.
-func (s sealer) size(plaintext int64) int64 {
-	if !s.encrypts() {
+// Size returns how large an object becomes whose plaintext has that size.
+func (s Sealer) Size(plaintext int64) int64 {
+	if !s.Encrypts() {
 		return plaintext
 	}
 	return plaintext + s.overhead + (sealedChunks(plaintext)-1)*(sealedChunkSize-chunkSize)
 }
 
-// tags returns the tags that an object may have: nothing that tells of an
+// Tags returns the tags that an object may have: nothing that tells of an
 // encrypted one's content.
-func (s sealer) tags(t bucket.Tags) bucket.Tags {
-	if s.encrypts() {
+func (s Sealer) Tags(t bucket.Tags) bucket.Tags {
+	if s.Encrypts() {
 		delete(t, TagDigest)
 		if i, ok := parseIdentity(t[TagIdentity]); ok {
-			t[TagIdentity] = identity{pageSize: i.pageSize, application: i.application}.String()
+			t[TagIdentity] = Identity{pageSize: i.pageSize, application: i.application}.String()
 		}
 	}
 	return t
 }
 
-// seal returns write with what it writes encrypted.
-func (s sealer) seal(write func(io.Writer) error) func(io.Writer) error {
-	if !s.encrypts() {
+// Seal returns write with what it writes encrypted.
+func (s Sealer) Seal(write func(io.Writer) error) func(io.Writer) error {
+	if !s.Encrypts() {
 		return write
 	}
 	return func(w io.Writer) error {

@@ -57,16 +57,16 @@ func newHybrid(t testing.TB) *age.HybridIdentity {
 
 func sealed(t testing.TB, plain []byte, recipients ...age.Recipient) []byte {
 	t.Helper()
-	s, err := newSealer(recipients)
+	s, err := NewSealer(recipients)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := s.seal(func(w io.Writer) error { _, err := w.Write(plain); return err })(&out); err != nil {
+	if err := s.Seal(func(w io.Writer) error { _, err := w.Write(plain); return err })(&out); err != nil {
 		t.Fatal(err)
 	}
-	if int64(out.Len()) != s.size(int64(len(plain))) {
-		t.Errorf("%d bytes become %d, expected %d", len(plain), out.Len(), s.size(int64(len(plain))))
+	if int64(out.Len()) != s.Size(int64(len(plain))) {
+		t.Errorf("%d bytes become %d, expected %d", len(plain), out.Len(), s.Size(int64(len(plain))))
 	}
 	return out.Bytes()
 }

@@ -83,7 +83,7 @@ func tryClock(_ context.Context, x *storeExam) (Answer, string, error) {
 	if ahead < 0 {
 		detail = fmt.Sprintf("the store's clock is %v behind", -ahead)
 	}
-	if ahead.Abs() > maxAhead {
+	if ahead.Abs() > MaxAhead {
 		return No, detail, nil
 	}
 	return Yes, detail, nil

@@ -15,11 +15,11 @@ const (
 	lockPause = 5 * time.Millisecond
 )
 
-// lock locks the directory itself against other processes, without a file of
+// LockTags implements bucket.TagLocker. It locks the directory itself against other processes, without a file of
 // its own. A kill frees it. Some network file systems have no such locks, and
 // whoever may read the directory can hold it: so without it things go on,
 // as in a store that has none.
-func (b *directory) lock(ctx context.Context) (unlock func(), locked bool) {
+func (b *directory) LockTags(ctx context.Context) (unlock func(), locked bool) {
 	none := func() {}
 	dir, err := os.Open(b.url.Dir)
 	if err != nil {

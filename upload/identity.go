@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -31,7 +30,7 @@ const (
 	tokenSize = 4 // characters: 24 bits of a hash
 )
 
-// An identity is what tells databases of one name apart, as the tag
+// An Identity is what tells databases of one name apart, as the tag
 // lifeboat-identity has it:
 //
 //	<page size>:<application_id>:<tables>:<pages>
@@ -40,16 +39,16 @@ const (
 // 12 tables, pages are taken of the 32 smallest page digests: 4 characters of
 // base64url each. Neither is known of an encrypted snapshot, and pages not of a
 // compact copy.
-type identity struct {
+type Identity struct {
 	pageSize    int
 	application uint32
 	tables      []string
 	pages       []string
 }
 
-// identityOf returns the identity of a copy.
-func identityOf(ctx context.Context, c *snapshot.Copy, d *snapshot.Digest) (identity, error) {
-	i := identity{pageSize: c.Header.PageSize, application: uint32(c.Header.ApplicationID)}
+// IdentityOf returns the identity of a copy.
+func IdentityOf(ctx context.Context, c *snapshot.Copy, d *snapshot.Digest) (Identity, error) {
+	i := Identity{pageSize: c.Header.PageSize, application: uint32(c.Header.ApplicationID)}
 	for _, name := range c.Tables {
 		hash := sha256.Sum256([]byte(name))
 		i.tables = append(i.tables, token(hash[:]))
@@ -70,12 +69,12 @@ func identityOf(ctx context.Context, c *snapshot.Copy, d *snapshot.Digest) (iden
 func token(hash []byte) string { return base64.RawURLEncoding.EncodeToString(hash[:3]) }
 
 // String returns the tag's value.
-func (i identity) String() string {
+func (i Identity) String() string {
 	return fmt.Sprintf("%d:%x:%s:%s", i.pageSize, i.application, strings.Join(i.tables, ""), strings.Join(i.pages, ""))
 }
 
 // parseIdentity reports false for what String does not return, and for "".
-func parseIdentity(value string) (i identity, ok bool) {
+func parseIdentity(value string) (i Identity, ok bool) {
 	parts := strings.Split(value, ":")
 	if len(parts) != 4 || len(parts[2])%tokenSize != 0 || len(parts[3])%tokenSize != 0 {
 		return i, false
@@ -85,7 +84,7 @@ func parseIdentity(value string) (i identity, ok bool) {
 	if err != nil || err2 != nil {
 		return i, false
 	}
-	return identity{pageSize, uint32(application), tokens(parts[2]), tokens(parts[3])}, true
+	return Identity{pageSize, uint32(application), tokens(parts[2]), tokens(parts[3])}, true
 }
 
 func tokens(s string) (all []string) {
@@ -135,7 +134,7 @@ func Compare(a, b bucket.Tags) Likeness {
 	return one.compare(other)
 }
 
-func (i identity) compare(other identity) Likeness {
+func (i Identity) compare(other Identity) Likeness {
 	fewer := min(len(i.pages), len(other.pages))
 	common := shared(i.pages, other.pages)
 	tables := len(i.tables) > 0 && len(other.tables) > 0
@@ -151,57 +150,11 @@ func (i identity) compare(other identity) Likeness {
 	return Unknown
 }
 
-// checkIdentity refuses a database that is another than the newest snapshot's
-// although it has its name, and warns where it may be.
-func (o *BackupOptions) checkIdentity(b bucket.Bucket, newest Snapshot, tags, own bucket.Tags) error {
-	if o.Adopt || newest.ID == "" {
-		return nil
-	}
-	switch Compare(tags, own) {
-	case Foreign:
-		return fmt.Errorf("%w: it has the name of the one in the newest snapshot in %s, %s, but no table and no page in common with it, or another application_id",
-			ErrOtherDatabase, b.URL(), newest.ID)
-	case Rewritten:
-		o.Log.Warn("this database has hardly a page in common with the newest snapshot: another one of the same name must have a prefix of its own; after VACUUM or a restore all is well",
-			"snapshot", newest.ID, "url", b.URL().String())
-	}
-	return nil
-}
-
-// checkAlone looks for snapshots of another database that came into the series
-// since the first listing, where that had nothing to compare with: the first
-// backups of two databases into one prefix do not know of each other before.
-func (o *BackupOptions) checkAlone(ctx context.Context, b bucket.Bucket, newest Snapshot, tags, own bucket.Tags, id snapshot.ID) error {
-	if tags[TagDatabase] != "" && !o.Adopt {
-		return nil
-	}
-	all, err := Snapshots(ctx, b, newest.ID.Time())
-	if err != nil {
-		return fmt.Errorf("%w: look for snapshots of other databases: %w", ErrIncomplete, err)
-	}
-	for _, s := range all {
-		if s.ID <= newest.ID || s.ID == id {
-			continue
-		}
-		tags, err := b.Tags(ctx, s.Object)
-		if errors.Is(err, bucket.ErrNotFound) || errors.Is(err, bucket.ErrTagsDamaged) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("%w: look at snapshot %s, which came meanwhile: %w", ErrIncomplete, s.ID, err)
-		}
-		if name := tags[TagDatabase]; name != "" && name != own[TagDatabase] || Compare(tags, own) > Alike {
-			return fmt.Errorf("%w: %w: snapshot %s of %q came into %s meanwhile", ErrIncomplete, ErrOtherDatabase, s.ID, decodeName(name), b.URL())
-		}
-	}
-	return nil
-}
-
-// decodeName returns the database's name in a tag, as it is if it is none of
-// ours.
-func decodeName(tag string) string {
-	if name, err := DecodeTag(tag); err == nil {
+// DatabaseName returns the database's name in a snapshot's tags, "" if there is
+// none. A tag that EncodeTag has not written is returned as it is.
+func DatabaseName(tags bucket.Tags) string {
+	if name, err := DecodeTag(tags[TagDatabase]); err == nil {
 		return name
 	}
-	return tag
+	return tags[TagDatabase]
 }

@@ -44,7 +44,7 @@ func tagOf(t *testing.T, path string) bucket.Tags {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i, err := identityOf(t.Context(), c, digest)
+	i, err := IdentityOf(t.Context(), c, digest)
 	if err != nil {
 		t.Fatal(err)
 	}

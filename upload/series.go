@@ -23,13 +23,17 @@ const (
 )
 
 const (
-	// maxAhead is how far an ID may be ahead of the store's time of upload, and
+	// MaxAhead is how far an ID may be ahead of the store's time of upload, and
 	// either of the two ahead of the present.
-	maxAhead = 5 * time.Minute
+	MaxAhead = 5 * time.Minute
 	// recent is how far back Newest looks before it lists everything: more
 	// than the week after which even an unchanged database is uploaded again.
 	recent = 8 * 24 * time.Hour
 )
+
+// ObjectName returns the name of a snapshot's object under the prefix, of one
+// that is not encrypted.
+func ObjectName(id snapshot.ID) string { return string(id) + Suffix }
 
 // A Snapshot is one snapshot of a series as the listing shows it.
 type Snapshot struct {
@@ -74,7 +78,7 @@ func Snapshots(ctx context.Context, b bucket.Bucket, after time.Time) ([]Snapsho
 		if err != nil {
 			return nil, err
 		}
-		if s, ok := asSnapshot(object); ok {
+		if s, ok := unjudged(object); ok {
 			snapshots = append(snapshots, s)
 		}
 	}
@@ -92,13 +96,13 @@ func Snapshots(ctx context.Context, b bucket.Bucket, after time.Time) ([]Snapsho
 // if there is none. It asks for the last days first, so that a long series
 // does not have to be listed whole.
 func Newest(ctx context.Context, b bucket.Bucket) (Snapshot, error) {
-	newest, _, err := newestAndAhead(ctx, b)
+	newest, _, err := NewestAndAhead(ctx, b)
 	return newest, err
 }
 
-// newestAndAhead returns the newest snapshot that is not implausible, and the
+// NewestAndAhead returns the newest snapshot that is not implausible, and the
 // last one that is and sorts after it, if any: also beside ErrNotFound.
-func newestAndAhead(ctx context.Context, b bucket.Bucket) (newest, ahead Snapshot, err error) {
+func NewestAndAhead(ctx context.Context, b bucket.Bucket) (newest, ahead Snapshot, err error) {
 	for _, after := range []time.Time{Present(b).Add(-recent), {}} {
 		snapshots, err := Snapshots(ctx, b, after)
 		if err != nil {
@@ -140,11 +144,10 @@ func Versions(ctx context.Context, b bucket.Bucket) iter.Seq2[SnapshotVersion, e
 				yield(SnapshotVersion{}, err)
 				return
 			}
-			s, ok := asSnapshot(v.Object)
+			s, ok := SnapshotOf(v.Object, Present(b))
 			if !ok {
 				continue
 			}
-			s.judge(Present(b))
 			if !yield(SnapshotVersion{s, v.Latest, v.Deleted}, nil) {
 				return
 			}
@@ -161,8 +164,18 @@ func startOf(t time.Time) string {
 	return t.UTC().Format("20060102T150405Z")
 }
 
-// asSnapshot reports false for an object that is none.
-func asSnapshot(o bucket.Object) (Snapshot, bool) {
+// SnapshotOf returns the snapshot that an object is, judged by the present. It
+// reports false for an object that is none.
+func SnapshotOf(o bucket.Object, now time.Time) (Snapshot, bool) {
+	s, ok := unjudged(o)
+	if ok {
+		s.judge(now)
+	}
+	return s, ok
+}
+
+// unjudged returns the snapshot that an object is by its name.
+func unjudged(o bucket.Object) (Snapshot, bool) {
 	name, encrypted := strings.CutSuffix(o.Name, suffixAge)
 	name, found := strings.CutSuffix(name, Suffix)
 	id, err := snapshot.ParseID(name)
@@ -171,7 +184,7 @@ func asSnapshot(o bucket.Object) (Snapshot, bool) {
 
 // judge notes whether the snapshot's times can be right.
 func (s *Snapshot) judge(now time.Time) {
-	taken, uploaded, limit := s.ID.Time(), s.Object.Modified, now.Add(maxAhead)
+	taken, uploaded, limit := s.ID.Time(), s.Object.Modified, now.Add(MaxAhead)
 	s.Future = taken.After(limit) || uploaded.After(limit)
-	s.Implausible = s.Future || taken.After(uploaded.Add(maxAhead))
+	s.Implausible = s.Future || taken.After(uploaded.Add(MaxAhead))
 }

@@ -39,7 +39,7 @@ func newID(b bucket.Bucket, taken time.Time, newest Snapshot) (snapshot.ID, erro
 		taken = next
 	}
 	now := Present(b)
-	if ahead := taken.Sub(now); ahead > maxAhead {
+	if ahead := taken.Sub(now); ahead > MaxAhead {
 		return "", fmt.Errorf("%w: it was set back during the backup, by %s: a snapshot of %s would never count",
 			ErrClock, ahead.Round(time.Second), taken.UTC().Format(time.RFC3339))
 	}

@@ -54,6 +54,17 @@ type Versioned interface {
 	KeepsVersions(ctx context.Context) (bool, error)
 }
 
+// TagLocker is implemented by buckets in which one command's change of tags can
+// be kept apart from those of other processes.
+type TagLocker interface {
+	Bucket
+
+	// LockTags keeps out all others that call it until unlock is called. It
+	// reports false, and unlock does nothing, where there are no such locks or
+	// another process has kept its own for too long.
+	LockTags(ctx context.Context) (unlock func(), locked bool)
+}
+
 // TrialPrefix begins the names of the throw-away objects with which a bucket is
 // tried out.
 const TrialPrefix = "lifeboat-doctor-"
