@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
@@ -27,7 +28,7 @@ const (
 
 var (
 	// errLate ends a write that is no longer one of what was read a moment ago.
-	errLate error = &storeError{text: "the store took too long to write what it had answered before", kind: bucket.ErrUnreachable}
+	errLate = reason.Errorf(bucket.ErrUnreachable, nil, "the store took too long to write what it had answered before")
 	// errContested: other commands keep changing the same tags.
 	errContested = errors.New("other commands change them at the same time")
 )

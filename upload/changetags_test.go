@@ -274,22 +274,6 @@ func TestTagsOfADirectoryThatIsLocked(t *testing.T) {
 	}
 }
 
-func TestStamp(t *testing.T) {
-	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	for is, want := range map[string]string{
-		"":                     "2026-11-29T12:00:00Z",
-		"rubbish":              "2026-11-29T12:00:00Z",
-		"2026-11-29T11:00:00Z": "2026-11-29T12:00:00Z",
-		"2026-11-29T12:00:02Z": "2026-11-29T12:00:02Z",
-		"2027-11-29T12:00:00Z": "2026-11-29T12:00:00Z",
-	} {
-		tags := bucket.Tags{TagConfirmed: is}
-		if Stamp(tags, TagConfirmed, now); tags[TagConfirmed] != want {
-			t.Errorf("%q became %q, want %q", is, tags[TagConfirmed], want)
-		}
-	}
-}
-
 // Nothing sets tags but ChangeTags, Put and doctor's trial: who sets them blindly
 // loses pins.
 func TestOnlyChangeTagsSetsTags(t *testing.T) {

@@ -2,6 +2,7 @@ package upload
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
@@ -20,6 +21,9 @@ const (
 // sealedChunks returns how many chunks hold that many bytes of plaintext. An
 // empty one has a chunk, too.
 func sealedChunks(size int64) int64 { return max(1, (size+chunkSize-1)/chunkSize) }
+
+// ErrRecipients: these recipients cannot be encrypted to together.
+var ErrRecipients = errors.New("cannot encrypt to these recipients")
 
 // A Sealer encrypts archives. The zero value leaves them as they are.
 type Sealer struct {

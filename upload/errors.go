@@ -18,18 +18,7 @@ var (
 	// ErrNotEncrypted: the store does not say that it has done the server-side
 	// encryption that it was asked for. The snapshot is there.
 	ErrNotEncrypted = errors.New("the store does not say that it encrypted it, as it was asked to")
-	// ErrRecipients: these recipients cannot be encrypted to together.
-	ErrRecipients = errors.New("cannot encrypt to these recipients")
 	// ErrPlaintext: the newest snapshot of the series is encrypted, and this
 	// backup would not be.
 	ErrPlaintext = errors.New("the series is encrypted, and this snapshot would not be")
-)
-
-// What Decrypt refuses, beside what is damaged (snapshot.ErrDamaged).
-var (
-	// ErrNoIdentity: the snapshot is encrypted, and no identity was given.
-	ErrNoIdentity = errors.New("it is encrypted: it needs an age identity")
-	// ErrWrongIdentity: none of the identities is one of those that the
-	// snapshot was encrypted to.
-	ErrWrongIdentity = errors.New("it is encrypted to other keys than those of the given age identities")
 )

@@ -1,33 +1,25 @@
 package upload
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
-	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
-// application makes a database of an application: its schema, and so many rows
+// anApplication makes a database of an application: its schema, and so many rows
 // of its own.
-func application(t *testing.T, schema string, rows int) string {
+func anApplication(t *testing.T, schema string, rows int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "app.db")
 	runSQL(t, path, schema+"; CREATE TABLE item (id INTEGER PRIMARY KEY, body)")
-	fill(t, path, rows)
+	fillItems(t, path, rows)
 	return path
 }
 
-func fill(t *testing.T, path string, rows int) {
+func fillItems(t *testing.T, path string, rows int) {
 	t.Helper()
 	runSQL(t, path, fmt.Sprintf("INSERT INTO item (body) SELECT hex(randomblob(200)) FROM generate_series(1, %d)", rows))
 }
@@ -67,7 +59,7 @@ func TestIdentity(t *testing.T) {
 		want   Likeness
 	}{
 		"nothing":        {func(*testing.T, string) string { return "" }, Alike},
-		"rows are added": {func(t *testing.T, path string) string { fill(t, path, 300); return "" }, Alike},
+		"rows are added": {func(t *testing.T, path string) string { fillItems(t, path, 300); return "" }, Alike},
 		"rows change": {func(t *testing.T, path string) string {
 			runSQL(t, path, "UPDATE item SET body = 'x' WHERE id < 10; DELETE FROM item WHERE id > 900")
 			return ""
@@ -91,9 +83,9 @@ func TestIdentity(t *testing.T) {
 			runSQL(t, empty, "VACUUM")
 			return empty
 		}, Unknown},
-		"the application's database on another host": {func(t *testing.T, path string) string { return application(t, schema, 1000) }, Rewritten},
+		"the application's database on another host": {func(t *testing.T, path string) string { return anApplication(t, schema, 1000) }, Rewritten},
 		"another application": {func(t *testing.T, path string) string {
-			other := application(t, "CREATE TABLE song (title); INSERT INTO song VALUES (1)", 1000)
+			other := anApplication(t, "CREATE TABLE song (title); INSERT INTO song VALUES (1)", 1000)
 			runSQL(t, other, "ALTER TABLE item RENAME TO track")
 			return other
 		}, Foreign},
@@ -104,7 +96,7 @@ func TestIdentity(t *testing.T) {
 		}, Foreign},
 	} {
 		t.Run(what, func(t *testing.T) {
-			path := application(t, schema, 1000)
+			path := anApplication(t, schema, 1000)
 			before := tagOf(t, path)
 			other := test.change(t, path)
 			if other == "" {
@@ -121,7 +113,7 @@ func TestIdentity(t *testing.T) {
 func TestIdentityByApplicationID(t *testing.T) {
 	var tags []bucket.Tags
 	for id := range 3 {
-		path := application(t, fmt.Sprintf("PRAGMA application_id=%d", id), 1000)
+		path := anApplication(t, fmt.Sprintf("PRAGMA application_id=%d", id), 1000)
 		tags = append(tags, tagOf(t, path))
 	}
 	if Compare(tags[1], tags[2]) != Foreign || Compare(tags[0], tags[1]) != Rewritten {
@@ -136,89 +128,6 @@ func TestIdentityOfRubbish(t *testing.T) {
 		}
 		if got := Compare(bucket.Tags{TagIdentity: value}, bucket.Tags{TagIdentity: "4096:0:abcd:abcd"}); got != Unknown {
 			t.Errorf("%q: %d", value, got)
-		}
-	}
-}
-
-func TestBackupGuardsTheContent(t *testing.T) {
-	b, _ := emptySeries(t)
-	first := application(t, "CREATE TABLE account (name)", 1000)
-	backup(t, b, first, BackupOptions{})
-	other := application(t, "CREATE TABLE song (title)", 1000)
-	runSQL(t, other, "ALTER TABLE item RENAME TO track")
-	temp := t.TempDir()
-	if _, err := Backup(t.Context(), b, other, BackupOptions{Copy: snapshot.CopyOptions{TempDir: temp}}); !errors.Is(err, ErrOtherDatabase) || errors.Is(err, ErrIncomplete) || count(t, b) != 1 {
-		t.Errorf("another database of the same name: %v, %d snapshots", err, count(t, b))
-	}
-	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
-		t.Errorf("left in the temp directory: %v, %v", left, err)
-	}
-	backup(t, b, other, BackupOptions{Adopt: true})
-	fill := func(path string) { runSQL(t, path, "INSERT INTO track (body) VALUES (1)") }
-	fill(other)
-	backup(t, b, other, BackupOptions{})
-
-	b, _ = emptySeries(t)
-	for i, path := range []string{first, application(t, "CREATE TABLE account (name)", 1000)} {
-		var log bytes.Buffer
-		backup(t, b, path, BackupOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
-		if warned := strings.Contains(log.String(), "level=WARN"); warned != (i == 1) {
-			t.Errorf("backup %d: %s", i, log.String())
-		}
-	}
-}
-
-// A meanwhile is a bucket to which another backup goes while one uploads.
-type meanwhile struct {
-	bucket.Bucket
-	backup func()
-}
-
-func (m meanwhile) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.Object, error) {
-	m.backup()
-	return m.Bucket.Put(ctx, name, o, write)
-}
-
-// The first backups of two databases into one prefix at once: the one that ends
-// last says so.
-func TestFirstBackupsOfTwoDatabases(t *testing.T) {
-	server := testserver.Start(t)
-	server.Setenv(t)
-	dir, _ := emptySeries(t)
-	first := application(t, "CREATE TABLE account (name)", 1000)
-	song := application(t, "CREATE TABLE song (title)", 1000)
-	runSQL(t, song, "ALTER TABLE item RENAME TO track")
-	for what, test := range map[string]struct {
-		other string
-		o     BackupOptions
-		alone bool
-	}{
-		"another name":        {song, BackupOptions{Name: "songs"}, false},
-		"another application": {song, BackupOptions{}, false},
-		"another host":        {application(t, "CREATE TABLE account (name)", 1000), BackupOptions{}, false},
-		"the same":            {first, BackupOptions{}, true},
-	} {
-		for _, b := range []bucket.Bucket{dir, openBucket(t, server, Options{})} {
-			between := meanwhile{b, func() { backup(t, b, test.other, test.o) }}
-			r, err := Backup(t.Context(), between, first, BackupOptions{})
-			switch {
-			case test.alone && err != nil:
-				t.Errorf("%s: %v", what, err)
-			case !test.alone && !(errors.Is(err, ErrIncomplete) && errors.Is(err, ErrOtherDatabase)):
-				t.Errorf("%s: %v", what, err)
-			}
-			if r.Snapshot.ID == "" || count(t, b) != 2 {
-				t.Errorf("%s: %d snapshots, %+v", what, count(t, b), r)
-			}
-			all, err := Snapshots(t.Context(), b, r.Snapshot.ID.Time().AddDate(0, 0, -1))
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, s := range all {
-				if err := b.Delete(t.Context(), s.Object); err != nil {
-					t.Fatal(err)
-				}
-			}
 		}
 	}
 }

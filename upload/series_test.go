@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"slices"
 	"testing"
 	"time"
 
@@ -12,77 +11,28 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
-// testSnapshots: what others put there is ignored, not fatal.
-func testSnapshots(t *testing.T, s store) {
-	b := s.open(t)
-	now := time.Now()
-	var want []snapshot.ID
-	for _, age := range []time.Duration{time.Hour, 0, 30 * time.Hour} {
-		id := snapshot.NewID(now.Add(-age))
-		want = append(want, id)
-		put(t, b, string(id)+Suffix, []byte("x"), bucket.Tags{TagRetention: Held})
-	}
-	slices.Sort(want)
-	id := string(want[0])
-	for _, foreign := range []string{
-		"README", id, id + ".db", "x" + id + Suffix, id + ".db.zst.part", "20261399T000000Z-000000.db.zst",
-		"nested/" + id + Suffix, id[:len(id)-6] + "ABCDEF" + Suffix,
+// An ID or a time of upload that cannot be right is judged in one place.
+func TestJudge(t *testing.T) {
+	now := time.Date(2026, 11, 23, 20, 15, 0, 0, time.UTC)
+	for _, test := range []struct {
+		name                string
+		taken, uploaded     time.Duration // ahead of now
+		implausible, future bool
+	}{
+		{"just now", 0, 0, false, false},
+		{"a slow upload", -10 * time.Hour, 0, false, false},
+		{"a little ahead", 4 * time.Minute, 0, false, false},
+		{"both a little ahead", 4 * time.Minute, 4 * time.Minute, false, false},
+		{"old, and ahead of its upload", -9 * time.Hour, -10 * time.Hour, true, false},
+		{"the ID lies in the future", 6 * time.Minute, 2 * time.Minute, true, true},
+		{"a clock ahead named it and dated it", 365 * 24 * time.Hour, 365 * 24 * time.Hour, true, true},
+		{"the upload lies in the future", -time.Hour, 6 * time.Minute, true, true},
 	} {
-		s.plant(t, b, foreign, []byte("foreign"))
-	}
-	check := func(after time.Time, want []snapshot.ID) {
-		t.Helper()
-		got, err := Snapshots(t.Context(), b, after)
-		if err != nil {
-			t.Fatal(err)
+		s := Snapshot{ID: snapshot.NewID(now.Add(test.taken)), Object: bucket.Object{Modified: now.Add(test.uploaded)}}
+		s.judge(now)
+		if s.Implausible != test.implausible || s.Future != test.future || (s.Why() != "") != test.implausible {
+			t.Errorf("%s: implausible %v, future %v, %q", test.name, s.Implausible, s.Future, s.Why())
 		}
-		var ids []snapshot.ID
-		for _, s := range got {
-			ids = append(ids, s.ID)
-			if s.Implausible || s.Object.Size != 1 || s.Object.Name != string(s.ID)+Suffix {
-				t.Errorf("%+v", s)
-			}
-		}
-		if !slices.Equal(ids, want) {
-			t.Errorf("after %v: %v, want %v", after, ids, want)
-		}
-	}
-	check(time.Time{}, want)
-	check(want[1].Time(), want[1:])
-	check(want[1].Time().Add(time.Second), want[2:])
-}
-
-func testNewest(t *testing.T, s store) {
-	b := s.open(t)
-	now := time.Now()
-	if _, err := Newest(t.Context(), b); !errors.Is(err, bucket.ErrNotFound) {
-		t.Errorf("newest of an empty series: %v, want ErrNotFound", err)
-	}
-	add := func(ahead time.Duration) snapshot.ID {
-		id := snapshot.NewID(now.Add(ahead))
-		put(t, b, string(id)+Suffix, []byte("x"), nil)
-		return id
-	}
-	newest := func() snapshot.ID {
-		t.Helper()
-		s, err := Newest(t.Context(), b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s.ID
-	}
-	ahead := add(6 * time.Minute)
-	if _, err := Newest(t.Context(), b); !errors.Is(err, bucket.ErrNotFound) {
-		t.Errorf("newest of an implausible one: %v, want ErrNotFound", err)
-	}
-	for _, ago := range []time.Duration{400 * 24 * time.Hour, 9 * 24 * time.Hour, 7 * 24 * time.Hour, time.Second, -4 * time.Minute} {
-		if want, got := add(-ago), newest(); got != want {
-			t.Errorf("newest is %s, want %s", got, want)
-		}
-	}
-	all, err := Snapshots(t.Context(), b, time.Time{})
-	if err != nil || len(all) != 6 || all[5].ID != ahead || !all[5].Implausible || all[4].Implausible {
-		t.Errorf("snapshots %+v, %v: want the last of six implausible, no other", all, err)
 	}
 }
 

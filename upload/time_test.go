@@ -18,31 +18,6 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
-// An ID or a time of upload that cannot be right is judged in one place.
-func TestJudge(t *testing.T) {
-	now := time.Date(2026, 11, 23, 20, 15, 0, 0, time.UTC)
-	for _, test := range []struct {
-		name                string
-		taken, uploaded     time.Duration // ahead of now
-		implausible, future bool
-	}{
-		{"just now", 0, 0, false, false},
-		{"a slow upload", -10 * time.Hour, 0, false, false},
-		{"a little ahead", 4 * time.Minute, 0, false, false},
-		{"both a little ahead", 4 * time.Minute, 4 * time.Minute, false, false},
-		{"old, and ahead of its upload", -9 * time.Hour, -10 * time.Hour, true, false},
-		{"the ID lies in the future", 6 * time.Minute, 2 * time.Minute, true, true},
-		{"a clock ahead named it and dated it", 365 * 24 * time.Hour, 365 * 24 * time.Hour, true, true},
-		{"the upload lies in the future", -time.Hour, 6 * time.Minute, true, true},
-	} {
-		s := Snapshot{ID: snapshot.NewID(now.Add(test.taken)), Object: bucket.Object{Modified: now.Add(test.uploaded)}}
-		s.judge(now)
-		if s.Implausible != test.implausible || s.Future != test.future || (s.Why() != "") != test.implausible {
-			t.Errorf("%s: implausible %v, future %v, %q", test.name, s.Implausible, s.Future, s.Why())
-		}
-	}
-}
-
 // plantAt puts a snapshot into a directory, as a run at that time would.
 func plantAt(t *testing.T, b bucket.Bucket, id snapshot.ID, uploaded time.Time) {
 	t.Helper()

@@ -2,45 +2,11 @@ package upload
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
-
-func TestEncodeTag(t *testing.T) {
-	for in, want := range map[string]string{
-		"":             "",
-		"app.db":       "app.db",
-		"a+b-c._:/@9Z": "a+b-c._:/@9Z",
-		"my app.db":    "my=20app.db",
-		"a=b%c":        "a=3Db=25c",
-		"é":            "=C3=A9",
-		"\xff\x00":     "=FF=00",
-	} {
-		got, err := EncodeTag(in)
-		if err != nil || got != want {
-			t.Errorf("EncodeTag(%q) = %q, %v, want %q", in, got, err, want)
-		}
-		if back, err := DecodeTag(got); err != nil || back != in {
-			t.Errorf("DecodeTag(%q) = %q, %v, want %q", got, back, err, in)
-		}
-	}
-	if _, err := EncodeTag(strings.Repeat("a", 256)); err != nil {
-		t.Errorf("256 characters: %v", err)
-	}
-	for _, long := range []string{strings.Repeat("a", 257), strings.Repeat("é", 43)} {
-		if got, err := EncodeTag(long); err == nil {
-			t.Errorf("%d bytes were encoded as %d characters", len(long), len(got))
-		}
-	}
-	for _, bad := range []string{"=", "=2", "=2g", "=c3=a9", "=41", "a b", "é", "=+1", "a=2"} {
-		if got, err := DecodeTag(bad); err == nil {
-			t.Errorf("DecodeTag(%q) = %q, want an error", bad, got)
-		}
-	}
-}
 
 func TestPartSize(t *testing.T) {
 	const limit = 10_000 * defaultPart

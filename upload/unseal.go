@@ -27,6 +27,15 @@ const (
 	readsAtOnce = 2
 )
 
+// What Decrypt refuses, beside what is damaged (snapshot.ErrDamaged).
+var (
+	// ErrNoIdentity: the snapshot is encrypted, and no identity was given.
+	ErrNoIdentity = errors.New("it is encrypted: it needs an age identity")
+	// ErrWrongIdentity: none of the identities is one of those that the
+	// snapshot was encrypted to.
+	ErrWrongIdentity = errors.New("it is encrypted to other keys than those of the given age identities")
+)
+
 // Decrypt returns the plaintext of the encrypted object of that size in blob,
 // and the plaintext's size. It reads both ends of the object and keeps them.
 // From then on each read is one read of blob, however many of age's chunks it
