@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // A clockwork is a bucket whose clock stands where the test puts it: time is
@@ -53,8 +53,8 @@ func (c *clockwork) begin(operation, name string) error {
 func (c *clockwork) backup(t testing.TB, text string) snapshot.ID {
 	t.Helper()
 	id := snapshot.NewID(c.now)
-	_, err := c.Put(t.Context(), string(id)+upload.Suffix, bucket.PutOptions{Tags: bucket.Tags{
-		upload.TagRetention: upload.Held, upload.TagDatabase: "app.db"}}, func(w io.Writer) error {
+	_, err := c.Put(t.Context(), string(id)+series.Suffix, bucket.PutOptions{Tags: bucket.Tags{
+		series.TagRetention: series.Held, series.TagDatabase: "app.db"}}, func(w io.Writer) error {
 		_, err := io.WriteString(w, text)
 		return err
 	})
@@ -67,7 +67,7 @@ func (c *clockwork) backup(t testing.TB, text string) snapshot.ID {
 // expire does what the rules of a bucket do under a policy.
 func (c *clockwork) expire(p Policy) {
 	maps.DeleteFunc(c.objects, func(_ string, s stored) bool {
-		class, err := parseClass(s.tags[upload.TagRetention])
+		class, err := parseClass(s.tags[series.TagRetention])
 		if err != nil || p.Keep(class) == Forever {
 			return false
 		}
@@ -79,7 +79,7 @@ func (c *clockwork) expire(p Policy) {
 func (c *clockwork) retentions() []string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(c.objects)) {
-		all = append(all, name[:len("20261106T170000Z")]+" "+c.objects[name].tags[upload.TagRetention])
+		all = append(all, name[:len("20261106T170000Z")]+" "+c.objects[name].tags[series.TagRetention])
 	}
 	return all
 }
@@ -87,7 +87,7 @@ func (c *clockwork) retentions() []string {
 func (c *clockwork) retention(name string) string {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	return c.objects[name].tags[upload.TagRetention]
+	return c.objects[name].tags[series.TagRetention]
 }
 
 func (c *clockwork) URL() bucket.URL { return bucket.URL{Bucket: "clockwork", Prefix: "app"} }

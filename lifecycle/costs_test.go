@@ -16,6 +16,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -72,7 +73,7 @@ func TestCosts(t *testing.T) {
 		}
 		add("runs a month that upload", number(changed))
 		add("runs that find nothing changed", number(unchanged))
-		add("snapshots: held", number(kept[upload.Held]))
+		add("snapshots: held", number(kept[series.Held]))
 		for _, class := range Classes()[1:] {
 			add("snapshots: "+string(class), number(kept[string(class)]))
 		}
@@ -100,13 +101,13 @@ func afterTwoYears(pace time.Duration) (kept map[string]int, noncurrent int) {
 	now := at("2026-11-24 12:30")
 	var items []Item
 	for taken := now.AddDate(-2, 0, 0); taken.Before(now); taken = taken.Add(pace) {
-		items = append(items, Item{Snapshot: upload.Snapshot{ID: snapshot.NewID(taken), Object: bucket.Object{Size: 1, Modified: taken}}})
+		items = append(items, Item{Snapshot: series.Snapshot{ID: snapshot.NewID(taken), Object: bucket.Object{Size: 1, Modified: taken}}})
 	}
 	kept = map[string]int{}
 	for _, d := range Plan(items, Terms{Policy: DefaultPolicy(), Now: now}) {
 		switch {
 		case d.Action == ActKeep:
-			kept[upload.Held]++
+			kept[series.Held]++
 		case d.Action == ActRelease:
 			kept[string(d.Class)]++
 		case now.Before(DefaultNoncurrent.expires(d.Expires)):

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // One file with damaged tags stops nothing: its snapshot has no tags, stays,
@@ -21,7 +22,7 @@ func TestDamagedTags(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 10 {
-		put(t, b, time.Now().Add(time.Duration(i-10)*24*time.Hour), upload.Held, "0123456789")
+		put(t, b, time.Now().Add(time.Duration(i-10)*24*time.Hour), series.Held, "0123456789")
 	}
 	all, err := Load(t.Context(), b, time.Time{})
 	if err != nil || Damaged(all) != nil {

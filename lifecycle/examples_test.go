@@ -12,6 +12,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // What becomes of snapshots that were taken every twelve hours for a week.
@@ -19,7 +20,7 @@ func ExamplePlan() {
 	now := time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC)
 	var items []lifecycle.Item
 	for taken := now.Add(-7 * 24 * time.Hour); taken.Before(now); taken = taken.Add(12 * time.Hour) {
-		items = append(items, lifecycle.Item{Snapshot: upload.Snapshot{
+		items = append(items, lifecycle.Item{Snapshot: series.Snapshot{
 			ID: snapshot.NewID(taken), Object: bucket.Object{Size: 1 << 20, Modified: taken},
 		}})
 	}

@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // readers is how many tags are read at once.
@@ -36,7 +36,7 @@ func Load(ctx context.Context, b bucket.Bucket, after time.Time) ([]Item, error)
 
 // list returns the snapshots without their tags.
 func list(ctx context.Context, b bucket.Bucket, after time.Time) ([]Item, error) {
-	snapshots, err := upload.Snapshots(ctx, b, after)
+	snapshots, err := series.Snapshots(ctx, b, after)
 	if err != nil {
 		return nil, err
 	}

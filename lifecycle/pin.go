@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // soon is how long before its end a snapshot may be lost although it is
@@ -30,8 +30,8 @@ func Pin(ctx context.Context, b bucket.Bucket, id snapshot.ID, t Terms, log *slo
 	if err != nil {
 		return d, err
 	}
-	err = upload.SettleTags(ctx, b, d.Object, t.settle(), func(tags bucket.Tags) error {
-		tags[upload.TagRetention] = upload.Pinned
+	err = series.SettleTags(ctx, b, d.Object, t.settle(), func(tags bucket.Tags) error {
+		tags[series.TagRetention] = series.Pinned
 		return nil
 	})
 	if err != nil {
@@ -53,24 +53,24 @@ func Unpin(ctx context.Context, b bucket.Bucket, id snapshot.ID, t Terms, log *s
 	}
 	was := ""
 	d, err := find(ctx, b, id, t, func(tags bucket.Tags) {
-		was = tags[upload.TagRetention]
-		tags[upload.TagRetention] = upload.Held
+		was = tags[series.TagRetention]
+		tags[series.TagRetention] = series.Held
 	})
 	if err != nil {
 		return d, err
 	}
-	if was != upload.Pinned {
+	if was != series.Pinned {
 		return d, fmt.Errorf("unpin %s: %w but %q", id, ErrNotPinned, was)
 	}
-	to := upload.Held
+	to := series.Held
 	if d.Action != ActKeep {
 		to = string(d.Class)
 	}
 	unpinned := false
-	err = upload.SettleTags(ctx, b, d.Object, t.settle(), func(tags bucket.Tags) error {
-		switch now := tags[upload.TagRetention]; {
-		case now == upload.Pinned:
-			tags[upload.TagRetention], unpinned = to, true
+	err = series.SettleTags(ctx, b, d.Object, t.settle(), func(tags bucket.Tags) error {
+		switch now := tags[series.TagRetention]; {
+		case now == series.Pinned:
+			tags[series.TagRetention], unpinned = to, true
 		case !unpinned:
 			return fmt.Errorf("%w but %q", ErrNotPinned, now)
 		}

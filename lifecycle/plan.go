@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // An Action is what is to be done with a snapshot now.
@@ -26,7 +26,7 @@ const (
 // An Item is a snapshot with its tags. Nil tags are tags that nobody has
 // read: it is taken for held, as every upload is.
 type Item struct {
-	upload.Snapshot
+	series.Snapshot
 	Tags bucket.Tags
 	// Damaged says why the tags could not be read. They then count as none,
 	// and are not nil.
@@ -42,7 +42,7 @@ type Terms struct {
 	// DefaultHold.
 	Hold time.Duration
 	// Now is the present by the bucket's clock. What is given a bucket takes
-	// zero for upload.Present, asked after the listing.
+	// zero for series.Present, asked after the listing.
 	Now time.Time
 	// IgnoreShrink overrides the shrink guard.
 	IgnoreShrink bool
@@ -66,7 +66,7 @@ func (t Terms) hold() time.Duration {
 // at returns the terms with the present. The bucket must have been listed.
 func (t Terms) at(b bucket.Bucket) Terms {
 	if t.Now.IsZero() {
-		t.Now = upload.Present(b)
+		t.Now = series.Present(b)
 	}
 	return t
 }
@@ -91,12 +91,12 @@ type Decision struct {
 
 // Held reports whether the snapshot waits for its release.
 func (i Item) Held() bool {
-	return i.Tags == nil || i.Tags[upload.TagRetention] == upload.Held
+	return i.Tags == nil || i.Tags[series.TagRetention] == series.Held
 }
 
 // Released returns the class that the snapshot was released into, or "".
 func (i Item) Released() Class {
-	class, err := parseClass(i.Tags[upload.TagRetention])
+	class, err := parseClass(i.Tags[series.TagRetention])
 	if err != nil {
 		return ""
 	}
@@ -133,12 +133,12 @@ func Plan(items []Item, t Terms) []Decision {
 // decide is Plan for one snapshot, without the shrink guard.
 func decide(item Item, successor *Item, t Terms) Decision {
 	d := Decision{Item: item, Action: ActKeep, Class: item.Released()}
-	tag := item.Tags[upload.TagRetention]
+	tag := item.Tags[series.TagRetention]
 	switch {
 	case item.Implausible:
 		d.Reason = item.Why()
 		return d
-	case tag == upload.Pinned:
+	case tag == series.Pinned:
 		d.Reason = "pinned"
 		return d
 	case successor == nil && d.Class == "":

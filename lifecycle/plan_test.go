@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -53,9 +53,9 @@ func itemsAt(times ...time.Time) []Item {
 			panic(err)
 		}
 		items = append(items, Item{
-			Snapshot: upload.Snapshot{ID: id, Object: bucket.Object{
-				Name: string(id) + upload.Suffix, Size: 1000, Modified: t.Add(time.Minute)}},
-			Tags: bucket.Tags{upload.TagRetention: upload.Held},
+			Snapshot: series.Snapshot{ID: id, Object: bucket.Object{
+				Name: string(id) + series.Suffix, Size: 1000, Modified: t.Add(time.Minute)}},
+			Tags: bucket.Tags{series.TagRetention: series.Held},
 		})
 	}
 	return items
@@ -79,7 +79,7 @@ func parse(times ...string) []time.Time {
 
 func tagged(items []Item, retention string, which ...int) []Item {
 	for _, i := range which {
-		items[i].Tags = bucket.Tags{upload.TagRetention: retention}
+		items[i].Tags = bucket.Tags{series.TagRetention: retention}
 	}
 	return items
 }
@@ -119,7 +119,7 @@ func TestPlanGolden(t *testing.T) {
 	shrunken[7].Object.Size = 499
 	half := itemsAt(days("2026-11-02 23:00", 8, 24*time.Hour)...)
 	half[7].Object.Size = 500
-	hands := tagged(tagged(itemsAt(days("2026-11-01 12:00", 5, time.Hour)...), "forever-please", 0), upload.Pinned, 1)
+	hands := tagged(tagged(itemsAt(days("2026-11-01 12:00", 5, time.Hour)...), "forever-please", 0), series.Pinned, 1)
 	hands[2].Tags = bucket.Tags{}
 	tagged(hands, "yearly", 3)
 	hours := days("2026-11-06 17:00", 97, time.Hour) // Friday 17:00 to Tuesday 17:00

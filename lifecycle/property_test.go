@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 var onlySeed = flag.Uint64("seed", 0, "run properties on the input of this `seed` alone")
@@ -41,9 +41,9 @@ func randomSeries(r *rand.Rand) []Item {
 		times = append(times, at("2024-12-20").Add(time.Duration(r.Int64N(int64(span)))))
 	}
 	items := itemsAt(times...)
-	tags := append([]bucket.Tags{nil, {}}, bucket.Tags{upload.TagRetention: "else"})
-	for _, c := range append(Classes(), Class(upload.Held), Class(upload.Pinned)) {
-		tags = append(tags, bucket.Tags{upload.TagRetention: string(c)})
+	tags := append([]bucket.Tags{nil, {}}, bucket.Tags{series.TagRetention: "else"})
+	for _, c := range append(Classes(), Class(series.Held), Class(series.Pinned)) {
+		tags = append(tags, bucket.Tags{series.TagRetention: string(c)})
 	}
 	for i := range items {
 		o := &items[i].Object
@@ -109,7 +109,7 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 			if !supersededFor(items, i, terms.Hold, terms.Now) {
 				t.Errorf("%s: %s, but superseded for less than %v", d.ID, d.Action, terms.Hold)
 			}
-			if retention := d.Tags[upload.TagRetention]; d.Tags != nil && retention != upload.Held && d.Released() == "" {
+			if retention := d.Tags[series.TagRetention]; d.Tags != nil && retention != series.Held && d.Released() == "" {
 				t.Errorf("%s: %s, but tagged %q", d.ID, d.Action, retention)
 			}
 			if !terms.IgnoreShrink && d.Object.Size > 2*items[newest].Object.Size {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // Prune decides about all snapshots of a series and, if confirmed, deletes
@@ -83,8 +84,8 @@ func stopAtFuture(decisions []Decision) error {
 // prune deletes one snapshot, unless another command has given it another tag
 // since the plan was made, or has deleted it.
 func prune(ctx context.Context, b bucket.Bucket, d *Decision) error {
-	err := upload.DeleteIf(ctx, b, d.Object, func(tags bucket.Tags) error {
-		if tags[upload.TagRetention] != d.Tags[upload.TagRetention] {
+	err := series.DeleteIf(ctx, b, d.Object, func(tags bucket.Tags) error {
+		if tags[series.TagRetention] != d.Tags[series.TagRetention] {
 			return errMoved
 		}
 		return nil

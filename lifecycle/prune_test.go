@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 func TestPrune(t *testing.T) {
@@ -92,7 +92,7 @@ func TestPruneIsCareful(t *testing.T) {
 			switch reads.Add(1) {
 			case 241: // after all have been read once
 				first = name
-				c.tag(name, bucket.Tags{upload.TagRetention: upload.Pinned})
+				c.tag(name, bucket.Tags{series.TagRetention: series.Pinned})
 			case 242:
 				delete(c.objects, name)
 			}
@@ -156,7 +156,7 @@ func TestPinAndUnpin(t *testing.T) {
 		logger := slog.New(slog.NewTextHandler(&log, nil))
 		item := items[test.place]
 		before, err := Pin(t.Context(), c, item.ID, terms, logger)
-		if err != nil || c.objects[item.Object.Name].tags[upload.TagRetention] != upload.Pinned {
+		if err != nil || c.objects[item.Object.Name].tags[series.TagRetention] != series.Pinned {
 			t.Fatalf("%d: not pinned: %v", test.place, err)
 		}
 		if warned := strings.Contains(log.String(), "48 hours"); warned != test.warns {
@@ -175,7 +175,7 @@ func TestPinAndUnpin(t *testing.T) {
 		if _, err := Unpin(t.Context(), c, item.ID, terms, nil); err != nil {
 			t.Fatalf("%d: %v", test.place, err)
 		}
-		if tags := c.objects[item.Object.Name].tags; tags[upload.TagRetention] != test.after || tags[upload.TagDatabase] != "app.db" {
+		if tags := c.objects[item.Object.Name].tags; tags[series.TagRetention] != test.after || tags[series.TagDatabase] != "app.db" {
 			t.Errorf("%d: after unpin: %v, want %s", test.place, tags, test.after)
 		}
 		if _, err := Unpin(t.Context(), c, item.ID, terms, nil); !errors.Is(err, ErrNotPinned) {
@@ -188,7 +188,7 @@ func TestPinAndUnpin(t *testing.T) {
 	// A pin that the store forgets, or that somebody overwrites, is an error.
 	c.before = func(operation, name string) error {
 		if operation == "set" {
-			c.before = func(string, string) error { return c.tag(name, bucket.Tags{upload.TagRetention: "hourly"}) }
+			c.before = func(string, string) error { return c.tag(name, bucket.Tags{series.TagRetention: "hourly"}) }
 		}
 		return nil
 	}

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // An announcing bucket closes a channel when a tag has been written.
@@ -44,7 +44,7 @@ func TestPinOutlastsARelease(t *testing.T) {
 			return nil
 		}
 		once.Do(func() {
-			pinned = snapshot.ID(strings.TrimSuffix(object, upload.Suffix))
+			pinned = snapshot.ID(strings.TrimSuffix(object, series.Suffix))
 			b := &announcing{c, make(chan struct{})}
 			written := b.written
 			pin.Go(func() error {
@@ -57,23 +57,23 @@ func TestPinOutlastsARelease(t *testing.T) {
 	}
 	var log strings.Builder
 	release(t, c, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-	if tag := c.retention(name(pinned)); tag == upload.Pinned {
+	if tag := c.retention(name(pinned)); tag == series.Pinned {
 		t.Fatal("the release has not undone the pin")
 	}
 	if err := pin.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if tag := c.retention(name(pinned)); tag != upload.Pinned {
+	if tag := c.retention(name(pinned)); tag != series.Pinned {
 		t.Errorf("pinned, but it is %q", tag)
 	}
-	if result := release(t, c, Options{All: true}); len(result.Released) != 0 || c.retention(name(pinned)) != upload.Pinned {
+	if result := release(t, c, Options{All: true}); len(result.Released) != 0 || c.retention(name(pinned)) != series.Pinned {
 		t.Errorf("the next release: %v", result.Released)
 	}
 }
 
 // A release tells what another command has made of its work in the meantime.
 func TestReleaseLooksAgain(t *testing.T) {
-	for tag, warns := range map[string]bool{upload.Held: true, upload.Pinned: false} {
+	for tag, warns := range map[string]bool{series.Held: true, series.Pinned: false} {
 		c := hourly(t, at("2026-11-10 12:00"), 120)
 		first := ""
 		sets := 0
@@ -82,7 +82,7 @@ func TestReleaseLooksAgain(t *testing.T) {
 				if sets++; sets == 1 {
 					first = object
 				} else if sets == 5 {
-					return c.tag(first, bucket.Tags{upload.TagRetention: tag})
+					return c.tag(first, bucket.Tags{series.TagRetention: tag})
 				}
 			}
 			return nil
@@ -114,7 +114,7 @@ func TestUnpinOnce(t *testing.T) {
 	c.before = func(operation, object string) error {
 		if operation == "tags" {
 			if reads++; reads == 2 { // the first is for the plan
-				return c.tag(object, bucket.Tags{upload.TagRetention: upload.Held})
+				return c.tag(object, bucket.Tags{series.TagRetention: series.Held})
 			}
 		}
 		return nil
@@ -123,7 +123,7 @@ func TestUnpinOnce(t *testing.T) {
 		t.Errorf("unpinned what is held by now: %v", err)
 	}
 	c.before = nil
-	if tag := c.retention(item.Object.Name); tag != upload.Held {
+	if tag := c.retention(item.Object.Name); tag != series.Held {
 		t.Errorf("it is %q", tag)
 	}
 	// A release that follows at once is no contest.
@@ -133,7 +133,7 @@ func TestUnpinOnce(t *testing.T) {
 	sets := 0
 	c.before = func(operation, object string) error {
 		if operation == "tags" && sets > 0 {
-			return c.tag(object, bucket.Tags{upload.TagRetention: "yearly"})
+			return c.tag(object, bucket.Tags{series.TagRetention: "yearly"})
 		}
 		if operation == "set" {
 			sets++

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 const (
@@ -28,7 +28,7 @@ type Options struct {
 	// Hold is how long a successor must have been in the bucket. 0 means
 	// DefaultHold.
 	Hold time.Duration
-	// Now is the present by the bucket's clock. Zero means upload.Present,
+	// Now is the present by the bucket's clock. Zero means series.Present,
 	// asked after the listing.
 	Now time.Time
 	// All looks at every snapshot of the series.
@@ -78,7 +78,7 @@ func Release(ctx context.Context, b bucket.Bucket, o Options) (Result, error) {
 		if d.Action == ActKeep {
 			continue
 		}
-		done, err := setRetention(ctx, b, d.Item, upload.Held, string(d.Class))
+		done, err := setRetention(ctx, b, d.Item, series.Held, string(d.Class))
 		if err != nil {
 			return result, fmt.Errorf("release %s as %s: %w", d.ID, d.Class, err)
 		}
@@ -117,7 +117,7 @@ func (o *Options) holdNewest(ctx context.Context, b bucket.Bucket, items []Item,
 		return nil, nil
 	}
 	d := Plan(items, t)[i]
-	done, err := setRetention(ctx, b, d.Item, string(class), upload.Held)
+	done, err := setRetention(ctx, b, d.Item, string(class), series.Held)
 	if err != nil {
 		return nil, fmt.Errorf("hold the newest, %s, which was released as %s: %w", d.ID, class, err)
 	}
@@ -206,10 +206,10 @@ var errMoved = errors.New("its retention tag has changed meanwhile")
 // and keeps its other tags. It reports false if it has not: the tag is another,
 // or the snapshot is gone. That a rule takes the snapshot at once is no failure.
 func setRetention(ctx context.Context, b bucket.Bucket, item Item, from, to string) (bool, error) {
-	written, err := upload.ChangeTags(ctx, b, item.Object, func(tags bucket.Tags) error {
-		switch tags[upload.TagRetention] {
+	written, err := series.ChangeTags(ctx, b, item.Object, func(tags bucket.Tags) error {
+		switch tags[series.TagRetention] {
 		case from:
-			tags[upload.TagRetention] = to
+			tags[series.TagRetention] = to
 		case to:
 		default:
 			return errMoved
@@ -238,8 +238,8 @@ func (o *Options) lookAgain(ctx context.Context, b bucket.Bucket, released []Dec
 		return
 	}
 	for i, item := range items {
-		now := item.Tags[upload.TagRetention]
-		if item.Tags != nil && now != string(released[i].Class) && now != upload.Pinned {
+		now := item.Tags[series.TagRetention]
+		if item.Tags != nil && now != string(released[i].Class) && now != series.Pinned {
 			o.Log.Warn("released, but another command has changed its tag since", "snapshot", item.ID, "class", released[i].Class, "tag", now)
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 func release(t *testing.T, c *clockwork, o Options) Result {
@@ -37,7 +37,7 @@ func hourly(t testing.TB, now time.Time, n int) *clockwork {
 	return c
 }
 
-func name(id snapshot.ID) string { return string(id) + upload.Suffix }
+func name(id snapshot.ID) string { return string(id) + series.Suffix }
 
 func TestReleaseOldestFirstAndOnce(t *testing.T) {
 	c := hourly(t, at("2026-11-10 12:00"), 150)
@@ -54,7 +54,7 @@ func TestReleaseOldestFirstAndOnce(t *testing.T) {
 	}
 	golden(t, "release-hourly", strings.Join(c.retentions(), "\n")+"\n")
 	for _, s := range c.objects {
-		if s.tags[upload.TagDatabase] != "app.db" {
+		if s.tags[series.TagDatabase] != "app.db" {
 			t.Errorf("%s has lost its other tags: %v", s.object.Name, s.tags)
 		}
 	}
@@ -99,11 +99,11 @@ func TestReleaseLooksBackFarEnough(t *testing.T) {
 	released := c.now.Add(-DefaultHold - time.Hour)
 	late := snapshot.NewID(released.Add(-20 * time.Hour))
 	c.objects[name(late)] = stored{object: bucket.Object{Name: name(late), Size: 10, Modified: released},
-		tags: bucket.Tags{upload.TagRetention: upload.Held}}
+		tags: bucket.Tags{series.TagRetention: series.Held}}
 	// Pinned ones do not stop the search.
 	for n, s := range c.objects {
 		if s.object.Modified.Before(c.now.Add(-DefaultHold-day)) && s.object.Modified.After(c.now.Add(-DefaultHold-day-5*time.Hour)) {
-			c.tag(n, bucket.Tags{upload.TagRetention: upload.Pinned})
+			c.tag(n, bucket.Tags{series.TagRetention: series.Pinned})
 		}
 	}
 	c.now = c.now.Add(time.Minute)
@@ -114,7 +114,7 @@ func TestReleaseLooksBackFarEnough(t *testing.T) {
 	// Much older ones are for --all.
 	old := snapshot.NewID(c.now.Add(-6 * day))
 	c.objects[name(old)] = stored{object: bucket.Object{Name: name(old), Size: 10, Modified: c.now.Add(-6 * day)},
-		tags: bucket.Tags{upload.TagRetention: upload.Held}}
+		tags: bucket.Tags{series.TagRetention: series.Held}}
 	if result := release(t, c, Options{}); len(result.Released) != 0 {
 		t.Errorf("released %v", result.Released)
 	}
@@ -127,7 +127,7 @@ func TestReleaseLosesRaces(t *testing.T) {
 	denied := fmt.Errorf("set tags: %w: 403", bucket.ErrRefused)
 	for what, race := range map[string]func(c *clockwork, name string) error{
 		"another job released it, and now the store refuses": func(c *clockwork, name string) error {
-			c.tag(name, bucket.Tags{upload.TagRetention: "daily"})
+			c.tag(name, bucket.Tags{series.TagRetention: "daily"})
 			return denied
 		},
 		"an operator deleted it": func(c *clockwork, name string) error {
@@ -174,7 +174,7 @@ func TestReleaseLosesRaces(t *testing.T) {
 	c.before = func(operation, name string) error {
 		if operation == "tags" {
 			if n := reads.Add(1); n > 24 && n < 27 { // 23 and the newest are read before
-				c.tag(name, bucket.Tags{upload.TagRetention: upload.Pinned})
+				c.tag(name, bucket.Tags{series.TagRetention: series.Pinned})
 			}
 		}
 		return nil
@@ -248,7 +248,7 @@ func TestReleaseHoldsTheNewest(t *testing.T) {
 		release(t, c, Options{})
 		delete(c.objects, name(last))
 		ahead := snapshot.NewID(c.now.Add(day)) // implausible: not the newest
-		c.objects[name(ahead)] = stored{object: bucket.Object{Name: name(ahead), Size: 10, Modified: c.now}, tags: bucket.Tags{upload.TagRetention: "daily"}}
+		c.objects[name(ahead)] = stored{object: bucket.Object{Name: name(ahead), Size: 10, Modified: c.now}, tags: bucket.Tags{series.TagRetention: "daily"}}
 		for _, n := range slices.Backward(slices.Sorted(maps.Keys(c.objects))) {
 			if n != name(ahead) {
 				return c, n
@@ -257,7 +257,7 @@ func TestReleaseHoldsTheNewest(t *testing.T) {
 		return c, ""
 	}
 	c, newest := start()
-	if tag := c.objects[newest].tags[upload.TagRetention]; tag != "recent" && tag != "hourly" {
+	if tag := c.objects[newest].tags[series.TagRetention]; tag != "recent" && tag != "hourly" {
 		t.Fatalf("%s is %q before", newest, tag)
 	}
 	var log strings.Builder
@@ -265,7 +265,7 @@ func TestReleaseHoldsTheNewest(t *testing.T) {
 	if len(result.Held) != 1 || name(result.Held[0].ID) != newest || len(result.Released) != 0 || !strings.Contains(log.String(), "level=WARN") {
 		t.Errorf("held %v, released %v, log %s", result.Held, result.Released, log.String())
 	}
-	if tags := c.objects[newest].tags; tags[upload.TagRetention] != upload.Held || tags[upload.TagDatabase] != "app.db" {
+	if tags := c.objects[newest].tags; tags[series.TagRetention] != series.Held || tags[series.TagDatabase] != "app.db" {
 		t.Errorf("the newest has %v", tags)
 	}
 	clear(c.calls)
@@ -410,7 +410,7 @@ func TestDeadJobCostsNothing(t *testing.T) {
 			c.expire(terms.Policy)
 		}
 		s, found := c.objects[name(newest)]
-		if !found || s.tags[upload.TagRetention] != upload.Held || len(c.objects) > superseded {
+		if !found || s.tags[series.TagRetention] != series.Held || len(c.objects) > superseded {
 			t.Errorf("after a year without backups: %v", c.retentions())
 		}
 	})

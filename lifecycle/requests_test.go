@@ -17,6 +17,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -98,7 +99,7 @@ func TestRequestsPerBackup(t *testing.T) {
 		if err := direct.Delete(t.Context(), backup.Snapshot.Object); err != nil {
 			t.Fatal(err)
 		}
-		if err := direct.SetTags(t.Context(), result.Released[0].Object, bucket.Tags{upload.TagRetention: upload.Held}); err != nil {
+		if err := direct.SetTags(t.Context(), result.Released[0].Object, bucket.Tags{series.TagRetention: series.Held}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -113,11 +114,11 @@ func fill(t *testing.T, b bucket.Bucket, last time.Time, pace time.Duration, hav
 	for i := have; i < n; i++ {
 		retention := "hourly"
 		if i == 0 {
-			retention = upload.Held
+			retention = series.Held
 		}
 		group.Go(func() error {
 			id := snapshot.NewID(last.Add(-time.Duration(i) * pace))
-			_, err := b.Put(t.Context(), upload.ObjectName(id), bucket.PutOptions{Tags: bucket.Tags{upload.TagRetention: retention, upload.TagDatabase: "app.db"}},
+			_, err := b.Put(t.Context(), series.ObjectName(id), bucket.PutOptions{Tags: bucket.Tags{series.TagRetention: retention, series.TagDatabase: "app.db"}},
 				func(io.Writer) error { return nil })
 			return err
 		})

@@ -9,14 +9,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // DefaultSettle is how long at least a write to a bucket must have lasted
 // before it counts: as long as another command may take from its own read to
 // its write.
-const DefaultSettle = upload.Settle
+const DefaultSettle = series.Settle
 
 // rewrites is how often lost rules are written. Each repetition waits for
 // another random time, so that two commands do not meet for ever.

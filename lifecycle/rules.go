@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 const (
@@ -51,7 +51,7 @@ func rulesFor(prefix string, p Policy, noncurrent Keep) []s3Rule {
 			Status: enabled,
 			Filter: &s3Filter{And: &s3And{
 				Prefix: new(prefix + "/"),
-				Tags:   []s3Tag{{Key: new(upload.TagRetention), Value: new(string(class))}},
+				Tags:   []s3Tag{{Key: new(series.TagRetention), Value: new(string(class))}},
 			}},
 			Expiration: &s3Expiration{Days: new(int32(keep))},
 		}
@@ -98,7 +98,7 @@ func astray(rule s3Rule, prefix string) bool {
 	if class == tidy {
 		return expires(rule)
 	}
-	return m.prefix != prefix+"/" || len(m.tags) != 1 || m.tags[upload.TagRetention] != class
+	return m.prefix != prefix+"/" || len(m.tags) != 1 || m.tags[series.TagRetention] != class
 }
 
 // split parts a bucket's rules into those of the series under a prefix and all

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 func TestRulesGolden(t *testing.T) {
@@ -160,8 +160,8 @@ func TestWarnings(t *testing.T) {
 	rules := append(append(foreign(), rulesFor("team/app", DefaultPolicy(), DefaultNoncurrent)...),
 		rule("whole bucket", ""), rule("same prefix", "team/app/"), rule("begins alike", "team/ap"), rule("deeper", "team/app/2026"),
 		rule("elsewhere", "team/app2/"), rule("sibling", "team/appendix"), rule("their tag", "", "temporary", "yes"),
-		rule("held", "", upload.TagRetention, upload.Held), rule("daily too", "team/app/", upload.TagRetention, "daily"),
-		rule("by name", "", upload.TagDatabase, "app.db"), rule("drilled", "", upload.TagVerified, "2026-11-01T00:00:00Z"), noncurrent, uploads, off, markers, old)
+		rule("held", "", series.TagRetention, series.Held), rule("daily too", "team/app/", series.TagRetention, "daily"),
+		rule("by name", "", series.TagDatabase, "app.db"), rule("drilled", "", series.TagVerified, "2026-11-01T00:00:00Z"), noncurrent, uploads, off, markers, old)
 	rules = append(rules, rulesFor("team/app/inner", DefaultPolicy(), None)[:2]...)
 	rules = append(rules, rulesFor("team", DefaultPolicy(), None)[:1]...)
 	rules = append(rules, rulesFor("other", DefaultPolicy(), None)...)

@@ -18,6 +18,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -35,9 +36,9 @@ func open(t testing.TB, server *testserver.Server, bucketName string) bucket.Buc
 // put stores a snapshot whose ID is of the given time.
 func put(t testing.TB, b bucket.Bucket, taken time.Time, retention, text string) bucket.Object {
 	t.Helper()
-	object, err := b.Put(t.Context(), upload.ObjectName(snapshot.NewID(taken)), bucket.PutOptions{
+	object, err := b.Put(t.Context(), series.ObjectName(snapshot.NewID(taken)), bucket.PutOptions{
 		MaxSize: int64(len(text)),
-		Tags:    bucket.Tags{upload.TagRetention: retention, upload.TagDatabase: "app.db"},
+		Tags:    bucket.Tags{series.TagRetention: retention, series.TagDatabase: "app.db"},
 	}, func(w io.Writer) error {
 		_, err := io.WriteString(w, text)
 		return err
@@ -56,7 +57,7 @@ func retentions(t testing.TB, b bucket.Bucket) []string {
 	}
 	var all []string
 	for _, item := range items {
-		all = append(all, item.Tags[upload.TagRetention])
+		all = append(all, item.Tags[series.TagRetention])
 	}
 	return all
 }
@@ -134,8 +135,8 @@ func testApply(t *testing.T, b bucket.Bucket) {
 	putRules(t, b, others)
 	put(t, b, time.Now().Add(-50*time.Hour), "daily", "x")
 	hour := time.Now().Add(-time.Hour).Truncate(time.Hour) // no boundary of a class between the two, whatever the time of day
-	put(t, b, hour, upload.Held, "x")
-	put(t, b, hour.Add(time.Minute), upload.Held, "x")
+	put(t, b, hour, series.Held, "x")
+	put(t, b, hour.Add(time.Minute), series.Held, "x")
 
 	proposal, notes := apply(t, b, DefaultPolicy())
 	if len(proposal.Changes) != 6 || len(notes) != 1 || !strings.Contains(notes[0], "unfinished uploads") {
@@ -213,17 +214,17 @@ func testLostIsRefused(t *testing.T, b bucket.Bucket) {
 // Expiry really happens: with the rules of Rules, but for a day that is past,
 // what is released goes, and what is held or pinned stays.
 func testExpiry(t *testing.T, b bucket.Bucket) {
-	for i, retention := range []string{upload.Held, upload.Pinned, upload.Held, upload.Held, upload.Held} {
+	for i, retention := range []string{series.Held, series.Pinned, series.Held, series.Held, series.Held} {
 		put(t, b, time.Now().Add(time.Duration(i-10)*24*time.Hour), retention, "0123456789")
 	}
-	put(t, b, time.Now(), upload.Held, "0123456789")
+	put(t, b, time.Now(), series.Held, "0123456789")
 	now := time.Now().Add(DefaultHold + time.Hour)
 	result, err := Release(t.Context(), b, Options{Now: now})
 	if err != nil || len(result.Released) != 4 {
 		t.Fatalf("released %v: %v", result.Released, err)
 	}
 	all := retentions(t, b)
-	if all[0] == upload.Held || all[1] != upload.Pinned || all[5] != upload.Held || len(all) != 6 {
+	if all[0] == series.Held || all[1] != series.Pinned || all[5] != series.Held || len(all) != 6 {
 		t.Errorf("after the release: %v", all)
 	}
 	rules := rulesFor("app", Policy{Recent: 4}, DefaultNoncurrent)
@@ -231,26 +232,26 @@ func testExpiry(t *testing.T, b bucket.Bucket) {
 		rules[i].Expiration = &s3Expiration{Date: new(at("2020-01-01"))}
 	}
 	putRules(t, b, rules)
-	equal(t, "after the rules have come", retentions(t, b), upload.Pinned, upload.Held)
+	equal(t, "after the rules have come", retentions(t, b), series.Pinned, series.Held)
 
 	// Retagged into a rule that is past due, a snapshot is gone at once: that
 	// is no failure of the release.
-	put(t, b, time.Now(), upload.Held, "0123456789")
+	put(t, b, time.Now(), series.Held, "0123456789")
 	result, err = Release(t.Context(), b, Options{Now: now, All: true})
 	if err != nil || len(result.Released) != 1 {
 		t.Errorf("released %v: %v", result.Released, err)
 	}
-	equal(t, "after the last release", retentions(t, b), upload.Pinned, upload.Held)
+	equal(t, "after the last release", retentions(t, b), series.Pinned, series.Held)
 }
 
 // What Plan says about when a snapshot goes is what the store says.
 func testDates(t *testing.T, b bucket.Bucket) {
 	apply(t, b, DefaultPolicy())
-	classes := append(Classes(), upload.Held, upload.Pinned)
+	classes := append(Classes(), series.Held, series.Pinned)
 	for i, class := range classes {
 		put(t, b, time.Now().Add(time.Duration(i-20)*time.Hour), string(class), "x")
 	}
-	put(t, b, time.Now(), upload.Held, "x")
+	put(t, b, time.Now(), series.Held, "x")
 	items, err := Load(t.Context(), b, time.Time{})
 	if err != nil || len(items) != len(classes)+1 {
 		t.Fatalf("%d items: %v", len(items), err)
@@ -265,7 +266,7 @@ func testDates(t *testing.T, b bucket.Bucket) {
 			wantRule, want = "lifeboat/app/"+string(class), d.Expires
 		}
 		if !when.Equal(want) || rule != wantRule {
-			t.Errorf("%s: the store says %v by %q, we say %v by %q", d.Tags[upload.TagRetention], when, rule, want, wantRule)
+			t.Errorf("%s: the store says %v by %q, we say %v by %q", d.Tags[series.TagRetention], when, rule, want, wantRule)
 		}
 	}
 	if _, _, err := Expiration(t.Context(), b, bucket.Object{Name: "nothing"}); !errors.Is(err, bucket.ErrNotFound) {
@@ -300,7 +301,7 @@ func testLocked(t *testing.T, server *testserver.Server) {
 	}
 	b := open(t, server, bucket)
 	for i := range 3 {
-		put(t, b, time.Now().Add(time.Duration(i-3)*time.Hour), upload.Held, "x")
+		put(t, b, time.Now().Add(time.Duration(i-3)*time.Hour), series.Held, "x")
 	}
 	if proposal, _ := apply(t, b, DefaultPolicy()); strings.Contains(strings.Join(proposal.Warnings, "\n"), "not versioned") {
 		t.Errorf("a versioned bucket is said not to be one: %v", proposal.Warnings)
@@ -312,7 +313,7 @@ func testLocked(t *testing.T, server *testserver.Server) {
 	if _, deleted, err := Prune(t.Context(), b, Terms{Policy: Policy{Recent: 4}, Hold: DefaultHold, Now: now}, true, nil); err != nil || deleted != 2 {
 		t.Errorf("deleted %d: %v", deleted, err)
 	}
-	equal(t, "after prune", retentions(t, b), upload.Held)
+	equal(t, "after prune", retentions(t, b), series.Held)
 	versions, err := root.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &bucket})
 	if err != nil || len(versions.Versions) != 3 || len(versions.DeleteMarkers) != 2 {
 		t.Fatalf("%d versions, %d delete markers: %v", len(versions.Versions), len(versions.DeleteMarkers), err)
@@ -349,7 +350,7 @@ func TestPruneDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 30 {
-		put(t, b, time.Now().Add(time.Duration(i-30)*time.Hour), upload.Held, "0123456789")
+		put(t, b, time.Now().Add(time.Duration(i-30)*time.Hour), series.Held, "0123456789")
 	}
 	now := time.Now().Add(DefaultHold + 2*time.Hour)
 	if result, err := Release(t.Context(), b, Options{Now: now}); err != nil || len(result.Released) != 29 {
@@ -366,7 +367,7 @@ func TestPruneDirectory(t *testing.T) {
 	if _, deleted, err := Prune(t.Context(), b, terms, true, nil); err != nil || deleted != 28 {
 		t.Fatalf("deleted %d: %v", deleted, err)
 	}
-	equal(t, "after prune", retentions(t, b), upload.Pinned, upload.Held)
+	equal(t, "after prune", retentions(t, b), series.Pinned, series.Held)
 	var names bytes.Buffer
 	for object, err := range b.List(t.Context(), "") {
 		names.WriteString(object.Name + "\n")

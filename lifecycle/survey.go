@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // surveyed is how many of the newest snapshots Survey reads the tags of, due or
@@ -33,7 +33,7 @@ func Survey(ctx context.Context, b bucket.Bucket, hold time.Duration) ([]Item, e
 	}
 	o := Options{Hold: hold}
 	o.setDefaults()
-	now := upload.Present(b)
+	now := series.Present(b)
 	known := map[snapshot.ID]Item{}
 	released, err := o.readBack(ctx, b, items, now, known)
 	if err != nil {
@@ -53,7 +53,7 @@ func Survey(ctx context.Context, b bucket.Bucket, hold time.Duration) ([]Item, e
 	}
 	for i, d := range Plan(items, Terms{Hold: o.Hold, Now: now})[:released] {
 		if _, read := known[d.ID]; !read && d.Class != "" {
-			items[i].Tags = bucket.Tags{upload.TagRetention: string(d.Class)}
+			items[i].Tags = bucket.Tags{series.TagRetention: string(d.Class)}
 		}
 	}
 	return slices.DeleteFunc(items, func(item Item) bool {

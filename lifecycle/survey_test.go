@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // Over more than a year of backups, releases and expiry, a survey says the
@@ -59,7 +59,7 @@ func TestSurveyWithoutReleases(t *testing.T) {
 			held++
 		}
 	}
-	if held != 150 || items[149].Tags[upload.TagDatabase] != "app.db" {
+	if held != 150 || items[149].Tags[series.TagDatabase] != "app.db" {
 		t.Errorf("%d of %d held, the newest with %v", held, len(items), items[len(items)-1].Tags)
 	}
 	empty, err := Survey(t.Context(), newClockwork(c.now), DefaultHold)

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // dangers is Configuration.Warnings.
@@ -25,14 +25,14 @@ func dangers(rules []s3Rule, prefix string) []string {
 			continue
 		}
 		switch {
-		case match.catches(upload.Held) && expires(rule):
+		case match.catches(series.Held) && expires(rule):
 			warnings = append(warnings, fmt.Sprintf("rule %s also takes held and pinned snapshots under %q: %s", name, prefix+"/", describe(rule)))
-		case match.tags[upload.TagRetention] != "" && match.prefix != prefix+"/":
+		case match.tags[series.TagRetention] != "" && match.prefix != prefix+"/":
 			warnings = append(warnings, fmt.Sprintf("rule %s is for snapshots under %q, and one of the prefixes %q and %q lies inside the other: "+
 				"the rules of one series take the other's snapshots too", name, match.prefix, match.prefix, prefix+"/"))
-		case match.tags[upload.TagRetention] != "" && expires(rule):
+		case match.tags[series.TagRetention] != "" && expires(rule):
 			warnings = append(warnings, fmt.Sprintf("rule %s also takes %s snapshots: %s; the shortest time counts",
-				name, match.tags[upload.TagRetention], describe(rule)))
+				name, match.tags[series.TagRetention], describe(rule)))
 		}
 	}
 	return warnings
@@ -112,8 +112,8 @@ func (m match) meets(prefix string) bool {
 // retention: it asks for no tag that snapshots do not have.
 func (m match) catches(retention string) bool {
 	for key, value := range m.tags {
-		known := slices.Contains([]string{upload.TagRetention, upload.TagDigest, upload.TagDatabase, upload.TagCheck, upload.TagIdentity, upload.TagConfirmed, upload.TagVerified}, key)
-		if !known || key == upload.TagRetention && value != retention {
+		known := slices.Contains([]string{series.TagRetention, series.TagDigest, series.TagDatabase, series.TagCheck, series.TagIdentity, series.TagConfirmed, series.TagVerified}, key)
+		if !known || key == series.TagRetention && value != retention {
 			return false
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -42,7 +43,7 @@ func ship(t *testing.T, b bucket.Bucket, path string, now time.Time) snapshot.ID
 		t.Fatal(err)
 	}
 	id := snapshot.NewID(now)
-	object, err := b.Put(t.Context(), upload.ObjectName(id), bucket.PutOptions{Tags: bucket.Tags{upload.TagRetention: upload.Held}},
+	object, err := b.Put(t.Context(), series.ObjectName(id), bucket.PutOptions{Tags: bucket.Tags{series.TagRetention: series.Held}},
 		func(w io.Writer) error {
 			_, err := c.WriteArchive(t.Context(), w, digest, snapshot.ArchiveOptions{ID: id, Database: "app.db", Check: snapshot.CheckQuick})
 			return err
@@ -100,7 +101,7 @@ func TestWeekendIsRestored(t *testing.T) {
 // sales restores a snapshot and counts the rows in it.
 func sales(t *testing.T, b bucket.Bucket, id snapshot.ID) (n int) {
 	t.Helper()
-	snapshots, err := upload.Snapshots(t.Context(), b, id.Time())
+	snapshots, err := series.Snapshots(t.Context(), b, id.Time())
 	if err != nil || len(snapshots) == 0 || snapshots[0].ID != id {
 		t.Fatalf("%s is gone: %v", id, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
@@ -31,7 +32,7 @@ func openBucket(t testing.TB, url string) bucket.Bucket {
 	return b
 }
 
-func backUp(t testing.TB, b bucket.Bucket, path string, method snapshot.Method) upload.Snapshot {
+func backUp(t testing.TB, b bucket.Bucket, path string, method snapshot.Method) series.Snapshot {
 	t.Helper()
 	r, err := upload.Backup(t.Context(), b, path, upload.BackupOptions{Name: "app.db", Copy: snapshot.CopyOptions{Method: method, TempDir: t.TempDir()}})
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -85,7 +86,7 @@ func TestRestoreEncrypted(t *testing.T) {
 
 	var out [2]bytes.Buffer
 	var reads [2]int64
-	for i, s := range []upload.Snapshot{plain.Snapshot, secret.Snapshot} {
+	for i, s := range []series.Snapshot{plain.Snapshot, secret.Snapshot} {
 		target := filepath.Join(t.TempDir(), "new.db")
 		b.reads.Store(0)
 		if _, err := Restore(t.Context(), b, s, target, Options{Identities: []age.Identity{me}}); err != nil {
@@ -168,10 +169,10 @@ func TestEncryptedNotRestored(t *testing.T) {
 		}
 		return err
 	}
-	if err := attempt(); !errors.Is(err, upload.ErrNoIdentity) {
+	if err := attempt(); !errors.Is(err, series.ErrNoIdentity) {
 		t.Errorf("no identity: %v", err)
 	}
-	if err := attempt(identity(t)); !errors.Is(err, upload.ErrWrongIdentity) {
+	if err := attempt(identity(t)); !errors.Is(err, series.ErrWrongIdentity) {
 		t.Errorf("wrong identity: %v", err)
 	}
 	path := filepath.Join(dir, s.Object.Name)

@@ -11,13 +11,13 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // A Plan says what Restore would do.
 type Plan struct {
-	Snapshot upload.Snapshot
+	Snapshot series.Snapshot
 	Manifest snapshot.Manifest
 	Age      time.Duration
 	// Target is the real file, behind all symlinks.
@@ -39,7 +39,7 @@ type Plan struct {
 
 // Prepare finds out what Restore would do with the same arguments, and leaves
 // everything as it is. An error means that this could not be found out.
-func Prepare(ctx context.Context, b bucket.Bucket, s upload.Snapshot, path string, o Options, now time.Time) (_ Plan, err error) {
+func Prepare(ctx context.Context, b bucket.Bucket, s series.Snapshot, path string, o Options, now time.Time) (_ Plan, err error) {
 	archive, closeArchive, err := Open(ctx, b, s, o.Identities)
 	if err != nil {
 		return Plan{}, err

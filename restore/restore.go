@@ -13,8 +13,8 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // Options says how Restore treats the target. The zero value restores only to
@@ -84,7 +84,7 @@ func Latest(ctx context.Context, b bucket.Bucket, path string, o Options) (Resul
 // changes; then it is replaced at once, with its mode and owner kept (a new
 // file gets 0600, and the directory's owner where AsOwner counts). Errors wrap this package's, snapshot's or upload's where one
 // of them is the reason.
-func Restore(ctx context.Context, b bucket.Bucket, s upload.Snapshot, path string, o Options) (_ Result, err error) {
+func Restore(ctx context.Context, b bucket.Bucket, s series.Snapshot, path string, o Options) (_ Result, err error) {
 	o.Wait = sqlite.WaitTime(o.Wait)
 	if _, err := lookAt(path, o); err != nil {
 		return Result{}, refused(path, err)
@@ -114,7 +114,7 @@ func Restore(ctx context.Context, b bucket.Bucket, s upload.Snapshot, path strin
 // Stream writes the snapshot's database to w, verified frame by frame: what
 // has been written when an error comes is not a whole database. Of the options
 // it knows Identities, Workers and Progress.
-func Stream(ctx context.Context, b bucket.Bucket, s upload.Snapshot, w io.Writer, o Options) (err error) {
+func Stream(ctx context.Context, b bucket.Bucket, s series.Snapshot, w io.Writer, o Options) (err error) {
 	archive, closeArchive, err := Open(ctx, b, s, o.Identities)
 	if err != nil {
 		return err

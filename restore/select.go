@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // latest is the Selector.Which of the newest snapshot.
@@ -34,17 +34,17 @@ type Selector struct {
 
 // Select finds a snapshot in a series. An implausible one is found by its ID
 // only. Errors wrap ErrNoSnapshot or ErrAmbiguous where that is the reason.
-func Select(ctx context.Context, b bucket.Bucket, s Selector) (upload.Snapshot, error) {
-	all, err := upload.Snapshots(ctx, b, time.Time{})
+func Select(ctx context.Context, b bucket.Bucket, s Selector) (series.Snapshot, error) {
+	all, err := series.Snapshots(ctx, b, time.Time{})
 	if err != nil {
-		return upload.Snapshot{}, err
+		return series.Snapshot{}, err
 	}
 	found, err := s.pick(all)
 	if err != nil {
 		return found, fmt.Errorf("%w in %s", err, b.URL())
 	}
 	if s.Log != nil && !s.byID() {
-		all = slices.DeleteFunc(all, func(other upload.Snapshot) bool { return !s.matches(other.ID) })
+		all = slices.DeleteFunc(all, func(other series.Snapshot) bool { return !s.matches(other.ID) })
 		WarnLeftOut(s.Log, found, all)
 	}
 	return found, nil
@@ -52,8 +52,8 @@ func Select(ctx context.Context, b bucket.Bucket, s Selector) (upload.Snapshot, 
 
 // WarnLeftOut warns of snapshots that sort after the one that was found, but
 // were left out because their times are implausible.
-func WarnLeftOut(log *slog.Logger, found upload.Snapshot, all []upload.Snapshot) {
-	left := slices.DeleteFunc(slices.Clone(all), func(s upload.Snapshot) bool { return !s.Implausible || s.ID <= found.ID })
+func WarnLeftOut(log *slog.Logger, found series.Snapshot, all []series.Snapshot) {
+	left := slices.DeleteFunc(slices.Clone(all), func(s series.Snapshot) bool { return !s.Implausible || s.ID <= found.ID })
 	if len(left) == 0 {
 		return
 	}
@@ -70,11 +70,11 @@ func (s Selector) matches(id snapshot.ID) bool {
 }
 
 // pick selects from snapshots that are sorted by ID.
-func (s Selector) pick(all []upload.Snapshot) (upload.Snapshot, error) {
+func (s Selector) pick(all []series.Snapshot) (series.Snapshot, error) {
 	byID := s.byID()
 	switch {
 	case byID && !s.At.IsZero(), byID && s.Before != "", !s.At.IsZero() && s.Before != "":
-		return upload.Snapshot{}, errors.New("a snapshot is selected by its ID, a time, or a later one: by one of them")
+		return series.Snapshot{}, errors.New("a snapshot is selected by its ID, a time, or a later one: by one of them")
 	case byID:
 		return pickID(all, s.Which)
 	case !s.At.IsZero():
@@ -85,8 +85,8 @@ func (s Selector) pick(all []upload.Snapshot) (upload.Snapshot, error) {
 	return newest(all, "", s.matches)
 }
 
-func pickID(all []upload.Snapshot, prefix string) (upload.Snapshot, error) {
-	var found []upload.Snapshot
+func pickID(all []series.Snapshot, prefix string) (series.Snapshot, error) {
+	var found []series.Snapshot
 	var names []string
 	for _, candidate := range all {
 		if strings.HasPrefix(string(candidate.ID), prefix) {
@@ -96,7 +96,7 @@ func pickID(all []upload.Snapshot, prefix string) (upload.Snapshot, error) {
 	}
 	switch len(found) {
 	case 0:
-		return upload.Snapshot{}, fmt.Errorf("%w: no ID begins with %q", ErrNoSnapshot, prefix)
+		return series.Snapshot{}, fmt.Errorf("%w: no ID begins with %q", ErrNoSnapshot, prefix)
 	case 1:
 		return found[0], nil
 	}
@@ -104,10 +104,10 @@ func pickID(all []upload.Snapshot, prefix string) (upload.Snapshot, error) {
 	if len(names) > few {
 		names = append(names[:few], fmt.Sprintf("and %d more", len(names)-few))
 	}
-	return upload.Snapshot{}, fmt.Errorf("%w %q: %s", ErrAmbiguous, prefix, strings.Join(names, ", "))
+	return series.Snapshot{}, fmt.Errorf("%w %q: %s", ErrAmbiguous, prefix, strings.Join(names, ", "))
 }
 
-func newest(all []upload.Snapshot, which string, matches func(snapshot.ID) bool) (upload.Snapshot, error) {
+func newest(all []series.Snapshot, which string, matches func(snapshot.ID) bool) (series.Snapshot, error) {
 	for _, candidate := range slices.Backward(all) {
 		if !candidate.Implausible && matches(candidate.ID) {
 			return candidate, nil
@@ -116,9 +116,9 @@ func newest(all []upload.Snapshot, which string, matches func(snapshot.ID) bool)
 	last := len(all) - 1
 	switch {
 	case which == "" && last >= 0:
-		return upload.Snapshot{}, fmt.Errorf("%w: there is only %s, whose time is implausible: %s", ErrNoSnapshot, all[last].ID, all[last].Why())
+		return series.Snapshot{}, fmt.Errorf("%w: there is only %s, whose time is implausible: %s", ErrNoSnapshot, all[last].ID, all[last].Why())
 	case which == "":
-		return upload.Snapshot{}, fmt.Errorf("%w: there is none at all", ErrNoSnapshot)
+		return series.Snapshot{}, fmt.Errorf("%w: there is none at all", ErrNoSnapshot)
 	}
-	return upload.Snapshot{}, fmt.Errorf("%w: none %s", ErrNoSnapshot, which)
+	return series.Snapshot{}, fmt.Errorf("%w: none %s", ErrNoSnapshot, which)
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 func TestPick(t *testing.T) {
@@ -17,7 +17,7 @@ func TestPick(t *testing.T) {
 		c = "20261121T100000Z-cccccc"
 		d = "20291121T100000Z-dddddd" // a clock that was ahead
 	)
-	all := []upload.Snapshot{{ID: a}, {ID: b}, {ID: c}, {ID: d, Implausible: true}}
+	all := []series.Snapshot{{ID: a}, {ID: b}, {ID: c}, {ID: d, Implausible: true}}
 	at := func(text string) time.Time {
 		parsed, err := time.Parse(time.RFC3339, text)
 		if err != nil {

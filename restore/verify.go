@@ -12,8 +12,8 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // VerifyOptions says what Verify does. The zero value is a drill with
@@ -71,7 +71,7 @@ type VerifyReport struct {
 // ErrNoRoom or those of the bucket where one of them is the reason. Violated
 // foreign keys are reported and no error: SQLite allows them, so the database
 // may well be what it was.
-func Verify(ctx context.Context, b bucket.Bucket, s upload.Snapshot, o VerifyOptions) (r VerifyReport, err error) {
+func Verify(ctx context.Context, b bucket.Bucket, s series.Snapshot, o VerifyOptions) (r VerifyReport, err error) {
 	archive, closeArchive, err := Open(ctx, b, s, o.Identities)
 	if err != nil {
 		return r, err
@@ -154,9 +154,9 @@ func (r *VerifyReport) examine(ctx context.Context, path string, o VerifyOptions
 // Record notes in the tag lifeboat-verified that a drill of the snapshot has
 // succeeded, and keeps the other tags. An error wraps ErrNotRecorded and nothing
 // else: the drill itself is as good without.
-func Record(ctx context.Context, b bucket.Bucket, s upload.Snapshot, now time.Time) error {
-	_, err := upload.ChangeTags(ctx, b, s.Object, func(tags bucket.Tags) error {
-		upload.Stamp(tags, upload.TagVerified, now)
+func Record(ctx context.Context, b bucket.Bucket, s series.Snapshot, now time.Time) error {
+	_, err := series.ChangeTags(ctx, b, s.Object, func(tags bucket.Tags) error {
+		series.Stamp(tags, series.TagVerified, now)
 		return nil
 	})
 	if err != nil {

@@ -22,12 +22,13 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // unchecked makes a database of the SQL and a snapshot of it, whatever SQLite
 // thinks of it.
-func unchecked(t testing.TB, b bucket.Bucket, sql string, spoil func(path string)) upload.Snapshot {
+func unchecked(t testing.TB, b bucket.Bucket, sql string, spoil func(path string)) series.Snapshot {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "app.db")
 	run(t, path, sql)
@@ -44,7 +45,7 @@ func unchecked(t testing.TB, b bucket.Bucket, sql string, spoil func(path string
 }
 
 // verify makes a drill, and fails if anything is left in the temp directory.
-func verify(t testing.TB, b bucket.Bucket, s upload.Snapshot, o VerifyOptions) (VerifyReport, error) {
+func verify(t testing.TB, b bucket.Bucket, s series.Snapshot, o VerifyOptions) (VerifyReport, error) {
 	t.Helper()
 	o.TempDir = t.TempDir()
 	r, err := Verify(t.Context(), b, s, o)
@@ -70,7 +71,7 @@ func TestVerify(t *testing.T) {
 			b := openBucket(t, url)
 			db := filepath.Join(t.TempDir(), "app.db")
 			run(t, db, "PRAGMA journal_mode=WAL;"+fillSQL(genNew))
-			for _, s := range []upload.Snapshot{backUpTo(t, b, db).Snapshot, backUpTo(t, b, db, me.Recipient()).Snapshot} {
+			for _, s := range []series.Snapshot{backUpTo(t, b, db).Snapshot, backUpTo(t, b, db, me.Recipient()).Snapshot} {
 				var done int64
 				count := fmt.Sprintf("SELECT count(*) = %d FROM account;", rows)
 				o := VerifyOptions{Identities: []age.Identity{me}, Check: snapshot.CheckFull, Queries: []string{count}, Progress: func(d, _ int64) { done = d }}
@@ -83,7 +84,7 @@ func TestVerify(t *testing.T) {
 				if err != nil || !r.Frames || r.Passed != "" {
 					t.Errorf("%+v, %v", r, err)
 				}
-				if _, err := verify(t, b, s, VerifyOptions{}); s.Encrypted != errors.Is(err, upload.ErrNoIdentity) {
+				if _, err := verify(t, b, s, VerifyOptions{}); s.Encrypted != errors.Is(err, series.ErrNoIdentity) {
 					t.Errorf("without an identity: %v", err)
 				}
 
@@ -92,7 +93,7 @@ func TestVerify(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				tags[upload.TagRetention], tags["team"] = "daily", "blue"
+				tags[series.TagRetention], tags["team"] = "daily", "blue"
 				if err := b.SetTags(t.Context(), s.Object, tags); err != nil {
 					t.Fatal(err)
 				}
@@ -101,7 +102,7 @@ func TestVerify(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				tags[upload.TagVerified] = "2026-11-25T04:00:00Z"
+				tags[series.TagVerified] = "2026-11-25T04:00:00Z"
 				if got, err := b.Tags(t.Context(), s.Object); err != nil || !maps.Equal(got, tags) {
 					t.Errorf("tags %v, want %v: %v", got, tags, err)
 				}
@@ -361,9 +362,9 @@ func TestVerifyQueries(t *testing.T) {
 }
 
 func TestSample(t *testing.T) {
-	var all []upload.Snapshot
+	var all []series.Snapshot
 	for i := range 10 {
-		all = append(all, upload.Snapshot{ID: snapshot.ID(fmt.Sprint(i)), Implausible: i == 4 || i == 9})
+		all = append(all, series.Snapshot{ID: snapshot.ID(fmt.Sprint(i)), Implausible: i == 4 || i == 9})
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	picked := map[snapshot.ID]int{}

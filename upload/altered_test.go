@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -110,7 +111,7 @@ func TestAlteredAnswers(t *testing.T) {
 		answer func(*http.Request) bool
 		call   func() error
 	}{
-		"list": {isGet("list-type"), func() error { _, err := Snapshots(t.Context(), b, time.Time{}); return err }},
+		"list": {isGet("list-type"), func() error { _, err := series.Snapshots(t.Context(), b, time.Time{}); return err }},
 		"tags": {isGet("tagging"), func() error { _, err := b.Tags(t.Context(), o); return err }},
 		"create": {isCreate, func() error {
 			_, err := b.Put(t.Context(), "create", bucket.PutOptions{}, inPieces(content(testPart+1)))

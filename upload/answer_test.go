@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
@@ -18,10 +19,10 @@ import (
 // calls are all that is asked of a store, each on an object.
 var calls = map[string]func(ctx context.Context, b *S3, o bucket.Object) error{
 	"list": func(ctx context.Context, b *S3, _ bucket.Object) error {
-		_, err := Snapshots(ctx, b, time.Time{})
+		_, err := series.Snapshots(ctx, b, time.Time{})
 		return err
 	},
-	"newest":     func(ctx context.Context, b *S3, _ bucket.Object) error { _, err := Newest(ctx, b); return err },
+	"newest":     func(ctx context.Context, b *S3, _ bucket.Object) error { _, err := series.Newest(ctx, b); return err },
 	"find":       func(ctx context.Context, b *S3, o bucket.Object) error { _, err := b.find(ctx, o.Name); return err },
 	"never used": func(ctx context.Context, b *S3, _ bucket.Object) error { _, err := b.NeverUsed(ctx); return err },
 	"versions": func(ctx context.Context, b *S3, _ bucket.Object) error {
@@ -146,7 +147,7 @@ func TestEndlessAnswers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Snapshots(t.Context(), b, time.Time{}); !errors.Is(err, bucket.ErrRefused) {
+		if _, err := series.Snapshots(t.Context(), b, time.Time{}); !errors.Is(err, bucket.ErrRefused) {
 			t.Errorf("%d: %v, want ErrRefused", status, err)
 		}
 		endless.Close()

@@ -15,6 +15,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // A Stage is a part of the work whose progress is told.
@@ -75,7 +76,7 @@ type BackupOptions struct {
 // A BackupResult says what Backup did.
 type BackupResult struct {
 	// Snapshot is the new one, or the newest one if Unchanged.
-	Snapshot Snapshot
+	Snapshot series.Snapshot
 	// Unchanged: the newest snapshot has this content already.
 	Unchanged bool
 	// Digest identifies the database's content: see package snapshot.
@@ -111,14 +112,14 @@ func Backup(ctx context.Context, b bucket.Bucket, path string, o BackupOptions) 
 func (o *BackupOptions) backup(ctx context.Context, b bucket.Bucket, path string) (BackupResult, error) {
 	o.setDefaults(path)
 	r := BackupResult{Took: map[Stage]time.Duration{}}
-	name, err := EncodeTag(o.Name)
+	name, err := series.EncodeTag(o.Name)
 	if err != nil {
 		return r, fmt.Errorf("database name %q: %w", o.Name, err)
 	}
 	if _, err := sqlite.Locate(path); err != nil {
 		return r, err // a mistyped path is told before anything about the bucket
 	}
-	sealer, err := NewSealer(o.Recipients)
+	sealer, err := series.NewSealer(o.Recipients)
 	if err != nil {
 		return r, err
 	}
@@ -136,8 +137,8 @@ func (o *BackupOptions) backup(ctx context.Context, b bucket.Bucket, path string
 	if err := checkClock(b); err != nil {
 		return r, err
 	}
-	if old, ok := tags[TagDatabase]; ok && old != name && !o.Adopt {
-		return r, fmt.Errorf("%w: the newest snapshot in %s is of %q, this one would be of %q", ErrOtherDatabase, b.URL(), DatabaseName(tags), o.Name)
+	if old, ok := tags[series.TagDatabase]; ok && old != name && !o.Adopt {
+		return r, fmt.Errorf("%w: the newest snapshot in %s is of %q, this one would be of %q", ErrOtherDatabase, b.URL(), series.DatabaseName(tags), o.Name)
 	}
 
 	if err := o.waitToBeNewer(ctx, newest); err != nil {
@@ -194,17 +195,17 @@ func (r *BackupResult) took(s Stage, began time.Time) { r.Took[s] = time.Since(b
 
 // newestWithTags returns the zero values for a series without snapshots. With
 // ErrTagsDamaged there is a snapshot, but no tags.
-func (o *BackupOptions) newestWithTags(ctx context.Context, b bucket.Bucket) (Snapshot, bucket.Tags, error) {
-	newest, ahead, err := NewestAndAhead(ctx, b)
+func (o *BackupOptions) newestWithTags(ctx context.Context, b bucket.Bucket) (series.Snapshot, bucket.Tags, error) {
+	newest, ahead, err := series.NewestAndAhead(ctx, b)
 	if ahead.Implausible {
 		o.Log.Warn("a snapshot's time is implausible, so it never counts as the newest: a clock is or was wrong; lifeboat status says what to do",
 			"snapshot", ahead.ID, "uploaded", ahead.Object.Modified.UTC().Format(time.RFC3339), "reason", ahead.Why())
 	}
 	if errors.Is(err, bucket.ErrNotFound) {
-		return Snapshot{}, nil, nil
+		return series.Snapshot{}, nil, nil
 	}
 	if err != nil {
-		return Snapshot{}, nil, err
+		return series.Snapshot{}, nil, err
 	}
 	tags, err := b.Tags(ctx, newest.Object)
 	return newest, tags, err
@@ -214,7 +215,7 @@ func (o *BackupOptions) newestWithTags(ctx context.Context, b bucket.Bucket) (Sn
 // have been seen by now. A snapshot's ID comes from the former, and whatever
 // decides which one is the newest comes from IDs.
 func checkClock(b bucket.Bucket) error {
-	if offset := b.ClockOffset(); offset.Abs() > MaxAhead {
+	if offset := b.ClockOffset(); offset.Abs() > series.MaxAhead {
 		direction := "behind"
 		if offset < 0 {
 			direction = "ahead of"
@@ -225,7 +226,7 @@ func checkClock(b bucket.Bucket) error {
 }
 
 // ship stores the copy, unless the newest snapshot has the same content.
-func (o *BackupOptions) ship(ctx context.Context, b bucket.Bucket, c *snapshot.Copy, sealer Sealer, newest Snapshot, tags bucket.Tags, name string, r *BackupResult) error {
+func (o *BackupOptions) ship(ctx context.Context, b bucket.Bucket, c *snapshot.Copy, sealer series.Sealer, newest series.Snapshot, tags bucket.Tags, name string, r *BackupResult) error {
 	began := time.Now()
 	digest, err := c.Digest(ctx, o.stage(StageDigest))
 	if err != nil {
@@ -239,11 +240,11 @@ func (o *BackupOptions) ship(ctx context.Context, b bucket.Bucket, c *snapshot.C
 		}
 	}
 
-	identity, err := IdentityOf(ctx, c, digest)
+	identity, err := series.IdentityOf(ctx, c, digest)
 	if err != nil {
 		return err
 	}
-	own := sealer.Tags(bucket.Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: name, TagCheck: string(o.Check), TagIdentity: identity.String()})
+	own := sealer.Tags(bucket.Tags{series.TagRetention: series.Held, series.TagDigest: r.Digest, series.TagDatabase: name, series.TagCheck: string(o.Check), series.TagIdentity: identity.String()})
 	if err := o.checkIdentity(b, newest, tags, own); err != nil {
 		return err
 	}
@@ -260,7 +261,7 @@ func (o *BackupOptions) ship(ctx context.Context, b bucket.Bucket, c *snapshot.C
 		return err
 	}
 	r.took(StageUpload, began)
-	r.Snapshot, _ = SnapshotOf(object, Present(b))
+	r.Snapshot, _ = series.SnapshotOf(object, series.Present(b))
 	if object.Expiration != "" {
 		o.Log.Warn("a lifecycle rule of the bucket will delete this snapshot although it is held; run: lifeboat lifecycle show "+b.URL().String(),
 			"snapshot", r.Snapshot.ID, "expiration", object.Expiration)
@@ -281,13 +282,13 @@ var errOutdated = errors.New("the newest snapshot has other tags by now")
 // confirm notes that the newest snapshot still is what the database holds. The
 // copy took its time: if another command has released, pinned or deleted the
 // snapshot meanwhile, it reports false, and what that did stays.
-func (o *BackupOptions) confirm(ctx context.Context, b bucket.Bucket, newest Snapshot, name string, now time.Time, r *BackupResult) (bool, error) {
-	_, err := ChangeTags(ctx, b, newest.Object, func(tags bucket.Tags) error {
+func (o *BackupOptions) confirm(ctx context.Context, b bucket.Bucket, newest series.Snapshot, name string, now time.Time, r *BackupResult) (bool, error) {
+	_, err := series.ChangeTags(ctx, b, newest.Object, func(tags bucket.Tags) error {
 		if !o.confirms(newest, tags, r.Digest, now) {
 			return errOutdated
 		}
-		Stamp(tags, TagConfirmed, now)
-		tags[TagDatabase] = name
+		series.Stamp(tags, series.TagConfirmed, now)
+		tags[series.TagDatabase] = name
 		return nil
 	})
 	if errors.Is(err, errOutdated) || errors.Is(err, bucket.ErrNotFound) || errors.Is(err, bucket.ErrTagsDamaged) {
@@ -303,9 +304,9 @@ func (o *BackupOptions) confirm(ctx context.Context, b bucket.Bucket, newest Sna
 // confirms tells whether the newest snapshot makes another upload needless:
 // it has the same content, was checked as is asked for now, and no rule can
 // take it.
-func (o *BackupOptions) confirms(newest Snapshot, tags bucket.Tags, digest string, now time.Time) bool {
-	checked := tags[TagCheck] == string(o.Check) || tags[TagCheck] == string(snapshot.CheckFull) || o.Check == snapshot.CheckNone
-	return newest.ID != "" && tags[TagDigest] == digest && tags[TagRetention] == Held && checked &&
+func (o *BackupOptions) confirms(newest series.Snapshot, tags bucket.Tags, digest string, now time.Time) bool {
+	checked := tags[series.TagCheck] == string(o.Check) || tags[series.TagCheck] == string(snapshot.CheckFull) || o.Check == snapshot.CheckNone
+	return newest.ID != "" && tags[series.TagDigest] == digest && tags[series.TagRetention] == series.Held && checked &&
 		now.Sub(newest.ID.Time()) < o.Refresh
 }
 

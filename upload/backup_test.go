@@ -16,6 +16,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // emptySeries returns an empty series in a directory, and a small database.
@@ -55,7 +56,7 @@ func backup(t *testing.T, b bucket.Bucket, db string, o BackupOptions) BackupRes
 	return r
 }
 
-func tagsOf(t *testing.T, b bucket.Bucket, s Snapshot) bucket.Tags {
+func tagsOf(t *testing.T, b bucket.Bucket, s series.Snapshot) bucket.Tags {
 	t.Helper()
 	tags, err := b.Tags(t.Context(), s.Object)
 	if err != nil {
@@ -66,7 +67,7 @@ func tagsOf(t *testing.T, b bucket.Bucket, s Snapshot) bucket.Tags {
 
 func count(t *testing.T, b bucket.Bucket) int {
 	t.Helper()
-	all, err := Snapshots(t.Context(), b, time.Time{})
+	all, err := series.Snapshots(t.Context(), b, time.Time{})
 	if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 		t.Fatal(err)
 	}
@@ -77,7 +78,7 @@ func TestBackupTags(t *testing.T) {
 	b, db := emptySeries(t)
 	r := backup(t, b, db, BackupOptions{})
 	got := tagsOf(t, b, r.Snapshot)
-	want := bucket.Tags{TagRetention: Held, TagDigest: r.Digest, TagDatabase: "app.db", TagCheck: "quick", TagIdentity: got[TagIdentity]}
+	want := bucket.Tags{series.TagRetention: series.Held, series.TagDigest: r.Digest, series.TagDatabase: "app.db", series.TagCheck: "quick", series.TagIdentity: got[series.TagIdentity]}
 	if len(got) != len(want) {
 		t.Errorf("tags %v, want %v", got, want)
 	}
@@ -100,12 +101,12 @@ func TestBackupOfUnchangedDatabase(t *testing.T) {
 		{name: "changed", change: "INSERT INTO t VALUES (2)"},
 		{name: "always", options: BackupOptions{Always: true}},
 		{name: "refresh is over", options: BackupOptions{Refresh: time.Nanosecond}},
-		{name: "released", tags: bucket.Tags{TagRetention: "daily"}},
-		{name: "pinned", tags: bucket.Tags{TagRetention: Pinned}},
-		{name: "checked less", tags: bucket.Tags{TagCheck: "none"}},
-		{name: "checked more", tags: bucket.Tags{TagCheck: "full"}, skipped: true},
+		{name: "released", tags: bucket.Tags{series.TagRetention: "daily"}},
+		{name: "pinned", tags: bucket.Tags{series.TagRetention: series.Pinned}},
+		{name: "checked less", tags: bucket.Tags{series.TagCheck: "none"}},
+		{name: "checked more", tags: bucket.Tags{series.TagCheck: "full"}, skipped: true},
 		{name: "no check wanted", options: BackupOptions{Check: snapshot.CheckNone}, skipped: true},
-		{name: "no digest known", tags: bucket.Tags{TagDigest: ""}},
+		{name: "no digest known", tags: bucket.Tags{series.TagDigest: ""}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b, db := emptySeries(t)
@@ -124,7 +125,7 @@ func TestBackupOfUnchangedDatabase(t *testing.T) {
 			if r.Unchanged != test.skipped {
 				t.Fatalf("unchanged: %v, want %v", r.Unchanged, test.skipped)
 			}
-			confirmed := tagsOf(t, b, first.Snapshot)[TagConfirmed]
+			confirmed := tagsOf(t, b, first.Snapshot)[series.TagConfirmed]
 			if !test.skipped {
 				if confirmed != "" || count(t, b) != 2 {
 					t.Errorf("confirmed: %q, snapshots: %d", confirmed, count(t, b))
@@ -138,7 +139,7 @@ func TestBackupOfUnchangedDatabase(t *testing.T) {
 			if err != nil || time.Since(at) > time.Minute || count(t, b) != 1 {
 				t.Errorf("confirmed: %q, snapshots: %d", confirmed, count(t, b))
 			}
-			if got := tagsOf(t, b, first.Snapshot); got[TagRetention] != Held || got[TagDigest] != first.Digest {
+			if got := tagsOf(t, b, first.Snapshot); got[series.TagRetention] != series.Held || got[series.TagDigest] != first.Digest {
 				t.Errorf("other tags have changed: %v", got)
 			}
 		})
@@ -156,7 +157,7 @@ func TestBackupGuardsTheName(t *testing.T) {
 	if _, err := Backup(t.Context(), b, db+"x", BackupOptions{}); !errors.Is(err, snapshot.ErrSource) {
 		t.Errorf("a missing database on the series of another: %v", err)
 	}
-	if r := backup(t, b, db, BackupOptions{Adopt: true}); tagsOf(t, b, r.Snapshot)[TagDatabase] != "app.db" {
+	if r := backup(t, b, db, BackupOptions{Adopt: true}); tagsOf(t, b, r.Snapshot)[series.TagDatabase] != "app.db" {
 		t.Error("adopted, but the old name stays")
 	}
 	backup(t, b, db, BackupOptions{})
@@ -243,7 +244,7 @@ func TestBackupIgnoresImplausibleSnapshots(t *testing.T) {
 	b, db := emptySeries(t)
 	first := backup(t, b, db, BackupOptions{})
 	future := snapshot.NewID(time.Now().Add(48 * time.Hour))
-	if _, err := b.Put(t.Context(), ObjectName(future), bucket.PutOptions{MaxSize: 1}, func(w io.Writer) error { _, err := w.Write([]byte("x")); return err }); err != nil {
+	if _, err := b.Put(t.Context(), series.ObjectName(future), bucket.PutOptions{MaxSize: 1}, func(w io.Writer) error { _, err := w.Write([]byte("x")); return err }); err != nil {
 		t.Fatal(err)
 	}
 	r := backup(t, b, db, BackupOptions{})
@@ -293,7 +294,7 @@ func TestBackupWarnsOfARuleThatTakesHeldSnapshots(t *testing.T) {
 // done, and the content is uploaded again.
 func TestBackupDoesNotUndoWhatHappensMeanwhile(t *testing.T) {
 	for name, meanwhile := range map[string]func(*testing.T, bucket.Bucket, bucket.Object){
-		"pinned":   func(t *testing.T, b bucket.Bucket, o bucket.Object) { retag(t, b, o, Pinned) },
+		"pinned":   func(t *testing.T, b bucket.Bucket, o bucket.Object) { retag(t, b, o, series.Pinned) },
 		"released": func(t *testing.T, b bucket.Bucket, o bucket.Object) { retag(t, b, o, "daily") },
 		"deleted": func(t *testing.T, b bucket.Bucket, o bucket.Object) {
 			if err := b.Delete(t.Context(), o); err != nil {
@@ -315,7 +316,7 @@ func TestBackupDoesNotUndoWhatHappensMeanwhile(t *testing.T) {
 		if name == "deleted" {
 			continue
 		}
-		if got := tagsOf(t, b, first.Snapshot); got[TagRetention] == Held || got[TagConfirmed] != "" {
+		if got := tagsOf(t, b, first.Snapshot); got[series.TagRetention] == series.Held || got[series.TagConfirmed] != "" {
 			t.Errorf("%s: undone: %v", name, got)
 		}
 	}
@@ -327,7 +328,7 @@ func retag(t *testing.T, b bucket.Bucket, o bucket.Object, retention string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tags[TagRetention] = retention
+	tags[series.TagRetention] = retention
 	if err := b.SetTags(t.Context(), o, tags); err != nil {
 		t.Fatal(err)
 	}

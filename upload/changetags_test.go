@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -49,7 +50,7 @@ func (m *meddler) Delete(ctx context.Context, o bucket.Object) error {
 
 func tagged(t *testing.T, b bucket.Bucket, name string) bucket.Object {
 	t.Helper()
-	return put(t, b, name, []byte("x"), bucket.Tags{TagRetention: Held, TagDatabase: "app.db"})
+	return put(t, b, name, []byte("x"), bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: "app.db"})
 }
 
 func hasTags(t *testing.T, b bucket.Bucket, o bucket.Object, want bucket.Tags) {
@@ -60,7 +61,7 @@ func hasTags(t *testing.T, b bucket.Bucket, o bucket.Object, want bucket.Tags) {
 }
 
 func setRetention(to string) func(bucket.Tags) error {
-	return func(tags bucket.Tags) error { tags[TagRetention] = to; return nil }
+	return func(tags bucket.Tags) error { tags[series.TagRetention] = to; return nil }
 }
 
 // Where there is no lock: in a store, and beside one that never frees it.
@@ -84,37 +85,39 @@ func testTagsOfTwo(t *testing.T, store bucket.Bucket) {
 			written := make(chan struct{})
 			pin := &meddler{Bucket: store}
 			pin.beforeSet = func() { pin.beforeTags = func() { close(written) } } // the read after the write
-			go func() { pinned <- SettleTags(t.Context(), pin, o, 500*time.Millisecond, setRetention(Pinned)) }()
+			go func() {
+				pinned <- series.SettleTags(t.Context(), pin, o, 500*time.Millisecond, setRetention(series.Pinned))
+			}()
 			<-written
 		}
-		if _, err := ChangeTags(t.Context(), drill, o, func(tags bucket.Tags) error { tags[TagVerified] = "now"; return nil }); err != nil {
+		if _, err := series.ChangeTags(t.Context(), drill, o, func(tags bucket.Tags) error { tags[series.TagVerified] = "now"; return nil }); err != nil {
 			t.Fatal(err)
 		}
-		hasTags(t, store, o, bucket.Tags{TagRetention: Held, TagDatabase: "app.db", TagVerified: "now"})
+		hasTags(t, store, o, bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: "app.db", series.TagVerified: "now"})
 		if err := <-pinned; err != nil {
 			t.Fatal(err)
 		}
-		hasTags(t, store, o, bucket.Tags{TagRetention: Pinned, TagDatabase: "app.db", TagVerified: "now"})
+		hasTags(t, store, o, bucket.Tags{series.TagRetention: series.Pinned, series.TagDatabase: "app.db", series.TagVerified: "now"})
 	})
 	t.Run("written before the read", func(t *testing.T) {
 		o := tagged(t, store, "b")
-		b := &meddler{Bucket: store, beforeTags: func() { change(t, store, o, setRetention(Pinned)) }}
-		written, err := ChangeTags(t.Context(), b, o, func(tags bucket.Tags) error { tags[TagConfirmed] = "now"; return nil })
+		b := &meddler{Bucket: store, beforeTags: func() { change(t, store, o, setRetention(series.Pinned)) }}
+		written, err := series.ChangeTags(t.Context(), b, o, func(tags bucket.Tags) error { tags[series.TagConfirmed] = "now"; return nil })
 		if err != nil || !written {
 			t.Fatal(written, err)
 		}
-		hasTags(t, store, o, bucket.Tags{TagRetention: Pinned, TagDatabase: "app.db", TagConfirmed: "now"})
+		hasTags(t, store, o, bucket.Tags{series.TagRetention: series.Pinned, series.TagDatabase: "app.db", series.TagConfirmed: "now"})
 	})
 	t.Run("written after the write", func(t *testing.T) {
 		o := tagged(t, store, "c")
 		b := &meddler{Bucket: store}
 		b.beforeSet = func() {
-			b.beforeTags = func() { blindly(t, store, o, bucket.Tags{TagRetention: "daily"}) }
+			b.beforeTags = func() { blindly(t, store, o, bucket.Tags{series.TagRetention: "daily"}) }
 		}
-		if _, err := ChangeTags(t.Context(), b, o, func(tags bucket.Tags) error { tags[TagConfirmed] = "now"; return nil }); err != nil {
+		if _, err := series.ChangeTags(t.Context(), b, o, func(tags bucket.Tags) error { tags[series.TagConfirmed] = "now"; return nil }); err != nil {
 			t.Fatal(err)
 		}
-		hasTags(t, store, o, bucket.Tags{TagRetention: "daily", TagConfirmed: "now"})
+		hasTags(t, store, o, bucket.Tags{series.TagRetention: "daily", series.TagConfirmed: "now"})
 	})
 	t.Run("refused", func(t *testing.T) {
 		// The change itself decides about what is there by then.
@@ -122,30 +125,30 @@ func testTagsOfTwo(t *testing.T, store bucket.Bucket) {
 		no := errors.New("no")
 		b := &meddler{Bucket: store}
 		b.beforeSet = func() {
-			b.beforeTags = func() { blindly(t, store, o, bucket.Tags{TagRetention: Pinned}) }
+			b.beforeTags = func() { blindly(t, store, o, bucket.Tags{series.TagRetention: series.Pinned}) }
 		}
-		written, err := ChangeTags(t.Context(), b, o, func(tags bucket.Tags) error {
-			if tags[TagRetention] == Pinned {
+		written, err := series.ChangeTags(t.Context(), b, o, func(tags bucket.Tags) error {
+			if tags[series.TagRetention] == series.Pinned {
 				return no
 			}
-			tags[TagRetention] = "daily"
+			tags[series.TagRetention] = "daily"
 			return nil
 		})
 		if !errors.Is(err, no) || !written {
 			t.Error(written, err)
 		}
-		hasTags(t, store, o, bucket.Tags{TagRetention: Pinned})
+		hasTags(t, store, o, bucket.Tags{series.TagRetention: series.Pinned})
 	})
 	t.Run("for ever", func(t *testing.T) {
 		o := tagged(t, store, "e")
 		b := &meddler{Bucket: store}
 		var again func()
 		again = func() {
-			blindly(t, store, o, bucket.Tags{TagRetention: "daily"})
+			blindly(t, store, o, bucket.Tags{series.TagRetention: "daily"})
 			b.beforeTags = again
 		}
 		b.beforeTags = again
-		if _, err := ChangeTags(t.Context(), b, o, setRetention(Pinned)); !errors.Is(err, errContested) {
+		if _, err := series.ChangeTags(t.Context(), b, o, setRetention(series.Pinned)); err == nil || !strings.Contains(err.Error(), "other commands change them") {
 			t.Error(err)
 		}
 	})
@@ -159,7 +162,7 @@ func testTagsOfTwo(t *testing.T, store bucket.Bucket) {
 				}
 			}
 		}
-		if err := SettleTags(t.Context(), b, o, time.Millisecond, setRetention(Pinned)); !errors.Is(err, bucket.ErrNotFound) {
+		if err := series.SettleTags(t.Context(), b, o, time.Millisecond, setRetention(series.Pinned)); !errors.Is(err, bucket.ErrNotFound) {
 			t.Error(err)
 		}
 	})
@@ -169,28 +172,28 @@ func testTagsOfTwo(t *testing.T, store bucket.Bucket) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		b := &meddler{Bucket: store}
 		time.AfterFunc(200*time.Millisecond, func() { cancel(reason) })
-		if err := SettleTags(ctx, b, o, time.Hour, setRetention(Pinned)); !errors.Is(err, reason) || !strings.Contains(err.Error(), "not checked") {
+		if err := series.SettleTags(ctx, b, o, time.Hour, setRetention(series.Pinned)); !errors.Is(err, reason) || !strings.Contains(err.Error(), "not checked") {
 			t.Error(err)
 		}
 	})
 	t.Run("deletion", func(t *testing.T) {
 		o := tagged(t, store, "h")
 		moved := errors.New("moved")
-		b := &meddler{Bucket: store, beforeTags: func() { change(t, store, o, setRetention(Pinned)) }}
+		b := &meddler{Bucket: store, beforeTags: func() { change(t, store, o, setRetention(series.Pinned)) }}
 		held := func(tags bucket.Tags) error {
-			if tags[TagRetention] != Held {
+			if tags[series.TagRetention] != series.Held {
 				return moved
 			}
 			return nil
 		}
-		if err := DeleteIf(t.Context(), b, o, held); !errors.Is(err, moved) {
+		if err := series.DeleteIf(t.Context(), b, o, held); !errors.Is(err, moved) {
 			t.Error(err)
 		}
-		change(t, store, o, setRetention(Held))
-		if err := DeleteIf(t.Context(), store, o, held); err != nil {
+		change(t, store, o, setRetention(series.Held))
+		if err := series.DeleteIf(t.Context(), store, o, held); err != nil {
 			t.Error(err)
 		}
-		if err := DeleteIf(t.Context(), store, o, held); !errors.Is(err, bucket.ErrNotFound) {
+		if err := series.DeleteIf(t.Context(), store, o, held); !errors.Is(err, bucket.ErrNotFound) {
 			t.Error(err)
 		}
 	})
@@ -198,7 +201,7 @@ func testTagsOfTwo(t *testing.T, store bucket.Bucket) {
 
 func change(t *testing.T, b bucket.Bucket, o bucket.Object, f func(bucket.Tags) error) {
 	t.Helper()
-	if _, err := ChangeTags(t.Context(), b, o, f); err != nil {
+	if _, err := series.ChangeTags(t.Context(), b, o, f); err != nil {
 		t.Error(err)
 	}
 }
@@ -215,11 +218,11 @@ func TestTagsOfASlowStore(t *testing.T) {
 	store := &directory{url: bucket.URL{Dir: t.TempDir()}}
 	o := tagged(t, store, "a")
 	b := &slow{meddler{Bucket: store}, 1}
-	b.beforeSet = func() { change(t, store, o, setRetention(Pinned)) }
-	if _, err := ChangeTags(t.Context(), b, o, func(tags bucket.Tags) error { tags[TagConfirmed] = "now"; return nil }); err != nil {
+	b.beforeSet = func() { change(t, store, o, setRetention(series.Pinned)) }
+	if _, err := series.ChangeTags(t.Context(), b, o, func(tags bucket.Tags) error { tags[series.TagConfirmed] = "now"; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	hasTags(t, store, o, bucket.Tags{TagRetention: Pinned, TagDatabase: "app.db", TagConfirmed: "now"})
+	hasTags(t, store, o, bucket.Tags{series.TagRetention: series.Pinned, series.TagDatabase: "app.db", series.TagConfirmed: "now"})
 }
 
 // slow never answers the first writes.
@@ -242,12 +245,12 @@ func (s *slow) SetTags(ctx context.Context, o bucket.Object, tags bucket.Tags) e
 func TestTagsOfManyInADirectory(t *testing.T) {
 	store := &directory{url: bucket.URL{Dir: t.TempDir()}}
 	o := tagged(t, store, "a")
-	want := bucket.Tags{TagRetention: Held, TagDatabase: "app.db"}
+	want := bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: "app.db"}
 	var all sync.WaitGroup
 	for _, key := range strings.Split("abcdefghijklmnop", "") {
 		want[key] = "1"
 		all.Go(func() {
-			written, err := ChangeTags(t.Context(), &directory{url: store.url}, o, func(tags bucket.Tags) error { tags[key] = "1"; return nil })
+			written, err := series.ChangeTags(t.Context(), &directory{url: store.url}, o, func(tags bucket.Tags) error { tags[key] = "1"; return nil })
 			if err != nil || !written {
 				t.Error(written, err)
 			}
@@ -267,8 +270,8 @@ func TestTagsOfADirectoryThatIsLocked(t *testing.T) {
 	}
 	defer unlock()
 	began := time.Now()
-	change(t, store, o, setRetention(Pinned))
-	hasTags(t, store, o, bucket.Tags{TagRetention: Pinned, TagDatabase: "app.db"})
+	change(t, store, o, setRetention(series.Pinned))
+	hasTags(t, store, o, bucket.Tags{series.TagRetention: series.Pinned, series.TagDatabase: "app.db"})
 	if took := time.Since(began); took < lockWait || took > 2*lockWait {
 		t.Errorf("it took %s", took)
 	}
@@ -277,7 +280,7 @@ func TestTagsOfADirectoryThatIsLocked(t *testing.T) {
 // Nothing sets tags but ChangeTags, Put and doctor's trial: who sets them blindly
 // loses pins.
 func TestOnlyChangeTagsSetsTags(t *testing.T) {
-	allowed := map[string]bool{"upload/changetags.go": true, "upload/examine_tags.go": true, "upload/s3settle.go": true} // s3settle: of an object that is new
+	allowed := map[string]bool{"upload/series/changetags.go": true, "upload/examine_tags.go": true, "upload/s3settle.go": true} // s3settle: of an object that is new
 	files := 0
 	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
 		rel, _ := filepath.Rel("..", path)

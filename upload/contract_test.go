@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // testPart is the part size in tests: the smallest that S3 takes.
@@ -256,11 +257,11 @@ func testListCancelled(t *testing.T, s store) {
 
 func testTags(t *testing.T, s store) {
 	b := s.open(t)
-	name, err := EncodeTag("Käse & más=100%.db")
+	name, err := series.EncodeTag("Käse & más=100%.db")
 	if err != nil {
 		t.Fatal(err)
 	}
-	tags := bucket.Tags{TagRetention: Held, TagDatabase: name, TagDigest: "lb1:00ff", TagConfirmed: "2026-11-23T20:15:00Z", "other tag": "a b+c=d.e_f:g/h@i"}
+	tags := bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: name, series.TagDigest: "lb1:00ff", series.TagConfirmed: "2026-11-23T20:15:00Z", "other tag": "a b+c=d.e_f:g/h@i"}
 	for _, size := range []int{10, testPart + 10} {
 		o := put(t, b, fmt.Sprint("object-", size), content(size), tags)
 		check := func(want bucket.Tags) {
@@ -271,7 +272,7 @@ func testTags(t *testing.T, s store) {
 			}
 		}
 		check(tags)
-		replaced := bucket.Tags{TagRetention: "daily"}
+		replaced := bucket.Tags{series.TagRetention: "daily"}
 		if err := b.SetTags(t.Context(), o, replaced); err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // damagedTags are what a power cut, a full disk or a hand can leave of a file
@@ -27,16 +28,16 @@ var damagedTags = map[string]string{
 func testDamagedTags(t *testing.T, s store) {
 	b := s.open(t)
 	for what, text := range damagedTags {
-		o := put(t, b, ObjectName(snapshot.NewID(time.Now())), content(10), bucket.Tags{TagRetention: Held})
+		o := put(t, b, series.ObjectName(snapshot.NewID(time.Now())), content(10), bucket.Tags{series.TagRetention: series.Held})
 		s.plant(t, b, sidecarOf(o.Name), []byte(text))
 		tags, err := b.Tags(t.Context(), o)
 		if !errors.Is(err, bucket.ErrTagsDamaged) || len(tags) != 0 || !strings.Contains(err.Error(), sidecarOf(o.Name)) {
 			t.Errorf("%s: %v, %v", what, tags, err)
 		}
-		if err := b.SetTags(t.Context(), o, bucket.Tags{TagRetention: Pinned}); err != nil {
+		if err := b.SetTags(t.Context(), o, bucket.Tags{series.TagRetention: series.Pinned}); err != nil {
 			t.Errorf("%s: set: %v", what, err)
 		}
-		if tags, err := b.Tags(t.Context(), o); err != nil || tags[TagRetention] != Pinned {
+		if tags, err := b.Tags(t.Context(), o); err != nil || tags[series.TagRetention] != series.Pinned {
 			t.Errorf("%s: written anew: %v, %v", what, tags, err)
 		}
 		s.plant(t, b, sidecarOf(o.Name), []byte(text))
@@ -54,7 +55,7 @@ func TestDamagedTagsInADirectory(t *testing.T) {
 	}
 	testDamagedTags(t, store{open: func(t *testing.T) bucket.Bucket { b, _ := emptySeries(t); return b }, plant: plant})
 	b, _ := emptySeries(t)
-	o := put(t, b, ObjectName(snapshot.NewID(time.Now())), content(10), nil)
+	o := put(t, b, series.ObjectName(snapshot.NewID(time.Now())), content(10), nil)
 	path := filepath.Join(b.URL().Dir, sidecarOf(o.Name))
 	for what, plant := range map[string]func() error{
 		"a FIFO":      func() error { return syscall.Mkfifo(path, 0o600) },

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
@@ -109,7 +110,7 @@ func TestRemainingPartsAreNamed(t *testing.T) {
 // The tags given when an upload began are lost when it is complete.
 func TestTagsLostAtComplete(t *testing.T) {
 	server := testserver.Start(t)
-	tags := bucket.Tags{TagRetention: Held, TagDigest: "lb1:00"}
+	tags := bucket.Tags{series.TagRetention: series.Held, series.TagDigest: "lb1:00"}
 	data := content(testPart + 10)
 	for name, c := range map[string]struct {
 		quirks []quirks.Quirk

@@ -12,6 +12,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 func TestEncryptedBackup(t *testing.T) {
@@ -28,7 +29,7 @@ func TestEncryptedBackup(t *testing.T) {
 		t.Errorf("named %s", first.Snapshot.Object.Name)
 	}
 	tags := tagsOf(t, b, first.Snapshot)
-	if len(tags) != 4 || tags[TagIdentity] != "4096:0::" || tags[TagRetention] != Held || tags[TagDatabase] != "app.db" || tags[TagCheck] != "quick" {
+	if len(tags) != 4 || tags[series.TagIdentity] != "4096:0::" || tags[series.TagRetention] != series.Held || tags[series.TagDatabase] != "app.db" || tags[series.TagCheck] != "quick" {
 		t.Errorf("tags %v", tags)
 	}
 	names, err := os.ReadDir(b.URL().Dir)
@@ -45,7 +46,7 @@ func TestEncryptedBackup(t *testing.T) {
 			t.Errorf("%s: the digest is in it: %v", entry.Name(), told)
 		}
 	}
-	all, err := Snapshots(t.Context(), b, time.Time{})
+	all, err := series.Snapshots(t.Context(), b, time.Time{})
 	if err != nil || len(all) != 3 || all[0].Encrypted || !all[2].Encrypted || all[2].ID != second.Snapshot.ID {
 		t.Errorf("listed %+v, %v", all, err)
 	}
@@ -64,7 +65,7 @@ func TestPlaintextAfterEncrypted(t *testing.T) {
 	if _, err := Backup(t.Context(), b, db, BackupOptions{Always: true}); !errors.Is(err, ErrPlaintext) {
 		t.Errorf("got %v", err)
 	}
-	if all, err := Snapshots(t.Context(), b, time.Time{}); err != nil || len(all) != 1 {
+	if all, err := series.Snapshots(t.Context(), b, time.Time{}); err != nil || len(all) != 1 {
 		t.Errorf("got %v, %v", all, err)
 	}
 	if r := backup(t, b, db, BackupOptions{Plaintext: true}); r.Snapshot.Encrypted {
@@ -76,7 +77,7 @@ func TestPlaintextAfterEncrypted(t *testing.T) {
 func TestMixedRecipients(t *testing.T) {
 	b, db := emptySeries(t)
 	_, err := Backup(t.Context(), b, db, BackupOptions{Recipients: []age.Recipient{hybrid(t).Recipient(), x25519(t).Recipient()}})
-	if !errors.Is(err, ErrRecipients) {
+	if !errors.Is(err, series.ErrRecipients) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -85,7 +86,7 @@ func TestMixedRecipients(t *testing.T) {
 func TestTooManyRecipients(t *testing.T) {
 	b, db := emptySeries(t)
 	_, err := Backup(t.Context(), b, db, BackupOptions{Recipients: slices.Repeat([]age.Recipient{hybrid(t).Recipient()}, 1000)})
-	if !errors.Is(err, ErrRecipients) {
+	if !errors.Is(err, series.ErrRecipients) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -95,14 +96,14 @@ func TestTooManyRecipients(t *testing.T) {
 func TestTwoOfOneID(t *testing.T) {
 	b, _ := emptySeries(t)
 	id := string(snapshot.NewID(time.Now()))
-	for i, suffix := range []string{SuffixEncrypted, Suffix} {
+	for i, suffix := range []string{series.SuffixEncrypted, series.Suffix} {
 		put(t, b, id+suffix, content(10+i), nil)
 		at := time.Now().Add(time.Duration(i-2) * time.Second)
 		if err := os.Chtimes(filepath.Join(b.URL().Dir, id+suffix), at, at); err != nil {
 			t.Fatal(err)
 		}
 	}
-	all, err := Snapshots(t.Context(), b, time.Time{})
+	all, err := series.Snapshots(t.Context(), b, time.Time{})
 	if err != nil || len(all) != 1 || !all[0].Encrypted {
 		t.Errorf("got %+v, %v", all, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
@@ -58,8 +59,8 @@ func TestEndpointsWithTheBucket(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, list := range map[string]func() error{
-			"list":   func() error { _, err := Snapshots(t.Context(), b, time.Time{}); return err },
-			"newest": func() error { _, err := Newest(t.Context(), b); return err },
+			"list":   func() error { _, err := series.Snapshots(t.Context(), b, time.Time{}); return err },
+			"newest": func() error { _, err := series.Newest(t.Context(), b); return err },
 			"doctor": func() error { _, err := Examine(t.Context(), b); return err },
 		} {
 			err := list()

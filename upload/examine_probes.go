@@ -10,6 +10,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/trial"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // storeProbes are the checks of a bucket, in this order: later ones use what
@@ -83,7 +84,7 @@ func tryClock(_ context.Context, x *storeExam) (Answer, string, error) {
 	if ahead < 0 {
 		detail = fmt.Sprintf("the store's clock is %v behind", -ahead)
 	}
-	if ahead.Abs() > MaxAhead {
+	if ahead.Abs() > series.MaxAhead {
 		return No, detail, nil
 	}
 	return Yes, detail, nil

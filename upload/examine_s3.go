@@ -7,6 +7,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/trial"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // A storeExam is one examination of a store on its way.
@@ -29,7 +30,7 @@ func examineStore(ctx context.Context, b bucket.Bucket, t trial.Store) (report R
 	x := &storeExam{
 		Bucket: b, trial: t, folder: folderName() + "/",
 		// A job may be allowed no other tag than this; no rule matches it.
-		tags: bucket.Tags{TagRetention: Held},
+		tags: bucket.Tags{series.TagRetention: series.Held},
 	}
 	report.URL = b.URL()
 	defer func() { report.Left = t.Close(ctx) }()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/trial"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 func tryTagsOnPut(ctx context.Context, x *storeExam) (Answer, string, error) {
@@ -60,7 +61,7 @@ func tryTagsLater(ctx context.Context, x *storeExam) (Answer, string, error) {
 		return NotTried, "nothing could be put", nil
 	}
 	o, _ := x.readable()
-	want := bucket.Tags{TagRetention: Held, TagConfirmed: "2026-01-01T00:00:00Z"}
+	want := bucket.Tags{series.TagRetention: series.Held, series.TagConfirmed: "2026-01-01T00:00:00Z"}
 	if err := x.trial.SetTags(ctx, o.Name, want); err != nil {
 		return answerTo(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // A database that an application has open is backed up, and not uploaded again
@@ -57,7 +58,7 @@ func backUpTwice(ctx context.Context) error {
 		}
 		fmt.Printf("%d bytes, unchanged: %v\n", done.Size, done.Unchanged)
 	}
-	snapshots, err := upload.Snapshots(ctx, bucket, time.Time{})
+	snapshots, err := series.Snapshots(ctx, bucket, time.Time{})
 	fmt.Println("snapshots:", len(snapshots))
 	return err
 }

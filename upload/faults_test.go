@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -129,7 +130,7 @@ func TestRefusedConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, call := range map[string]func(context.Context) error{
-		"list": func(ctx context.Context) error { _, err := Snapshots(ctx, b, time.Time{}); return err },
+		"list": func(ctx context.Context) error { _, err := series.Snapshots(ctx, b, time.Time{}); return err },
 		"put": func(ctx context.Context) error {
 			_, err := b.Put(ctx, "a", bucket.PutOptions{}, inPieces(nil))
 			return err

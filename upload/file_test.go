@@ -13,6 +13,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 func openDir(t *testing.T, dir string) *directory {
@@ -159,7 +160,7 @@ func TestNoRoom(t *testing.T) {
 // followed nor waited for.
 func TestOpenReplacedObject(t *testing.T) {
 	b, _ := emptySeries(t)
-	o := put(t, b, ObjectName(snapshot.NewID(time.Now())), content(10), nil)
+	o := put(t, b, series.ObjectName(snapshot.NewID(time.Now())), content(10), nil)
 	path := filepath.Join(b.URL().Dir, o.Name)
 	other := filepath.Join(t.TempDir(), "other")
 	if err := os.Rename(path, other); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -78,7 +79,7 @@ func TestCredentialsThatCannotBeSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Snapshots(t.Context(), b, time.Time{})
+	_, err = series.Snapshots(t.Context(), b, time.Time{})
 	checkRefusal(t, "list", err, "line break")
 }
 
@@ -168,7 +169,7 @@ func TestNoSuchHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Snapshots(t.Context(), b, time.Time{}); !errors.Is(err, bucket.ErrUnreachable) || !strings.Contains(err.Error(), "no-such-host.invalid") {
+	if _, err := series.Snapshots(t.Context(), b, time.Time{}); !errors.Is(err, bucket.ErrUnreachable) || !strings.Contains(err.Error(), "no-such-host.invalid") {
 		t.Errorf("%v, want ErrUnreachable and the host", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -39,14 +40,14 @@ func TestTagsWithoutAnObject(t *testing.T) {
 	}
 	old, young, deleted, there := names[0], names[1], names[2], names[3]
 	for _, id := range []string{old, young} { // the first step of a Put
-		if err := b.publishTags(id+Suffix, bucket.Tags{TagRetention: Held}); err != nil {
+		if err := b.publishTags(id+series.Suffix, bucket.Tags{series.TagRetention: series.Held}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{deleted + Suffix, there + SuffixEncrypted} {
-		put(t, b, name, nil, bucket.Tags{TagRetention: Held})
+	for _, name := range []string{deleted + series.Suffix, there + series.SuffixEncrypted} {
+		put(t, b, name, nil, bucket.Tags{series.TagRetention: series.Held})
 	}
-	if err := os.Remove(b.path(deleted + Suffix)); err != nil { // the first step of a Delete
+	if err := os.Remove(b.path(deleted + series.Suffix)); err != nil { // the first step of a Delete
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "mine.tags"), nil, 0o600); err != nil {
@@ -56,7 +57,7 @@ func TestTagsWithoutAnObject(t *testing.T) {
 		makeOld(t, filepath.Join(dir, name+sidecarSuffix), tempAge+time.Minute)
 	}
 	put(t, b, "object", nil, nil)
-	sameNames(t, dirNames(t, dir), []string{young + sidecarSuffix, there + sidecarSuffix, there + SuffixEncrypted, "mine.tags", "object"})
+	sameNames(t, dirNames(t, dir), []string{young + sidecarSuffix, there + sidecarSuffix, there + series.SuffixEncrypted, "mine.tags", "object"})
 }
 
 // Parts in files have no name, and where they must have one for a moment, what

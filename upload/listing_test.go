@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
@@ -20,7 +21,7 @@ import (
 // walks are all listings, each of which returns what it has found.
 var walks = map[string]func(ctx context.Context, b *S3) ([]string, error){
 	"snapshots": func(ctx context.Context, b *S3) (found []string, err error) {
-		snapshots, err := Snapshots(ctx, b, time.Time{})
+		snapshots, err := series.Snapshots(ctx, b, time.Time{})
 		for _, s := range snapshots {
 			found = append(found, s.Object.Name)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -30,7 +31,7 @@ func TestObjectLock(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, size := range map[string]int{"single": 100, "parts": 2*testPart + 1} {
-			o := put(t, b, name, content(size), bucket.Tags{TagRetention: Held})
+			o := put(t, b, name, content(size), bucket.Tags{series.TagRetention: series.Held})
 			key := aws.String(b.(*S3).key(name))
 			head, err := raw.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucketName, Key: key})
 			if err != nil {
@@ -44,7 +45,7 @@ func TestObjectLock(t *testing.T) {
 			if err == nil {
 				t.Errorf("%s, %s: the locked version was deleted", mode, name)
 			}
-			if err := b.SetTags(t.Context(), o, bucket.Tags{TagRetention: "daily"}); err != nil {
+			if err := b.SetTags(t.Context(), o, bucket.Tags{series.TagRetention: "daily"}); err != nil {
 				t.Errorf("%s, %s: release: %v", mode, name, err)
 			}
 			if mode == string(types.ObjectLockModeGovernance) {
@@ -83,7 +84,7 @@ func TestDefaultRetention(t *testing.T) {
 				t.Fatal(err)
 			}
 			for object, size := range map[string]int{"single": 100, "parts": 2*testPart + 1} {
-				put(t, b, object, content(size), bucket.Tags{TagRetention: Held})
+				put(t, b, object, content(size), bucket.Tags{series.TagRetention: series.Held})
 				head, err := raw.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucketName, Key: aws.String("app/" + object)})
 				if err != nil || head.ObjectLockMode != types.ObjectLockModeGovernance {
 					t.Errorf("%s is locked in mode %q, %v", object, head.ObjectLockMode, err)

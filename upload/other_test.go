@@ -14,6 +14,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -102,7 +103,7 @@ func TestFirstBackupsOfTwoDatabases(t *testing.T) {
 			if r.Snapshot.ID == "" || count(t, b) != 2 {
 				t.Errorf("%s: %d snapshots, %+v", what, count(t, b), r)
 			}
-			all, err := Snapshots(t.Context(), b, r.Snapshot.ID.Time().AddDate(0, 0, -1))
+			all, err := series.Snapshots(t.Context(), b, r.Snapshot.ID.Time().AddDate(0, 0, -1))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -43,7 +44,7 @@ func checkAllRefused(t *testing.T, b bucket.Bucket, words ...string) {
 	t.Helper()
 	ctx := t.Context()
 	o := bucket.Object{Name: "object", Size: 10, ETag: "00"}
-	_, listErr := Snapshots(ctx, b, time.Time{})
+	_, listErr := series.Snapshots(ctx, b, time.Time{})
 	_, smallErr := b.Put(ctx, "object", bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, inPieces(content(10)))
 	_, largeErr := b.Put(ctx, "object", bucket.PutOptions{}, inPieces(content(2*defaultPart)))
 	_, tagsErr := b.Tags(ctx, o)
@@ -101,7 +102,7 @@ func TestDenied(t *testing.T) {
 	o := bucket.Object{Name: "object", Size: 10, ETag: "00"}
 	versioned := o
 	versioned.Version = "v1"
-	_, listErr := Snapshots(t.Context(), b, time.Time{})
+	_, listErr := series.Snapshots(t.Context(), b, time.Time{})
 	_, putErr := b.Put(t.Context(), "object", bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, inPieces(nil))
 	_, tagsErr := b.Tags(t.Context(), o)
 	_, versionTagsErr := b.Tags(t.Context(), versioned)
@@ -193,7 +194,7 @@ func TestListAsksForTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Snapshots(t.Context(), b, time.Date(2026, 11, 23, 20, 15, 0, 0, time.UTC))
+	_, err = series.Snapshots(t.Context(), b, time.Date(2026, 11, 23, 20, 15, 0, 0, time.UTC))
 	checkRefusal(t, "list", err)
 	if startAfter.Load() != "app/20261123T201500Z" {
 		t.Errorf("start-after %v", startAfter.Load())
@@ -247,7 +248,7 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	_, err = Snapshots(t.Context(), untrusting, time.Time{})
+	_, err = series.Snapshots(t.Context(), untrusting, time.Time{})
 	checkRefusal(t, "untrusted", err, "certificate is not trusted")
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("took %v: a refusal was tried again", took)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -23,7 +24,7 @@ func TestSweepUploads(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	left := ObjectName(snapshot.NewID(time.Now()))
+	left := series.ObjectName(snapshot.NewID(time.Now()))
 	begin(b.key(left))
 	begin(b.key("below/" + left))
 	begin("elsewhere/" + left)
@@ -58,9 +59,9 @@ func TestSweepSidecars(t *testing.T) {
 		}
 		return next.Do(r)
 	}).intercept}), server.Client(t)
-	there, gone := ObjectName(snapshot.NewID(time.Now())), ObjectName(snapshot.NewID(time.Now().Add(-time.Hour)))
-	put(t, b, there, []byte("x"), bucket.Tags{TagRetention: Held})
-	put(t, b, gone, []byte("x"), bucket.Tags{TagRetention: Held})
+	there, gone := series.ObjectName(snapshot.NewID(time.Now())), series.ObjectName(snapshot.NewID(time.Now().Add(-time.Hour)))
+	put(t, b, there, []byte("x"), bucket.Tags{series.TagRetention: series.Held})
+	put(t, b, gone, []byte("x"), bucket.Tags{series.TagRetention: series.Held})
 	if !b.TagsBeside() {
 		t.Fatal("the tags are not beside")
 	}

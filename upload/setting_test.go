@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
@@ -67,7 +68,7 @@ func TestWrongSettings(t *testing.T) {
 				t.Fatal(err)
 			}
 			began := time.Now()
-			_, err = Snapshots(t.Context(), b, time.Time{})
+			_, err = series.Snapshots(t.Context(), b, time.Time{})
 			checkRefusal(t, name, err, c.says)
 			if setting := bucket.Setting(err); !strings.Contains(setting, c.setting) || (setting == "") != (c.setting == "") || bucket.Region(err) != c.region {
 				t.Errorf("setting %q, region %q, want %q, %q", setting, bucket.Region(err), c.setting, c.region)

@@ -7,12 +7,13 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // waitToBeNewer waits until a snapshot that is taken now has a later second
 // than the newest one. That is a matter of a second, or of minutes where the
 // machine that took the newest has a clock that is ahead.
-func (o *BackupOptions) waitToBeNewer(ctx context.Context, newest Snapshot) error {
+func (o *BackupOptions) waitToBeNewer(ctx context.Context, newest series.Snapshot) error {
 	until := newest.ID.Time().Add(time.Second)
 	if wait := time.Until(until); wait > 2*time.Second {
 		o.Log.Info("waiting, so that the new snapshot is newer than the last: a clock is ahead", "newest", newest.ID, "wait", wait.Round(time.Second))
@@ -33,13 +34,13 @@ func (o *BackupOptions) waitToBeNewer(ctx context.Context, newest Snapshot) erro
 // newID returns the ID of a snapshot that was taken at that time, by this
 // machine's clock, and follows on newest. If it would be implausible as soon as
 // it is there, it is ErrClock.
-func newID(b bucket.Bucket, taken time.Time, newest Snapshot) (snapshot.ID, error) {
+func newID(b bucket.Bucket, taken time.Time, newest series.Snapshot) (snapshot.ID, error) {
 	// The clock may have been set back a little since waitToBeNewer.
 	if next := newest.ID.Time().Add(time.Second); taken.Before(next) {
 		taken = next
 	}
-	now := Present(b)
-	if ahead := taken.Sub(now); ahead > MaxAhead {
+	now := series.Present(b)
+	if ahead := taken.Sub(now); ahead > series.MaxAhead {
 		return "", fmt.Errorf("%w: it was set back during the backup, by %s: a snapshot of %s would never count",
 			ErrClock, ahead.Round(time.Second), taken.UTC().Format(time.RFC3339))
 	}

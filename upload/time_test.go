@@ -15,14 +15,15 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // plantAt puts a snapshot into a directory, as a run at that time would.
 func plantAt(t *testing.T, b bucket.Bucket, id snapshot.ID, uploaded time.Time) {
 	t.Helper()
-	put(t, b, ObjectName(id), []byte("x"), bucket.Tags{TagRetention: Held, TagDatabase: "app.db"})
-	if err := os.Chtimes(filepath.Join(b.URL().Dir, ObjectName(id)), time.Time{}, uploaded); err != nil {
+	put(t, b, series.ObjectName(id), []byte("x"), bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: "app.db"})
+	if err := os.Chtimes(filepath.Join(b.URL().Dir, series.ObjectName(id)), time.Time{}, uploaded); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -40,7 +41,7 @@ func TestBackupAfterAClockThatWasAhead(t *testing.T) {
 		plantAt(t, b, snapshot.NewID(ahead), ahead)
 		var log bytes.Buffer
 		r := backup(t, b, db, BackupOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
-		if newest, err := Newest(t.Context(), b); err != nil || newest.ID != r.Snapshot.ID || r.Snapshot.Implausible {
+		if newest, err := series.Newest(t.Context(), b); err != nil || newest.ID != r.Snapshot.ID || r.Snapshot.Implausible {
 			t.Errorf("the newest is %s and not the new %s: %v", newest.ID, r.Snapshot.ID, err)
 		}
 		if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), string(snapshot.NewID(ahead))[:16]) {
@@ -58,7 +59,7 @@ func TestBackupThatNeverCountsIsNoSuccess(t *testing.T) {
 		t.Errorf("an upload that is dated before its ID: %v", err)
 	}
 	b, _ = emptySeries(t)
-	if _, err := newID(b, time.Now().Add(time.Hour), Snapshot{}); !errors.Is(err, ErrClock) {
+	if _, err := newID(b, time.Now().Add(time.Hour), series.Snapshot{}); !errors.Is(err, ErrClock) {
 		t.Errorf("a clock that was set back meanwhile: %v", err)
 	}
 }
@@ -75,7 +76,7 @@ func TestBackupsInARow(t *testing.T) {
 		if last != "" && id.Time().Sub(last.Time()) < time.Second || id.Time().After(time.Now()) || id.Time().Before(began.Add(-time.Second)) {
 			t.Fatalf("backup %d: %s follows on %s, at %s", i, id, last, began)
 		}
-		if newest, err := Newest(t.Context(), b); err != nil || newest.ID != id {
+		if newest, err := series.Newest(t.Context(), b); err != nil || newest.ID != id {
 			t.Fatalf("backup %d: the newest is %s and not %s: %v", i, newest.ID, id, err)
 		}
 		last = id
@@ -94,7 +95,7 @@ func TestBackupsAtOnce(t *testing.T) {
 	}
 	group.Wait()
 	r := backup(t, b, db, BackupOptions{Always: true})
-	if newest, err := Newest(t.Context(), b); err != nil || newest.ID != r.Snapshot.ID || count(t, b) != 3 {
+	if newest, err := series.Newest(t.Context(), b); err != nil || newest.ID != r.Snapshot.ID || count(t, b) != 3 {
 		t.Errorf("the newest of %d is %s and not %s: %v", count(t, b), newest.ID, r.Snapshot.ID, err)
 	}
 }
@@ -114,7 +115,7 @@ func TestBackupWaitsForItsSecond(t *testing.T) {
 	b, _ = emptySeries(t)
 	plantAt(t, b, snapshot.NewID(time.Now().Add(2*time.Second)), time.Now())
 	r := backup(t, b, db, BackupOptions{})
-	if newest, err := Newest(t.Context(), b); err != nil || newest.ID != r.Snapshot.ID || r.Snapshot.ID.Time().After(time.Now()) {
+	if newest, err := series.Newest(t.Context(), b); err != nil || newest.ID != r.Snapshot.ID || r.Snapshot.ID.Time().After(time.Now()) {
 		t.Errorf("the newest is %s and not %s: %v", newest.ID, r.Snapshot.ID, err)
 	}
 }
@@ -125,17 +126,17 @@ func TestSnapshotsAheadOfTheStore(t *testing.T) {
 	server.Setenv(t)
 	b := openBucket(t, server, Options{})
 	for _, ahead := range []time.Duration{-time.Hour, 4 * time.Minute, time.Hour} {
-		put(t, b, ObjectName(snapshot.NewID(time.Now().Add(ahead))), []byte("x"), nil)
+		put(t, b, series.ObjectName(snapshot.NewID(time.Now().Add(ahead))), []byte("x"), nil)
 	}
 	fresh, err := Open(t.Context(), b.URL(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := Snapshots(t.Context(), fresh, time.Time{})
+	all, err := series.Snapshots(t.Context(), fresh, time.Time{})
 	if err != nil || len(all) != 3 || all[0].Implausible || all[1].Implausible || !all[2].Future {
 		t.Errorf("%+v, %v", all, err)
 	}
-	if newest, err := Newest(t.Context(), fresh); err != nil || newest.ID != all[1].ID {
+	if newest, err := series.Newest(t.Context(), fresh); err != nil || newest.ID != all[1].ID {
 		t.Errorf("the newest is %s: %v", newest.ID, err)
 	}
 }

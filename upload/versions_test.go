@@ -11,6 +11,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -28,18 +29,18 @@ func TestVersions(t *testing.T) {
 	}
 	first, second := snapshot.NewID(time.Now().Add(-time.Hour)), snapshot.NewID(time.Now())
 	original := content(100)
-	deleted := put(t, b, ObjectName(first), content(50), nil)
-	put(t, b, ObjectName(second), original, bucket.Tags{TagRetention: Held})
+	deleted := put(t, b, series.ObjectName(first), content(50), nil)
+	put(t, b, series.ObjectName(second), original, bucket.Tags{series.TagRetention: series.Held})
 	put(t, b, "foreign", content(1), nil)
 	if err := b.Delete(t.Context(), deleted); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := raw.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(ObjectName(second))), Body: bytes.NewReader([]byte("rubbish"))}); err != nil {
+	if _, err := raw.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(series.ObjectName(second))), Body: bytes.NewReader([]byte("rubbish"))}); err != nil {
 		t.Fatal(err)
 	}
 
-	var all []SnapshotVersion
-	for v, err := range Versions(t.Context(), b) {
+	var all []series.SnapshotVersion
+	for v, err := range series.Versions(t.Context(), b) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +63,7 @@ func TestVersions(t *testing.T) {
 	if !bytes.Equal(readAll(t, b, all[3].Object), original) {
 		t.Error("the overwritten content is read as something else")
 	}
-	if tags, err := b.Tags(t.Context(), all[3].Object); err != nil || tags[TagRetention] != Held {
+	if tags, err := b.Tags(t.Context(), all[3].Object); err != nil || tags[series.TagRetention] != series.Held {
 		t.Errorf("tags of the overwritten version: %v, %v", tags, err)
 	}
 	if n := len(list(t, b, "")); n != 2 {

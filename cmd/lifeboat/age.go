@@ -11,7 +11,7 @@ import (
 	"filippo.io/age/agessh"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // recipientFlags say to whom a backup encrypts: to public keys only.
@@ -68,7 +68,7 @@ func (f identityFlag) identities() ([]age.Identity, error) {
 
 // warnPlain says that a snapshot may not be what somebody with an identity
 // expects: whoever may upload can put one there in plain.
-func (f identityFlag) warnPlain(c *console, s upload.Snapshot) {
+func (f identityFlag) warnPlain(c *console, s series.Snapshot) {
 	if len(f.AgeIdentity) > 0 && !s.Encrypted {
 		c.log.Warn("an identity is given, but this snapshot is not encrypted", "snapshot", s.ID)
 	}

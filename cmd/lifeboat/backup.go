@@ -17,6 +17,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 type backupCmd struct {
@@ -77,7 +78,7 @@ type backupDocument struct {
 
 // Validate implements kong's check of flags that depend on each other.
 func (b *backupCmd) Validate() error {
-	if _, err := upload.EncodeTag(b.name()); err != nil {
+	if _, err := series.EncodeTag(b.name()); err != nil {
 		return fmt.Errorf("--name: %w", err)
 	}
 	if err := b.configFlags.Validate(); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // completionScripts call the completer below for every word.
@@ -217,7 +218,7 @@ func snapshotIDs(ctx context.Context, c *console, text string) []string {
 	if err != nil {
 		return nil
 	}
-	all, err := upload.Snapshots(ctx, b, time.Time{})
+	all, err := series.Snapshots(ctx, b, time.Time{})
 	if err != nil {
 		return nil
 	}

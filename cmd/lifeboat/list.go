@@ -16,6 +16,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 type listCmd struct {
@@ -56,7 +57,7 @@ type snapshotDocument struct {
 	Why         string    `json:"implausible_why,omitempty"`
 }
 
-func describeSnapshot(s upload.Snapshot) snapshotDocument {
+func describeSnapshot(s series.Snapshot) snapshotDocument {
 	return snapshotDocument{
 		ID: string(s.ID), Taken: s.ID.Time(), Uploaded: s.Object.Modified.UTC(),
 		Stored: s.Object.Size, Encrypted: s.Encrypted, Implausible: s.Implausible, Why: s.Why(),
@@ -102,7 +103,7 @@ func (l listCmd) retained(ctx context.Context, c *console, b bucket.Bucket) ([]r
 
 // explain says what becomes of some of the items, which the others decide.
 func explain(ctx context.Context, c *console, b bucket.Bucket, items, which []lifecycle.Item, hold time.Duration) ([]retainedDocument, error) {
-	t := lifecycle.Terms{Hold: hold, Now: upload.Present(b)}
+	t := lifecycle.Terms{Hold: hold, Now: series.Present(b)}
 	var err error
 	t.Policy, err = bucketPolicy(ctx, b)
 	unknown := errors.Is(err, bucket.ErrRefused)
@@ -128,7 +129,7 @@ func explain(ctx context.Context, c *console, b bucket.Bucket, items, which []li
 }
 
 func withoutRetention(ctx context.Context, b bucket.Bucket) ([]retainedDocument, error) {
-	all, err := upload.Snapshots(ctx, b, time.Time{})
+	all, err := series.Snapshots(ctx, b, time.Time{})
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +190,7 @@ func (s retainedDocument) goes() string {
 		return day(s.StoreExpires)
 	case s.Unmatched:
 		return "no rule"
-	case s.Expires != nil && s.Retention == upload.Held:
+	case s.Expires != nil && s.Retention == series.Held:
 		return day(s.Expires) + "?" // if it is released and the rules stay as they are
 	case s.Expires != nil:
 		return day(s.Expires)
@@ -198,9 +199,9 @@ func (s retainedDocument) goes() string {
 }
 
 // versions returns all versions of the snapshots of a series.
-func versions(ctx context.Context, b bucket.Bucket) ([]upload.SnapshotVersion, error) {
-	var all []upload.SnapshotVersion
-	for v, err := range upload.Versions(ctx, b) {
+func versions(ctx context.Context, b bucket.Bucket) ([]series.SnapshotVersion, error) {
+	var all []series.SnapshotVersion
+	for v, err := range series.Versions(ctx, b) {
 		if errors.Is(err, errors.ErrUnsupported) {
 			return nil, usage("%s is a directory, which has no versions", b.URL())
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // measuresOf is what a backup that was done tells of itself.
@@ -75,7 +76,7 @@ func (r *runReport) survey(ctx context.Context, b bucket.Bucket, hold time.Durat
 // measuresOfSeries says what a series holds. Every class has a value, so that
 // none of an earlier run stays.
 func measuresOfSeries(items []lifecycle.Item) []measure {
-	classes := map[string]float64{upload.Held: 0, upload.Pinned: 0, "none": 0}
+	classes := map[string]float64{series.Held: 0, series.Pinned: 0, "none": 0}
 	for _, class := range lifecycle.Classes() {
 		classes[string(class)] = 0
 	}
@@ -85,10 +86,10 @@ func measuresOfSeries(items []lifecycle.Item) []measure {
 			newest = item.ID.Time()
 		}
 		class := "none" // no tag of ours
-		switch tag := item.Tags[upload.TagRetention]; {
+		switch tag := item.Tags[series.TagRetention]; {
 		case item.Held():
-			class = upload.Held
-		case tag == upload.Pinned || item.Released() != "":
+			class = series.Held
+		case tag == series.Pinned || item.Released() != "":
 			class = tag
 		}
 		classes[class]++

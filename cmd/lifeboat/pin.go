@@ -9,6 +9,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // pinFlags are those of pin and unpin.
@@ -39,7 +40,7 @@ func (p *pinCmd) Run(ctx context.Context, c *console) error {
 	if _, err := lifecycle.Pin(ctx, b, s.ID, t, c.log); err != nil {
 		return err
 	}
-	return p.print(c, s, upload.Pinned, "pinned: %s stays until it is unpinned\n")
+	return p.print(c, s, series.Pinned, "pinned: %s stays until it is unpinned\n")
 }
 
 // Run implements the command.
@@ -52,7 +53,7 @@ func (p *unpinCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	retention := upload.Held
+	retention := series.Held
 	if d.Action != lifecycle.ActKeep {
 		retention = string(d.Class)
 	}
@@ -61,7 +62,7 @@ func (p *unpinCmd) Run(ctx context.Context, c *console) error {
 
 // find returns the snapshot, and the terms under which the bucket's own rules
 // would take it.
-func (p *pinFlags) find(ctx context.Context, c *console) (b bucket.Bucket, s upload.Snapshot, t lifecycle.Terms, err error) {
+func (p *pinFlags) find(ctx context.Context, c *console) (b bucket.Bucket, s series.Snapshot, t lifecycle.Terms, err error) {
 	if b, err = p.open(ctx, c, upload.Options{}); err != nil {
 		return b, s, t, err
 	}
@@ -76,7 +77,7 @@ func (p *pinFlags) find(ctx context.Context, c *console) (b bucket.Bucket, s upl
 	return b, s, t, err
 }
 
-func (p *pinFlags) print(c *console, s upload.Snapshot, retention, text string) error {
+func (p *pinFlags) print(c *console, s series.Snapshot, retention, text string) error {
 	return c.result(p.JSON, pinDocument{p.URL.String(), string(s.ID), retention}, c.unlessQuiet(fmt.Sprintf(text, s.ID)))
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -112,7 +113,7 @@ func seed(t *testing.T, server *testserver.Server, db string) []string {
 		t.Fatal(err)
 	}
 	sqlite(t, db, "PRAGMA journal_mode=WAL; CREATE TABLE account (id INTEGER PRIMARY KEY, balance); INSERT INTO account (balance) VALUES (70), (30);")
-	var newest upload.Snapshot
+	var newest series.Snapshot
 	for range 2 {
 		r, err := upload.Backup(t.Context(), b, db, upload.BackupOptions{})
 		if err != nil {
@@ -143,7 +144,7 @@ func TestPicture(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC)
 	var items []lifecycle.Item
 	for taken := time.Date(2026, 11, 10, 13, 7, 0, 0, time.UTC); taken.Before(now); taken = taken.Add(time.Hour) {
-		items = append(items, lifecycle.Item{Snapshot: upload.Snapshot{ID: snapshot.NewID(taken), Object: bucket.Object{Size: 1, Modified: taken}}})
+		items = append(items, lifecycle.Item{Snapshot: series.Snapshot{ID: snapshot.NewID(taken), Object: bucket.Object{Size: 1, Modified: taken}}})
 	}
 	count := map[string]int{}
 	for _, d := range lifecycle.Plan(items, lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: now}) {

@@ -11,6 +11,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // The exit codes. They are an interface: jobs decide by them whether to retry.
@@ -135,9 +136,9 @@ var reasons = []struct {
 	{snapshot.ErrCannotVacuum, exitUsage, "--method backup copies it page for page"},
 	{upload.ErrOtherDatabase, exitUsage, "give each database a prefix of its own; if this is the same database under a new name, or with a new schema, add --adopt"},
 	{upload.ErrPlaintext, exitUsage, "give the --age-recipient of the earlier snapshots, or add --plaintext to go on without encryption"},
-	{upload.ErrRecipients, exitUsage, "post-quantum recipients (age1pq1...) go only with each other"},
-	{upload.ErrNoIdentity, exitUsage, "add --age-identity FILE, the file with the private key"},
-	{upload.ErrWrongIdentity, exitUsage, "each snapshot needs one of the keys that it was encrypted to at its time; if this is surely the right one, the snapshot's header is damaged: take an older one with --snapshot ID"},
+	{series.ErrRecipients, exitUsage, "post-quantum recipients (age1pq1...) go only with each other"},
+	{series.ErrNoIdentity, exitUsage, "add --age-identity FILE, the file with the private key"},
+	{series.ErrWrongIdentity, exitUsage, "each snapshot needs one of the keys that it was encrypted to at its time; if this is surely the right one, the snapshot's header is damaged: take an older one with --snapshot ID"},
 	{lifecycle.ErrNoRules, exitUsage, "is the bucket URL right? lifeboat lifecycle show lists the rules that there are"},
 	{lifecycle.ErrNotPinned, exitUsage, ""},
 

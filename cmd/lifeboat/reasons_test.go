@@ -17,6 +17,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 func TestExitCode(t *testing.T) {
@@ -80,9 +81,9 @@ func TestExitCode(t *testing.T) {
 		{syscall.ENFILE, 1}, // of the whole machine: that passes
 		{upload.ErrOtherDatabase, 64},
 		{upload.ErrPlaintext, 64},
-		{upload.ErrRecipients, 64},
-		{upload.ErrNoIdentity, 64},
-		{upload.ErrWrongIdentity, 64},
+		{series.ErrRecipients, 64},
+		{series.ErrNoIdentity, 64},
+		{series.ErrWrongIdentity, 64},
 		{interrupted{syscall.SIGINT}, 130},
 		{interrupted{syscall.SIGTERM}, 143},
 	} {

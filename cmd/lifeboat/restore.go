@@ -13,6 +13,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 type restoreCmd struct {
@@ -155,23 +156,23 @@ func (r *restoreCmd) firstStart(ctx context.Context, c *console, b bucket.Bucket
 }
 
 // choose returns the snapshot that the flags mean.
-func (r *restoreCmd) choose(ctx context.Context, c *console, b bucket.Bucket) (upload.Snapshot, error) {
+func (r *restoreCmd) choose(ctx context.Context, c *console, b bucket.Bucket) (series.Snapshot, error) {
 	if r.VersionID == "" {
 		return restore.Select(ctx, b, restore.Selector{Which: string(r.Snapshot), At: r.At.Time, Before: snapshot.ID(r.Before), Log: c.log})
 	}
 	all, err := versions(ctx, b)
 	if err != nil {
-		return upload.Snapshot{}, err
+		return series.Snapshot{}, err
 	}
 	for _, v := range all {
 		if string(v.ID) == string(r.Snapshot) && v.Object.Version == r.VersionID && !v.Deleted {
 			return v.Snapshot, nil
 		}
 	}
-	return upload.Snapshot{}, fmt.Errorf("%w: %s has no version %s with content in %s", restore.ErrNoSnapshot, r.Snapshot, r.VersionID, b.URL())
+	return series.Snapshot{}, fmt.Errorf("%w: %s has no version %s with content in %s", restore.ErrNoSnapshot, r.Snapshot, r.VersionID, b.URL())
 }
 
-func (r *restoreCmd) restore(ctx context.Context, c *console, b bucket.Bucket, s upload.Snapshot, o restore.Options) error {
+func (r *restoreCmd) restore(ctx context.Context, c *console, b bucket.Bucket, s series.Snapshot, o restore.Options) error {
 	began := time.Now()
 	result, err := restore.Restore(ctx, b, s, r.DB, o)
 	c.endProgress()
@@ -190,7 +191,7 @@ func (r *restoreCmd) restore(ctx context.Context, c *console, b bucket.Bucket, s
 }
 
 // dryRun fails as the restore itself would.
-func (r *restoreCmd) dryRun(ctx context.Context, c *console, b bucket.Bucket, s upload.Snapshot, o restore.Options) error {
+func (r *restoreCmd) dryRun(ctx context.Context, c *console, b bucket.Bucket, s series.Snapshot, o restore.Options) error {
 	plan, err := restore.Prepare(ctx, b, s, r.DB, o, time.Now())
 	if err != nil {
 		return err

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // retainedDocument is a snapshot and what becomes of it.
@@ -32,9 +32,9 @@ func describeDecisions(decisions []lifecycle.Decision) []retainedDocument {
 }
 
 func describeDecision(d lifecycle.Decision) retainedDocument {
-	verified, _ := time.Parse(time.RFC3339, d.Tags[upload.TagVerified]) // zero for none, and for what we did not write
+	verified, _ := time.Parse(time.RFC3339, d.Tags[series.TagVerified]) // zero for none, and for what we did not write
 	return retainedDocument{
-		snapshotDocument: describeSnapshot(d.Snapshot), Verified: unlessZero(verified), Retention: d.Tags[upload.TagRetention],
+		snapshotDocument: describeSnapshot(d.Snapshot), Verified: unlessZero(verified), Retention: d.Tags[series.TagRetention],
 		Class: string(d.Class), Action: string(d.Action), Reason: d.Reason, Due: unlessZero(d.Due), Expires: unlessZero(d.Expires),
 	}
 }

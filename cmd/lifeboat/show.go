@@ -17,6 +17,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 type showCmd struct {
@@ -62,9 +63,9 @@ func (s showCmd) Run(ctx context.Context, c *console) error {
 
 // retained returns the snapshot with what becomes of it, as far as these
 // credentials may know it.
-func (s showCmd) retained(ctx context.Context, c *console, b bucket.Bucket, found upload.Snapshot) (retainedDocument, error) {
+func (s showCmd) retained(ctx context.Context, c *console, b bucket.Bucket, found series.Snapshot) (retainedDocument, error) {
 	// Only what came later decides, and only by being there.
-	later, err := upload.Snapshots(ctx, b, found.ID.Time())
+	later, err := series.Snapshots(ctx, b, found.ID.Time())
 	if err != nil {
 		return retainedDocument{}, err
 	}
@@ -98,7 +99,7 @@ func (s showCmd) retained(ctx context.Context, c *console, b bucket.Bucket, foun
 	return all[0], nil
 }
 
-func readManifest(ctx context.Context, b bucket.Bucket, s upload.Snapshot, identities []age.Identity) (snapshot.Manifest, error) {
+func readManifest(ctx context.Context, b bucket.Bucket, s series.Snapshot, identities []age.Identity) (snapshot.Manifest, error) {
 	archive, closeArchive, err := restore.Open(ctx, b, s, identities)
 	if err != nil {
 		return snapshot.Manifest{}, err

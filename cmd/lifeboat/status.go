@@ -14,6 +14,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // statusCmd gives up sooner than other commands: a probe has a deadline.
@@ -57,7 +58,7 @@ type healthDocument struct {
 	Warnings    []string          `json:"warnings"`
 
 	pinned int             // as far as Survey sees it
-	wrong  upload.Snapshot // the implausible one
+	wrong  series.Snapshot // the implausible one
 }
 
 // newestDocument is the newest snapshot.
@@ -130,7 +131,7 @@ func (s *statusCmd) look(ctx context.Context, b bucket.Bucket) (healthDocument, 
 	if err != nil {
 		return d, time.Time{}, err
 	}
-	terms := lifecycle.Terms{Hold: s.holdOf(), Now: upload.Present(b)}
+	terms := lifecycle.Terms{Hold: s.holdOf(), Now: series.Present(b)}
 	if terms.Policy, err = d.rules(ctx, b); err != nil {
 		return d, terms.Now, err
 	}
@@ -145,7 +146,7 @@ func (s *statusCmd) look(ctx context.Context, b bucket.Bucket) (healthDocument, 
 // untagged returns the snapshots with what can be known of them without the
 // right to read tags.
 func untagged(ctx context.Context, b bucket.Bucket) ([]lifecycle.Item, error) {
-	all, err := upload.Snapshots(ctx, b, time.Time{})
+	all, err := series.Snapshots(ctx, b, time.Time{})
 	items := make([]lifecycle.Item, len(all))
 	for i := range all {
 		items[i].Snapshot = all[i]
@@ -218,7 +219,7 @@ func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms) {
 		if decision.Held() {
 			held++
 		}
-		if decision.Tags[upload.TagRetention] == upload.Pinned {
+		if decision.Tags[series.TagRetention] == series.Pinned {
 			d.pinned++
 		}
 		if decision.Guarded {
@@ -260,13 +261,13 @@ func (d *healthDocument) describeImplausible(items []lifecycle.Item) {
 // describeNewest notes the newest, and its age. A time of confirmation that
 // is still to come is a mistake or a lie, and makes nothing fresh.
 func (d *healthDocument) describeNewest(newest lifecycle.Decision, now time.Time) {
-	d.Newest = &newestDocument{snapshotDocument: describeSnapshot(newest.Snapshot), Retention: newest.Tags[upload.TagRetention]}
+	d.Newest = &newestDocument{snapshotDocument: describeSnapshot(newest.Snapshot), Retention: newest.Tags[series.TagRetention]}
 	seen := newest.ID.Time()
-	if text := newest.Tags[upload.TagConfirmed]; text != "" {
+	if text := newest.Tags[series.TagConfirmed]; text != "" {
 		confirmed, err := time.Parse(time.RFC3339, text)
 		switch {
 		case err != nil || confirmed.After(now.Add(5*time.Minute)):
-			d.Warnings = append(d.Warnings, fmt.Sprintf("the newest snapshot's tag %s is implausible and does not count: %q", upload.TagConfirmed, text))
+			d.Warnings = append(d.Warnings, fmt.Sprintf("the newest snapshot's tag %s is implausible and does not count: %q", series.TagConfirmed, text))
 		case confirmed.After(seen):
 			seen, d.Newest.Confirmed = confirmed, unlessZero(confirmed)
 		}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 func TestRuleless(t *testing.T) {
@@ -47,7 +47,7 @@ func TestTrend(t *testing.T) {
 		var items []lifecycle.Item
 		for day := c.days - 1; day >= 0; day-- {
 			taken := now.AddDate(0, 0, -day)
-			items = append(items, lifecycle.Item{Snapshot: upload.Snapshot{ID: snapshot.NewID(taken), Object: bucket.Object{Size: c.size(day), Modified: taken}}})
+			items = append(items, lifecycle.Item{Snapshot: series.Snapshot{ID: snapshot.NewID(taken), Object: bucket.Object{Size: c.size(day), Modified: taken}}})
 		}
 		var d healthDocument
 		d.describe(items, lifecycle.Terms{Hold: lifecycle.DefaultHold, Now: now})

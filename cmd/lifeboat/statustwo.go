@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // looked is how many of the newest snapshots are compared with each other.
@@ -25,12 +25,12 @@ func (d *healthDocument) describeTwo(plausible []lifecycle.Decision) {
 func returns(all []lifecycle.Decision) (n int) {
 	for i := 2; i < len(all); i++ {
 		this, last, before := all[i].Tags, all[i-1].Tags, all[i-2].Tags
-		digest := this[upload.TagDigest]
-		if digest == "" || last[upload.TagDigest] == "" || digest == last[upload.TagDigest] {
+		digest := this[series.TagDigest]
+		if digest == "" || last[series.TagDigest] == "" || digest == last[series.TagDigest] {
 			continue
 		}
-		if digest == before[upload.TagDigest] ||
-			upload.Compare(this, before) == upload.Alike && upload.Compare(this, last) != upload.Alike {
+		if digest == before[series.TagDigest] ||
+			series.Compare(this, before) == series.Alike && series.Compare(this, last) != series.Alike {
 			n++
 		}
 	}

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 func TestStatusOfTwoDatabasesInOneSeries(t *testing.T) {
@@ -37,10 +37,10 @@ func TestStatusOfTwoDatabasesInOneSeries(t *testing.T) {
 			d := lifecycle.Decision{Item: lifecycle.Item{Tags: bucket.Tags{}}}
 			d.Object.Size = 100
 			if digest != ' ' {
-				d.Tags[upload.TagDigest] = string(digest)
+				d.Tags[series.TagDigest] = string(digest)
 			}
 			if test.pages != nil {
-				d.Tags[upload.TagIdentity] = identity(test.pages[i])
+				d.Tags[series.TagIdentity] = identity(test.pages[i])
 			}
 			if test.sizes != nil {
 				d.Object.Size = test.sizes[i]

@@ -16,6 +16,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // hostile has what an attacker may put into a name: a line and a cell of their
@@ -143,7 +144,7 @@ func TestForgedNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := upload.Snapshots(t.Context(), b, snapshot.ID("").Time())
+	all, err := series.Snapshots(t.Context(), b, snapshot.ID("").Time())
 	if err != nil || len(all) != 1 {
 		t.Fatal(all, err)
 	}
@@ -151,7 +152,7 @@ func TestForgedNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tags[upload.TagRetention], tags[upload.TagConfirmed] = hostile, hostile
+	tags[series.TagRetention], tags[series.TagConfirmed] = hostile, hostile
 	if err := b.SetTags(t.Context(), all[0].Object, tags); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 type verifyCmd struct {
@@ -144,12 +145,12 @@ func (v *verifyCmd) verify(ctx context.Context, c *console) (err error) {
 }
 
 // choose returns the snapshots that the flags mean, the newest first.
-func (v *verifyCmd) choose(ctx context.Context, c *console, b bucket.Bucket) ([]upload.Snapshot, error) {
+func (v *verifyCmd) choose(ctx context.Context, c *console, b bucket.Bucket) ([]series.Snapshot, error) {
 	if !v.All && v.Sample == 0 {
 		found, err := restore.Select(ctx, b, restore.Selector{Which: string(v.Snapshot), Log: c.log})
-		return []upload.Snapshot{found}, err
+		return []series.Snapshot{found}, err
 	}
-	all, err := upload.Snapshots(ctx, b, time.Time{})
+	all, err := series.Snapshots(ctx, b, time.Time{})
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +171,7 @@ func (v *verifyCmd) choose(ctx context.Context, c *console, b bucket.Bucket) ([]
 
 // drill verifies one snapshot. That it could not be recorded is an error of a
 // drill that succeeded.
-func (v *verifyCmd) drill(ctx context.Context, c *console, b bucket.Bucket, s upload.Snapshot, identities []age.Identity) (drillDocument, error) {
+func (v *verifyCmd) drill(ctx context.Context, c *console, b bucket.Bucket, s series.Snapshot, identities []age.Identity) (drillDocument, error) {
 	began := time.Now()
 	r, err := restore.Verify(ctx, b, s, restore.VerifyOptions{
 		Identities: identities, Fast: v.Fast, Check: v.Check, Queries: v.SQL, QueryTime: time.Duration(v.SQLLimit),
@@ -272,7 +273,7 @@ func (d drillDocument) text() string {
 		line(state, q.Answer+": "+q.SQL)
 	}
 	if d.Recorded {
-		line("recorded", "in its tag "+upload.TagVerified)
+		line("recorded", "in its tag "+series.TagVerified)
 	}
 	if d.Error != "" {
 		line("error", d.Error)

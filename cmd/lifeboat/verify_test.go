@@ -10,6 +10,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // Retention works while many snapshots are verified: one that goes between
@@ -24,7 +25,7 @@ func TestVerifyGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := snapshot.NewID(time.Now())
-	gone := upload.Snapshot{ID: id, Object: bucket.Object{Name: upload.ObjectName(id), Size: 1000, ETag: "x"}}
+	gone := series.Snapshot{ID: id, Object: bucket.Object{Name: series.ObjectName(id), Size: 1000, ETag: "x"}}
 	c := &console{globals: &globals{}, stdout: os.Stdout, stderr: os.Stderr, log: slog.New(slog.DiscardHandler)}
 	if d, err := (&verifyCmd{All: true, Record: true}).drill(t.Context(), c, b, gone, nil); err != nil || !d.Gone || d.Verified || d.Recorded || !strings.Contains(d.text(), "gone by now") {
 		t.Errorf("among several: %+v, %v", d, err)

@@ -16,7 +16,7 @@ import (
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // label is on everything that a run makes outside of its namespaces, and on
@@ -65,14 +65,14 @@ func (a *app) hasOneSnapshot(t *testing.T, prefix string) (id string) {
 	if len(found) != 1 {
 		t.Fatalf("in the bucket: %v, want one snapshot", found)
 	}
-	name, err := upload.EncodeTag(string(a.namespace) + "/data/app.db")
+	name, err := series.EncodeTag(string(a.namespace) + "/data/app.db")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for key, tags := range found {
 		var named bool
 		id, named = strings.CutSuffix(strings.TrimPrefix(key, prefix+"/"), ".db.zst")
-		if !named || tags[upload.TagRetention] != upload.Held || tags[upload.TagDatabase] != name {
+		if !named || tags[series.TagRetention] != series.Held || tags[series.TagDatabase] != name {
 			t.Errorf("in the bucket: %s with the tags %v", key, tags)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // TestForm checks all policies for their form: what IAM's grammar asks for,
@@ -61,7 +61,7 @@ var (
 		"s3:GetObjectVersionTagging", "s3:PutObjectTagging"}
 	operators = []string{"StringEquals", "StringNotEquals", "StringLike", "StringEqualsIfExists", "Null", "Bool"}
 	keys      = []string{"s3:prefix", "s3:if-none-match", "s3:ObjectCreationOperation",
-		"s3:RequestObjectTag/" + upload.TagRetention, "s3:ExistingObjectTag/" + upload.TagRetention}
+		"s3:RequestObjectTag/" + series.TagRetention, "s3:ExistingObjectTag/" + series.TagRetention}
 	sid = regexp.MustCompile(`^[A-Za-z0-9]+$`)
 )
 

@@ -26,6 +26,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -113,7 +114,7 @@ type call struct {
 }
 
 func tagging(value string) *types.Tagging {
-	return &types.Tagging{TagSet: []types.Tag{{Key: aws.String(upload.TagRetention), Value: &value}}}
+	return &types.Tagging{TagSet: []types.Tag{{Key: aws.String(series.TagRetention), Value: &value}}}
 }
 
 func putWith(tags string) func(u user, bucket, key string) error {
@@ -143,7 +144,7 @@ var reads = []call{
 }
 
 var writes = []call{
-	{"upload", putWith(upload.TagRetention + "=held")},
+	{"upload", putWith(series.TagRetention + "=held")},
 	{"multipart upload", func(u user, bucket, key string) error {
 		_, err := u.CreateMultipartUpload(context.Background(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: aws.String(key + "x")})
 		return err
@@ -179,17 +180,17 @@ var never = []call{
 		_, err := u.PutObjectTagging(context.Background(), &s3.PutObjectTaggingInput{Bucket: &bucket, Key: &key, Tagging: &types.Tagging{TagSet: []types.Tag{}}})
 		return err
 	}},
-	{"upload as daily", putWith(upload.TagRetention + "=daily")},
-	{"upload as held and daily", putWith(upload.TagRetention + "=held&" + upload.TagRetention + "=daily")},
-	{"upload as anything else", putWith(upload.TagRetention + "=x")},
+	{"upload as daily", putWith(series.TagRetention + "=daily")},
+	{"upload as held and daily", putWith(series.TagRetention + "=held&" + series.TagRetention + "=daily")},
+	{"upload as anything else", putWith(series.TagRetention + "=x")},
 	{"multipart upload as recent", func(u user, bucket, key string) error {
 		_, err := u.CreateMultipartUpload(context.Background(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key,
-			Tagging: aws.String(upload.TagRetention + "=recent")})
+			Tagging: aws.String(series.TagRetention + "=recent")})
 		return err
 	}},
 	{"copy over it as recent", func(u user, bucket, key string) error {
 		_, err := u.CopyObject(context.Background(), &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: aws.String(bucket + "/" + key),
-			TaggingDirective: types.TaggingDirectiveReplace, Tagging: aws.String(upload.TagRetention + "=recent")})
+			TaggingDirective: types.TaggingDirectiveReplace, Tagging: aws.String(series.TagRetention + "=recent")})
 		return err
 	}},
 	{"change versioning", func(u user, bucket, _ string) error {
@@ -206,7 +207,7 @@ var never = []call{
 		return err
 	}},
 	{"upload elsewhere", func(u user, bucket, key string) error {
-		return putWith(upload.TagRetention+"=held")(u, bucket, "team/app2/"+key)
+		return putWith(series.TagRetention+"=held")(u, bucket, "team/app2/"+key)
 	}},
 	{"list elsewhere", func(u user, bucket, _ string) error {
 		_, err := u.ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String("team/")})
@@ -306,8 +307,8 @@ func TestMinIO(t *testing.T) {
 func aborts(t *testing.T, server *testserver.Server, job user, bucketName string) {
 	t.Helper()
 	failed := errors.New("the database went away")
-	name := upload.ObjectName(snapshot.NewID(time.Now()))
-	_, err := job.bucket.Put(t.Context(), name, bucket.PutOptions{MaxSize: 20 << 20, Tags: bucket.Tags{upload.TagRetention: upload.Held}},
+	name := series.ObjectName(snapshot.NewID(time.Now()))
+	_, err := job.bucket.Put(t.Context(), name, bucket.PutOptions{MaxSize: 20 << 20, Tags: bucket.Tags{series.TagRetention: series.Held}},
 		func(w io.Writer) error {
 			if _, err := io.CopyN(w, rand.Reader, 12<<20); err != nil {
 				return err
@@ -331,7 +332,7 @@ func restores(t *testing.T, u user, object bucket.Object, path string) {
 		t.Fatal(err)
 	}
 	defer blob.Close()
-	archive, err := snapshot.OpenArchive(t.Context(), blob, object.Size, snapshot.ID(strings.TrimSuffix(object.Name, upload.Suffix)))
+	archive, err := snapshot.OpenArchive(t.Context(), blob, object.Size, snapshot.ID(strings.TrimSuffix(object.Name, series.Suffix)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,7 +369,7 @@ func rows(t *testing.T, path string) string {
 func overwriteLosesNothing(t *testing.T, job, restorer user, object bucket.Object, bucket, path string) {
 	key := prefix + "/" + object.Name
 	_, err := job.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader("garbage"),
-		Tagging: aws.String(upload.TagRetention + "=held")})
+		Tagging: aws.String(series.TagRetention + "=held")})
 	if err != nil {
 		t.Fatalf("MinIO has learned to refuse overwriting; so should the policy: %v", err)
 	}

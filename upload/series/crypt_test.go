@@ -1,4 +1,4 @@
-package upload
+package series
 
 import (
 	"bytes"
@@ -30,6 +30,13 @@ func (b *countedBlob) ReadAt(p []byte, offset int64) (int, error) {
 		return 0, b.err
 	}
 	return bytes.NewReader(b.data).ReadAt(p, offset)
+}
+
+func content(size int) []byte {
+	data := make([]byte, size)
+	source := rand.NewChaCha8([32]byte{byte(size), byte(size >> 8), byte(size >> 16)})
+	source.Read(data)
+	return data
 }
 
 func newIdentity(t testing.TB) *age.X25519Identity {

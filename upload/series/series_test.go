@@ -1,8 +1,7 @@
-package upload
+package series
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"testing"
 	"time"
@@ -74,16 +73,5 @@ func TestNewestListsOnlyTheLastDays(t *testing.T) {
 	}
 	if b.listed > 200 {
 		t.Errorf("listed %d objects of 10,001 to find the newest", b.listed)
-	}
-}
-
-// An error of the listing is not an empty series.
-func TestListingFails(t *testing.T) {
-	b, err := Open(t.Context(), bucket.URL{Dir: t.TempDir() + "/missing"}, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Snapshots(t.Context(), b, time.Time{}); !errors.Is(err, bucket.ErrNotFound) {
-		t.Errorf("snapshots of a directory that is not there: %v, want ErrNotFound", err)
 	}
 }

@@ -1,7 +1,8 @@
-package upload
+package series
 
 import (
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -9,17 +10,17 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
-// anApplication makes a database of an application: its schema, and so many rows
+// application makes a database of an application: its schema, and so many rows
 // of its own.
-func anApplication(t *testing.T, schema string, rows int) string {
+func application(t *testing.T, schema string, rows int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "app.db")
 	runSQL(t, path, schema+"; CREATE TABLE item (id INTEGER PRIMARY KEY, body)")
-	fillItems(t, path, rows)
+	fill(t, path, rows)
 	return path
 }
 
-func fillItems(t *testing.T, path string, rows int) {
+func fill(t *testing.T, path string, rows int) {
 	t.Helper()
 	runSQL(t, path, fmt.Sprintf("INSERT INTO item (body) SELECT hex(randomblob(200)) FROM generate_series(1, %d)", rows))
 }
@@ -59,7 +60,7 @@ func TestIdentity(t *testing.T) {
 		want   Likeness
 	}{
 		"nothing":        {func(*testing.T, string) string { return "" }, Alike},
-		"rows are added": {func(t *testing.T, path string) string { fillItems(t, path, 300); return "" }, Alike},
+		"rows are added": {func(t *testing.T, path string) string { fill(t, path, 300); return "" }, Alike},
 		"rows change": {func(t *testing.T, path string) string {
 			runSQL(t, path, "UPDATE item SET body = 'x' WHERE id < 10; DELETE FROM item WHERE id > 900")
 			return ""
@@ -76,16 +77,19 @@ func TestIdentity(t *testing.T) {
 			runSQL(t, path, "DELETE FROM item WHERE id % 7 = 0; VACUUM")
 			return ""
 		}, Rewritten},
-		"another page size":        {func(t *testing.T, path string) string { runSQL(t, path, "PRAGMA page_size=1024; VACUUM"); return "" }, Rewritten},
+		"another page size": {func(t *testing.T, path string) string {
+			runSQL(t, path, "PRAGMA page_size=1024; VACUUM")
+			return ""
+		}, Rewritten},
 		"an application_id is set": {func(t *testing.T, path string) string { runSQL(t, path, "PRAGMA application_id=7"); return "" }, Alike},
 		"it came up empty": {func(t *testing.T, path string) string {
 			empty := filepath.Join(t.TempDir(), "app.db")
 			runSQL(t, empty, "VACUUM")
 			return empty
 		}, Unknown},
-		"the application's database on another host": {func(t *testing.T, path string) string { return anApplication(t, schema, 1000) }, Rewritten},
+		"the application's database on another host": {func(t *testing.T, path string) string { return application(t, schema, 1000) }, Rewritten},
 		"another application": {func(t *testing.T, path string) string {
-			other := anApplication(t, "CREATE TABLE song (title); INSERT INTO song VALUES (1)", 1000)
+			other := application(t, "CREATE TABLE song (title); INSERT INTO song VALUES (1)", 1000)
 			runSQL(t, other, "ALTER TABLE item RENAME TO track")
 			return other
 		}, Foreign},
@@ -96,7 +100,7 @@ func TestIdentity(t *testing.T) {
 		}, Foreign},
 	} {
 		t.Run(what, func(t *testing.T) {
-			path := anApplication(t, schema, 1000)
+			path := application(t, schema, 1000)
 			before := tagOf(t, path)
 			other := test.change(t, path)
 			if other == "" {
@@ -113,7 +117,7 @@ func TestIdentity(t *testing.T) {
 func TestIdentityByApplicationID(t *testing.T) {
 	var tags []bucket.Tags
 	for id := range 3 {
-		path := anApplication(t, fmt.Sprintf("PRAGMA application_id=%d", id), 1000)
+		path := application(t, fmt.Sprintf("PRAGMA application_id=%d", id), 1000)
 		tags = append(tags, tagOf(t, path))
 	}
 	if Compare(tags[1], tags[2]) != Foreign || Compare(tags[0], tags[1]) != Rewritten {
@@ -129,5 +133,12 @@ func TestIdentityOfRubbish(t *testing.T) {
 		if got := Compare(bucket.Tags{TagIdentity: value}, bucket.Tags{TagIdentity: "4096:0:abcd:abcd"}); got != Unknown {
 			t.Errorf("%q: %d", value, got)
 		}
+	}
+}
+
+func runSQL(t *testing.T, path, sql string) {
+	t.Helper()
+	if out, err := exec.Command("sqlite3", path, sql).CombinedOutput(); err != nil {
+		t.Fatalf("sqlite3 %s: %v\n%s", sql, err, out)
 	}
 }
