@@ -210,7 +210,7 @@ func copyFile(to, from string) (err error) {
 	defer src.Close() // only read from
 	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return err
+		return disk.Wrap("copy "+from, err)
 	}
 	_, err = io.Copy(dst, src)
 	return disk.Wrap("copy "+from, errors.Join(err, dst.Close()))

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
@@ -104,7 +105,7 @@ func Backup(ctx context.Context, b bucket.Bucket, path string, o BackupOptions) 
 	if errors.Is(err, bucket.ErrNotFound) && !errors.Is(err, ErrIncomplete) {
 		// A backup asks for no snapshot that might not be there: the store has
 		// lost what it had, or what was uploaded a moment ago.
-		err = &storeError{text: err.Error(), kind: bucket.ErrUnreachable}
+		err = reason.Errorf(bucket.ErrUnreachable, nil, "%v", err)
 	}
 	return r, err
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
@@ -212,7 +213,7 @@ func (b *directory) SetTags(ctx context.Context, object bucket.Object, tags buck
 	if err := os.Rename(temp, b.tagsPath(object.Name)); err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", where, err), os.Remove(temp))
 	}
-	return fileError(where, syncDir(b.url.Dir), "")
+	return fileError(where, disk.SyncDir(b.url.Dir), "")
 }
 
 // exists checks that there is such an object.
@@ -246,7 +247,7 @@ func (b *directory) Delete(ctx context.Context, object bucket.Object) error {
 	if !removed {
 		return nil
 	}
-	return fileError(where, syncDir(b.url.Dir), "")
+	return fileError(where, disk.SyncDir(b.url.Dir), "")
 }
 
 // fileError says what was tried, and maps an error of the file system to one
@@ -257,14 +258,21 @@ func fileError(where string, err error, missing string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist) && missing != "":
-		return &storeError{text: where + ": " + missing, kind: bucket.ErrNotFound, cause: err}
+		return reason.Errorf(bucket.ErrNotFound, err, "%s: %s", where, missing)
 	case errors.Is(err, syscall.ENOTDIR):
-		return &storeError{
-			text: where + ": " + err.Error(), kind: bucket.ErrRefused, cause: err,
-			setting: "correct the bucket URL: a part of its path is a file where a directory should be",
-		}
+		return notADirectory{reason.Errorf(bucket.ErrRefused, err, "%s: %v", where, err)}
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENAMETOOLONG):
-		return &storeError{text: where + ": " + err.Error(), kind: bucket.ErrRefused, cause: err}
+		return reason.Errorf(bucket.ErrRefused, err, "%s: %v", where, err)
 	}
-	return fmt.Errorf("%s: %w", where, roomError(err))
+	return disk.Wrap(where, err)
+}
+
+// notADirectory is the error of a path that leads through a file.
+type notADirectory struct{ error }
+
+func (e notADirectory) Unwrap() error { return e.error }
+
+// Setting is for bucket.Setting.
+func (e notADirectory) Setting() string {
+	return "correct the bucket URL: a part of its path is a file where a directory should be"
 }

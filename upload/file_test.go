@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
@@ -184,7 +185,7 @@ func TestOpenReplacedObject(t *testing.T) {
 
 // place must not replace anything, whichever way the file system allows.
 func TestPlaceDoesNotReplace(t *testing.T) {
-	for name, place := range map[string]func(temp, path string) error{"link": place, "rename": renameNoReplace} {
+	for name, place := range map[string]func(temp, path string) error{"link": place, "rename": disk.RenameNew} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			temp, path := filepath.Join(dir, "temp"), filepath.Join(dir, "path")

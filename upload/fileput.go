@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
@@ -45,7 +47,7 @@ func (b *directory) Put(ctx context.Context, name string, o bucket.PutOptions, w
 	}
 	object, err := b.publish(temp, name, o.Tags)
 	if errors.Is(err, fs.ErrExist) {
-		err = &storeError{text: where + ": " + bucket.ErrExists.Error(), kind: bucket.ErrExists, cause: err}
+		err = reason.Errorf(bucket.ErrExists, err, "%s: %v", where, bucket.ErrExists)
 	} else {
 		err = fileError(where, err, "")
 	}
@@ -75,7 +77,7 @@ func writeWhole(ctx context.Context, w io.Writer, write func(io.Writer) error) e
 			return 0, failed
 		}
 		n, err = w.Write(p)
-		failed = roomError(err)
+		failed = disk.Wrap("write the object", err)
 		return n, failed
 	}))
 	if err == nil {
@@ -109,7 +111,7 @@ func (b *directory) publish(temp, name string, tags bucket.Tags) (object bucket.
 	}
 	info, err := os.Lstat(b.path(name))
 	if err == nil {
-		err = syncDir(b.url.Dir)
+		err = disk.SyncDir(b.url.Dir)
 	}
 	if err != nil {
 		return bucket.Object{}, errors.Join(err, os.Remove(b.path(name)))
@@ -177,7 +179,7 @@ func place(temp, path string) error {
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	err = renameNoReplace(temp, path)
+	err = disk.RenameNew(temp, path)
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -229,14 +231,5 @@ func makeDir(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(parent)
-}
-
-// syncDir makes changes of a directory's entries durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return disk.SyncDir(parent)
 }

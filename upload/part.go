@@ -9,10 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
 const (
@@ -66,7 +65,7 @@ func newPart(size, hint int64, dir string) (*part, error) {
 	}
 	file, err := nameless(dir)
 	if err != nil {
-		return nil, fmt.Errorf("spool a part: %w", roomError(err))
+		return nil, disk.Wrap("spool a part", err)
 	}
 	return &part{file: file}, nil
 }
@@ -106,7 +105,7 @@ func (p *part) Write(data []byte) (int, error) {
 	n, err := p.file.WriteAt(data, p.n)
 	p.n += int64(n)
 	if err != nil {
-		return n, fmt.Errorf("spool a part: %w", roomError(err))
+		return n, disk.Wrap("spool a part", err)
 	}
 	return n, nil
 }
@@ -173,12 +172,4 @@ func (p *partPool) close() error {
 		errs = append(errs, part.close())
 	}
 	return errors.Join(errs...)
-}
-
-// roomError marks an error of a full disk or quota as ErrNoRoom.
-func roomError(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return &storeError{text: err.Error(), kind: bucket.ErrNoRoom, cause: err}
-	}
-	return err
 }

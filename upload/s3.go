@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/logging"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
@@ -39,7 +40,7 @@ func openS3(ctx context.Context, u bucket.URL, o Options) (*S3, error) {
 			o.Log.Debug(fmt.Sprintf(format, v...)) // by itself the SDK prints on stderr
 		})))
 	if err != nil {
-		return nil, &storeError{text: fmt.Sprintf("open %s: AWS settings: %v", u, err), kind: bucket.ErrRefused, cause: err}
+		return nil, reason.Errorf(bucket.ErrRefused, err, "open %s: AWS settings: %v", u, err)
 	}
 	b := &S3{url: u, options: o, clock: &clock{}}
 	outage := &outage{limit: o.RetryFor, patience: o.patience()}
@@ -93,7 +94,7 @@ func explicitChecksums(cfg aws.Config) (request, response bool) {
 func (b *S3) check(ctx context.Context) error {
 	o := b.client.Options()
 	refuse := func(text string, cause error) error {
-		return &storeError{text: fmt.Sprintf("open %s: %s", b.url, text), kind: bucket.ErrRefused, cause: cause}
+		return reason.Errorf(bucket.ErrRefused, cause, "open %s: %s", b.url, text)
 	}
 	if o.Region == "" {
 		return refuse("no AWS region is configured (AWS_REGION, or AWS_ENDPOINT_URL_S3 for another store)", nil)
@@ -105,7 +106,7 @@ func (b *S3) check(ctx context.Context) error {
 		}
 		if text := refuseEndpoint(b.url, e); text != "" {
 			return &storeError{
-				text: fmt.Sprintf("open %s: %s", b.url, text), kind: bucket.ErrRefused,
+				error:   refuse(text, nil),
 				setting: "set AWS_ENDPOINT_URL_S3 to " + e.Scheme + "://" + e.Host + ": Lifeboat puts the bucket's name behind it",
 			}
 		}

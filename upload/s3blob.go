@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
@@ -62,10 +63,7 @@ func (r *s3Blob) read(p []byte, offset int64) (got int, err error) {
 			attempt, progress = 1, time.Now()
 		}
 		if time.Since(progress) >= r.bucket.options.RetryFor {
-			return got, &storeError{
-				text: fmt.Sprintf("read %s/%s: the store keeps breaking off: %v", r.bucket.url, r.object.Name, network(cut.err)),
-				kind: bucket.ErrUnreachable, cause: cut.err,
-			}
+			return got, reason.Errorf(bucket.ErrUnreachable, cut.err, "read %s/%s: the store keeps breaking off: %v", r.bucket.url, r.object.Name, network(cut.err))
 		}
 		if err := r.wait(attempt, cut); err != nil {
 			return got, r.describe(err)
@@ -140,7 +138,7 @@ func (r *s3Blob) describe(err error) error {
 	case errors.Is(err, bucket.ErrChanged):
 		return fmt.Errorf("read %s: %w", f.where, err)
 	case code == "PreconditionFailed", status == http.StatusPreconditionFailed, status == http.StatusRequestedRangeNotSatisfiable:
-		return &storeError{text: "read " + f.where + ": " + bucket.ErrChanged.Error(), kind: bucket.ErrChanged, cause: err}
+		return &storeError{error: reason.Errorf(bucket.ErrChanged, err, "read %s: %v", f.where, bucket.ErrChanged)}
 	}
 	return describe(r.ctx, f, err)
 }

@@ -14,22 +14,20 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
-// A storeError is an error in plain words that keeps its reason and its cause
-// for errors.Is and errors.As, without the noise of their texts.
+// A storeError is what more is known of a *reason.Error about a store: its text is
+// in plain words, without the noise of its cause.
 type storeError struct {
-	text   string
-	brief  string // the text without what was tried on what, "" if it is not known apart
-	action string // the IAM action that was denied, "" if that is not the reason
-	// setting is what bucket.Setting returns.
-	setting string
-	kind    error // one of the errors of this package, or nil
-	cause   error // may be nil
+	error
+	brief   string // the text without what was tried on what, "" if it is not known apart
+	action  string // the IAM action that was denied, "" if that is not the reason
+	setting string // what bucket.Setting returns
 }
 
-func (e *storeError) Error() string { return e.text }
+func (e *storeError) Unwrap() error { return e.error }
 
 // MissingAction is for bucket.MissingAction.
 func (e *storeError) MissingAction() string { return e.action }
@@ -38,22 +36,12 @@ func (e *storeError) MissingAction() string { return e.action }
 func (e *storeError) Setting() string { return e.setting }
 
 // Region is for bucket.Region.
-func (e *storeError) Region() string { return regionOf(e.cause) }
+func (e *storeError) Region() string { return regionOf(e.error) }
 
 // Code is for bucket.Code.
 func (e *storeError) Code() string {
-	code, _ := codeOf(e.cause)
+	code, _ := codeOf(e.error)
 	return code
-}
-
-func (e *storeError) Unwrap() []error {
-	var wrapped []error
-	for _, err := range []error{e.kind, e.cause} {
-		if err != nil {
-			wrapped = append(wrapped, err)
-		}
-	}
-	return wrapped
 }
 
 // A failure says which operation failed on what, and which IAM action it needs.
@@ -65,13 +53,13 @@ func describe(ctx context.Context, f failure, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s%w", prefix, context.Cause(ctx))
 	}
-	var described *storeError
+	var described *reason.Error
 	if errors.As(err, &described) {
 		return err
 	}
 	text, kind := classify(f, err)
 	_, setting := misconfigured(f, err)
-	return &storeError{text: prefix + text, brief: text, action: f.missing(err), setting: setting, kind: kind, cause: err}
+	return &storeError{reason.Errorf(kind, err, "%s%s", prefix, text), text, f.missing(err), setting}
 }
 
 func classify(f failure, err error) (text string, kind error) {

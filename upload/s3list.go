@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
@@ -50,10 +51,7 @@ func walk[P any](ctx context.Context, f failure, prefix string, repeats bool, as
 				return
 			}
 			if more, err = c.turn(p); err != nil {
-				yield(none, &storeError{
-					text: f.operation + " " + f.where + ": the store's listing is wrong: " + err.Error(),
-					kind: bucket.ErrUnreachable, cause: err,
-				})
+				yield(none, reason.Errorf(bucket.ErrUnreachable, err, "%s %s: the store's listing is wrong: %v", f.operation, f.where, err))
 				return
 			}
 			if !yield(answer, nil) {

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
@@ -332,7 +333,7 @@ func (p *s3Put) isOurs(o *bucket.Object) bool {
 }
 
 func (p *s3Put) exists(cause error) error {
-	return &storeError{text: "put " + p.where() + ": " + bucket.ErrExists.Error(), kind: bucket.ErrExists, cause: cause}
+	return &storeError{error: reason.Errorf(bucket.ErrExists, cause, "put %s: %v", p.where(), bucket.ErrExists)}
 }
 
 // object returns the object as stored. Its time is near what a listing shows.
@@ -358,8 +359,7 @@ func (p *s3Put) where() string { return p.bucket.url.String() + "/" + p.name }
 
 // wrap says where err happened, if it does not say so itself.
 func (p *s3Put) wrap(err error) error {
-	var described *storeError
-	if errors.As(err, &described) && strings.Contains(described.text, p.where()) {
+	if strings.Contains(err.Error(), p.where()) {
 		return err
 	}
 	return fmt.Errorf("put %s: %w", p.where(), err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
@@ -44,10 +45,8 @@ func (b *S3) await(ctx context.Context, name string) (*bucket.Object, error) {
 			return there, err
 		}
 		if time.Since(began)+wait > b.options.RetryFor {
-			return nil, &storeError{
-				text: fmt.Sprintf("list %s/%s: the store took it, but has not listed it for %s: it may be there all the same", b.url, name, b.options.RetryFor),
-				kind: bucket.ErrUnreachable,
-			}
+			return nil, reason.Errorf(bucket.ErrUnreachable, nil,
+				"list %s/%s: the store took it, but has not listed it for %s: it may be there all the same", b.url, name, b.options.RetryFor)
 		}
 		select {
 		case <-ctx.Done():

@@ -33,7 +33,7 @@ func (e *storeError) Refuses(r trial.Refusal) bool {
 	status := statusOf(e)
 	switch r {
 	case trial.Any:
-		return status != 0 || !errors.Is(e.kind, bucket.ErrUnreachable)
+		return status != 0 || !errors.Is(e.error, bucket.ErrUnreachable)
 	case trial.Denied:
 		return isDenied(code, status)
 	case trial.Rejected:
@@ -55,7 +55,7 @@ func (e *storeError) Brief() string {
 	if e.brief != "" {
 		return e.brief
 	}
-	return e.text
+	return e.Error()
 }
 
 // describe puts an error of the SDK into words.

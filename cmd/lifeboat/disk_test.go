@@ -51,6 +51,25 @@ func TestBackupUnderAFileLimit(t *testing.T) {
 	}
 }
 
+// A copy of one page is smaller than its archive, and that is smaller than the
+// metrics: so each limit stops another write, all with the hint of a full disk.
+func TestWritesUnderAFileLimit(t *testing.T) {
+	dir := t.TempDir()
+	db, metrics := filepath.Join(dir, "app.db"), filepath.Join(dir, "app.prom")
+	sqlite(t, db, "PRAGMA page_size = 512; PRAGMA user_version = 1;")
+	for what, test := range map[string]struct{ bytes, code int }{
+		"put file://":    {600, 8},
+		"write metrics ": {2000, 3},
+	} {
+		bucket := filepath.Join(t.TempDir(), "bucket")
+		limited := []string{fmt.Sprintf("--fsize=%d", test.bytes), "lifeboat", "backup", db, "file://" + bucket, "--metrics-file", metrics}
+		code, out := ended(t, exec.Command("prlimit", limited...))
+		if code != test.code || !strings.Contains(out, what) || !strings.Contains(out, "hint: make room on that disk") {
+			t.Errorf("%d bytes: exit %d: %s", test.bytes, code, out)
+		}
+	}
+}
+
 // slowly starts a backup that takes a while, and returns when its copy has begun.
 func slowly(t *testing.T, db, bucket, temp string) (finish func() (code int, output string), copied string) {
 	t.Helper()

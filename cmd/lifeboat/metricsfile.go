@@ -30,7 +30,7 @@ import (
 func writeMetrics(ctx context.Context, path string, r *runReport) (err error) {
 	unlock, err := lockFile(ctx, path+".lock")
 	if err != nil {
-		return fmt.Errorf("write metrics to %s: %w", path, err)
+		return disk.Wrap("write metrics to "+path, err)
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
 	families, err := readFamilies(path)
@@ -56,7 +56,7 @@ func writeMetrics(ctx context.Context, path string, r *runReport) (err error) {
 	}
 	sweepTemps(path)
 	if err := replaceFile(path, families); err != nil {
-		return fmt.Errorf("write metrics to %s: %w", path, err)
+		return disk.Wrap("write metrics to "+path, err)
 	}
 	return nil
 }
@@ -149,20 +149,11 @@ func lockFile(ctx context.Context, path string) (unlock func() error, err error)
 	if err != nil {
 		return nil, err
 	}
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return f.Close, nil
+	if err := disk.Lock(ctx, f); err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("another run keeps it: %w", err)
 		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("lock %s: another run keeps it: %w", path, ctx.Err()), f.Close())
-		case <-tick.C:
-		}
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 	}
+	return f.Close, nil
 }
