@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/doctor"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
@@ -190,7 +191,7 @@ func TestTagsRefused(t *testing.T) {
 		"Nonsense":         {http.StatusBadRequest, false},
 	} {
 		b, _ := differing(t, server, Options{}, quirks.RefuseTags(code, c.status))
-		report, err := Examine(t.Context(), b)
+		report, err := doctor.Examine(t.Context(), b)
 		if err != nil || report.CanBackup() != c.works {
 			t.Errorf("%s: doctor says of a backup %v, %v, want %v", code, report.CanBackup(), err, c.works)
 		}
@@ -216,35 +217,6 @@ func TestTagsRefused(t *testing.T) {
 			if err := b.SetTags(t.Context(), first.Snapshot.Object, bucket.Tags{"a": "b"}); err != nil {
 				t.Errorf("%s, %s: set tags: %v", code, name, err)
 			}
-		}
-	}
-}
-
-// Doctor sees what a store does with tags, and how its listings are written.
-func TestExamineOddStores(t *testing.T) {
-	server := testserver.Start(t)
-	forget := quirks.On(func(store *quirks.Store, r *http.Request) (*http.Response, error) {
-		r.Header.Del("X-Amz-Tagging")
-		if err := store.Sign(r); err != nil {
-			return nil, err
-		}
-		return store.Do(r)
-	}, "PutObject")
-	for name, c := range map[string]struct {
-		quirk  quirks.Quirk
-		check  string
-		answer Answer
-		backup bool
-	}{
-		"lost in parts":     {quirks.LoseTagsAtComplete(), "tags in parts", No, true},
-		"forgotten":         {forget, "tags on put", No, false},
-		"slashes as %2F":    {quirks.On(quirks.ReplaceInAnswers("/(whole|parts)</Key>", "%2F$1</Key>"), "ListObjectsV2"), "listing order", Yes, true},
-		"nothing of a kind": {quirks.WithoutHeader("X-Nothing"), "tags in parts", Yes, true},
-	} {
-		b, _ := differing(t, server, Options{}, c.quirk)
-		report, err := Examine(t.Context(), b)
-		if err != nil || report.Of(c.check) != c.answer || report.CanBackup() != c.backup || len(report.Left) > 0 {
-			t.Errorf("%s: %s is %s, backup %v, left %q, %v; want %s, %v", name, c.check, report.Of(c.check), report.CanBackup(), report.Left, err, c.answer, c.backup)
 		}
 	}
 }
@@ -277,7 +249,7 @@ func TestChecksumsDemanded(t *testing.T) {
 	if n := proxy.Count("PutObject"); n != 3 {
 		t.Errorf("%d requests for 2 objects, want one more than objects", n)
 	}
-	if report, err := Examine(t.Context(), b); err != nil || !report.CanBackup() {
+	if report, err := doctor.Examine(t.Context(), b); err != nil || !report.CanBackup() {
 		t.Errorf("doctor: %+v, %v", report, err)
 	}
 	if tags, err := b.Tags(t.Context(), find(t, b, "object-10")); err != nil || tags["a"] != "b" {

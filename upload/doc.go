@@ -9,8 +9,8 @@
 //	b, err := upload.Open(ctx, url, upload.Options{})
 //	done, err := upload.Backup(ctx, b, "/var/lib/app/app.db", upload.BackupOptions{})
 //
-// Package series lists the snapshots of a bucket, and Examine tries out what a
-// store and the credentials can do. Where a store is and whose credentials to
-// use comes from the AWS default chain: AWS_ENDPOINT_URL_S3, AWS_REGION, the keys
-// in the environment, profiles, web identity, instance roles.
+// Package series lists the snapshots of a bucket, and package doctor tries out
+// what a store and the credentials can do. Where a store is and whose credentials
+// to use comes from the AWS default chain: AWS_ENDPOINT_URL_S3, AWS_REGION, the
+// keys in the environment, profiles, web identity, instance roles.
 package upload

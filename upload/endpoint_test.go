@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/doctor"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
@@ -61,7 +62,7 @@ func TestEndpointsWithTheBucket(t *testing.T) {
 		for name, list := range map[string]func() error{
 			"list":   func() error { _, err := series.Snapshots(t.Context(), b, time.Time{}); return err },
 			"newest": func() error { _, err := series.Newest(t.Context(), b); return err },
-			"doctor": func() error { _, err := Examine(t.Context(), b); return err },
+			"doctor": func() error { _, err := doctor.Examine(t.Context(), b); return err },
 		} {
 			err := list()
 			checkRefusal(t, endpoint+", "+name, err, "not the root of an S3 store")

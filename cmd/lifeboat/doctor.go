@@ -9,6 +9,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/doctor"
 )
 
 // doctorCmd gives up sooner than other commands: somebody sits before it.
@@ -30,7 +31,7 @@ type doctorDocument struct {
 
 type findingDocument struct {
 	Check   string        `json:"check"`
-	Answer  upload.Answer `json:"answer"` // yes, no, refused, not tried
+	Answer  doctor.Answer `json:"answer"` // yes, no, refused, not tried
 	Detail  string        `json:"detail,omitempty"`
 	Meaning string        `json:"meaning"`
 }
@@ -42,20 +43,20 @@ func (d *doctorCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	report, err := upload.Examine(ctx, b)
+	report, err := doctor.Examine(ctx, b)
 	printing := c.result(d.JSON, documentOf(report), findingsTable(report))
 	return errors.Join(err, printing, verdict(report, err))
 }
 
-func documentOf(r upload.Report) doctorDocument {
+func documentOf(r doctor.Report) doctorDocument {
 	d := doctorDocument{
 		URL: r.URL.String(), Backup: r.CanBackup(), Restore: r.CanRestore(), Retention: "prune",
 		Checks: []findingDocument{}, Left: append([]string{}, r.Left...),
 	}
 	switch r.Rules() {
-	case upload.Yes:
+	case doctor.Yes:
 		d.Retention = "rules"
-	case upload.NotTried:
+	case doctor.NotTried:
 		d.Retention = "unproven"
 	}
 	for _, f := range r.Findings {
@@ -64,7 +65,7 @@ func documentOf(r upload.Report) doctorDocument {
 	return d
 }
 
-func findingsTable(r upload.Report) string {
+func findingsTable(r doctor.Report) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "CHECK\tANSWER\tWHAT IT MEANS")
@@ -84,16 +85,16 @@ func findingsTable(r upload.Report) string {
 
 // verdict returns the error that the exit code comes from. What the keys of
 // one role are refused is as it should be; what the store cannot do is not.
-func verdict(r upload.Report, broken error) error {
+func verdict(r doctor.Report, broken error) error {
 	backup, restore := r.CanBackup(), r.CanRestore()
 	switch {
 	case broken != nil, backup && restore:
 		return nil
 	case !backup && !restore:
 		return fmt.Errorf("neither a backup nor a restore would work with %s: %w", r.URL, bucket.ErrRefused)
-	case r.Of("clock") == upload.No:
+	case r.Of("clock") == doctor.No:
 		return fmt.Errorf("a backup would not work with %s: %w", r.URL, upload.ErrClock)
-	case !backup && r.Of("put") != upload.Refused && r.URL.Dir == "":
+	case !backup && r.Of("put") != doctor.Refused && r.URL.Dir == "":
 		return fmt.Errorf("a backup would not work with %s: %w", r.URL, bucket.ErrRefused)
 	case backup:
 		return fmt.Errorf("with these credentials a backup would work, a restore not: %w", errOneOfTwo)

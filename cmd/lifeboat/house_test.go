@@ -26,6 +26,15 @@ var below = map[string][]string{
 	"deploy":    {},
 }
 
+// belowUpload are the packages of upload that some of them may import. Doctor
+// knows no store.
+var belowUpload = map[string][]string{
+	"upload/bucket":       {},
+	"upload/bucket/trial": {"upload/bucket"},
+	"upload/series":       {"upload/bucket"},
+	"upload/doctor":       {"upload/bucket", "upload/bucket/trial", "upload/series"},
+}
+
 // mayUseSDK are the packages that import the SDK of AWS outside of tests.
 var mayUseSDK = []string{"upload/s3store", "upload"}
 
@@ -102,6 +111,29 @@ func TestImportsRunOneWay(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Inside upload data flows one way, too.
+func TestImportsInsideUpload(t *testing.T) {
+	found := map[string]bool{}
+	sources(t, parser.ImportsOnly, func(name string, file *ast.File) {
+		allowed, listed := belowUpload[path.Dir(name)]
+		if !listed || isForTests(name) {
+			return
+		}
+		found[path.Dir(name)] = true
+		for _, imported := range imports(file) {
+			inside, ours := strings.CutPrefix(imported, house)
+			if ours && part(inside) == "upload" && !slices.Contains(allowed, inside) {
+				t.Errorf("%s imports %s", name, inside)
+			}
+		}
+	})
+	for name := range belowUpload {
+		if !found[name] {
+			t.Errorf("there is no package %s", name)
+		}
+	}
 }
 
 // The SDK of AWS stays behind the contract of a bucket.

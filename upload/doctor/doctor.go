@@ -1,4 +1,6 @@
-package upload
+// Package doctor finds out what a bucket and its credentials can do, by trying
+// it, and what that means for Lifeboat. It knows stores by package trial alone.
+package doctor
 
 import (
 	"context"
