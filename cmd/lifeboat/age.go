@@ -101,14 +101,6 @@ func withoutSecret(text string) string {
 	return text
 }
 
-// encrypted says so of a size.
-func encrypted(is bool) string {
-	if is {
-		return " encrypted"
-	}
-	return ""
-}
-
 // keyLines calls parse for each line that is neither empty nor a comment. The
 // errors of the parsers may quote what they were given, which may be a secret
 // in the wrong place: so they are not passed on.

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/dustin/go-humanize"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -190,7 +190,7 @@ func (b *backupCmd) release(ctx context.Context, c *console, bucket bucket.Bucke
 
 func (b *backupCmd) describe(r upload.BackupResult, done lifecycle.Result, took time.Duration) (*backupDocument, string) {
 	d := &backupDocument{
-		URL: b.URL.String(), Snapshot: string(r.Snapshot.ID), Unchanged: r.Unchanged, Database: validText(b.name()), Digest: r.Digest,
+		URL: b.URL.String(), Snapshot: string(r.Snapshot.ID), Unchanged: r.Unchanged, Database: terminal.ValidText(b.name()), Digest: r.Digest,
 		Size: r.Size, PageCount: r.PageCount, Encrypted: r.Snapshot.Encrypted, Stored: r.Snapshot.Object.Size, Restarts: r.Restarts,
 		Released: describeDecisions(done.Released), Guarded: describeDecisions(done.Guarded),
 		Seconds: map[string]float64{"total": took.Seconds()},
@@ -198,12 +198,12 @@ func (b *backupCmd) describe(r upload.BackupResult, done lifecycle.Result, took 
 	for stage, time := range r.Took {
 		d.Seconds[string(stage)] = time.Seconds()
 	}
-	size := humanize.IBytes(uint64(r.Size))
+	whole := terminal.Size(r.Size)
 	took = took.Round(100 * time.Millisecond)
-	text := sprintf("unchanged: %s of %s, the same as snapshot %s (%s)\n", size, b.name(), r.Snapshot.ID, took)
+	text := terminal.Sprintf("unchanged: %s of %s, the same as snapshot %s (%s)\n", whole, b.name(), r.Snapshot.ID, took)
 	if !r.Unchanged {
-		text = sprintf("uploaded: snapshot %s of %s, %s as %s%s (ratio %.2f) in %s\n", r.Snapshot.ID, b.name(),
-			size, humanize.IBytes(uint64(d.Stored)), encrypted(d.Encrypted), float64(r.Size)/float64(max(d.Stored, 1)), took)
+		text = terminal.Sprintf("uploaded: snapshot %s of %s, %s as %s%s (ratio %.2f) in %s\n", r.Snapshot.ID, b.name(),
+			whole, terminal.Size(d.Stored), encrypted(d.Encrypted), float64(r.Size)/float64(max(d.Stored, 1)), took)
 	}
 	return d, text + released(done.Released)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
@@ -76,9 +77,9 @@ func (r *runs) ended(ctx context.Context, i int, j *job, d *backupDocument, text
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err = withSignal(ctx, err)
-	e := entryDocument{Path: validText(j.path), URL: j.bucketURL(), backupDocument: d, Exit: exitCode(err)}
+	e := entryDocument{Path: terminal.ValidText(j.path), URL: j.bucketURL(), backupDocument: d, Exit: exitCode(err)}
 	if err != nil {
-		e.Error = strings.ReplaceAll(validText(err.Error()), "\n", "; ")
+		e.Error = strings.ReplaceAll(terminal.ValidText(err.Error()), "\n", "; ")
 	}
 	r.documents[i] = e
 	if err != nil && ctx.Err() == nil { // what was broken off, the verdict says
@@ -87,7 +88,7 @@ func (r *runs) ended(ctx context.Context, i int, j *job, d *backupDocument, text
 	if d == nil || r.json {
 		return nil
 	}
-	return r.result(false, nil, r.unlessQuiet(printable(j.path)+": "+text))
+	return r.result(false, nil, r.unlessQuiet(terminal.Printable(j.path)+": "+text))
 }
 
 // summary counts.

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/dustin/go-humanize"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
@@ -224,7 +224,7 @@ func snapshotIDs(ctx context.Context, c *console, text string) []string {
 	}
 	var words []string
 	for _, s := range slices.Backward(all) {
-		words = append(words, string(s.ID)+"\t"+ago(s.ID.Time(), time.Now())+", "+humanize.IBytes(uint64(s.Object.Size)))
+		words = append(words, string(s.ID)+"\t"+terminal.Ago(s.ID.Time(), time.Now())+", "+terminal.Size(s.Object.Size))
 	}
 	return words
 }

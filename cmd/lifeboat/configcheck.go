@@ -12,6 +12,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 )
 
 type configCmd struct {
@@ -76,9 +78,9 @@ func (k *configCheckCmd) Run(ctx context.Context, c *console) error {
 // describe says what a job would do. Values are told as they are written:
 // what a variable holds may be a secret.
 func (j *job) describe(flags map[string]*kong.Flag) jobDocument {
-	d := jobDocument{Path: validText(j.path), Database: validText(j.name), URL: j.bucketURL(), Line: j.entry.line, Settings: map[string]string{}}
+	d := jobDocument{Path: terminal.ValidText(j.path), Database: terminal.ValidText(j.name), URL: j.bucketURL(), Line: j.entry.line, Settings: map[string]string{}}
 	if j.err != nil {
-		d.Error = validText(j.err.Error())
+		d.Error = terminal.ValidText(j.err.Error())
 	}
 	for name, flag := range flags {
 		if variable := overridden(flag); variable != "" {
@@ -100,9 +102,9 @@ func (d scheduleDocument) table() string {
 	for _, j := range d.Databases {
 		var settings []string
 		for _, name := range slices.Sorted(maps.Keys(j.Settings)) {
-			settings = append(settings, name+"="+quote(j.Settings[name]))
+			settings = append(settings, name+"="+terminal.Quote(j.Settings[name]))
 		}
-		fprintf(w, "%s\t%s\t%s\n", j.Path, cmp.Or(j.URL, "-"), strings.Join(settings, " "))
+		terminal.Fprintf(w, "%s\t%s\t%s\n", j.Path, cmp.Or(j.URL, "-"), strings.Join(settings, " "))
 	}
 	w.Flush() // into memory
 	return b.String()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 )
 
@@ -24,15 +25,15 @@ type console struct {
 	*globals
 	stdout, stderr *os.File
 	log            *slog.Logger
-	bars           *bars        // nil unless stderr is a terminal that can show them
-	workers        *worker.Pool // read databases; nil unless the command does
+	bars           *terminal.Bars // nil unless stderr is a terminal that can show them
+	workers        *worker.Pool   // read databases; nil unless the command does
 }
 
 // start is called when the flags are known.
 func (c *console) start() {
 	var w io.Writer = c.stderr
-	if !c.Quiet && c.LogFormat == "text" && canShowBars(c.stderr) {
-		c.bars = &bars{tty: c.stderr}
+	if !c.Quiet && c.LogFormat == "text" && terminal.CanShowBars(c.stderr) {
+		c.bars = terminal.NewBars(c.stderr)
 		w = c.bars
 	}
 	options := &slog.HandlerOptions{Level: slog.LevelWarn}
@@ -40,7 +41,7 @@ func (c *console) start() {
 		options.Level = slog.LevelDebug
 	}
 	if c.LogFormat == "json" {
-		c.log = slog.New(slog.NewJSONHandler(jsonLog{w}, options))
+		c.log = slog.New(slog.NewJSONHandler(terminal.JSONLog{Writer: w}, options))
 	} else {
 		c.log = slog.New(slog.NewTextHandler(w, options))
 	}
@@ -52,13 +53,13 @@ func (c *console) progress(part string) func(done, total int64) {
 	if c.bars == nil {
 		return func(int64, int64) {}
 	}
-	return func(done, total int64) { c.bars.set(part, done, total) }
+	return func(done, total int64) { c.bars.Set(part, done, total) }
 }
 
 // endProgress takes the bars from the terminal.
 func (c *console) endProgress() {
 	if c.bars != nil {
-		c.bars.end()
+		c.bars.End()
 	}
 }
 
@@ -73,9 +74,9 @@ func (c *console) result(asJSON bool, document any, text string) error {
 		if err := encoder.Encode(document); err != nil {
 			return fmt.Errorf("%w: %w", errNotPrinted, err)
 		}
-		return c.print(printableJSON(b.String()))
+		return c.print(terminal.PrintableJSON(b.String()))
 	}
-	return c.print(printableLines(text))
+	return c.print(terminal.PrintableLines(text))
 }
 
 // print writes to stdout.
@@ -112,8 +113,8 @@ func (c *console) fail(err error) {
 		c.log.Error(text, attributes...)
 		return
 	}
-	fmt.Fprintf(c.stderr, "error: %s\n", printable(text))
+	fmt.Fprintf(c.stderr, "error: %s\n", terminal.Printable(text))
 	if hint != "" {
-		fmt.Fprintf(c.stderr, "hint: %s\n", printableLines(hint)) // rules to put in by hand have lines
+		fmt.Fprintf(c.stderr, "hint: %s\n", terminal.PrintableLines(hint)) // rules to put in by hand have lines
 	}
 }

@@ -81,7 +81,7 @@ func slowly(t *testing.T, db, bucket, temp string) (finish func() (code int, out
 	}
 	waitFor(t, func() bool {
 		copies, _ := filepath.Glob(filepath.Join(temp, "*", "copy.db"))
-		if len(copies) != 1 || size(copies[0]) < 1<<20 {
+		if len(copies) != 1 || sizeOf(copies[0]) < 1<<20 {
 			return false
 		}
 		copied = copies[0]

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/doctor"
@@ -74,11 +75,11 @@ func findingsTable(r doctor.Report) string {
 		if f.Detail != "" {
 			meaning += " (" + f.Detail + ")"
 		}
-		fprintf(w, "%s\t%s\t%s\n", f.Check, f.Answer, meaning)
+		terminal.Fprintf(w, "%s\t%s\t%s\n", f.Check, f.Answer, meaning)
 	}
 	w.Flush() // into memory
 	for _, name := range r.Left {
-		fprintf(&b, "left behind, for somebody who may delete: %s\n", name)
+		terminal.Fprintf(&b, "left behind, for somebody who may delete: %s\n", name)
 	}
 	return b.String()
 }

@@ -132,7 +132,7 @@ var verbs = []struct {
 		func(f *faulty) bool { return len(f.objects()) == 2 }},
 	{"list", func(f *faulty) []string { return []string{"list", f.url, "--json"} }, nil},
 	{"restore", func(f *faulty) []string { return []string{"restore", f.url, filepath.Join(f.dir, "new.db")} },
-		func(f *faulty) bool { return size(filepath.Join(f.dir, "new.db")) > 0 }},
+		func(f *faulty) bool { return sizeOf(filepath.Join(f.dir, "new.db")) > 0 }},
 	{"lifecycle apply", func(f *faulty) []string { return []string{"lifecycle", "apply", f.url} },
 		(*faulty).rules},
 	{"lifecycle release", func(f *faulty) []string { return []string{"lifecycle", "release", f.url} }, nil},
@@ -300,7 +300,7 @@ func TestOutageInMidRestore(t *testing.T) {
 					return len(temps) == 1
 				})
 			}, "restore", f.url, target)
-			if back && (code != 0 || size(target) == 0) || !back && (code != 5 || size(target) != 0) {
+			if back && (code != 0 || sizeOf(target) == 0) || !back && (code != 5 || sizeOf(target) != 0) {
 				t.Errorf("exit %d: %s", code, out)
 			}
 			f.checkLeft(back)

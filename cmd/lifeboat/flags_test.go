@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 )
 
 func TestFlagValues(t *testing.T) {
@@ -54,7 +56,7 @@ func TestQuote(t *testing.T) {
 	for given, want := range map[string]string{
 		"app.db": "app.db", "s3://bucket/app": "s3://bucket/app", "": "''", "my app.db": "'my app.db'", "a'b": `'a'\''b'`, "$HOME": "'$HOME'", "~/x": "'~/x'",
 	} {
-		if got := quote(given); got != want {
+		if got := terminal.Quote(given); got != want {
 			t.Errorf("quote(%q) is %s, want %s", given, got, want)
 		}
 	}

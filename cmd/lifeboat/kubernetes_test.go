@@ -305,7 +305,7 @@ func TestKubernetesSidecar(t *testing.T) {
 	}
 	waitFor(t, func() bool {
 		copies, _ := filepath.Glob(filepath.Join(temp, "*", "copy.db"))
-		return len(copies) == 1 && size(copies[0]) > 1<<20
+		return len(copies) == 1 && sizeOf(copies[0]) > 1<<20
 	})
 	if err := loop.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

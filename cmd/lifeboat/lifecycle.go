@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -111,7 +112,7 @@ func (s seriesFlags) openRuled(ctx context.Context, c *console) (bucket.Bucket, 
 }
 
 func (s seriesFlags) noRules() error {
-	return &hinted{usage("%s is a directory, which has no lifecycle rules", s.URL), "lifeboat prune " + quote(s.URL.String()) + " carries out retention there"}
+	return &hinted{usage("%s is a directory, which has no lifecycle rules", s.URL), "lifeboat prune " + terminal.Quote(s.URL.String()) + " carries out retention there"}
 }
 
 // propose returns what the flags would change.
@@ -256,19 +257,19 @@ func (d rulesDocument) text(verb string) string {
 	} else if len(d.Changes) == 0 {
 		b.WriteString("nothing to change: the bucket has these rules\n")
 	} else {
-		fprintf(&b, "%s:\n", verb)
+		terminal.Fprintf(&b, "%s:\n", verb)
 		for _, change := range d.Changes {
-			fprintf(&b, "  %s\n", change)
+			terminal.Fprintf(&b, "  %s\n", change)
 		}
 	}
 	if len(d.Sooner) > 0 {
-		fprintf(&b, "%d existing snapshots expire sooner by this:\n", len(d.Sooner))
+		terminal.Fprintf(&b, "%d existing snapshots expire sooner by this:\n", len(d.Sooner))
 		for _, s := range d.Sooner {
-			fprintf(&b, "  %s  %s, goes %s\n", s.ID, s.Class, day(s.Expires))
+			terminal.Fprintf(&b, "  %s  %s, goes %s\n", s.ID, s.Class, terminal.Day(s.Expires))
 		}
 	}
 	for _, warning := range d.Warnings {
-		fprintf(&b, "warning: %s\n", warning)
+		terminal.Fprintf(&b, "warning: %s\n", warning)
 	}
 	return b.String()
 }
@@ -277,21 +278,12 @@ func writeRules(b *strings.Builder, title string, rules []ruleDocument) {
 	if len(rules) == 0 {
 		return
 	}
-	fprintf(b, "%s:\n", title)
+	terminal.Fprintf(b, "%s:\n", title)
 	for _, r := range rules {
 		state := ""
 		if !r.Enabled {
 			state = " (disabled)"
 		}
-		fprintf(b, "  %s: %s%s\n", r.ID, r.Does, state)
+		terminal.Fprintf(b, "  %s: %s%s\n", r.ID, r.Does, state)
 	}
-}
-
-// day is when something happens for which stores work once a day, after
-// midnight UTC.
-func day(t *time.Time) string {
-	if t == nil {
-		return "never"
-	}
-	return t.UTC().Format("2006-01-02")
 }

@@ -10,9 +10,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -177,7 +177,7 @@ func table(snapshots []retainedDocument, now time.Time) string {
 		if s.Verified != nil {
 			why += "; verified " + s.verified(now)
 		}
-		fprintf(w, "%s\t%s\t%s%s\t%s\t%s\t%s\n", s.ID, ago(s.Taken, now), humanize.IBytes(uint64(s.Stored)), encrypted(s.Encrypted), cmp.Or(s.Retention, "-"), s.goes(), why)
+		terminal.Fprintf(w, "%s\t%s\t%s%s\t%s\t%s\t%s\n", s.ID, terminal.Ago(s.Taken, now), terminal.Size(s.Stored), encrypted(s.Encrypted), cmp.Or(s.Retention, "-"), s.goes(), why)
 	}
 	w.Flush() // a strings.Builder does not fail
 	return b.String()
@@ -187,13 +187,13 @@ func table(snapshots []retainedDocument, now time.Time) string {
 func (s retainedDocument) goes() string {
 	switch {
 	case s.StoreExpires != nil:
-		return day(s.StoreExpires)
+		return terminal.Day(s.StoreExpires)
 	case s.Unmatched:
 		return "no rule"
 	case s.Expires != nil && s.Retention == series.Held:
-		return day(s.Expires) + "?" // if it is released and the rules stay as they are
+		return terminal.Day(s.Expires) + "?" // if it is released and the rules stay as they are
 	case s.Expires != nil:
-		return day(s.Expires)
+		return terminal.Day(s.Expires)
 	}
 	return "-"
 }
@@ -231,15 +231,11 @@ func (l listCmd) printVersions(ctx context.Context, c *console, b bucket.Bucket)
 		case v.Latest:
 			state = "current"
 		}
-		fprintf(w, "%s\t%s\t%s\t%s\t%s\n", v.ID, v.Object.Version, v.Object.Modified.UTC().Format("2006-01-02 15:04:05"), humanize.IBytes(uint64(v.Object.Size)), state)
+		terminal.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", v.ID, v.Object.Version, v.Object.Modified.UTC().Format("2006-01-02 15:04:05"), terminal.Size(v.Object.Size), state)
 	}
 	w.Flush() // a strings.Builder does not fail
 	if len(all) == 0 {
 		text.Reset()
 	}
 	return c.result(l.JSON, d, text.String())
-}
-
-func ago(t, now time.Time) string {
-	return humanize.RelTime(t, now, "ago", "from now")
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/push"
+
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 )
 
 // metricsFlags say where the metrics of a run go.
@@ -67,7 +69,7 @@ func (f *metricsFlags) sendMetrics(ctx context.Context, within time.Duration, r 
 func (r *runReport) labels() prometheus.Labels {
 	labels := prometheus.Labels{labelURL: r.url}
 	if r.database != "" {
-		labels[labelDatabase] = validText(r.database)
+		labels[labelDatabase] = terminal.ValidText(r.database)
 	}
 	return labels
 }

@@ -92,15 +92,6 @@ func behindLink(base, path string) bool {
 	return false
 }
 
-// someOf names the first few of many.
-func someOf(names []string) string {
-	const few = 5
-	if more := len(names) - few; more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), more)
-	}
-	return strings.Join(names, ", ")
-}
-
 // A tree is a directory as doublestar reads it. Unlike os.DirFS it takes names
 // that are not UTF-8, ends with ctx, and notes which symlinks it has seen.
 type tree struct {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -68,10 +69,10 @@ func (p *pruneCmd) text(d pruneDocument) string {
 			verb = would
 			goes++
 		}
-		fprintf(w, "%s\t%s\t%s\n", verb, s.ID, s.Reason)
+		terminal.Fprintf(w, "%s\t%s\t%s\n", verb, s.ID, s.Reason)
 	}
 	w.Flush() // a strings.Builder does not fail
-	fprintf(&b, "%s %d of %d snapshots\n", would, goes, len(d.Snapshots))
+	terminal.Fprintf(&b, "%s %d of %d snapshots\n", would, goes, len(d.Snapshots))
 	if !p.Yes && goes > 0 {
 		b.WriteString("nothing was deleted: add --yes\n")
 	}

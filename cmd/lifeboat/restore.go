@@ -7,8 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -104,7 +103,7 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 			return err
 		}
 		if !missing {
-			return c.result(r.JSON, restoreDocument{URL: r.URL.String(), Target: validText(r.DB)}, c.unlessQuiet(sprintf("nothing to do: %s is there\n", r.DB)))
+			return c.result(r.JSON, restoreDocument{URL: r.URL.String(), Target: terminal.ValidText(r.DB)}, c.unlessQuiet(terminal.Sprintf("nothing to do: %s is there\n", r.DB)))
 		}
 	}
 	identities, err := r.identities()
@@ -152,7 +151,7 @@ func (r *restoreCmd) firstStart(ctx context.Context, c *console, b bucket.Bucket
 	if !never {
 		return &hinted{none, "--allow-empty is for a prefix that was never used, and there is or was something under this one"}
 	}
-	return c.result(r.JSON, restoreDocument{URL: r.URL.String(), Target: validText(r.DB)}, c.unlessQuiet(sprintf("nothing to restore: nothing was ever in %s\n", r.URL)))
+	return c.result(r.JSON, restoreDocument{URL: r.URL.String(), Target: terminal.ValidText(r.DB)}, c.unlessQuiet(terminal.Sprintf("nothing to restore: nothing was ever in %s\n", r.URL)))
 }
 
 // choose returns the snapshot that the flags mean.
@@ -180,13 +179,13 @@ func (r *restoreCmd) restore(ctx context.Context, c *console, b bucket.Bucket, s
 		return err
 	}
 	took := time.Since(began)
-	text := sprintf("restored: snapshot %s to %s, %s in %s\n", result.ID, result.Target, humanize.IBytes(uint64(result.Size)), took.Round(100*time.Millisecond))
+	text := terminal.Sprintf("restored: snapshot %s to %s, %s in %s\n", result.ID, result.Target, terminal.Size(result.Size), took.Round(100*time.Millisecond))
 	if len(result.Kept) > 0 {
-		text += sprintf("kept: what was there is now %s\n", strings.Join(result.Kept, ", "))
+		text += terminal.Sprintf("kept: what was there is now %s\n", strings.Join(result.Kept, ", "))
 	}
 	return errors.Join(err, c.result(r.JSON, restoreDocument{
-		URL: r.URL.String(), Restored: true, Snapshot: string(result.ID), Target: validText(result.Target), Size: result.Size,
-		Kept: validTexts(result.Kept), Live: result.Live, Seconds: took.Seconds(),
+		URL: r.URL.String(), Restored: true, Snapshot: string(result.ID), Target: terminal.ValidText(result.Target), Size: result.Size,
+		Kept: terminal.ValidTexts(result.Kept), Live: result.Live, Seconds: took.Seconds(),
 	}, c.unlessQuiet(text)))
 }
 
@@ -197,37 +196,37 @@ func (r *restoreCmd) dryRun(ctx context.Context, c *console, b bucket.Bucket, s 
 		return err
 	}
 	d := planDocument{
-		URL: r.URL.String(), Snapshot: describeSnapshot(s), Manifest: plan.Manifest, Target: validText(plan.Target),
-		Old: plan.Old, OldSize: plan.OldSize, Sidecars: append([]string{}, validTexts(plan.Sidecars)...), Kept: validText(plan.Kept),
+		URL: r.URL.String(), Snapshot: describeSnapshot(s), Manifest: plan.Manifest, Target: terminal.ValidText(plan.Target),
+		Old: plan.Old, OldSize: plan.OldSize, Sidecars: append([]string{}, terminal.ValidTexts(plan.Sidecars)...), Kept: terminal.ValidText(plan.Kept),
 		Holders: append([]restore.Holder{}, plan.Holders...), Need: plan.Need, Free: plan.Free,
 	}
 	if plan.Refusal != nil {
-		d.Refused = validText(plan.Refusal.Error())
+		d.Refused = terminal.ValidText(plan.Refusal.Error())
 	}
 	return errors.Join(c.result(r.JSON, d, d.text(time.Now())), plan.Refusal)
 }
 
 func (d planDocument) text(now time.Time) string {
 	var b strings.Builder
-	fprintf(&b, "would restore snapshot %s of %s, taken %s\n", d.Snapshot.ID, d.Manifest.Database, ago(d.Snapshot.Taken, now))
-	fprintf(&b, "to %s: %s, needs %s of %s free\n", d.Target, humanize.IBytes(uint64(d.Manifest.Size)), humanize.IBytes(uint64(d.Need)), humanize.IBytes(uint64(d.Free)))
-	fprintf(&b, "there now: %s", d.Old)
+	terminal.Fprintf(&b, "would restore snapshot %s of %s, taken %s\n", d.Snapshot.ID, d.Manifest.Database, terminal.Ago(d.Snapshot.Taken, now))
+	terminal.Fprintf(&b, "to %s: %s, needs %s of %s free\n", d.Target, terminal.Size(d.Manifest.Size), terminal.Size(d.Need), terminal.Size(d.Free))
+	terminal.Fprintf(&b, "there now: %s", d.Old)
 	if d.OldSize > 0 {
-		fprintf(&b, ", %s", humanize.IBytes(uint64(d.OldSize)))
+		terminal.Fprintf(&b, ", %s", terminal.Size(d.OldSize))
 	}
 	b.WriteString("\n")
 	for _, h := range d.Holders {
-		fprintf(&b, "open in: %s\n", h)
+		terminal.Fprintf(&b, "open in: %s\n", h)
 	}
 	if d.Kept != "" {
-		fprintf(&b, "would be kept as %s\n", d.Kept)
+		terminal.Fprintf(&b, "would be kept as %s\n", d.Kept)
 	}
 	return b.String()
 }
 
 // command returns this command without the choice of the snapshot.
 func (r *restoreCmd) command() string {
-	words := []string{"lifeboat restore", quote(r.URL.String()), quote(r.DB)}
+	words := []string{"lifeboat restore", terminal.Quote(r.URL.String()), terminal.Quote(r.DB)}
 	for _, flag := range []struct {
 		given bool
 		name  string
@@ -240,7 +239,7 @@ func (r *restoreCmd) command() string {
 		}
 	}
 	for _, path := range r.AgeIdentity {
-		words = append(words, "--age-identity", quote(path))
+		words = append(words, "--age-identity", terminal.Quote(path))
 	}
 	return strings.Join(words, " ")
 }

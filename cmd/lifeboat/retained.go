@@ -46,3 +46,12 @@ func unlessZero(t time.Time) *time.Time {
 	t = t.UTC()
 	return &t
 }
+
+// encrypted returns what follows the size of an encrypted snapshot, "" for
+// others.
+func encrypted(is bool) string {
+	if is {
+		return " encrypted"
+	}
+	return ""
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/bmatcuk/doublestar/v4"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
@@ -131,7 +132,7 @@ func (s *schedule) add(ctx context.Context, e entry, verb string, command progra
 	}
 	if len(found.links) > 0 {
 		s.warnings = append(s.warnings, fmt.Sprintf("%s (line %d) does not follow symlinks, which leaves out %s: follow-symlinks: true takes them",
-			e.path.text(), e.path.line, someOf(found.links)))
+			e.path.text(), e.path.line, terminal.SomeOf(found.links)))
 	}
 	for _, path := range found.databases {
 		j := &job{entry: e, path: path, from: found.base, name: cmp.Or(e.settings["name"].text(), filepath.Base(path)), command: command}

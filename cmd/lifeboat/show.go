@@ -12,6 +12,7 @@ import (
 	"filippo.io/age"
 	"github.com/dustin/go-humanize"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
@@ -51,7 +52,7 @@ func (s showCmd) Run(ctx context.Context, c *console) error {
 	}
 	manifest, err := readManifest(ctx, bucket, found, identities)
 	if err != nil {
-		return withOlder(ctx, bucket, found.ID, "lifeboat show "+quote(s.URL.String()), err)
+		return withOlder(ctx, bucket, found.ID, "lifeboat show "+terminal.Quote(s.URL.String()), err)
 	}
 	retained, err := s.retained(ctx, c, bucket, found)
 	if err != nil {
@@ -113,15 +114,15 @@ func (d showDocument) text(now time.Time) string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, line := range [][2]string{
 		{"snapshot", d.ID},
-		{"taken", fmt.Sprintf("%s (%s)", m.Created.UTC().Format(time.RFC3339), ago(d.Taken, now))},
+		{"taken", fmt.Sprintf("%s (%s)", m.Created.UTC().Format(time.RFC3339), terminal.Ago(d.Taken, now))},
 		{"uploaded", d.Uploaded.Format(time.RFC3339)},
 		{"verified", d.verified(now)},
 		{"retention", cmp.Or(d.Retention, "-")},
 		{"why", cmp.Or(d.Reason, "-")},
 		{"goes", d.goes()},
 		{"database", m.Database},
-		{"size", fmt.Sprintf("%s in %s pages of %s", humanize.IBytes(uint64(m.Size)), humanize.Comma(int64(m.PageCount)), humanize.IBytes(uint64(m.PageSize)))},
-		{"stored", fmt.Sprintf("%s%s (ratio %.2f)", humanize.IBytes(uint64(d.Stored)), encrypted(d.Encrypted), float64(m.Size)/float64(max(d.Stored, 1)))},
+		{"size", fmt.Sprintf("%s in %s pages of %s", terminal.Size(m.Size), humanize.Comma(int64(m.PageCount)), terminal.Size(int64(m.PageSize)))},
+		{"stored", fmt.Sprintf("%s%s (ratio %.2f)", terminal.Size(d.Stored), encrypted(d.Encrypted), float64(m.Size)/float64(max(d.Stored, 1)))},
 		{"checked", m.Check},
 		{"copied by", string(m.Method)},
 		{"journal mode", m.JournalMode},
@@ -130,11 +131,11 @@ func (d showDocument) text(now time.Time) string {
 		{"written by", fmt.Sprintf("%s, SQLite %s, archive format %d", m.Tool, m.SQLite, m.Format)},
 		{"digest", m.Digest},
 	} {
-		fprintf(w, "%s\t%s\n", line[0], line[1])
+		terminal.Fprintf(w, "%s\t%s\n", line[0], line[1])
 	}
 	w.Flush() // a strings.Builder does not fail
 	if d.Implausible {
-		fprintf(&b, "implausible: %s, so never the latest\n", d.Why)
+		terminal.Fprintf(&b, "implausible: %s, so never the latest\n", d.Why)
 	}
 	return b.String()
 }
@@ -144,13 +145,13 @@ func (s retainedDocument) verified(now time.Time) string {
 	if s.Verified == nil {
 		return "-"
 	}
-	return ago(*s.Verified, now)
+	return terminal.Ago(*s.Verified, now)
 }
 
 // lookedUp tells how to see what there is when a snapshot was not found.
 func (s seriesFlags) lookedUp(err error) error {
 	if errors.Is(err, restore.ErrNoSnapshot) {
-		return &hinted{err, "lifeboat list " + quote(s.URL.String()) + " shows what there is"}
+		return &hinted{err, "lifeboat list " + terminal.Quote(s.URL.String()) + " shows what there is"}
 	}
 	return err
 }
@@ -169,27 +170,4 @@ func withOlder(ctx context.Context, b bucket.Bucket, id snapshot.ID, command str
 		return err
 	}
 	return &hinted{err, fmt.Sprintf("the next older snapshot is %s: %s --snapshot %s", older.ID, command, older.ID)}
-}
-
-// quote returns an argument as a shell takes it: as bash, zsh and ksh do, if it
-// is not printable.
-func quote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+=,", r)
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	if printable(s) != s {
-		var b strings.Builder
-		for _, c := range []byte(s) {
-			if c >= ' ' && c <= '~' && c != '\'' && c != '\\' {
-				b.WriteByte(c)
-			} else {
-				fmt.Fprintf(&b, `\x%02x`, c)
-			}
-		}
-		return "$'" + b.String() + "'"
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

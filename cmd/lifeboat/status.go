@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -85,7 +86,7 @@ func (s *statusCmd) Run(ctx context.Context, c *console, k *kong.Context) error 
 	if d == nil {
 		return err
 	}
-	text := d.text(now, painter(c.stdout))
+	text := d.text(now, terminal.Painter(c.stdout))
 	if d.State == stateFresh && len(d.Warnings) == 0 {
 		text = c.unlessQuiet(text)
 	}
@@ -351,7 +352,7 @@ func (d *healthDocument) verdict() error {
 		hint := "a wrong clock has named it; a backup with a right one is newer, and ends this"
 		if d.wrong.Future {
 			hint = fmt.Sprintf("if this machine's clock is behind, set it. Else a wrong clock has named it: back up, look at it with lifeboat show %s --snapshot %s, then delete %s",
-				quote(d.URL), d.wrong.ID, d.wrong.Object.Name)
+				terminal.Quote(d.URL), d.wrong.ID, d.wrong.Object.Name)
 		}
 		return &hinted{fmt.Errorf("%w: %s in %s: %s", errImplausible, d.Implausible, d.URL, d.wrong.Why()), hint}
 	}

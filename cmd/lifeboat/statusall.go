@@ -11,7 +11,7 @@ import (
 	"sync"
 	"text/tabwriter"
 
-	"github.com/dustin/go-humanize"
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 )
 
 // manyHealthDocument is what status --json prints when a configuration names
@@ -64,7 +64,7 @@ func (s *statusCmd) statusMany(ctx context.Context, c *console, args []string) (
 	if c.Quiet {
 		shown = slices.DeleteFunc(slices.Clone(documents), seriesDocument.well)
 	}
-	printing := c.result(s.JSON, manyHealthDocument{s.file(), documents}, overview(shown, painter(c.stdout)))
+	printing := c.result(s.JSON, manyHealthDocument{s.file(), documents}, overview(shown, terminal.Painter(c.stdout)))
 	var all []outcome
 	for _, d := range documents {
 		all = append(all, outcome{d.Path, d.healthDocument != nil, d.Exit})
@@ -84,9 +84,9 @@ func (j *job) status(ctx context.Context, c *console) (d *healthDocument, err er
 }
 
 func (j *job) describeSeries(d *healthDocument, err error) seriesDocument {
-	s := seriesDocument{Path: validText(j.path), URL: j.bucketURL(), healthDocument: d, Exit: exitCode(err)}
+	s := seriesDocument{Path: terminal.ValidText(j.path), URL: j.bucketURL(), healthDocument: d, Exit: exitCode(err)}
 	if err != nil {
-		s.Error = strings.ReplaceAll(validText(err.Error()), "\n", "; ")
+		s.Error = strings.ReplaceAll(terminal.ValidText(err.Error()), "\n", "; ")
 	}
 	return s
 }
@@ -117,15 +117,15 @@ func overview(all []seriesDocument, paint func(colour int, text string) string) 
 			continue
 		}
 		for _, warning := range s.Warnings {
-			fmt.Fprintf(&warnings, "%s %s: %s\n", paint(yellow, "warning:"), printable(s.Path), printable(warning))
+			fmt.Fprintf(&warnings, "%s %s: %s\n", paint(terminal.Yellow, "warning:"), terminal.Printable(s.Path), terminal.Printable(warning))
 		}
 	}
 	w.Flush() // a strings.Builder does not fail
 	lines := strings.SplitAfter(table.String(), "\n")
 	for i, s := range all { // here, because a colour has no width
-		state, colour := s.state(), red
+		state, colour := s.state(), terminal.Red
 		if state == stateFresh {
-			colour = green
+			colour = terminal.Green
 		}
 		lines[i+1] = paint(colour, state) + strings.TrimPrefix(lines[i+1], state)
 	}
@@ -138,16 +138,16 @@ func (s seriesDocument) row() []string {
 	if d := s.healthDocument; d != nil {
 		trend = cmp.Or(d.Trend, trend)
 		if d.Newest != nil {
-			age, stored = clock(d.age()), humanize.IBytes(uint64(d.Newest.Stored))
+			age, stored = terminal.Clock(d.age()), terminal.Size(d.Newest.Stored)
 		}
 		if d.Held != nil {
 			held = strconv.Itoa(*d.Held)
 		}
 		if d.NextExpiry != nil {
-			next = day(d.NextExpiry)
+			next = terminal.Day(d.NextExpiry)
 		}
 	}
-	return []string{s.state(), age, stored, trend, held, next, printable(s.Path), printable(cmp.Or(s.URL, "-"))}
+	return []string{s.state(), age, stored, trend, held, next, terminal.Printable(s.Path), terminal.Printable(cmp.Or(s.URL, "-"))}
 }
 
 // state is that of the series, and unknown where it could not be told.

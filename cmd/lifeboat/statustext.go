@@ -3,46 +3,43 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/dustin/go-humanize"
-	"golang.org/x/term"
-
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 )
 
 // text is the document for people.
 func (d *healthDocument) text(now time.Time, paint func(colour int, text string) string) string {
-	colour := red
+	colour := terminal.Red
 	if d.State == stateFresh {
-		colour = green
+		colour = terminal.Green
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", printable(d.URL), paint(colour, d.State))
+	fmt.Fprintf(&b, "%s: %s\n", terminal.Printable(d.URL), paint(colour, d.State))
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	if n := d.Newest; n != nil {
-		fprintf(w, "newest\t%s, %s\n", n.ID, cmp.Or(n.Retention, "-"))
-		fprintf(w, "taken\t%s (%s)\n", n.Taken.Format(time.RFC3339), ago(n.Taken, now))
+		terminal.Fprintf(w, "newest\t%s, %s\n", n.ID, cmp.Or(n.Retention, "-"))
+		terminal.Fprintf(w, "taken\t%s (%s)\n", n.Taken.Format(time.RFC3339), terminal.Ago(n.Taken, now))
 		if n.Confirmed != nil {
-			fprintf(w, "confirmed\t%s (%s)\n", n.Confirmed.Format(time.RFC3339), ago(*n.Confirmed, now))
+			terminal.Fprintf(w, "confirmed\t%s (%s)\n", n.Confirmed.Format(time.RFC3339), terminal.Ago(*n.Confirmed, now))
 		}
-		fprintf(w, "stored\t%s%s%s\n", humanize.IBytes(uint64(n.Stored)), encrypted(n.Encrypted), d.change())
+		terminal.Fprintf(w, "stored\t%s%s%s\n", terminal.Size(n.Stored), encrypted(n.Encrypted), d.change())
 	}
-	fprintf(w, "snapshots\t%d", d.Snapshots)
+	terminal.Fprintf(w, "snapshots\t%d", d.Snapshots)
 	if d.Held != nil {
-		fprintf(w, ", %d of them held", *d.Held)
+		terminal.Fprintf(w, ", %d of them held", *d.Held)
 	}
 	fmt.Fprintln(w)
 	if d.NextExpiry != nil {
-		fprintf(w, "next to go\t%s, on %s at the earliest\n", d.NextToGo, day(d.NextExpiry))
+		terminal.Fprintf(w, "next to go\t%s, on %s at the earliest\n", d.NextToGo, terminal.Day(d.NextExpiry))
 	}
-	fprintf(w, "retention\t%s\n", d.retention())
+	terminal.Fprintf(w, "retention\t%s\n", d.retention())
 	w.Flush() // a strings.Builder does not fail
 	for _, warning := range d.Warnings {
-		fmt.Fprintf(&b, "%s %s\n", paint(yellow, "warning:"), printable(warning))
+		fmt.Fprintf(&b, "%s %s\n", paint(terminal.Yellow, "warning:"), terminal.Printable(warning))
 	}
 	return b.String()
 }
@@ -75,20 +72,4 @@ func (d *healthDocument) change() string {
 		text += fmt.Sprintf(", %+.0f%% on a week ago", 100*changed(d.WeekAgo.Stored, last.Stored))
 	}
 	return text
-}
-
-// Colours, as ECMA-48 numbers them.
-const (
-	red    = 31
-	green  = 32
-	yellow = 33
-)
-
-// painter returns a function that colours text for a terminal, where nobody
-// has said otherwise (https://no-color.org), and leaves it alone elsewhere.
-func painter(f *os.File) func(colour int, text string) string {
-	if os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || !term.IsTerminal(int(f.Fd())) {
-		return func(_ int, text string) string { return text }
-	}
-	return func(colour int, text string) string { return fmt.Sprintf("\x1b[%dm%s\x1b[0m", colour, text) }
 }

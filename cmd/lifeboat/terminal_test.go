@@ -17,6 +17,7 @@ import (
 
 	"github.com/creack/pty"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -92,8 +93,8 @@ func (s *screen) String() string {
 	return b.String()
 }
 
-// A terminal is a pseudo-terminal, and all that was ever written to it.
-type terminal struct {
+// An emulator is a pseudo-terminal, and all that was ever written to it.
+type emulator struct {
 	*os.File // the side of whoever sits before it
 	tty      *os.File
 	width    int
@@ -103,13 +104,13 @@ type terminal struct {
 	got bytes.Buffer
 }
 
-func openTerminal(t *testing.T, width int) *terminal {
+func openTerminal(t *testing.T, width int) *emulator {
 	t.Helper()
 	master, tty, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	term := &terminal{File: master, tty: tty, width: width, ended: make(chan struct{})}
+	term := &emulator{File: master, tty: tty, width: width, ended: make(chan struct{})}
 	if err := pty.Setsize(tty, &pty.Winsize{Rows: 24, Cols: uint16(width)}); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +136,7 @@ func openTerminal(t *testing.T, width int) *terminal {
 }
 
 // shows returns the screen as it is now.
-func (t *terminal) shows() *screen {
+func (t *emulator) shows() *screen {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := &screen{width: t.width}
@@ -144,7 +145,7 @@ func (t *terminal) shows() *screen {
 }
 
 // awaits waits until something is on the screen, and returns its line.
-func (t *terminal) awaits(tb testing.TB, pattern string) string {
+func (t *emulator) awaits(tb testing.TB, pattern string) string {
 	tb.Helper()
 	expression := regexp.MustCompile("(?m)^.*" + pattern + ".*$")
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -156,14 +157,14 @@ func (t *terminal) awaits(tb testing.TB, pattern string) string {
 	return ""
 }
 
-func (t *terminal) text() string {
+func (t *emulator) text() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.got.String()
 }
 
 // gets waits until something was written to the terminal.
-func (t *terminal) gets(tb testing.TB, text string) {
+func (t *emulator) gets(tb testing.TB, text string) {
 	tb.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(t.text(), text); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -175,7 +176,7 @@ func (t *terminal) gets(tb testing.TB, text string) {
 // closed waits for the end of the output. Until the line that begins with
 // last, no line may have been wider than the terminal, and nothing may remain
 // of the bars but what is given.
-func (t *terminal) closed(tb testing.TB, remains, last string) {
+func (t *emulator) closed(tb testing.TB, remains, last string) {
 	tb.Helper()
 	t.tty.Close()
 	<-t.ended
@@ -192,12 +193,12 @@ func (t *terminal) closed(tb testing.TB, remains, last string) {
 }
 
 // start begins a program with its stderr, or all of it, on the terminal.
-func (t *terminal) start(tb testing.TB, toFile *os.File, args ...string) *exec.Cmd {
+func (t *emulator) start(tb testing.TB, toFile *os.File, args ...string) *exec.Cmd {
 	tb.Helper()
 	return t.startProgram(tb, toFile, "lifeboat", args...)
 }
 
-func (t *terminal) startProgram(tb testing.TB, toFile *os.File, name string, args ...string) *exec.Cmd {
+func (t *emulator) startProgram(tb testing.TB, toFile *os.File, name string, args ...string) *exec.Cmd {
 	tb.Helper()
 	command := exec.Command(name, args...)
 	command.Stdin, command.Stdout, command.Stderr = t.tty, t.tty, t.tty
@@ -290,8 +291,8 @@ func TestNoProgress(t *testing.T) {
 			if got := terminal.got.String(); !regexp.MustCompile(c.shown).MatchString(got) {
 				t.Errorf("it shows %q", got)
 			}
-			if size(file.Name()) != 0 {
-				t.Errorf("%d bytes in the file", size(file.Name()))
+			if sizeOf(file.Name()) != 0 {
+				t.Errorf("%d bytes in the file", sizeOf(file.Name()))
 			}
 		})
 	}
@@ -351,51 +352,26 @@ func TestProgressFailed(t *testing.T) {
 
 // An error and warnings beside bars, and bars that begin again.
 func TestProgressBesideLines(t *testing.T) {
-	terminal := openTerminal(t, 40)
-	b := &bars{tty: terminal.tty}
+	tty := openTerminal(t, 40)
+	b := terminal.NewBars(tty.tty)
 	for _, part := range []string{"copy", "digest", "upload", "restore", "verify"} {
-		b.set(part, 1<<39, 1<<40)
+		b.Set(part, 1<<39, 1<<40)
 	}
-	b.set("check", 0, 0)
-	terminal.awaits(t, `^check .* so far`)
-	terminal.awaits(t, `^restore  50% .*/s +\S+ left`)
+	b.Set("check", 0, 0)
+	tty.awaits(t, `^check .* so far`)
+	tty.awaits(t, `^restore  50% .*/s +\S+ left`)
 	fmt.Fprintln(b, "level=WARN msg=first")
-	terminal.awaits(t, `^level=WARN msg=first$`)
-	b.set("copy", 1<<40, 1<<40)
-	b.set("check", 1<<40, 1<<40)
-	terminal.awaits(t, `^copy +100% .* in \S+`)
-	terminal.awaits(t, `^check +100% .* in \S+`)
-	b.end()
-	b.end()
+	tty.awaits(t, `^level=WARN msg=first$`)
+	b.Set("copy", 1<<40, 1<<40)
+	b.Set("check", 1<<40, 1<<40)
+	tty.awaits(t, `^copy +100% .* in \S+`)
+	tty.awaits(t, `^check +100% .* in \S+`)
+	b.End()
+	b.End()
 	fmt.Fprintln(b, "error: it failed")
-	b.set("restore", 1, 2)
-	terminal.awaits(t, `^restore  50%`)
-	b.end()
+	b.Set("restore", 1, 2)
+	tty.awaits(t, `^restore  50%`)
+	b.End()
 	fmt.Fprintln(b, "done")
-	terminal.closed(t, "level=WARN msg=first\nerror: it failed\n", "done")
-}
-
-func TestStatus(t *testing.T) {
-	const mib = 1 << 20
-	for _, c := range []struct {
-		done, total int64
-		since, took time.Duration
-		room        int
-		want        string
-	}{
-		{0, 10 * mib, 0, 0, 60, "0 B of 10 MiB 0 B/s"},
-		{5 * mib, 10 * mib, 5 * time.Second, 0, 60, "5.0 MiB of 10 MiB 1.0 MiB/s 5s left"},
-		{5 * mib, 10 * mib, 5 * time.Second, 0, 47, "1.0 MiB/s 5s left"},
-		{5 * mib, 10 * mib, 5 * time.Second, 0, 25, "5s left"},
-		{5 * mib, 10 * mib, 5 * time.Second, 0, 13, ""},
-		{10 * mib, 10 * mib, time.Hour, 4 * time.Second, 60, "10 MiB of 10 MiB 2.5 MiB/s in 4s"},
-		{mib, 1 << 40, time.Second, 0, 60, "1.0 MiB of 1.0 TiB 1.0 MiB/s 12d left"},
-		{1, 3601, time.Second, 0, 60, "1 B of 3.5 KiB 1 B/s 1h00m left"},
-		{0, 0, 90 * time.Second, 0, 60, "1m30s so far"},
-	} {
-		got := status(c.done, c.total, c.since, c.took, c.room)
-		if strings.Join(strings.Fields(got), " ") != c.want || got != "" && len(got)+3 > c.room {
-			t.Errorf("%+v: %q", c, got)
-		}
-	}
+	tty.closed(t, "level=WARN msg=first\nerror: it failed\n", "done")
 }

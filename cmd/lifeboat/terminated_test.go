@@ -34,7 +34,7 @@ func testTerminated(t *testing.T, server *testserver.Server) {
 		temp := t.TempDir()
 		terminate(t, syscall.SIGTERM, 143, temp, func() bool {
 			copies, _ := filepath.Glob(filepath.Join(temp, "*", "copy.db"))
-			return len(copies) == 1 && size(copies[0]) > 1<<20
+			return len(copies) == 1 && sizeOf(copies[0]) > 1<<20
 		}, "backup", db, "s3://"+bucket+"/app", "--max-rate", "2MiB")
 		checkBucket(t, server, bucket, "")
 	})
@@ -151,7 +151,7 @@ func testTerminated(t *testing.T, server *testserver.Server) {
 		}
 		terminate(t, syscall.SIGTERM, 143, temp, func() bool {
 			files, _ := filepath.Glob(filepath.Join(temp, "*", "drill.db"))
-			return len(files) == 1 && size(files[0]) == size(db)
+			return len(files) == 1 && sizeOf(files[0]) == sizeOf(db)
 		}, "verify", bucket, "--sql", "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i+1 FROM n) SELECT max(i) FROM n")
 	})
 }
@@ -229,7 +229,7 @@ func checkEmpty(t *testing.T, dir string) {
 	}
 }
 
-func size(path string) int64 {
+func sizeOf(path string) int64 {
 	info, err := os.Stat(path)
 	if err != nil {
 		return 0

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"filippo.io/age"
-	"github.com/dustin/go-humanize"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
@@ -242,7 +242,7 @@ func (v *verifyCmd) summary(ctx context.Context, b bucket.Bucket, d verifyDocume
 func (d drillDocument) text() string {
 	var b strings.Builder
 	line := func(what, result string) {
-		fprintf(&b, "  %-13s %s\n", what, strings.Join(strings.Fields(result), " "))
+		terminal.Fprintf(&b, "  %-13s %s\n", what, strings.Join(strings.Fields(result), " "))
 	}
 	state := "verified"
 	switch {
@@ -251,9 +251,9 @@ func (d drillDocument) text() string {
 	case !d.Verified:
 		state = "FAILED"
 	}
-	fprintf(&b, "%s: snapshot %s", state, d.ID)
+	terminal.Fprintf(&b, "%s: snapshot %s", state, d.ID)
 	if d.Database != "" {
-		fprintf(&b, " of %s, %s in %s", d.Database, humanize.IBytes(uint64(d.Size)), time.Duration(d.Seconds*float64(time.Second)).Round(100*time.Millisecond))
+		terminal.Fprintf(&b, " of %s, %s in %s", d.Database, terminal.Size(d.Size), time.Duration(d.Seconds*float64(time.Second)).Round(100*time.Millisecond))
 	}
 	b.WriteString("\n")
 	if d.Frames {
@@ -293,7 +293,7 @@ func foreignKeys(found *restore.ForeignKeys) string {
 
 // command returns this command without the choice of the snapshot.
 func (v *verifyCmd) command() string {
-	words := []string{"lifeboat verify", quote(v.URL.String())}
+	words := []string{"lifeboat verify", terminal.Quote(v.URL.String())}
 	if v.Check != "" {
 		words = append(words, "--check", string(v.Check))
 	}
@@ -301,10 +301,10 @@ func (v *verifyCmd) command() string {
 		words = append(words, "--fast")
 	}
 	for _, query := range v.SQL {
-		words = append(words, "--sql", quote(query))
+		words = append(words, "--sql", terminal.Quote(query))
 	}
 	for _, path := range v.AgeIdentity {
-		words = append(words, "--age-identity", quote(path))
+		words = append(words, "--age-identity", terminal.Quote(path))
 	}
 	return strings.Join(words, " ")
 }

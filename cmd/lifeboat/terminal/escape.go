@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"fmt"
@@ -15,17 +15,17 @@ import (
 // attacker may choose them. What a terminal would act on, what reorders or hides
 // text, and what breaks a line or a table is printed as strconv.Quote writes it.
 
-// printable returns text as part of a line.
-func printable(text string) string {
+// Printable returns text as part of a line.
+func Printable(text string) string {
 	return escaped(text, func(string) int { return 0 })
 }
 
-// ownColour is a colour that painter sets, or its end.
+// ownColour is a colour that Painter sets, or its end.
 var ownColour = regexp.MustCompile(`^\x1b\[(0|31|32|33)m`)
 
-// printableLines returns text whose lines and colours are this program's own.
-// What stands in it from outside has gone through printable already.
-func printableLines(text string) string {
+// PrintableLines returns text whose line ends and colours are this program's own:
+// Printable has already escaped what came from outside.
+func PrintableLines(text string) string {
 	return escaped(text, func(rest string) int {
 		if rest[0] == '\n' {
 			return 1
@@ -34,8 +34,8 @@ func printableLines(text string) string {
 	})
 }
 
-// escaped escapes what is not printable, but for as many bytes as spare says of
-// what is left.
+// escaped escapes what is not printable. spare returns how many bytes at the
+// beginning of the rest are left as they are.
 func escaped(text string, spare func(rest string) int) string {
 	var b strings.Builder
 	for i := 0; i < len(text); {
@@ -59,9 +59,9 @@ func escaped(text string, spare func(rest string) int) string {
 	return b.String()
 }
 
-// validText returns text as a JSON string or a label can hold it. Bytes that
-// are not UTF-8 stay apart, as \xNN.
-func validText(text string) string {
+// ValidText returns text as valid UTF-8, for a JSON string or a label. Two names
+// that differ stay different: other bytes are written as \xNN.
+func ValidText(text string) string {
 	var b strings.Builder
 	for i, r := range text {
 		if _, size := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && size == 1 {
@@ -73,17 +73,18 @@ func validText(text string) string {
 	return b.String()
 }
 
-func validTexts(texts []string) []string {
+// ValidTexts returns ValidText of each text.
+func ValidTexts(texts []string) []string {
 	var valid []string
 	for _, text := range texts {
-		valid = append(valid, validText(text))
+		valid = append(valid, ValidText(text))
 	}
 	return valid
 }
 
-// printableJSON returns the same document with \u escapes for what is not
+// PrintableJSON returns the same document with \u escapes for what is not
 // printable, which can only stand in its strings.
-func printableJSON(document string) string {
+func PrintableJSON(document string) string {
 	var b strings.Builder
 	for _, r := range document {
 		switch {
@@ -99,35 +100,35 @@ func printableJSON(document string) string {
 	return b.String()
 }
 
-// A jsonLog makes the lines of a JSON log printable.
-type jsonLog struct{ io.Writer }
+// A JSONLog makes the lines of a JSON log printable.
+type JSONLog struct{ io.Writer }
 
 // Write implements io.Writer. slog writes whole lines.
-func (l jsonLog) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(l.Writer, printableJSON(string(p))); err != nil {
+func (l JSONLog) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(l.Writer, PrintableJSON(string(p))); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// sprintf is fmt.Sprintf with printable arguments.
-func sprintf(format string, arguments ...any) string {
+// Sprintf is fmt.Sprintf with printable arguments.
+func Sprintf(format string, arguments ...any) string {
 	for i, a := range arguments {
 		switch a := a.(type) {
 		case error:
-			arguments[i] = printable(a.Error())
+			arguments[i] = Printable(a.Error())
 		case fmt.Stringer:
-			arguments[i] = printable(a.String())
+			arguments[i] = Printable(a.String())
 		default:
 			if v := reflect.ValueOf(a); v.Kind() == reflect.String {
-				arguments[i] = printable(v.String())
+				arguments[i] = Printable(v.String())
 			}
 		}
 	}
 	return fmt.Sprintf(format, arguments...)
 }
 
-// fprintf writes to memory what sprintf returns.
-func fprintf(w io.Writer, format string, arguments ...any) {
-	io.WriteString(w, sprintf(format, arguments...))
+// Fprintf writes to memory what sprintf returns.
+func Fprintf(w io.Writer, format string, arguments ...any) {
+	io.WriteString(w, Sprintf(format, arguments...))
 }

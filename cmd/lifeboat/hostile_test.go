@@ -1,10 +1,7 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,49 +20,6 @@ import (
 // own, a screen that is erased, a title, C1's way to say the same, concealed
 // text, text that reads backwards, nothing at all, and bytes that are not UTF-8.
 const hostile = "a\nerror: b\tc\x1b[2J\x1b]0;t\x07\u009b2J\x1b[8m\x1b[31m\u202egnp\u2066\u200b\ufeff\x7f\xff\u00a0\U000e0041z"
-
-const hostilePrinted = `a\nerror: b\tc\x1b[2J\x1b]0;t\a\u009b2J\x1b[8m\x1b[31m\u202egnp\u2066\u200b\ufeff\x7f\xff\u00a0\U000e0041z`
-
-func TestPrintable(t *testing.T) {
-	for text, want := range map[string]string{hostile: hostilePrinted, "": "", "größe 数 é\u0301 🙂 a\\b": "größe 数 é\u0301 🙂 a\\b", "\uFFFD\xc3": "\uFFFD\\xc3"} {
-		if got := printable(text); got != want {
-			t.Errorf("%q: %q, want %q", text, got, want)
-		}
-		if got := sprintf("%s|%v|%s|%d", text, errors.New(text), snapshot.ID(text), 7); got != want+"|"+want+"|"+want+"|7" {
-			t.Errorf("%q as arguments: %q", text, got)
-		}
-	}
-	lines := "\x1b[31mred\x1b[0m\n"
-	if got := printableLines(lines + "\x1b[8m\r\x1b[31"); got != lines+`\x1b[8m\r\x1b[31` {
-		t.Errorf("lines: %q", got)
-	}
-}
-
-func TestPrintableJSON(t *testing.T) {
-	var document, log strings.Builder
-	for _, w := range []io.Writer{&document, jsonLog{&log}} {
-		if err := json.NewEncoder(w).Encode(map[string]string{"a": validText(hostile)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if printed := printableJSON(document.String()); printed != log.String() || printableLines(printed) != printed {
-		t.Errorf("%q", printed)
-	}
-	var got map[string]string
-	if err := json.Unmarshal([]byte(log.String()), &got); err != nil || got["a"] != strings.ReplaceAll(hostile, "\xff", `\xff`) {
-		t.Errorf("%q, %v", got["a"], err)
-	}
-}
-
-// A shell takes back what quote returns, whatever it is.
-func TestQuoteForShell(t *testing.T) {
-	for _, text := range []string{"", "plain", "it's", `back\slash`, hostile, "caf\xe9's\\"} {
-		out, err := exec.Command("bash", "-c", "printf %s "+quote(text)).Output()
-		if err != nil || string(out) != text || printable(quote(text)) != quote(text) {
-			t.Errorf("%q: %s gives %q, %v", text, quote(text), out, err)
-		}
-	}
-}
 
 // steers finds what no output may have: all but printable text in lines.
 var steers = regexp.MustCompile(`[^\n\pL\pM\pN\pP\pS ]`)

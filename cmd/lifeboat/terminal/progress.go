@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"fmt"
@@ -8,16 +8,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/vbauerster/cupwriter"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 )
 
-// bars are progress bars on a terminal. Lines written to them appear above the
-// bars. They exist from the first call of set to end.
-type bars struct {
+// Bars are progress bars on a terminal. Lines written to them appear above the
+// bars. They exist from the first call of Set to End.
+type Bars struct {
 	tty *os.File
 
 	mu       sync.Mutex
@@ -33,9 +32,12 @@ type part struct {
 	took  atomic.Int64 // nanoseconds until it was done, 0: it is not
 }
 
-// canShowBars tells whether f is a terminal that can move its cursor, and says
-// how wide it is.
-func canShowBars(f *os.File) bool {
+// NewBars returns progress bars on a terminal that can show them.
+func NewBars(tty *os.File) *Bars { return &Bars{tty: tty} }
+
+// CanShowBars reports whether f is a terminal that can move its cursor and has a
+// size.
+func CanShowBars(f *os.File) bool {
 	if kind := os.Getenv("TERM"); kind == "" || kind == "dumb" {
 		return false
 	}
@@ -43,7 +45,9 @@ func canShowBars(f *os.File) bool {
 	return err == nil && width > 0 && height > 0
 }
 
-func (b *bars) set(name string, done, total int64) {
+// Set shows how much of a part is done, in bytes. A total of 0 is one that is not
+// known.
+func (b *Bars) Set(name string, done, total int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.gone {
@@ -73,7 +77,7 @@ func (b *bars) set(name string, done, total int64) {
 
 // add draws the bar of a part. It returns nil if an earlier one could not be
 // drawn, because the terminal has hung up: then mpb takes no more.
-func (b *bars) add(name string) *part {
+func (b *Bars) add(name string) *part {
 	p := &part{began: time.Now()}
 	bar, err := b.progress.Add(0, mpb.BarStyle().Build(), mpb.BarWidth(30), mpb.BarFillerMiddleware(unlessNarrow),
 		mpb.PrependDecorators(decor.Any(func(s decor.Statistics) string { return heading(name, s.Current, s.Total) })),
@@ -102,15 +106,15 @@ func status(done, total int64, since, took time.Duration, room int) string {
 	var sizes, rate, wait string
 	switch {
 	case total == 0:
-		wait = clock(since) + " so far"
+		wait = Clock(since) + " so far"
 	case took > 0:
-		since, wait = took, "in "+clock(took)
+		since, wait = took, "in "+Clock(took)
 	case done > 0:
-		wait = clock(time.Duration(float64(since)*float64(total-done)/float64(done))) + " left"
+		wait = Clock(time.Duration(float64(since)*float64(total-done)/float64(done))) + " left"
 	}
 	if total > 0 {
-		sizes = fmt.Sprintf("%s of %s", humanize.IBytes(uint64(done)), humanize.IBytes(uint64(total)))
-		rate = humanize.IBytes(uint64(float64(done)/max(since, time.Millisecond).Seconds())) + "/s"
+		sizes = fmt.Sprintf("%s of %s", Size(done), Size(total))
+		rate = Size(int64(float64(done)/max(since, time.Millisecond).Seconds())) + "/s"
 	}
 	for _, text := range []string{
 		fmt.Sprintf("%20s  %10s  %11s", sizes, rate, wait),
@@ -122,20 +126,6 @@ func status(done, total int64, since, took time.Duration, room int) string {
 		}
 	}
 	return ""
-}
-
-// clock writes a duration in as few words as help.
-func clock(d time.Duration) string {
-	switch {
-	case d < 10*time.Second && d >= 100*time.Millisecond:
-		return d.Round(100 * time.Millisecond).String()
-	case d < time.Hour:
-		return d.Round(time.Second).String()
-	case d < 100*time.Hour:
-		d = d.Round(time.Minute)
-		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
-	}
-	return fmt.Sprintf("%dd", d/(24*time.Hour))
 }
 
 // unlessNarrow leaves the bar itself out where it would be a few cells wide.
@@ -157,8 +147,8 @@ func (f fromFirstColumn) Write(p []byte) (int, error) {
 	return max(n-1, 0), err
 }
 
-// end takes the bars away.
-func (b *bars) end() {
+// End takes the bars away.
+func (b *Bars) End() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.progress == nil {
@@ -172,7 +162,7 @@ func (b *bars) end() {
 }
 
 // Write implements io.Writer for log lines.
-func (b *bars) Write(p []byte) (int, error) {
+func (b *Bars) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.progress == nil {
