@@ -11,10 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -289,17 +285,14 @@ func TestParseExpiration(t *testing.T) {
 // In a bucket with Object Lock, prune and rules only hide what is locked: the
 // version stays, and cannot be deleted.
 func testLocked(t *testing.T, server *testserver.Server) {
-	bucket, root := "locked", server.Client(t)
-	if _, err := root.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: new(true)}); err != nil {
+	name, root := "locked", server.Client(t)
+	if err := root.CreateLocked(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
-	_, err := root.PutObjectLockConfiguration(t.Context(), &s3.PutObjectLockConfigurationInput{Bucket: &bucket,
-		ObjectLockConfiguration: &types.ObjectLockConfiguration{ObjectLockEnabled: types.ObjectLockEnabledEnabled,
-			Rule: &types.ObjectLockRule{DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeCompliance, Days: new(int32(7))}}}})
-	if err != nil {
+	if err := root.LockAll(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
-	b := open(t, server, bucket)
+	b := open(t, server, name)
 	for i := range 3 {
 		put(t, b, time.Now().Add(time.Duration(i-3)*time.Hour), series.Held, "x")
 	}
@@ -314,14 +307,20 @@ func testLocked(t *testing.T, server *testserver.Server) {
 		t.Errorf("deleted %d: %v", deleted, err)
 	}
 	equal(t, "after prune", retentions(t, b), series.Held)
-	versions, err := root.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &bucket})
-	if err != nil || len(versions.Versions) != 3 || len(versions.DeleteMarkers) != 2 {
-		t.Fatalf("%d versions, %d delete markers: %v", len(versions.Versions), len(versions.DeleteMarkers), err)
+	versions, err := root.Versions(t.Context(), name, "")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, v := range versions.Versions {
-		if _, err := root.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: v.Key, VersionId: v.VersionId}); err == nil {
-			t.Errorf("%s: a locked version was deleted", *v.Key)
+	markers := 0
+	for _, v := range versions {
+		if v.Deleted {
+			markers++
+		} else if root.Delete(t.Context(), name, v.Name, v.Version) == nil {
+			t.Errorf("%s: a locked version was deleted", v.Name)
 		}
+	}
+	if len(versions) != 5 || markers != 2 {
+		t.Errorf("%d versions, %d of them delete markers", len(versions), markers)
 	}
 }
 

@@ -15,14 +15,13 @@ import (
 	"time"
 
 	"filippo.io/age"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/rawclient"
 )
 
 func identity(t testing.TB) *age.X25519Identity {
@@ -111,36 +110,37 @@ func TestRestoreEncrypted(t *testing.T) {
 	}
 	t.Logf("%d bytes: %d reads, %d without encryption", out[0].Len(), reads[1], reads[0])
 
-	told := describe(t, server.Client(t), bucket, "app/"+secret.Snapshot.Object.Name)
+	public := metadata(t, server.Client(t), bucket, "app/"+secret.Snapshot.Object.Name)
 	for _, needle := range []string{"digest", strings.TrimPrefix(secret.Digest, "lb1:"), "size=", fmt.Sprint(secret.PageCount)} {
-		if strings.Contains(told, needle) {
-			t.Errorf("the store tells %q: %s", needle, told)
+		if strings.Contains(public, needle) {
+			t.Errorf("the store has %q of an encrypted snapshot: %s", needle, public)
 		}
 	}
-	if plainTold := describe(t, server.Client(t), bucket, "app/"+plain.Snapshot.Object.Name); !strings.Contains(plainTold, "lifeboat-digest="+plain.Digest) {
-		t.Errorf("of a plain one it tells %s", plainTold)
+	if ofPlain := metadata(t, server.Client(t), bucket, "app/"+plain.Snapshot.Object.Name); !strings.Contains(ofPlain, "lifeboat-digest="+plain.Digest) {
+		t.Errorf("of a plain one it has %s", ofPlain)
 	}
 }
 
-// describe returns tags and metadata of an object as the store tells them.
-func describe(t *testing.T, client *s3.Client, bucket, key string) string {
+// metadata returns tags and headers of an object as the store gives them.
+func metadata(t *testing.T, client *rawclient.Client, bucket, key string) string {
 	t.Helper()
-	tags, err := client.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &bucket, Key: &key})
+	tags, err := client.Tags(t.Context(), bucket, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+	head, err := client.Head(t.Context(), bucket, key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var lines []string
-	for _, tag := range tags.TagSet {
-		lines = append(lines, aws.ToString(tag.Key)+"="+aws.ToString(tag.Value))
+	for name, value := range tags {
+		lines = append(lines, name+"="+value)
 	}
-	for name, value := range head.Metadata {
-		lines = append(lines, "metadata "+name+"="+value)
+	for name, values := range head {
+		if strings.HasPrefix(name, "X-Amz-Meta-") || strings.HasPrefix(name, "Content-") && name != "Content-Length" {
+			lines = append(lines, name+"="+strings.Join(values, ","))
+		}
 	}
-	lines = append(lines, aws.ToString(head.ContentType), aws.ToString(head.ContentEncoding), aws.ToString(head.ContentDisposition))
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/rawclient"
 )
 
 func TestS3(t *testing.T) {
@@ -130,7 +131,7 @@ func openBucket(t *testing.T, server *testserver.Server, o Options) *S3 {
 }
 
 // keys lists everything in the bucket, without the prefix where it has it.
-func keys(t *testing.T, raw *s3.Client, b *S3) []string {
+func keys(t *testing.T, raw *rawclient.Client, b *S3) []string {
 	t.Helper()
 	var found []string
 	pages := s3.NewListObjectsV2Paginator(raw, &s3.ListObjectsV2Input{Bucket: &b.url.Bucket})
@@ -148,14 +149,14 @@ func keys(t *testing.T, raw *s3.Client, b *S3) []string {
 
 // noUploads fails the test if there is an unfinished upload of the name.
 // MinIO lists uploads only by the exact key.
-func noUploads(t *testing.T, raw *s3.Client, b *S3, name string) {
+func noUploads(t *testing.T, raw *rawclient.Client, b *S3, name string) {
 	t.Helper()
 	if n := len(uploads(t, raw, b, name)); n > 0 {
 		t.Errorf("%d unfinished uploads of %s are left", n, name)
 	}
 }
 
-func uploads(t *testing.T, raw *s3.Client, b *S3, name string) []string {
+func uploads(t *testing.T, raw *rawclient.Client, b *S3, name string) []string {
 	t.Helper()
 	out, err := raw.ListMultipartUploads(context.Background(), &s3.ListMultipartUploadsInput{
 		Bucket: &b.url.Bucket, Prefix: aws.String(b.key(name)),

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/http/httputil"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
@@ -25,21 +23,19 @@ var doctorCommands = map[string]func(*testscript.TestScript, bool, []string){
 // rules FILE writes the lifecycle rules of the script's bucket as they are.
 func rules(ts *testscript.TestScript, neg bool, args []string) {
 	client, u := scriptBucket(ts)
-	has, err := client.GetBucketLifecycleConfiguration(context.Background(), &s3.GetBucketLifecycleConfigurationInput{Bucket: &u.Bucket})
+	has, err := client.Rules(context.Background(), u.Bucket)
 	ts.Check(err)
-	data, err := json.MarshalIndent(has.Rules, "", " ")
-	ts.Check(err)
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(has), 0o600))
 }
 
 // nothing-left fails if there is any version or delete marker in the script's
 // bucket.
 func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 	client, u := scriptBucket(ts)
-	found, err := client.ListObjectVersions(context.Background(), &s3.ListObjectVersionsInput{Bucket: &u.Bucket})
+	found, err := client.Versions(context.Background(), u.Bucket, "")
 	ts.Check(err)
-	if neg || len(found.Versions)+len(found.DeleteMarkers) > 0 {
-		ts.Fatalf("left behind: %v, %v", found.Versions, found.DeleteMarkers)
+	if neg || len(found) > 0 {
+		ts.Fatalf("left behind: %v", found)
 	}
 }
 

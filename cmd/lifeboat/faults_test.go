@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/rs/zerolog"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
@@ -104,20 +103,20 @@ func ended(t *testing.T, command *exec.Cmd) (code int, output string) {
 
 // objects lists the bucket behind the proxy's back.
 func (f *faulty) objects() (keys []string) {
-	found, err := f.server.Client(f.t).ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &f.bucket})
+	found, err := f.server.Client(f.t).Objects(context.Background(), f.bucket, "")
 	if err != nil {
 		f.t.Error(err)
 		return nil
 	}
-	for _, o := range found.Contents {
-		keys = append(keys, *o.Key)
+	for _, o := range found {
+		keys = append(keys, o.Name)
 	}
 	return keys
 }
 
 // rules tells whether the bucket has lifecycle rules.
 func (f *faulty) rules() bool {
-	_, err := f.server.Client(f.t).GetBucketLifecycleConfiguration(context.Background(), &s3.GetBucketLifecycleConfigurationInput{Bucket: &f.bucket})
+	_, err := f.server.Client(f.t).Rules(context.Background(), f.bucket)
 	return err == nil
 }
 
@@ -272,11 +271,11 @@ func TestOutageInMidUpload(t *testing.T) {
 				t.Errorf("exit %d, the bucket has %v: %s", code, f.objects(), out)
 			}
 			f.checkLeft(false)
-			left, err := server.Client(t).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &f.bucket, Prefix: &key})
+			left, err := server.Client(t).Uploads(t.Context(), f.bucket, key)
 			switch {
 			case err != nil:
 				t.Error(err)
-			case back && len(left.Uploads) > 0:
+			case back && len(left) > 0:
 				t.Error("an unfinished upload is left")
 			case !back && !strings.Contains(out, "parts of it may remain"):
 				t.Errorf("what could not be taken back is not told: %s", out)

@@ -15,13 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	_ "github.com/mattn/go-sqlite3"
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
-	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
@@ -160,12 +158,10 @@ func objects(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: objects N")
 	}
-	u, err := bucket.ParseURL(ts.Getenv("S3"))
+	client, u := scriptBucket(ts)
+	found, err := client.Objects(context.Background(), u.Bucket, "")
 	ts.Check(err)
-	client := ts.Value(clientKey{}).(*s3.Client)
-	found, err := client.ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &u.Bucket})
-	ts.Check(err)
-	if got := strconv.Itoa(len(found.Contents)); got != args[0] {
+	if got := strconv.Itoa(len(found)); got != args[0] {
 		ts.Fatalf("%s objects, want %s", got, args[0])
 	}
 }

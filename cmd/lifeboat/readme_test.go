@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,16 +16,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/rawclient"
 )
 
 // testDocument runs all sh blocks of a document, in order, in one shell, with
@@ -94,10 +92,7 @@ func seed(t *testing.T, server *testserver.Server, db string) []string {
 	server.Setenv(t)
 	bucketName := server.Bucket(t)
 	client := server.Client(t)
-	_, err := client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
-		Bucket: &bucketName, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
-	})
-	if err != nil {
+	if err := client.KeepVersions(t.Context(), bucketName); err != nil {
 		t.Fatal(err)
 	}
 	b, err := upload.Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, upload.Options{})
@@ -122,8 +117,7 @@ func seed(t *testing.T, server *testserver.Server, db string) []string {
 		newest = r.Snapshot
 		sqlite(t, db, "INSERT INTO account (balance) VALUES (0);")
 	}
-	key := "app/" + newest.Object.Name
-	head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucketName, Key: &key})
+	head, err := client.Head(t.Context(), bucketName, "app/"+newest.Object.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +128,7 @@ func seed(t *testing.T, server *testserver.Server, db string) []string {
 		"https://s3.example.com", server.Endpoint,
 		"20261120T170000Z-3f9c2a", string(newest.ID),
 		"2026-11-20 17:00", newest.ID.Time().Format(time.DateTime),
-		"--version-id VERSION", "--version-id " + *head.VersionId,
+		"--version-id VERSION", "--version-id " + head.Get("X-Amz-Version-Id"),
 	}
 }
 
@@ -260,40 +254,34 @@ func aws() {
 
 func runAWS(args []string, w io.Writer) error {
 	ctx := context.Background()
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithDefaultRegion("us-east-1"))
-	if err != nil {
-		return err
-	}
-	client := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
+	client := rawclient.New(rawclient.Store{
+		Endpoint: os.Getenv("AWS_ENDPOINT_URL_S3"), Region: cmp.Or(os.Getenv("AWS_REGION"), "us-east-1"),
+		AccessKey: os.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: os.Getenv("AWS_SECRET_ACCESS_KEY"), HTTP: http.DefaultClient,
+	})
 	if len(args) < 3 || args[0] != "s3" {
 		return fmt.Errorf("not known here: aws %v", args)
 	}
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(args[2], "s3://"), "/")
 	switch {
 	case args[1] == "ls":
-		found, err := client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &key})
+		found, err := client.Objects(ctx, bucket, key)
 		if err != nil {
 			return err
 		}
-		for _, o := range found.Contents {
-			fmt.Fprintf(w, "%s %10d %s\n", o.LastModified.Format(time.DateTime), *o.Size, strings.TrimPrefix(*o.Key, key))
+		for _, o := range found {
+			fmt.Fprintf(w, "%s %10d %s\n", o.Modified.Format(time.DateTime), o.Size, strings.TrimPrefix(o.Name, key))
 		}
 		return nil
 	case args[1] == "cp" && len(args) == 4:
-		object, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+		object, err := client.Get(ctx, bucket, key)
 		if err != nil {
 			return err
 		}
-		defer object.Body.Close()
 		if args[3] == "-" {
-			_, err = io.Copy(w, object.Body)
+			_, err = w.Write(object.Body)
 			return err
 		}
-		content, err := io.ReadAll(object.Body)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(args[3], content, 0o644)
+		return os.WriteFile(args[3], object.Body, 0o644)
 	}
 	return fmt.Errorf("not known here: aws %v", args)
 }

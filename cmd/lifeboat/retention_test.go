@@ -1,22 +1,21 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/rawclient"
 )
 
 // retentionCommands do to the script's bucket what others do to buckets.
@@ -27,27 +26,23 @@ var retentionCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"ahead": ahead,
 }
 
-func scriptBucket(ts *testscript.TestScript) (*s3.Client, bucket.URL) {
+func scriptBucket(ts *testscript.TestScript) (*rawclient.Client, bucket.URL) {
 	u, err := bucket.ParseURL(ts.Getenv("S3"))
 	ts.Check(err)
-	return ts.Value(clientKey{}).(*s3.Client), u
+	return ts.Value(clientKey{}).(*rawclient.Client), u
 }
 
 // versioned turns versioning on.
 func versioned(ts *testscript.TestScript, neg bool, args []string) {
 	client, u := scriptBucket(ts)
-	_, err := client.PutBucketVersioning(context.Background(), &s3.PutBucketVersioningInput{
-		Bucket: &u.Bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
-	})
-	ts.Check(err)
+	ts.Check(client.KeepVersions(context.Background(), u.Bucket))
 }
 
 // locked gives the script a fresh bucket that has Object Lock.
 func locked(ts *testscript.TestScript, neg bool, args []string) {
 	client, u := scriptBucket(ts)
-	name, yes := u.Bucket+"-locked", true
-	_, err := client.CreateBucket(context.Background(), &s3.CreateBucketInput{Bucket: &name, ObjectLockEnabledForBucket: &yes})
-	ts.Check(err)
+	name := u.Bucket + "-locked"
+	ts.Check(client.CreateLocked(context.Background(), name))
 	ts.Setenv("S3", "s3://"+name+"/"+u.Prefix)
 }
 
@@ -55,15 +50,15 @@ func locked(ts *testscript.TestScript, neg bool, args []string) {
 // rights but the one to bypass a lock, and fails if one goes.
 func undeletable(ts *testscript.TestScript, neg bool, args []string) {
 	client, u := scriptBucket(ts)
-	found, err := client.ListObjectVersions(context.Background(), &s3.ListObjectVersionsInput{Bucket: &u.Bucket})
+	found, err := client.Versions(context.Background(), u.Bucket, "")
 	ts.Check(err)
-	if len(found.Versions) == 0 {
+	found = slices.DeleteFunc(found, func(v bucket.Version) bool { return v.Deleted })
+	if len(found) == 0 {
 		ts.Fatalf("nothing is there to be deleted")
 	}
-	for _, v := range found.Versions {
-		_, err := client.DeleteObject(context.Background(), &s3.DeleteObjectInput{Bucket: &u.Bucket, Key: v.Key, VersionId: v.VersionId})
-		if err == nil {
-			ts.Fatalf("%s was deleted", *v.Key)
+	for _, v := range found {
+		if client.Delete(context.Background(), u.Bucket, v.Name, v.Version) == nil {
+			ts.Fatalf("%s was deleted", v.Name)
 		}
 	}
 }
@@ -73,17 +68,16 @@ func moreTags(ts *testscript.TestScript, neg bool, args []string) {
 	n, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	client, u := scriptBucket(ts)
-	found, err := client.ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &u.Bucket})
+	found, err := client.Objects(context.Background(), u.Bucket, "")
 	ts.Check(err)
-	key := found.Contents[0].Key
-	has, err := client.GetObjectTagging(context.Background(), &s3.GetObjectTaggingInput{Bucket: &u.Bucket, Key: key})
+	key := found[0].Name
+	tags, err := client.Tags(context.Background(), u.Bucket, key)
 	ts.Check(err)
 	for i := range n {
 		name := "other-" + strconv.Itoa(i)
-		has.TagSet = append(has.TagSet, types.Tag{Key: &name, Value: &name})
+		tags[name] = name
 	}
-	_, err = client.PutObjectTagging(context.Background(), &s3.PutObjectTaggingInput{Bucket: &u.Bucket, Key: key, Tagging: &types.Tagging{TagSet: has.TagSet}})
-	ts.Check(err)
+	ts.Check(client.SetTags(context.Background(), u.Bucket, key, tags))
 }
 
 // many-rules N gives the bucket N rules of somebody else's.
@@ -91,47 +85,32 @@ func manyRules(ts *testscript.TestScript, neg bool, args []string) {
 	n, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	client, u := scriptBucket(ts)
-	rules := make([]types.LifecycleRule, n)
-	days := int32(1)
+	rules := make([]string, n)
 	for i := range rules {
 		name := "other-" + strconv.Itoa(i)
-		rules[i] = types.LifecycleRule{
-			ID: &name, Status: types.ExpirationStatusEnabled,
-			Filter: &types.LifecycleRuleFilter{Prefix: &name}, Expiration: &types.LifecycleExpiration{Days: &days},
-		}
+		rules[i] = foreign(name, name, "1")
 	}
-	_, err = client.PutBucketLifecycleConfiguration(context.Background(), &s3.PutBucketLifecycleConfigurationInput{
-		Bucket: &u.Bucket, LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: rules},
-	})
-	ts.Check(err)
+	ts.Check(client.PutRules(context.Background(), u.Bucket, rules...))
+}
+
+// foreign returns a rule in XML that expires what is under a prefix.
+func foreign(id, prefix, days string) string {
+	return "<Rule><ID>" + id + "</ID><Status>Enabled</Status><Filter><Prefix>" + prefix + "</Prefix></Filter>" +
+		"<Expiration><Days>" + days + "</Days></Expiration></Rule>"
 }
 
 // foreign-rule PREFIX DAYS adds a rule without a tag to those of the bucket.
 func foreignRule(ts *testscript.TestScript, neg bool, args []string) {
-	n, err := strconv.ParseInt(args[1], 10, 32)
-	ts.Check(err)
-	id, days := "foreign", int32(n)
 	client, u := scriptBucket(ts)
-	has, err := client.GetBucketLifecycleConfiguration(context.Background(), &s3.GetBucketLifecycleConfigurationInput{Bucket: &u.Bucket})
-	ts.Check(err)
-	_, err = client.PutBucketLifecycleConfiguration(context.Background(), &s3.PutBucketLifecycleConfigurationInput{
-		Bucket: &u.Bucket,
-		LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: append(has.Rules, types.LifecycleRule{
-			ID: &id, Status: types.ExpirationStatusEnabled,
-			Filter:     &types.LifecycleRuleFilter{Prefix: &args[0]},
-			Expiration: &types.LifecycleExpiration{Days: &days},
-		})},
-	})
-	ts.Check(err)
+	ts.Check(client.AddRule(context.Background(), u.Bucket, foreign("foreign", args[0], args[1])))
 }
 
 // spoil overwrites the only snapshot with rubbish.
 func spoil(ts *testscript.TestScript, neg bool, args []string) {
 	client, u := scriptBucket(ts)
-	found, err := client.ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &u.Bucket})
+	found, err := client.Objects(context.Background(), u.Bucket, "")
 	ts.Check(err)
-	_, err = client.PutObject(context.Background(), &s3.PutObjectInput{Bucket: &u.Bucket, Key: found.Contents[0].Key, Body: bytes.NewReader([]byte("rubbish"))})
-	ts.Check(err)
+	ts.Check(client.Put(context.Background(), u.Bucket, found[0].Name, "rubbish"))
 }
 
 // age DAYS makes the snapshots in the script's directory older, in their names

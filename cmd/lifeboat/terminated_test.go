@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -209,15 +207,15 @@ func send(t *testing.T, command *exec.Cmd, s syscall.Signal) {
 func checkBucket(t *testing.T, server *testserver.Server, bucket, key string) {
 	t.Helper()
 	client := server.Client(t)
-	found, err := client.ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &bucket})
-	if err != nil || len(found.Contents) > 0 {
+	found, err := client.Objects(context.Background(), bucket, "")
+	if err != nil || len(found) > 0 {
 		t.Errorf("objects: %v, %v", found, err)
 	}
 	if key == "" {
 		return
 	}
-	uploads, err := client.ListMultipartUploads(context.Background(), &s3.ListMultipartUploadsInput{Bucket: &bucket, Prefix: &key})
-	if err != nil || len(uploads.Uploads) > 0 {
+	uploads, err := client.Uploads(context.Background(), bucket, key)
+	if err != nil || len(uploads) > 0 {
 		t.Errorf("uploads: %v, %v", uploads, err)
 	}
 }

@@ -6,8 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -21,10 +20,9 @@ func ahead(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	client, u := scriptBucket(ts)
 	prefix := u.Prefix + "/"
-	found, err := client.ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &u.Bucket, Prefix: &prefix})
+	found, err := client.Objects(context.Background(), u.Bucket, prefix)
 	ts.Check(err)
-	newest := slices.MaxFunc(found.Contents, func(a, b types.Object) int { return cmp.Compare(*a.Key, *b.Key) })
-	from, to := u.Bucket+"/"+*newest.Key, prefix+time.Now().Add(by).UTC().Format("20060102T150405")+args[1]+".db.zst"
-	_, err = client.CopyObject(context.Background(), &s3.CopyObjectInput{Bucket: &u.Bucket, CopySource: &from, Key: &to})
-	ts.Check(err)
+	newest := slices.MaxFunc(found, func(a, b bucket.Object) int { return cmp.Compare(a.Name, b.Name) })
+	to := prefix + time.Now().Add(by).UTC().Format("20060102T150405") + args[1] + ".db.zst"
+	ts.Check(client.Copy(context.Background(), u.Bucket, newest.Name, to))
 }

@@ -16,8 +16,6 @@ import (
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
@@ -143,21 +141,17 @@ func (n namespace) forward(t *testing.T, pod string, ports ...int) []string {
 func (a *app) snapshots(t *testing.T, prefix string) map[string]bucket.Tags {
 	t.Helper()
 	client := a.store.server.Client(t)
-	list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &a.bucket, Prefix: aws.String(prefix + "/")})
+	list, err := client.Objects(t.Context(), a.bucket, prefix+"/")
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]bucket.Tags{}
-	for _, object := range list.Contents {
-		answer, err := client.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &a.bucket, Key: object.Key})
+	for _, object := range list {
+		tags, err := client.Tags(t.Context(), a.bucket, object.Name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		tags := bucket.Tags{}
-		for _, tag := range answer.TagSet {
-			tags[*tag.Key] = *tag.Value
-		}
-		found[*object.Key] = tags
+		found[object.Name] = tags
 	}
 	return found
 }

@@ -7,8 +7,10 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"encoding/xml"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,10 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 	_ "github.com/mattn/go-sqlite3"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
@@ -28,13 +26,14 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/rawclient"
 )
 
 const prefix = "team/app"
 
-// A user is somebody with one of the policies.
+// A user has one of the policies.
 type user struct {
-	*s3.Client
+	*rawclient.Client
 	bucket bucket.Bucket
 }
 
@@ -60,9 +59,7 @@ func newUser(t *testing.T, server *testserver.Server, bucketName, file string) u
 func versioned(t *testing.T, server *testserver.Server) string {
 	t.Helper()
 	bucket := server.Bucket(t)
-	_, err := server.Client(t).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &bucket,
-		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
-	if err != nil {
+	if err := server.Client(t).KeepVersions(t.Context(), bucket); err != nil {
 		t.Fatal(err)
 	}
 	return bucket
@@ -101,8 +98,7 @@ func backup(t *testing.T, u user, path string) upload.BackupResult {
 // that contradict each other, because no store takes those.
 func denied(t *testing.T, what string, err error) {
 	t.Helper()
-	var api smithy.APIError
-	if !errors.As(err, &api) || !slices.Contains([]string{"AccessDenied", "Forbidden", "InvalidTag"}, api.ErrorCode()) {
+	if !slices.Contains([]string{"AccessDenied", "Forbidden", "InvalidTag"}, bucket.Code(err)) {
 		t.Errorf("%s: %v, want access denied", what, err)
 	}
 }
@@ -113,42 +109,44 @@ type call struct {
 	try  func(u user, bucket, key string) error
 }
 
-func tagging(value string) *types.Tagging {
-	return &types.Tagging{TagSet: []types.Tag{{Key: aws.String(series.TagRetention), Value: &value}}}
+// send tries a request of S3's on the bucket, on what target makes of its name
+// and the key.
+func send(method, target, body string, header ...string) func(u user, bucket, key string) error {
+	return func(u user, bucket, key string) error {
+		named := strings.NewReplacer("BUCKET", bucket, "KEY", key)
+		filled := slices.Clone(header)
+		for i := range filled {
+			filled[i] = named.Replace(filled[i])
+		}
+		answer, err := u.Call(context.Background(), method, named.Replace(target), named.Replace(body), filled...)
+		var each struct { // of DeleteObjects
+			Error *rawclient.Error
+		}
+		if err == nil && xml.Unmarshal(answer.Body, &each) == nil && each.Error != nil {
+			return each.Error
+		}
+		return err
+	}
 }
 
 func putWith(tags string) func(u user, bucket, key string) error {
-	return func(u user, bucket, key string) error {
-		_, err := u.PutObject(context.Background(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(key + "x"),
-			Tagging: &tags, Body: strings.NewReader("x")})
-		return err
-	}
+	return send(http.MethodPut, "BUCKET/KEYx", "x", "X-Amz-Tagging", tags)
 }
 
 func setTo(value string) func(u user, bucket, key string) error {
 	return func(u user, bucket, key string) error {
-		_, err := u.PutObjectTagging(context.Background(), &s3.PutObjectTaggingInput{Bucket: &bucket, Key: &key, Tagging: tagging(value)})
-		return err
+		return u.SetTags(context.Background(), bucket, key, map[string]string{series.TagRetention: value})
 	}
 }
 
 var reads = []call{
-	{"read", func(u user, bucket, key string) error {
-		_, err := u.GetObject(context.Background(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
-		return err
-	}},
-	{"head", func(u user, bucket, key string) error {
-		_, err := u.HeadObject(context.Background(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
-		return err
-	}},
+	{"read", send(http.MethodGet, "BUCKET/KEY", "")},
+	{"head", send(http.MethodHead, "BUCKET/KEY", "")},
 }
 
 var writes = []call{
 	{"upload", putWith(series.TagRetention + "=held")},
-	{"multipart upload", func(u user, bucket, key string) error {
-		_, err := u.CreateMultipartUpload(context.Background(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: aws.String(key + "x")})
-		return err
-	}},
+	{"multipart upload", send(http.MethodPost, "BUCKET/KEYx?uploads", "")},
 	{"set to held", setTo("held")},
 }
 
@@ -156,81 +154,31 @@ var releases = []call{{"set to daily", setTo("daily")}, {"set to recent", setTo(
 
 // never is what none but the admin may do, and mostly not even they.
 var never = []call{
-	{"delete", func(u user, bucket, key string) error {
-		_, err := u.DeleteObject(context.Background(), &s3.DeleteObjectInput{Bucket: &bucket, Key: &key})
-		return err
-	}},
-	{"delete a version", func(u user, bucket, key string) error {
-		_, err := u.DeleteObject(context.Background(), &s3.DeleteObjectInput{Bucket: &bucket, Key: &key, VersionId: aws.String("null")})
-		return err
-	}},
-	{"delete many", func(u user, bucket, key string) error {
-		out, err := u.DeleteObjects(context.Background(), &s3.DeleteObjectsInput{Bucket: &bucket,
-			Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: &key}}}})
-		if err == nil && len(out.Errors) == 1 {
-			err = &smithy.GenericAPIError{Code: aws.ToString(out.Errors[0].Code)}
-		}
-		return err
-	}},
-	{"delete tags", func(u user, bucket, key string) error {
-		_, err := u.DeleteObjectTagging(context.Background(), &s3.DeleteObjectTaggingInput{Bucket: &bucket, Key: &key})
-		return err
-	}},
-	{"set no tags", func(u user, bucket, key string) error {
-		_, err := u.PutObjectTagging(context.Background(), &s3.PutObjectTaggingInput{Bucket: &bucket, Key: &key, Tagging: &types.Tagging{TagSet: []types.Tag{}}})
-		return err
-	}},
+	{"delete", send(http.MethodDelete, "BUCKET/KEY", "")},
+	{"delete a version", send(http.MethodDelete, "BUCKET/KEY?versionId=null", "")},
+	{"delete many", send(http.MethodPost, "BUCKET?delete", "<Delete><Object><Key>KEY</Key></Object></Delete>")},
+	{"delete tags", send(http.MethodDelete, "BUCKET/KEY?tagging", "")},
+	{"set no tags", send(http.MethodPut, "BUCKET/KEY?tagging", "<Tagging><TagSet></TagSet></Tagging>")},
 	{"upload as daily", putWith(series.TagRetention + "=daily")},
 	{"upload as held and daily", putWith(series.TagRetention + "=held&" + series.TagRetention + "=daily")},
 	{"upload as anything else", putWith(series.TagRetention + "=x")},
-	{"multipart upload as recent", func(u user, bucket, key string) error {
-		_, err := u.CreateMultipartUpload(context.Background(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key,
-			Tagging: aws.String(series.TagRetention + "=recent")})
-		return err
-	}},
-	{"copy over it as recent", func(u user, bucket, key string) error {
-		_, err := u.CopyObject(context.Background(), &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: aws.String(bucket + "/" + key),
-			TaggingDirective: types.TaggingDirectiveReplace, Tagging: aws.String(series.TagRetention + "=recent")})
-		return err
-	}},
-	{"change versioning", func(u user, bucket, _ string) error {
-		_, err := u.PutBucketVersioning(context.Background(), &s3.PutBucketVersioningInput{Bucket: &bucket,
-			VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusSuspended}})
-		return err
-	}},
-	{"change the bucket's policy", func(u user, bucket, _ string) error {
-		_, err := u.PutBucketPolicy(context.Background(), &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: aws.String(`{"Version":"2012-10-17","Statement":[]}`)})
-		return err
-	}},
-	{"delete the bucket", func(u user, bucket, _ string) error {
-		_, err := u.DeleteBucket(context.Background(), &s3.DeleteBucketInput{Bucket: &bucket})
-		return err
-	}},
+	{"multipart upload as recent", send(http.MethodPost, "BUCKET/KEY?uploads", "", "X-Amz-Tagging", series.TagRetention+"=recent")},
+	{"copy over it as recent", send(http.MethodPut, "BUCKET/KEY", "", "X-Amz-Copy-Source", "BUCKET/KEY",
+		"X-Amz-Tagging-Directive", "REPLACE", "X-Amz-Tagging", series.TagRetention+"=recent")},
+	{"change versioning", send(http.MethodPut, "BUCKET?versioning", "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>")},
+	{"change the bucket's policy", send(http.MethodPut, "BUCKET?policy", `{"Version":"2012-10-17","Statement":[]}`)},
+	{"delete the bucket", send(http.MethodDelete, "BUCKET", "")},
 	{"upload elsewhere", func(u user, bucket, key string) error {
 		return putWith(series.TagRetention+"=held")(u, bucket, "team/app2/"+key)
 	}},
-	{"list elsewhere", func(u user, bucket, _ string) error {
-		_, err := u.ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String("team/")})
-		return err
-	}},
-	{"list everything", func(u user, bucket, _ string) error {
-		_, err := u.ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &bucket})
-		return err
-	}},
+	{"list elsewhere", send(http.MethodGet, "BUCKET?list-type=2&prefix=team%2F", "")},
+	{"list everything", send(http.MethodGet, "BUCKET?list-type=2", "")},
 }
 
 var rules = []call{
-	{"change the rules", func(u user, bucket, _ string) error {
-		_, err := u.PutBucketLifecycleConfiguration(context.Background(), &s3.PutBucketLifecycleConfigurationInput{Bucket: &bucket,
-			LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: []types.LifecycleRule{{
-				ID: aws.String("all"), Status: types.ExpirationStatusEnabled,
-				Filter: &types.LifecycleRuleFilter{Prefix: aws.String(prefix + "/")}, Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)}}}}})
-		return err
-	}},
-	{"delete the rules", func(u user, bucket, _ string) error {
-		_, err := u.DeleteBucketLifecycle(context.Background(), &s3.DeleteBucketLifecycleInput{Bucket: &bucket})
-		return err
-	}},
+	{"change the rules", send(http.MethodPut, "BUCKET?lifecycle", "<LifecycleConfiguration><Rule><ID>all</ID><Status>Enabled</Status>"+
+		"<Filter><Prefix>"+prefix+"/</Prefix></Filter><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>")},
+	{"delete the rules", send(http.MethodDelete, "BUCKET?lifecycle", "")},
 }
 
 var pin = []call{{"pin", setTo("pinned")}}
@@ -318,9 +266,8 @@ func aborts(t *testing.T, server *testserver.Server, job user, bucketName string
 	if !errors.Is(err, failed) {
 		t.Errorf("put: %v", err)
 	}
-	out, err := server.Client(t).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucketName, Prefix: aws.String(prefix + "/" + name)})
-	if err != nil || len(out.Uploads) != 0 {
-		t.Errorf("left behind: %v, %v", out.Uploads, err)
+	if left, err := server.Client(t).Uploads(t.Context(), bucketName, prefix+"/"+name); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 
@@ -366,26 +313,23 @@ func rows(t *testing.T, path string) string {
 
 // overwriteLosesNothing does what a thief of the job's keys can do on MinIO,
 // in a bucket with versions, and restores what was there before.
-func overwriteLosesNothing(t *testing.T, job, restorer user, object bucket.Object, bucket, path string) {
+func overwriteLosesNothing(t *testing.T, job, restorer user, object bucket.Object, bucketName, path string) {
 	key := prefix + "/" + object.Name
-	_, err := job.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader("garbage"),
-		Tagging: aws.String(series.TagRetention + "=held")})
-	if err != nil {
+	if err := job.Put(t.Context(), bucketName, key, "garbage", "X-Amz-Tagging", series.TagRetention+"=held"); err != nil {
 		t.Fatalf("MinIO has learned to refuse overwriting; so should the policy: %v", err)
 	}
-	versions, err := restorer.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: aws.String(prefix + "/")})
+	versions, err := restorer.Versions(t.Context(), bucketName, prefix+"/")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range versions.Versions {
-		if *v.Key != key || strings.Trim(*v.ETag, `"`) != object.ETag {
+	for _, v := range versions {
+		if v.Name != key || v.ETag != object.ETag {
 			continue
 		}
-		_, err := job.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: &key, VersionId: v.VersionId})
-		denied(t, "delete the old version", err)
-		object.Version = *v.VersionId
+		denied(t, "delete the old version", job.Delete(t.Context(), bucketName, key, v.Version))
+		object.Version = v.Version
 		restores(t, restorer, object, path)
 		return
 	}
-	t.Errorf("the overwritten version is not listed: %v", versions.Versions)
+	t.Errorf("the overwritten version is not listed: %v", versions)
 }

@@ -1,14 +1,9 @@
 package testserver
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"net/http"
 	"testing"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
@@ -19,19 +14,11 @@ func TestServer(t *testing.T) {
 			s := start(t)
 			client, bucket := s.Client(t), s.Bucket(t)
 			ctx := context.Background()
-			_, err := client.PutObject(ctx, &s3.PutObjectInput{
-				Bucket: &bucket, Key: aws.String("a"), Body: bytes.NewReader([]byte("content")),
-			})
-			if err != nil {
+			if err := client.Put(ctx, bucket, "a", "content"); err != nil {
 				t.Fatal(err)
 			}
-			got, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: aws.String("a")})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer got.Body.Close()
-			if data, err := io.ReadAll(got.Body); err != nil || string(data) != "content" {
-				t.Fatalf("got %q, %v", data, err)
+			if got, err := client.Get(ctx, bucket, "a"); err != nil || string(got.Body) != "content" {
+				t.Fatalf("got %q, %v", got.Body, err)
 			}
 		})
 	}

@@ -5,7 +5,6 @@ package quirks
 
 import (
 	"bytes"
-	"context"
 	"crypto/md5"
 	"crypto/sha256"
 	"crypto/tls"
@@ -27,10 +26,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/rawclient"
 )
 
 // A Quirk answers one request. It calls store.Do to let the store answer, with
@@ -150,10 +147,7 @@ func (s *Store) Do(r *http.Request) (*http.Response, error) {
 
 // Sign signs the request again, as one that alters a signed header must.
 func (s *Store) Sign(r *http.Request) error {
-	r.Header.Del("Authorization")
-	return v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }).SignHTTP(context.Background(),
-		aws.Credentials{AccessKeyID: s.server.AccessKey, SecretAccessKey: s.server.SecretKey},
-		r, r.Header.Get("X-Amz-Content-Sha256"), "s3", s.server.Environment()["AWS_REGION"], time.Now())
+	return rawclient.Sign(r, s.server.Store())
 }
 
 // SetBody replaces the body of a request, and signs it again.
