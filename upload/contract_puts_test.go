@@ -13,7 +13,7 @@ import (
 )
 
 func testPutExisting(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	for _, size := range []int{10, testPart + 10} {
 		old := content(size)
 		name := fmt.Sprint("object-", size)
@@ -32,11 +32,11 @@ func testPutExisting(t *testing.T, s store) {
 			t.Errorf("tags of the old object: %v, %v", tags, err)
 		}
 	}
-	s.clean(t, b, "object-10", fmt.Sprint("object-", testPart+10))
+	s.Clean(t, b, "object-10", fmt.Sprint("object-", testPart+10))
 }
 
 func testPutThatFails(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	broken := errors.New("the source broke")
 	for _, size := range []int{0, 10, testPart, testPart + 1, 4 * testPart} {
 		name := fmt.Sprint("object-", size)
@@ -50,14 +50,14 @@ func testPutThatFails(t *testing.T, s store) {
 			t.Errorf("%d bytes: %v, want the error of write", size, err)
 		}
 	}
-	s.clean(t, b)
+	s.Clean(t, b)
 	// The name is free.
 	put(t, b, "object-10", content(10), nil)
-	s.clean(t, b, "object-10")
+	s.Clean(t, b, "object-10")
 }
 
 func testPutCancelled(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	reason := errors.New("enough")
 	for _, size := range []int{0, 10, testPart + 1, 3*testPart + 1} {
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -77,11 +77,11 @@ func testPutCancelled(t *testing.T, s store) {
 			t.Errorf("%d bytes, cancelled before: %v, want the reason of the cancellation", size, err)
 		}
 	}
-	s.clean(t, b)
+	s.Clean(t, b)
 }
 
 func testPutThatPanics(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	func() {
 		defer func() {
 			if recover() != "panic in write" {
@@ -93,11 +93,11 @@ func testPutThatPanics(t *testing.T, s store) {
 			panic("panic in write")
 		})
 	}()
-	s.clean(t, b)
+	s.Clean(t, b)
 }
 
 func testPutOfOneName(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	const writers = 8
 	var mu sync.Mutex
 	var winners []string
@@ -127,5 +127,5 @@ func testPutOfOneName(t *testing.T, s store) {
 	if tags, err := b.Tags(t.Context(), o); err != nil || tags["writer"] != winners[0] {
 		t.Errorf("tags %v, %v, but %q won", tags, err, winners[0])
 	}
-	s.clean(t, b, "object")
+	s.Clean(t, b, "object")
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func testRangedReads(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	data := content(testPart + 1000)
 	o := put(t, b, "object", data, nil)
 	blob, err := b.Open(t.Context(), o)
@@ -52,7 +52,7 @@ func testRangedReads(t *testing.T, s store) {
 }
 
 func testConcurrentReads(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	data := content(2 * testPart)
 	blob, err := b.Open(t.Context(), put(t, b, "object", data, nil))
 	if err != nil {
@@ -73,7 +73,7 @@ func testConcurrentReads(t *testing.T, s store) {
 }
 
 func testChanged(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	o := put(t, b, "object", content(1000), nil)
 	blob, err := b.Open(t.Context(), o)
 	if err != nil {
@@ -81,7 +81,7 @@ func testChanged(t *testing.T, s store) {
 	}
 	defer blob.Close()
 	for _, size := range []int{1001, 500} {
-		s.plant(t, b, "object", content(size))
+		s.Plant(t, b, "object", content(size))
 		if n, err := blob.ReadAt(make([]byte, 10), 900); !errors.Is(err, bucket.ErrChanged) || n != 0 {
 			t.Errorf("read through the old blob: %d, %v, want ErrChanged", n, err)
 		}
@@ -97,7 +97,7 @@ func testChanged(t *testing.T, s store) {
 }
 
 func testReadsAfterCancel(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	o := put(t, b, "object", content(1000), nil)
 	reason := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())

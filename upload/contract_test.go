@@ -5,8 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -19,137 +18,72 @@ import (
 )
 
 // testPart is the part size in tests: the smallest that S3 takes.
-const testPart = minPart
+const testPart = 5 << 20
 
 // A store is one kind of bucket under the contract suite.
 type store struct {
-	// open returns an empty bucket.
-	open func(t *testing.T) bucket.Bucket
-	// plant puts an object there by other means, as strangers do.
-	plant func(t *testing.T, b bucket.Bucket, name string, content []byte)
-	// clean fails the test if anything but the named objects is left, also
+	// Open returns an empty bucket.
+	Open func(t *testing.T) bucket.Bucket
+	// Plant puts an object there by other means, as strangers do.
+	Plant func(t *testing.T, b bucket.Bucket, name string, content []byte)
+	// Clean fails the test if anything but the named objects is left, also
 	// what a listing does not show.
-	clean func(t *testing.T, b bucket.Bucket, names ...string)
-	// listedAs has the names that the store is known to list as others. No
+	Clean func(t *testing.T, b bucket.Bucket, names ...string)
+	// ListedAs has the names that the store is known to list as others. No
 	// snapshot is among them.
-	listedAs map[string]string
+	ListedAs map[string]string
 }
 
 // listed returns names as the store lists them.
 func (s store) listed(names []string) []string {
 	names = slices.Clone(names)
 	for i, name := range names {
-		if other, known := s.listedAs[name]; known {
+		if other, known := s.ListedAs[name]; known {
 			names[i] = other
 		}
 	}
 	return names
 }
 
-// testContract is what every Bucket promises.
-func testContract(t *testing.T, s store) {
-	for name, test := range map[string]func(*testing.T, store){
-		"put and read":        testPutAndRead,
-		"put existing":        testPutExisting,
-		"put that fails":      testPutThatFails,
-		"put cancelled":       testPutCancelled,
-		"put that panics":     testPutThatPanics,
-		"put of one name":     testPutOfOneName,
-		"list":                testList,
-		"list of many":        testListOfMany,
-		"list cancelled":      testListCancelled,
-		"ranged reads":        testRangedReads,
-		"concurrent reads":    testConcurrentReads,
-		"changed":             testChanged,
-		"reads after the end": testReadsAfterCancel,
-		"tags":                testTags,
-		"delete":              testDelete,
-		"not found":           testNotFound,
-		"snapshots":           testSnapshots,
-		"newest":              testNewest,
-		"never used":          testNeverUsed,
-	} {
+// parts are what every Bucket promises.
+var parts = map[string]func(*testing.T, store){
+	"put and read":        testPutAndRead,
+	"put existing":        testPutExisting,
+	"put that fails":      testPutThatFails,
+	"put cancelled":       testPutCancelled,
+	"put that panics":     testPutThatPanics,
+	"put of one name":     testPutOfOneName,
+	"list":                testList,
+	"list of many":        testListOfMany,
+	"list cancelled":      testListCancelled,
+	"ranged reads":        testRangedReads,
+	"concurrent reads":    testConcurrentReads,
+	"changed":             testChanged,
+	"reads after the end": testReadsAfterCancel,
+	"tags":                testTags,
+	"delete":              testDelete,
+	"not found":           testNotFound,
+	"snapshots":           testSnapshots,
+	"newest":              testNewest,
+	"never used":          testNeverUsed,
+}
+
+// testContract runs the suite, or those parts of it that are named.
+func testContract(t *testing.T, s store, only ...string) {
+	if len(only) == 0 {
+		only = slices.Sorted(maps.Keys(parts))
+	}
+	for _, name := range only {
+		test, ok := parts[name]
+		if !ok {
+			t.Fatalf("the contract has no part %q", name)
+		}
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}
 }
 
-// content returns reproducible bytes that do not repeat at part boundaries.
-func content(size int) []byte {
-	data := make([]byte, size)
-	source := rand.NewChaCha8([32]byte{byte(size), byte(size >> 8), byte(size >> 16)})
-	source.Read(data)
-	return data
-}
-
-// inPieces returns a write function that writes data in pieces of odd sizes.
-func inPieces(data []byte) func(io.Writer) error {
-	return func(w io.Writer) error {
-		for piece := range slices.Chunk(data, 777_777) {
-			if _, err := w.Write(piece); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-}
-
-func put(t *testing.T, b bucket.Bucket, name string, data []byte, tags bucket.Tags) bucket.Object {
-	t.Helper()
-	o, err := b.Put(t.Context(), name, bucket.PutOptions{MaxSize: int64(len(data)), Tags: tags}, inPieces(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return o
-}
-
-func list(t *testing.T, b bucket.Bucket, after string) []bucket.Object {
-	t.Helper()
-	var objects []bucket.Object
-	for o, err := range b.List(t.Context(), after) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		objects = append(objects, o)
-	}
-	return objects
-}
-
-func names(objects []bucket.Object) []string {
-	var names []string
-	for _, o := range objects {
-		names = append(names, o.Name)
-	}
-	return names
-}
-
-// find returns an object as the listing shows it.
-func find(t *testing.T, b bucket.Bucket, name string) bucket.Object {
-	t.Helper()
-	for _, o := range list(t, b, "") {
-		if o.Name == name {
-			return o
-		}
-	}
-	t.Fatalf("%s is not listed", name)
-	return bucket.Object{}
-}
-
-func readAll(t *testing.T, b bucket.Bucket, o bucket.Object) []byte {
-	t.Helper()
-	blob, err := b.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer blob.Close()
-	data, err := io.ReadAll(io.NewSectionReader(blob, 0, o.Size))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
 func testPutAndRead(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	sizes := map[string]int{
 		"empty": 0, "one": 1, "small": 70_000,
 		"part-1": testPart - 1, "part": testPart, "part+1": testPart + 1,
@@ -178,26 +112,16 @@ func testPutAndRead(t *testing.T, s store) {
 			t.Errorf("%s: tags %v, %v", name, tags, err)
 		}
 	}
-	s.clean(t, b, slices.Collect(mapKeys(sizes))...)
-}
-
-func mapKeys(m map[string]int) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for key := range m {
-			if !yield(key) {
-				return
-			}
-		}
-	}
+	s.Clean(t, b, slices.Collect(maps.Keys(sizes))...)
 }
 
 func testList(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	for _, name := range []string{"c", "a", "d", "b"} {
 		put(t, b, name, content(3), bucket.Tags{"k": "v"})
 	}
 	for _, foreign := range []string{"README.txt", "b+b %41&.txt", "b\x01", "deeper/a", "deeper/deeper/a"} {
-		s.plant(t, b, foreign, content(5))
+		s.Plant(t, b, foreign, content(5))
 	}
 	all := []string{"README.txt", "a", "b", "b\x01", "b+b %41&.txt", "c", "d"}
 	for after, want := range map[string][]string{
@@ -210,13 +134,13 @@ func testList(t *testing.T, s store) {
 	for range b.List(t.Context(), "") {
 		break // a caller that stops early gets nothing more
 	}
-	if empty := s.open(t); len(list(t, empty, "")) != 0 {
+	if empty := s.Open(t); len(list(t, empty, "")) != 0 {
 		t.Error("an empty bucket lists something")
 	}
 }
 
 func testListOfMany(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	const many = 1005
 	var want []string
 	var group errgroup.Group
@@ -241,7 +165,7 @@ func testListOfMany(t *testing.T, s store) {
 }
 
 func testListCancelled(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	put(t, b, "object", nil, nil)
 	reason := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -256,7 +180,7 @@ func testListCancelled(t *testing.T, s store) {
 }
 
 func testTags(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	name, err := series.EncodeTag("Käse & más=100%.db")
 	if err != nil {
 		t.Fatal(err)
@@ -267,7 +191,7 @@ func testTags(t *testing.T, s store) {
 		check := func(want bucket.Tags) {
 			t.Helper()
 			got, err := b.Tags(t.Context(), o)
-			if err != nil || !mapsEqual(got, want) {
+			if err != nil || !maps.Equal(got, want) {
 				t.Errorf("tags %v, %v, want %v", got, err, want)
 			}
 		}
@@ -291,20 +215,8 @@ func testTags(t *testing.T, s store) {
 	}
 }
 
-func mapsEqual(a, b bucket.Tags) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for key, value := range a {
-		if other, ok := b[key]; !ok || other != value {
-			return false
-		}
-	}
-	return true
-}
-
 func testDelete(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	o := put(t, b, "object", content(10), bucket.Tags{"a": "b"})
 	kept := put(t, b, "object.kept", content(10), bucket.Tags{"a": "c"})
 	for range 2 { // what is not there is no error
@@ -312,14 +224,14 @@ func testDelete(t *testing.T, s store) {
 			t.Fatal(err)
 		}
 	}
-	s.clean(t, b, kept.Name)
+	s.Clean(t, b, kept.Name)
 	if tags, err := b.Tags(t.Context(), kept); err != nil || tags["a"] != "c" {
 		t.Errorf("tags of the object beside: %v, %v", tags, err)
 	}
 }
 
 func testNotFound(t *testing.T, s store) {
-	b := s.open(t)
+	b := s.Open(t)
 	put(t, b, "other", nil, nil)
 	missing := bucket.Object{Name: "missing", Size: 10, ETag: "0123456789abcdef0123456789abcdef"}
 	_, tagsErr := b.Tags(t.Context(), missing)
@@ -339,9 +251,9 @@ func testNotFound(t *testing.T, s store) {
 
 func testNeverUsed(t *testing.T, s store) {
 	for what, name := range map[string]string{"nothing": "", "a foreign object": "foreign", "something deeper": "deeper/object"} {
-		b := s.open(t)
+		b := s.Open(t)
 		if name != "" {
-			s.plant(t, b, name, content(1))
+			s.Plant(t, b, name, content(1))
 		}
 		never, err := b.NeverUsed(t.Context())
 		if err != nil || never != (name == "") {

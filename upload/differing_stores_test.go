@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -136,7 +137,7 @@ func TestTagsLostAtComplete(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := direct.Tags(t.Context(), o); err != nil || !c.fails && !mapsEqual(got, tags) {
+		if got, err := direct.Tags(t.Context(), o); err != nil || !c.fails && !maps.Equal(got, tags) {
 			t.Errorf("%s: tags %v, %v", name, got, err)
 		}
 	}
@@ -168,11 +169,9 @@ func TestWeakETags(t *testing.T) {
 	} {
 		proxy := quirks.Start(t, server, quirk...)
 		s := s3Store(t, &proxy.Server, Options{})
-		for what, test := range map[string]func(*testing.T, store){
-			"put and read": testPutAndRead, "ranged reads": testRangedReads, "changed": testChanged, "tags": testTags, "put existing": testPutExisting,
-		} {
-			t.Run(name+"/"+what, func(t *testing.T) { test(t, s) })
-		}
+		t.Run(name, func(t *testing.T) {
+			testContract(t, s, "put and read", "ranged reads", "changed", "tags", "put existing")
+		})
 	}
 }
 

@@ -2,88 +2,12 @@ package upload
 
 import (
 	"errors"
-	"slices"
 	"testing"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
-
-// testSnapshots: what others put there is ignored, not fatal.
-func testSnapshots(t *testing.T, s store) {
-	b := s.open(t)
-	now := time.Now()
-	var want []snapshot.ID
-	for _, age := range []time.Duration{time.Hour, 0, 30 * time.Hour} {
-		id := snapshot.NewID(now.Add(-age))
-		want = append(want, id)
-		put(t, b, string(id)+series.Suffix, []byte("x"), bucket.Tags{series.TagRetention: series.Held})
-	}
-	slices.Sort(want)
-	id := string(want[0])
-	for _, foreign := range []string{
-		"README", id, id + ".db", "x" + id + series.Suffix, id + ".db.zst.part", "20261399T000000Z-000000.db.zst",
-		"nested/" + id + series.Suffix, id[:len(id)-6] + "ABCDEF" + series.Suffix,
-	} {
-		s.plant(t, b, foreign, []byte("foreign"))
-	}
-	check := func(after time.Time, want []snapshot.ID) {
-		t.Helper()
-		got, err := series.Snapshots(t.Context(), b, after)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var ids []snapshot.ID
-		for _, s := range got {
-			ids = append(ids, s.ID)
-			if s.Implausible || s.Object.Size != 1 || s.Object.Name != string(s.ID)+series.Suffix {
-				t.Errorf("%+v", s)
-			}
-		}
-		if !slices.Equal(ids, want) {
-			t.Errorf("after %v: %v, want %v", after, ids, want)
-		}
-	}
-	check(time.Time{}, want)
-	check(want[1].Time(), want[1:])
-	check(want[1].Time().Add(time.Second), want[2:])
-}
-
-func testNewest(t *testing.T, s store) {
-	b := s.open(t)
-	now := time.Now()
-	if _, err := series.Newest(t.Context(), b); !errors.Is(err, bucket.ErrNotFound) {
-		t.Errorf("newest of an empty series: %v, want ErrNotFound", err)
-	}
-	add := func(ahead time.Duration) snapshot.ID {
-		id := snapshot.NewID(now.Add(ahead))
-		put(t, b, string(id)+series.Suffix, []byte("x"), nil)
-		return id
-	}
-	newest := func() snapshot.ID {
-		t.Helper()
-		s, err := series.Newest(t.Context(), b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s.ID
-	}
-	ahead := add(6 * time.Minute)
-	if _, err := series.Newest(t.Context(), b); !errors.Is(err, bucket.ErrNotFound) {
-		t.Errorf("newest of an implausible one: %v, want ErrNotFound", err)
-	}
-	for _, ago := range []time.Duration{400 * 24 * time.Hour, 9 * 24 * time.Hour, 7 * 24 * time.Hour, time.Second, -4 * time.Minute} {
-		if want, got := add(-ago), newest(); got != want {
-			t.Errorf("newest is %s, want %s", got, want)
-		}
-	}
-	all, err := series.Snapshots(t.Context(), b, time.Time{})
-	if err != nil || len(all) != 6 || all[5].ID != ahead || !all[5].Implausible || all[4].Implausible {
-		t.Errorf("snapshots %+v, %v: want the last of six implausible, no other", all, err)
-	}
-}
 
 // An error of the listing is not an empty series.
 func TestListingFails(t *testing.T) {

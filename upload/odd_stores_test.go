@@ -56,8 +56,8 @@ func TestStoreWithoutTags(t *testing.T) {
 			return next.Do(r)
 		}).intercept
 		s := s3Store(t, server, Options{intercept: withoutTags, Log: slog.New(slog.NewTextHandler(&log, nil))})
-		all := s.clean
-		s.clean = func(t *testing.T, b bucket.Bucket, names ...string) {
+		all := s.Clean
+		s.Clean = func(t *testing.T, b bucket.Bucket, names ...string) {
 			t.Helper()
 			for _, name := range keys(t, server.Client(t), b.(*S3)) {
 				if object, found := strings.CutSuffix(name, sidecarSuffix); found && slices.Contains(names, object) {
@@ -66,14 +66,12 @@ func TestStoreWithoutTags(t *testing.T) {
 			}
 			all(t, b, names...)
 		}
-		for name, test := range map[string]func(*testing.T, store){
-			"tags": testTags, "put and read": testPutAndRead, "put existing": testPutExisting, "put that fails": testPutThatFails,
-			"put cancelled": testPutCancelled, "delete": testDelete, "damaged tags": testDamagedTags, "not found": testNotFound, "snapshots": testSnapshots, "list": testList,
-		} {
-			t.Run(code+"/"+name, func(t *testing.T) { test(t, s) })
-		}
+		t.Run(code, func(t *testing.T) {
+			testContract(t, s, "tags", "put and read", "put existing", "put that fails", "put cancelled", "delete", "not found", "snapshots", "list")
+			t.Run("damaged tags", func(t *testing.T) { testDamagedTags(t, s) })
+		})
 		log.Reset()
-		b := s.open(t)
+		b := s.Open(t)
 		for i := range 3 {
 			put(t, b, fmt.Sprint("object-", i), content(10), bucket.Tags{"a": "b"})
 		}

@@ -29,7 +29,7 @@ func TestVersityGW(t *testing.T) {
 	s := s3Store(t, testserver.StartVersityGW(t), Options{})
 	// It does not know encoding-type=url, so a key that XML cannot hold is
 	// listed as another.
-	s.listedAs = map[string]string{"b\x01": "b\ufffd"}
+	s.ListedAs = map[string]string{"b\x01": "b\ufffd"}
 	testContract(t, s)
 }
 
@@ -45,15 +45,12 @@ func TestCeph(t *testing.T) {
 // Nothing of the contract may depend on plain HTTP.
 func TestS3OverTLS(t *testing.T) {
 	s := s3Store(t, testserver.StartTLS(t), Options{SSE: ServerSideEncryption{CustomerKey: content(32)}})
-	t.Run("put and read", func(t *testing.T) { testPutAndRead(t, s) })
-	t.Run("put existing", func(t *testing.T) { testPutExisting(t, s) })
-	t.Run("ranged reads", func(t *testing.T) { testRangedReads(t, s) })
-	t.Run("not found", func(t *testing.T) { testNotFound(t, s) })
+	testContract(t, s, "put and read", "put existing", "ranged reads", "not found")
 }
 
 func TestFile(t *testing.T) {
 	testContract(t, store{
-		open: func(t *testing.T) bucket.Bucket {
+		Open: func(t *testing.T) bucket.Bucket {
 			dir := filepath.Join(t.TempDir(), "new", "dir")
 			b, err := Open(t.Context(), bucket.URL{Dir: dir}, Options{})
 			if err != nil {
@@ -64,7 +61,7 @@ func TestFile(t *testing.T) {
 			}
 			return b
 		},
-		plant: func(t *testing.T, b bucket.Bucket, name string, data []byte) {
+		Plant: func(t *testing.T, b bucket.Bucket, name string, data []byte) {
 			path := filepath.Join(b.URL().Dir, name)
 			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 				t.Fatal(err)
@@ -73,7 +70,7 @@ func TestFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		clean: func(t *testing.T, b bucket.Bucket, names ...string) {
+		Clean: func(t *testing.T, b bucket.Bucket, names ...string) {
 			t.Helper()
 			entries, err := os.ReadDir(b.URL().Dir)
 			if err != nil {
@@ -98,8 +95,8 @@ func s3Store(t *testing.T, server *testserver.Server, o Options) store {
 	raw := server.Client(t)
 	o.PartSize = testPart
 	return store{
-		open: func(t *testing.T) bucket.Bucket { return openBucket(t, server, o) },
-		plant: func(t *testing.T, b bucket.Bucket, name string, data []byte) {
+		Open: func(t *testing.T) bucket.Bucket { return openBucket(t, server, o) },
+		Plant: func(t *testing.T, b bucket.Bucket, name string, data []byte) {
 			_, err := raw.PutObject(t.Context(), &s3.PutObjectInput{
 				Bucket: &b.(*S3).url.Bucket, Key: aws.String(b.(*S3).key(name)), Body: bytes.NewReader(data),
 			})
@@ -107,7 +104,7 @@ func s3Store(t *testing.T, server *testserver.Server, o Options) store {
 				t.Fatal(err)
 			}
 		},
-		clean: func(t *testing.T, b bucket.Bucket, names ...string) {
+		Clean: func(t *testing.T, b bucket.Bucket, names ...string) {
 			t.Helper()
 			sameNames(t, keys(t, raw, b.(*S3)), names)
 			for _, name := range append(names, "object") {
@@ -173,12 +170,4 @@ func uploads(t *testing.T, raw *rawclient.Client, b *S3, name string) []string {
 		ids = append(ids, *u.UploadId)
 	}
 	return ids
-}
-
-func sameNames(t *testing.T, got, want []string) {
-	t.Helper()
-	got, want = slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))
-	if !slices.Equal(got, want) {
-		t.Errorf("the bucket holds %q, want %q", got, want)
-	}
 }

@@ -1,0 +1,94 @@
+package upload
+
+import (
+	"io"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+)
+
+// content returns reproducible bytes that do not repeat at part boundaries.
+func content(size int) []byte {
+	data := make([]byte, size)
+	source := rand.NewChaCha8([32]byte{byte(size), byte(size >> 8), byte(size >> 16)})
+	source.Read(data)
+	return data
+}
+
+// inPieces returns a write function that writes data in pieces of odd sizes.
+func inPieces(data []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		for piece := range slices.Chunk(data, 777_777) {
+			if _, err := w.Write(piece); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func put(t *testing.T, b bucket.Bucket, name string, data []byte, tags bucket.Tags) bucket.Object {
+	t.Helper()
+	o, err := b.Put(t.Context(), name, bucket.PutOptions{MaxSize: int64(len(data)), Tags: tags}, inPieces(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func list(t *testing.T, b bucket.Bucket, after string) []bucket.Object {
+	t.Helper()
+	var objects []bucket.Object
+	for o, err := range b.List(t.Context(), after) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects = append(objects, o)
+	}
+	return objects
+}
+
+func names(objects []bucket.Object) []string {
+	var names []string
+	for _, o := range objects {
+		names = append(names, o.Name)
+	}
+	return names
+}
+
+// find returns an object as the listing shows it.
+func find(t *testing.T, b bucket.Bucket, name string) bucket.Object {
+	t.Helper()
+	for _, o := range list(t, b, "") {
+		if o.Name == name {
+			return o
+		}
+	}
+	t.Fatalf("%s is not listed", name)
+	return bucket.Object{}
+}
+
+func readAll(t *testing.T, b bucket.Bucket, o bucket.Object) []byte {
+	t.Helper()
+	blob, err := b.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer blob.Close()
+	data, err := io.ReadAll(io.NewSectionReader(blob, 0, o.Size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// sameNames fails the test if there are other names than those wanted, in any order.
+func sameNames(t *testing.T, got, want []string) {
+	t.Helper()
+	got, want = slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))
+	if !slices.Equal(got, want) {
+		t.Errorf("the bucket holds %q, want %q", got, want)
+	}
+}
