@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
@@ -56,22 +57,22 @@ func TestAlteredUpload(t *testing.T) {
 		request func(*http.Request) bool
 	}{
 		"whole": {1000, isPut},
-		"part":  {2*testPart + 1, isPart},
+		"part":  {2*buckettest.PartSize + 1, isPart},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &altering{request: c.request}
-			b := openBucket(t, server, Options{PartSize: testPart, RetryFor: time.Second, intercept: fault(a.pass).intercept})
-			data := content(c.size)
+			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Second, intercept: fault(a.pass).intercept})
+			data := buckettest.Content(c.size)
 			a.left.Store(1)
-			if o := put(t, b, "object", data, nil); !bytes.Equal(readAll(t, b, o), data) {
+			if o := buckettest.Put(t, b, "object", data, nil); !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
 				t.Error("other content than what was put")
 			}
 			a.left.Store(1000)
-			_, err := b.Put(t.Context(), "another", bucket.PutOptions{}, inPieces(data))
+			_, err := b.Put(t.Context(), "another", bucket.PutOptions{}, buckettest.InPieces(data))
 			if !errors.Is(err, bucket.ErrUnreachable) || !strings.Contains(fmt.Sprint(err), "altered on the way") {
 				t.Errorf("altered again and again: %v", err)
 			}
-			sameNames(t, keys(t, server.Client(t), b), []string{"object"})
+			buckettest.SameNames(t, keys(t, server.Client(t), b), []string{"object"})
 			noUploads(t, server.Client(t), b, "another")
 		})
 	}
@@ -83,13 +84,13 @@ func TestAlteredUploadOverTLS(t *testing.T) {
 	server := testserver.StartTLS(t)
 	server.Setenv(t)
 	t.Setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_supported")
-	for name, size := range map[string]int{"whole": 1000, "part": 2*testPart + 1} {
+	for name, size := range map[string]int{"whole": 1000, "part": 2*buckettest.PartSize + 1} {
 		t.Run(name, func(t *testing.T) {
 			a := &altering{request: func(r *http.Request) bool { return r.Method == http.MethodPut && r.ContentLength > 100 }}
-			b := openBucket(t, server, Options{PartSize: testPart, RetryFor: time.Second, intercept: fault(a.pass).intercept})
-			data := content(size)
+			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Second, intercept: fault(a.pass).intercept})
+			data := buckettest.Content(size)
 			a.left.Store(1)
-			if o := put(t, b, "object", data, nil); !bytes.Equal(readAll(t, b, o), data) {
+			if o := buckettest.Put(t, b, "object", data, nil); !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
 				t.Error("other content than what was put")
 			}
 		})
@@ -104,8 +105,8 @@ func TestAlteredAnswers(t *testing.T) {
 		return func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Query().Has(query) }
 	}
 	a := &altering{}
-	b := openBucket(t, server, Options{PartSize: testPart, RetryFor: time.Second, intercept: fault(a.pass).intercept})
-	o := put(t, b, "object", content(10), bucket.Tags{"a": "b"})
+	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Second, intercept: fault(a.pass).intercept})
+	o := buckettest.Put(t, b, "object", buckettest.Content(10), bucket.Tags{"a": "b"})
 	a.left.Store(1 << 30)
 	for name, c := range map[string]struct {
 		answer func(*http.Request) bool
@@ -114,7 +115,7 @@ func TestAlteredAnswers(t *testing.T) {
 		"list": {isGet("list-type"), func() error { _, err := series.Snapshots(t.Context(), b, time.Time{}); return err }},
 		"tags": {isGet("tagging"), func() error { _, err := b.Tags(t.Context(), o); return err }},
 		"create": {isCreate, func() error {
-			_, err := b.Put(t.Context(), "create", bucket.PutOptions{}, inPieces(content(testPart+1)))
+			_, err := b.Put(t.Context(), "create", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(buckettest.PartSize+1)))
 			return err
 		}},
 	} {
@@ -124,11 +125,11 @@ func TestAlteredAnswers(t *testing.T) {
 		}
 	}
 	a.answer = isComplete
-	data := content(testPart + 1)
-	if o := put(t, b, "complete", data, nil); !bytes.Equal(readAll(t, b, o), data) {
+	data := buckettest.Content(buckettest.PartSize + 1)
+	if o := buckettest.Put(t, b, "complete", data, nil); !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
 		t.Error("other content than what was put")
 	}
-	sameNames(t, keys(t, server.Client(t), b), []string{"object", "complete"})
+	buckettest.SameNames(t, keys(t, server.Client(t), b), []string{"object", "complete"})
 	for _, name := range []string{"create", "complete"} {
 		noUploads(t, server.Client(t), b, name)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
@@ -46,11 +47,11 @@ var calls = map[string]func(ctx context.Context, b *S3, o bucket.Object) error{
 		return err
 	},
 	"put": func(ctx context.Context, b *S3, _ bucket.Object) error {
-		_, err := b.Put(ctx, "whole", bucket.PutOptions{}, inPieces(content(10)))
+		_, err := b.Put(ctx, "whole", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(10)))
 		return err
 	},
 	"put parts": func(ctx context.Context, b *S3, _ bucket.Object) error {
-		_, err := b.Put(ctx, "parts", bucket.PutOptions{}, inPieces(content(testPart+1)))
+		_, err := b.Put(ctx, "parts", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(buckettest.PartSize+1)))
 		return err
 	},
 	"rules":      func(ctx context.Context, b *S3, _ bucket.Object) error { _, err := b.Rules(ctx); return err },
@@ -77,12 +78,12 @@ func TestForeignAnswers(t *testing.T) {
 			proxy.Setenv(t)
 			for call, do := range calls {
 				foreign.Store(false)
-				b := openBucket(t, server, Options{PartSize: testPart, RetryFor: time.Millisecond})
-				first, err := Open(t.Context(), b.URL(), Options{PartSize: testPart})
+				b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Millisecond})
+				first, err := Open(t.Context(), b.URL(), Options{PartSize: buckettest.PartSize})
 				if err != nil {
 					t.Fatal(err)
 				}
-				o := put(t, b, "object", content(10), bucket.Tags{"a": "b"})
+				o := buckettest.Put(t, b, "object", buckettest.Content(10), bucket.Tags{"a": "b"})
 				foreign.Store(true)
 				if (body == "" || name == "declaration" || name == "other root") && (call == "delete" || call == "set tags") {
 					continue // as good as S3's answer, which has no body
@@ -113,10 +114,10 @@ func TestErrorsWithGoodStatus(t *testing.T) {
 		t.Run(operation, func(t *testing.T) {
 			server.Setenv(t)
 			b := openBucket(t, server, Options{})
-			o := put(t, b, "object", content(10), nil)
+			o := buckettest.Put(t, b, "object", buckettest.Content(10), nil)
 			lying := quirks.Start(t, server, quirks.On(quirks.AnswerWith(http.StatusOK, body), operation))
 			lying.Setenv(t)
-			liar, err := Open(t.Context(), b.URL(), Options{PartSize: testPart, RetryFor: time.Millisecond})
+			liar, err := Open(t.Context(), b.URL(), Options{PartSize: buckettest.PartSize, RetryFor: time.Millisecond})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -167,9 +168,9 @@ func TestRewrittenHeaders(t *testing.T) {
 		return store.Do(r)
 	})
 	proxy.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: testPart, RetryFor: time.Second})
+	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Second})
 	for name, call := range calls {
-		o := put(t, b, "object-of-"+strings.ReplaceAll(name, " ", "-"), content(10), bucket.Tags{"a": "b"})
+		o := buckettest.Put(t, b, "object-of-"+strings.ReplaceAll(name, " ", "-"), buckettest.Content(10), bucket.Tags{"a": "b"})
 		if err := call(t.Context(), b, o); err != nil && !errors.Is(err, bucket.ErrNotFound) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -184,9 +185,9 @@ func TestRedirects(t *testing.T) {
 	for name, front := range map[string]func(testing.TB, *testserver.Server, ...quirks.Quirk) *quirks.Proxy{"http": quirks.Start, "https": quirks.StartTLS} {
 		proxy := front(t, server, quirks.RedirectTo(elsewhere.Endpoint))
 		proxy.Setenv(t)
-		o := Options{PartSize: testPart}
+		o := Options{PartSize: buckettest.PartSize}
 		if name == "https" {
-			o.SSE.CustomerKey = content(32)
+			o.SSE.CustomerKey = buckettest.Content(32)
 		}
 		b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, o)
 		if err != nil {

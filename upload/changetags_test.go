@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
@@ -50,7 +51,7 @@ func (m *meddler) Delete(ctx context.Context, o bucket.Object) error {
 
 func tagged(t *testing.T, b bucket.Bucket, name string) bucket.Object {
 	t.Helper()
-	return put(t, b, name, []byte("x"), bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: "app.db"})
+	return buckettest.Put(t, b, name, []byte("x"), bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: "app.db"})
 }
 
 func hasTags(t *testing.T, b bucket.Bucket, o bucket.Object, want bucket.Tags) {

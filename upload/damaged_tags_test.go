@@ -13,6 +13,8 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
@@ -22,10 +24,10 @@ func TestDamagedTagsInADirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	testDamagedTags(t, store{Open: func(t *testing.T) bucket.Bucket { b, _ := emptySeries(t); return b }, Plant: plant})
+	buckettest.DamagedTags(t, buckettest.Store{Open: func(t *testing.T) bucket.Bucket { b, _ := emptySeries(t); return b }, Plant: plant})
 	b, _ := emptySeries(t)
-	o := put(t, b, series.ObjectName(snapshot.NewID(time.Now())), content(10), nil)
-	path := filepath.Join(b.URL().Dir, sidecarOf(o.Name))
+	o := buckettest.Put(t, b, series.ObjectName(snapshot.NewID(time.Now())), buckettest.Content(10), nil)
+	path := filepath.Join(b.URL().Dir, sidecar.Of(o.Name))
 	for what, plant := range map[string]func() error{
 		"a FIFO":      func() error { return syscall.Mkfifo(path, 0o600) },
 		"a directory": func() error { return os.Mkdir(path, 0o700) },
@@ -48,7 +50,7 @@ func TestDamagedTagsInADirectory(t *testing.T) {
 func TestBackupAfterDamagedTags(t *testing.T) {
 	b, db := emptySeries(t)
 	first := backup(t, b, db, BackupOptions{})
-	path := filepath.Join(b.URL().Dir, sidecarOf(first.Snapshot.Object.Name))
+	path := filepath.Join(b.URL().Dir, sidecar.Of(first.Snapshot.Object.Name))
 	if err := os.Truncate(path, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +62,7 @@ func TestBackupAfterDamagedTags(t *testing.T) {
 		t.Errorf("%+v", next)
 	}
 	// One that fails is not called safe.
-	if err := os.Truncate(filepath.Join(b.URL().Dir, sidecarOf(r.Snapshot.Object.Name)), 0); err != nil {
+	if err := os.Truncate(filepath.Join(b.URL().Dir, sidecar.Of(r.Snapshot.Object.Name)), 0); err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer

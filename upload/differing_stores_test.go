@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/doctor"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
@@ -26,7 +27,7 @@ func differing(t *testing.T, server *testserver.Server, o Options, list ...quirk
 	t.Helper()
 	proxy := quirks.Start(t, server, list...)
 	proxy.Setenv(t)
-	o.PartSize = testPart
+	o.PartSize = buckettest.PartSize
 	return openBucket(t, &proxy.Server, o), proxy
 }
 
@@ -41,14 +42,14 @@ func TestLateListings(t *testing.T) {
 		"without ETags at the end": {quirks.EmptyETagAtComplete()},
 	} {
 		b, _ := differing(t, server, Options{}, quirk...)
-		for _, size := range []int{10, testPart + 10} {
-			data := content(size)
-			o, err := b.Put(t.Context(), "object-"+string(rune('a'+size%7)), bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, inPieces(data))
+		for _, size := range []int{10, buckettest.PartSize + 10} {
+			data := buckettest.Content(size)
+			o, err := b.Put(t.Context(), "object-"+string(rune('a'+size%7)), bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, buckettest.InPieces(data))
 			if err != nil {
 				t.Errorf("%s, %d bytes: %v", name, size, err)
 				continue
 			}
-			if listed := find(t, b, o.Name); listed != o || !bytes.Equal(readAll(t, b, o), data) {
+			if listed := buckettest.Find(t, b, o.Name); listed != o || !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
 				t.Errorf("%s: put returned %+v, listed is %+v, or the content differs", name, o, listed)
 			}
 			noUploads(t, server.Client(t), b, o.Name)
@@ -102,7 +103,7 @@ func TestRemainingPartsAreNamed(t *testing.T) {
 	server := testserver.Start(t)
 	b, _ := differing(t, server, Options{RetryFor: time.Second},
 		quirks.On(quirks.Refuse("AccessDenied", http.StatusForbidden), "CompleteMultipartUpload", "AbortMultipartUpload"))
-	_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(content(testPart+1)))
+	_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(buckettest.PartSize+1)))
 	ids := uploads(t, server.Client(t), b, "object")
 	if len(ids) != 1 || err == nil || !strings.Contains(err.Error(), ids[0]) || !strings.Contains(err.Error(), b.key("object")) {
 		t.Errorf("%v does not name the upload %q", err, ids)
@@ -113,7 +114,7 @@ func TestRemainingPartsAreNamed(t *testing.T) {
 func TestTagsLostAtComplete(t *testing.T) {
 	server := testserver.Start(t)
 	tags := bucket.Tags{series.TagRetention: series.Held, series.TagDigest: "lb1:00"}
-	data := content(testPart + 10)
+	data := buckettest.Content(buckettest.PartSize + 10)
 	for name, c := range map[string]struct {
 		quirks []quirks.Quirk
 		fails  bool
@@ -125,7 +126,7 @@ func TestTagsLostAtComplete(t *testing.T) {
 		"the answer came to nothing": {[]quirks.Quirk{quirks.On(quirks.First(1, quirks.DropAnswer()), "CompleteMultipartUpload")}, false},
 	} {
 		b, _ := differing(t, server, Options{}, append(c.quirks, quirks.LoseTagsAtComplete())...)
-		o, err := b.Put(t.Context(), "object", bucket.PutOptions{Tags: tags}, inPieces(data))
+		o, err := b.Put(t.Context(), "object", bucket.PutOptions{Tags: tags}, buckettest.InPieces(data))
 		if errors.Is(err, ErrIncomplete) != c.fails || !c.fails && err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -143,7 +144,7 @@ func TestTagsLostAtComplete(t *testing.T) {
 	}
 	// What was kept is not set again.
 	b, proxy := differing(t, server, Options{})
-	put(t, b, "object", data, tags)
+	buckettest.Put(t, b, "object", data, tags)
 	if n := proxy.Count("PutObjectTagging"); n != 0 {
 		t.Errorf("tags that were kept are set %d times", n)
 	}
@@ -170,7 +171,7 @@ func TestWeakETags(t *testing.T) {
 		proxy := quirks.Start(t, server, quirk...)
 		s := s3Store(t, &proxy.Server, Options{})
 		t.Run(name, func(t *testing.T) {
-			testContract(t, s, "put and read", "ranged reads", "changed", "tags", "put existing")
+			buckettest.Contract(t, s, "put and read", "ranged reads", "changed", "tags", "put existing")
 		})
 	}
 }
@@ -202,10 +203,10 @@ func TestTagsRefused(t *testing.T) {
 				t.Errorf("%s, %s: a backup: %v, want success: %v", code, name, err, c.works)
 			}
 			if err != nil {
-				sameNames(t, keys(t, server.Client(t), b), nil)
+				buckettest.SameNames(t, keys(t, server.Client(t), b), nil)
 				continue
 			}
-			next, err := Open(t.Context(), b.URL(), Options{PartSize: testPart}) // another process
+			next, err := Open(t.Context(), b.URL(), Options{PartSize: buckettest.PartSize}) // another process
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -238,10 +239,10 @@ func TestChecksumsDemanded(t *testing.T) {
 		return (operation == "PutObject" || operation == "UploadPart") && r.Header.Get("Content-Md5") == ""
 	}, quirks.AnswerWith(http.StatusBadRequest, "<Error><Code>InvalidRequest</Code><Message>Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters</Message></Error>"))
 	b, proxy := differing(t, server, Options{}, demand)
-	for _, size := range []int{0, 10, 3*testPart + 10} {
-		data := content(size)
-		o := put(t, b, fmt.Sprint("object-", size), data, bucket.Tags{"a": "b"})
-		if !bytes.Equal(readAll(t, b, o), data) {
+	for _, size := range []int{0, 10, 3*buckettest.PartSize + 10} {
+		data := buckettest.Content(size)
+		o := buckettest.Put(t, b, fmt.Sprint("object-", size), data, bucket.Tags{"a": "b"})
+		if !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
 			t.Errorf("%d bytes: other content than what was put", size)
 		}
 	}
@@ -251,7 +252,7 @@ func TestChecksumsDemanded(t *testing.T) {
 	if report, err := doctor.Examine(t.Context(), b); err != nil || !report.CanBackup() {
 		t.Errorf("doctor: %+v, %v", report, err)
 	}
-	if tags, err := b.Tags(t.Context(), find(t, b, "object-10")); err != nil || tags["a"] != "b" {
+	if tags, err := b.Tags(t.Context(), buckettest.Find(t, b, "object-10")); err != nil || tags["a"] != "b" {
 		t.Errorf("tags %v, %v", tags, err)
 	}
 }
@@ -266,8 +267,8 @@ func TestStorageCaps(t *testing.T) {
 		"<Code>ServiceQuotaExceeded</Code>": http.StatusBadRequest,
 	} {
 		b, _ := differing(t, server, Options{}, quirks.On(quirks.AnswerWith(status, "<Error>"+message+"</Error>"), "PutObject", "CreateMultipartUpload"))
-		for _, size := range []int{10, testPart + 1} {
-			_, err := b.Put(t.Context(), "object", bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, inPieces(content(size)))
+		for _, size := range []int{10, buckettest.PartSize + 1} {
+			_, err := b.Put(t.Context(), "object", bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, buckettest.InPieces(buckettest.Content(size)))
 			if !errors.Is(err, bucket.ErrQuota) || !errors.Is(err, bucket.ErrRefused) || bucket.MissingAction(err) != "" || strings.Contains(err.Error(), "the credentials need") {
 				t.Errorf("%s: %v, action %q, want ErrQuota", message, err, bucket.MissingAction(err))
 			}

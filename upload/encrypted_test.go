@@ -12,6 +12,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
@@ -97,7 +98,7 @@ func TestTwoOfOneID(t *testing.T) {
 	b, _ := emptySeries(t)
 	id := string(snapshot.NewID(time.Now()))
 	for i, suffix := range []string{series.SuffixEncrypted, series.Suffix} {
-		put(t, b, id+suffix, content(10+i), nil)
+		buckettest.Put(t, b, id+suffix, buckettest.Content(10+i), nil)
 		at := time.Now().Add(time.Duration(i-2) * time.Second)
 		if err := os.Chtimes(filepath.Join(b.URL().Dir, id+suffix), at, at); err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/doctor"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
@@ -55,7 +56,7 @@ func TestEndpointsWithTheBucket(t *testing.T) {
 	}
 	for _, endpoint := range []string{proxy.Endpoint, proxy.Endpoint + "/some/path"} {
 		t.Setenv("AWS_ENDPOINT_URL_S3", endpoint)
-		b, err := Open(t.Context(), u, Options{PartSize: testPart})
+		b, err := Open(t.Context(), u, Options{PartSize: buckettest.PartSize})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,5 +78,5 @@ func TestEndpointsWithTheBucket(t *testing.T) {
 	// A slash behind the host changes nothing.
 	server.Setenv(t)
 	t.Setenv("AWS_ENDPOINT_URL_S3", server.Endpoint+"/")
-	put(t, openBucket(t, server, Options{}), "object", content(10), nil)
+	buckettest.Put(t, openBucket(t, server, Options{}), "object", buckettest.Content(10), nil)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
@@ -69,7 +70,7 @@ func TestFailuresAreTriedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var mu sync.Mutex
 			failed := map[string]int{}
-			b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				mu.Lock()
 				request := r.Method + " " + r.URL.String()
 				failed[request]++
@@ -80,10 +81,10 @@ func TestFailuresAreTriedAgain(t *testing.T) {
 				}
 				return next.Do(r)
 			}).intercept})
-			data := content(testPart + 1)
-			o := put(t, b, "object", data, bucket.Tags{"a": "b"})
-			put(t, b, "small", data[:10], nil)
-			if !bytes.Equal(readAll(t, b, find(t, b, "object")), data) {
+			data := buckettest.Content(buckettest.PartSize + 1)
+			o := buckettest.Put(t, b, "object", data, bucket.Tags{"a": "b"})
+			buckettest.Put(t, b, "small", data[:10], nil)
+			if !bytes.Equal(buckettest.ReadAll(t, b, buckettest.Find(t, b, "object")), data) {
 				t.Error("other content than what was put")
 			}
 			if tags, err := b.Tags(t.Context(), o); err != nil || tags["a"] != "b" {
@@ -99,14 +100,14 @@ func TestFailuresAreTriedAgain(t *testing.T) {
 func TestOutageIsGivenUp(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: testPart, RetryFor: time.Second, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Second, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if isPart(r) {
 			return answers(r, http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate."), nil
 		}
 		return next.Do(r)
 	}).intercept})
 	began := time.Now()
-	_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(content(3*testPart)))
+	_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(3*buckettest.PartSize)))
 	if took := time.Since(began); !errors.Is(err, bucket.ErrUnreachable) || took < 500*time.Millisecond || took > 15*time.Second {
 		t.Errorf("%v after %v, want ErrUnreachable after a second or so", err, took)
 	}
@@ -114,7 +115,7 @@ func TestOutageIsGivenUp(t *testing.T) {
 		t.Errorf("error text %q", text)
 	}
 	noUploads(t, server.Client(t), b, "object")
-	sameNames(t, keys(t, server.Client(t), b), nil)
+	buckettest.SameNames(t, keys(t, server.Client(t), b), nil)
 }
 
 func TestRefusedConnection(t *testing.T) {
@@ -132,7 +133,7 @@ func TestRefusedConnection(t *testing.T) {
 	for name, call := range map[string]func(context.Context) error{
 		"list": func(ctx context.Context) error { _, err := series.Snapshots(ctx, b, time.Time{}); return err },
 		"put": func(ctx context.Context) error {
-			_, err := b.Put(ctx, "a", bucket.PutOptions{}, inPieces(nil))
+			_, err := b.Put(ctx, "a", bucket.PutOptions{}, buckettest.InPieces(nil))
 			return err
 		},
 		"tags":   func(ctx context.Context) error { _, err := b.Tags(ctx, bucket.Object{Name: "a"}); return err },
@@ -217,19 +218,19 @@ func (c *cutter) copy(to, from net.Conn, cutting bool) {
 func TestBodiesCutOff(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	data := content(3*testPart + 5)
+	data := buckettest.Content(3*buckettest.PartSize + 5)
 	for name, c := range map[string]*cutter{
-		"upload":          {upward: true, after: testPart / 2},
-		"download":        {after: testPart / 2},
-		"upload stalls":   {upward: true, after: testPart / 2, stall: true},
-		"download stalls": {after: testPart / 2, stall: true},
+		"upload":          {upward: true, after: buckettest.PartSize / 2},
+		"download":        {after: buckettest.PartSize / 2},
+		"upload stalls":   {upward: true, after: buckettest.PartSize / 2, stall: true},
+		"download stalls": {after: buckettest.PartSize / 2, stall: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.left.Store(3)
 			c.start(t, server)
-			b := openBucket(t, server, Options{PartSize: testPart, stall: 2 * time.Second})
-			o := put(t, b, "object", data, nil)
-			if !bytes.Equal(readAll(t, b, o), data) {
+			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, stall: 2 * time.Second})
+			o := buckettest.Put(t, b, "object", data, nil)
+			if !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
 				t.Error("other content than what was put")
 			}
 			if left := c.left.Load(); left > 0 {
@@ -250,13 +251,13 @@ func TestLostAnswers(t *testing.T) {
 		lost func(*http.Request) bool
 	}{
 		"put":      {10, isPut},
-		"create":   {testPart + 10, isCreate},
-		"part":     {testPart + 10, isPart},
-		"complete": {testPart + 10, isComplete},
+		"create":   {buckettest.PartSize + 10, isCreate},
+		"part":     {buckettest.PartSize + 10, isPart},
+		"complete": {buckettest.PartSize + 10, isComplete},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var losses atomic.Int32
-			b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				response, err := next.Do(r)
 				if err != nil || !c.lost(r) || losses.Add(1) > 1 {
 					return response, err
@@ -265,28 +266,28 @@ func TestLostAnswers(t *testing.T) {
 				response.Body.Close()
 				return nil, errors.New("connection reset by peer")
 			}).intercept})
-			data := content(c.size)
-			o := put(t, b, "object", data, bucket.Tags{"a": "b"})
+			data := buckettest.Content(c.size)
+			o := buckettest.Put(t, b, "object", data, bucket.Tags{"a": "b"})
 			if losses.Load() < 2 {
 				t.Errorf("%d attempts, want one that is lost and another", losses.Load())
 			}
-			if listed := find(t, b, "object"); o.ETag != listed.ETag || !bytes.Equal(readAll(t, b, o), data) {
+			if listed := buckettest.Find(t, b, "object"); o.ETag != listed.ETag || !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
 				t.Errorf("put returned %+v, listed is %+v, or the content differs", o, listed)
 			}
 			noUploads(t, server.Client(t), b, "object")
 		})
 		t.Run(name+" with another object there", func(t *testing.T) {
 			var losses atomic.Int32
-			b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				if !c.lost(r) || losses.Add(1) > 1 {
 					return next.Do(r)
 				}
 				return nil, errors.New("connection reset by peer")
 			}).intercept})
 			losses.Store(1)
-			put(t, b, "object", content(c.size+1), nil)
+			buckettest.Put(t, b, "object", buckettest.Content(c.size+1), nil)
 			losses.Store(0)
-			if _, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(content(c.size))); !errors.Is(err, bucket.ErrExists) {
+			if _, err := b.Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(c.size))); !errors.Is(err, bucket.ErrExists) {
 				t.Errorf("%v, want ErrExists", err)
 			}
 			noUploads(t, server.Client(t), b, "object")
@@ -302,7 +303,7 @@ func TestCancelledInFlight(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			reason := errors.New("enough")
 			ctx, cancel := context.WithCancelCause(t.Context())
-			b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				if name == "create" && at(r) {
 					// The store has done it when the answer is given up.
 					response, err := next.Do(r.WithContext(context.WithoutCancel(r.Context())))
@@ -322,12 +323,12 @@ func TestCancelledInFlight(t *testing.T) {
 				}
 				return next.Do(r)
 			}).intercept})
-			_, err := b.Put(ctx, "object", bucket.PutOptions{}, inPieces(content(3*testPart+1)))
+			_, err := b.Put(ctx, "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(3*buckettest.PartSize+1)))
 			if !errors.Is(err, reason) {
 				t.Errorf("%v, want the reason of the cancellation", err)
 			}
 			noUploads(t, server.Client(t), b, "object")
-			sameNames(t, keys(t, server.Client(t), b), nil)
+			buckettest.SameNames(t, keys(t, server.Client(t), b), nil)
 		})
 	}
 }
@@ -336,7 +337,7 @@ func TestCancelledInFlight(t *testing.T) {
 func TestIgnoredWriteErrors(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if isPart(r) && r.URL.Query().Get("partNumber") == "1" || isCreate(r) && strings.HasSuffix(r.URL.Path, "/create") {
 			return answers(r, http.StatusForbidden, "AccessDenied", ""), nil
 		}
@@ -345,7 +346,7 @@ func TestIgnoredWriteErrors(t *testing.T) {
 	for _, name := range []string{"object", "create"} {
 		_, err := b.Put(t.Context(), name, bucket.PutOptions{}, func(w io.Writer) error {
 			for range 10 {
-				w.Write(content(testPart))
+				w.Write(buckettest.Content(buckettest.PartSize))
 			}
 			return nil
 		})
@@ -354,16 +355,16 @@ func TestIgnoredWriteErrors(t *testing.T) {
 		}
 		noUploads(t, server.Client(t), b, name)
 	}
-	sameNames(t, keys(t, server.Client(t), b), nil)
+	buckettest.SameNames(t, keys(t, server.Client(t), b), nil)
 }
 
 // All parts but the last have one size, as R2 demands.
 func TestPartsAreEqual(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: testPart})
-	put(t, b, "object", content(3*testPart+7), nil)
-	for number, want := range []int64{1: testPart, 2: testPart, 3: testPart, 4: 7} {
+	b := openBucket(t, server, Options{PartSize: buckettest.PartSize})
+	buckettest.Put(t, b, "object", buckettest.Content(3*buckettest.PartSize+7), nil)
+	for number, want := range []int64{1: buckettest.PartSize, 2: buckettest.PartSize, 3: buckettest.PartSize, 4: 7} {
 		if number == 0 {
 			continue
 		}

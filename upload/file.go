@@ -16,6 +16,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 )
 
 // A directory is a Bucket in a local or mounted directory. Its objects are
@@ -35,7 +36,7 @@ func (b *directory) TagsBeside() bool { return true }
 func (b *directory) path(name string) string { return filepath.Join(b.url.Dir, name) }
 
 func (b *directory) tagsPath(name string) string {
-	return b.path(sidecarOf(name))
+	return b.path(sidecar.Of(name))
 }
 
 // checkName refuses names that List would not yield again.
@@ -47,7 +48,7 @@ func checkName(name string) error {
 }
 
 func isObjectName(name string) bool {
-	return name != "" && !strings.HasPrefix(name, ".") && !isSidecar(name)
+	return name != "" && !strings.HasPrefix(name, ".") && !sidecar.Is(name)
 }
 
 // List implements Bucket. A directory that does not exist is ErrNotFound.
@@ -190,14 +191,14 @@ func readTagsFile(path string) (bucket.Tags, error) {
 		return nil, err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxSidecar+1))
+	data, err := io.ReadAll(io.LimitReader(file, sidecar.MaxSize+1))
 	if errors.Is(err, syscall.EIO) {
 		return nil, fmt.Errorf("%w: %w", bucket.ErrTagsDamaged, err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return parseSidecar(data, path)
+	return sidecar.Parse(data, path)
 }
 
 // SetTags implements Bucket.

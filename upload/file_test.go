@@ -14,6 +14,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
@@ -51,7 +52,7 @@ func TestMissingDirectory(t *testing.T) {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal("listing created the directory")
 	}
-	put(t, b, "object", content(10), bucket.Tags{"a": "b"})
+	buckettest.Put(t, b, "object", buckettest.Content(10), bucket.Tags{"a": "b"})
 	for path, mode := range map[string]fs.FileMode{
 		filepath.Dir(dir): 0o700, dir: 0o700, filepath.Join(dir, "object"): 0o600, filepath.Join(dir, "object.tags"): 0o600,
 	} {
@@ -67,7 +68,7 @@ func TestDirectoryIsAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{path, filepath.Join(path, "below")} {
-		if _, err := openDir(t, dir).Put(t.Context(), "object", bucket.PutOptions{}, inPieces(nil)); err == nil {
+		if _, err := openDir(t, dir).Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(nil)); err == nil {
 			t.Errorf("put into %s is no error", dir)
 		}
 	}
@@ -76,7 +77,7 @@ func TestDirectoryIsAFile(t *testing.T) {
 func TestOnlyRegularFilesAreListed(t *testing.T) {
 	dir := t.TempDir()
 	b := openDir(t, dir)
-	put(t, b, "object", nil, bucket.Tags{"a": "b"})
+	buckettest.Put(t, b, "object", nil, bucket.Tags{"a": "b"})
 	for _, hidden := range []string{".hidden", tempPrefix + "1" + tempSuffix, "x.tags"} {
 		if err := os.WriteFile(filepath.Join(dir, hidden), nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -88,13 +89,13 @@ func TestOnlyRegularFilesAreListed(t *testing.T) {
 	if err := os.Symlink("object", filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
-	sameNames(t, names(list(t, b, "")), []string{"object"})
+	buckettest.SameNames(t, buckettest.Names(buckettest.List(t, b, "")), []string{"object"})
 }
 
 func TestUnusableNames(t *testing.T) {
 	b := openDir(t, t.TempDir())
 	for _, name := range []string{"", ".", "..", ".hidden", "a/b", "../a", "a.tags", "a\x00"} {
-		if _, err := b.Put(t.Context(), name, bucket.PutOptions{}, inPieces(nil)); err == nil {
+		if _, err := b.Put(t.Context(), name, bucket.PutOptions{}, buckettest.InPieces(nil)); err == nil {
 			t.Errorf("put of %q is no error", name)
 		}
 		if err := b.Delete(t.Context(), bucket.Object{Name: name}); err == nil {
@@ -125,8 +126,8 @@ func TestLeftOverTempFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	put(t, openDir(t, dir), "object", nil, nil)
-	sameNames(t, dirNames(t, dir), []string{tempPrefix + "young" + tempSuffix, ".other.tmp", "visible" + tempSuffix, "object"})
+	buckettest.Put(t, openDir(t, dir), "object", nil, nil)
+	buckettest.SameNames(t, dirNames(t, dir), []string{tempPrefix + "young" + tempSuffix, ".other.tmp", "visible" + tempSuffix, "object"})
 }
 
 // A reason of the caller is not taken for one of the store.
@@ -138,7 +139,7 @@ func TestWritersErrorIsTheCallers(t *testing.T) {
 			t.Errorf("write failed with %v: %v", reason, err)
 		}
 	}
-	sameNames(t, dirNames(t, dir), nil)
+	buckettest.SameNames(t, dirNames(t, dir), nil)
 }
 
 // A full disk, by way of Linux' device that always is.
@@ -161,7 +162,7 @@ func TestNoRoom(t *testing.T) {
 // followed nor waited for.
 func TestOpenReplacedObject(t *testing.T) {
 	b, _ := emptySeries(t)
-	o := put(t, b, series.ObjectName(snapshot.NewID(time.Now())), content(10), nil)
+	o := buckettest.Put(t, b, series.ObjectName(snapshot.NewID(time.Now())), buckettest.Content(10), nil)
 	path := filepath.Join(b.URL().Dir, o.Name)
 	other := filepath.Join(t.TempDir(), "other")
 	if err := os.Rename(path, other); err != nil {
@@ -216,7 +217,7 @@ func TestPlaceDoesNotReplace(t *testing.T) {
 func TestDamagedTags(t *testing.T) {
 	dir := t.TempDir()
 	b := openDir(t, dir)
-	o := put(t, b, "object", nil, bucket.Tags{"a": "b"})
+	o := buckettest.Put(t, b, "object", nil, bucket.Tags{"a": "b"})
 	if err := os.WriteFile(filepath.Join(dir, "object.tags"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 )
 
 // Temporary files are dot-files of this pattern. A younger one may be at work.
@@ -133,7 +134,7 @@ func (b *directory) publishTags(name string, tags bucket.Tags) error {
 
 // writeTags writes tags to a temp file and returns its path.
 func (b *directory) writeTags(tags bucket.Tags) (string, error) {
-	content, err := sidecarContent(tags)
+	content, err := sidecar.Format(tags)
 	if err != nil {
 		return "", err
 	}
@@ -200,13 +201,13 @@ func (b *directory) removeLeftOver(now time.Time) {
 	stems := map[string]bool{}
 	for _, entry := range entries {
 		if isObjectName(entry.Name()) {
-			stems[stem(entry.Name())] = true
+			stems[sidecar.Stem(entry.Name())] = true
 		}
 	}
 	for _, entry := range entries {
 		name := entry.Name()
 		temp := strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
-		if !entry.Type().IsRegular() || !temp && !isOrphan(name, stems) {
+		if !entry.Type().IsRegular() || !temp && !sidecar.IsOrphan(name, stems) {
 			continue
 		}
 		if info, err := entry.Info(); err == nil && now.Sub(info.ModTime()) > tempAge {

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
@@ -24,9 +25,9 @@ import (
 func TestResetsOnAGrid(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	data := content(2*testPart + 1000)
-	grid := []int64{0, 1, 100, 700, 1500, testPart - 1, testPart, testPart + 200}
-	for n := int64(testPart / 8); n < testPart; n += testPart / 6 {
+	data := buckettest.Content(2*buckettest.PartSize + 1000)
+	grid := []int64{0, 1, 100, 700, 1500, buckettest.PartSize - 1, buckettest.PartSize, buckettest.PartSize + 200}
+	for n := int64(buckettest.PartSize / 8); n < buckettest.PartSize; n += buckettest.PartSize / 6 {
 		grid = append(grid, n)
 	}
 	for _, n := range grid {
@@ -37,15 +38,15 @@ func TestResetsOnAGrid(t *testing.T) {
 			c := &cutter{upward: upward, after: n}
 			c.left.Store(2) // two connections, as two parts are on their way at once
 			c.start(t, server)
-			b := openBucket(t, server, Options{PartSize: testPart, Concurrency: 1})
-			o := put(t, b, "object", data, bucket.Tags{"a": "b"})
-			if !bytes.Equal(readAll(t, b, o), data) {
+			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, Concurrency: 1})
+			o := buckettest.Put(t, b, "object", data, bucket.Tags{"a": "b"})
+			if !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
 				t.Errorf("reset after %d bytes: other content than what was put", n)
 			}
 			if left := c.left.Load(); left > 1 {
 				t.Errorf("%d bytes: nothing was cut", n)
 			}
-			sameNames(t, keys(t, server.Client(t), b), []string{"object"})
+			buckettest.SameNames(t, keys(t, server.Client(t), b), []string{"object"})
 			noUploads(t, server.Client(t), b, "object")
 		}
 	}
@@ -56,16 +57,16 @@ func TestResetsOnAGrid(t *testing.T) {
 func TestResetsForGood(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	for _, n := range []int64{4000, testPart / 2} {
+	for _, n := range []int64{4000, buckettest.PartSize / 2} {
 		c := &cutter{upward: true, after: n}
 		c.left.Store(1 << 30)
 		c.start(t, server)
-		b := openBucket(t, server, Options{PartSize: testPart, RetryFor: time.Second})
-		_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(content(2*testPart+1000)))
+		b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Second})
+		_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(2*buckettest.PartSize+1000)))
 		if !errors.Is(err, bucket.ErrUnreachable) {
 			t.Errorf("always reset after %d bytes: %v", n, err)
 		}
-		sameNames(t, keys(t, server.Client(t), b), nil)
+		buckettest.SameNames(t, keys(t, server.Client(t), b), nil)
 		noUploads(t, server.Client(t), b, "object")
 	}
 }
@@ -99,17 +100,17 @@ func TestRefusedInMidUpload(t *testing.T) {
 		"InsufficientStorage":            {http.StatusInsufficientStorage, "the store is full"},
 	} {
 		t.Run(code, func(t *testing.T) {
-			b := openBucket(t, server, Options{PartSize: testPart, RetryFor: time.Second, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Second, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				if isPart(r) && r.URL.Query().Get("partNumber") == "2" {
 					return answers(r, c.status, code, "No."), nil
 				}
 				return next.Do(r)
 			}).intercept})
-			_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(content(3*testPart)))
+			_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(3*buckettest.PartSize)))
 			if !errors.Is(err, bucket.ErrRefused) || !strings.Contains(fmt.Sprint(err), c.words) {
 				t.Errorf("%v, want a refusal with %q", err, c.words)
 			}
-			sameNames(t, keys(t, server.Client(t), b), nil)
+			buckettest.SameNames(t, keys(t, server.Client(t), b), nil)
 			noUploads(t, server.Client(t), b, "object")
 		})
 	}
@@ -142,7 +143,7 @@ printf '{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"%s","Expiration":"%%s
 		return len(data)
 	}
 	var before, after atomic.Int32
-	b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if isPart(r) && r.URL.Query().Get("partNumber") == "1" {
 			before.Store(int32(fetched()))
 			time.Sleep(1100 * time.Millisecond) // until they have run out
@@ -152,8 +153,8 @@ printf '{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"%s","Expiration":"%%s
 		}
 		return next.Do(r)
 	}).intercept})
-	data := content(2 * testPart)
-	if o := put(t, b, "object", data, nil); !bytes.Equal(readAll(t, b, o), data) {
+	data := buckettest.Content(2 * buckettest.PartSize)
+	if o := buckettest.Put(t, b, "object", data, nil); !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
 		t.Error("other content than what was put")
 	}
 	if before.Load() >= after.Load() {
@@ -178,14 +179,14 @@ func TestNoSuchHost(t *testing.T) {
 func TestQuota(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: testPart})
+	b := openBucket(t, server, Options{PartSize: buckettest.PartSize})
 	server.SetQuota(t, b.url.Bucket, "1MiB")
-	for _, size := range []int{2 << 20, 2*testPart + 1} {
-		_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(content(size)))
+	for _, size := range []int{2 << 20, 2*buckettest.PartSize + 1} {
+		_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(size)))
 		if !errors.Is(err, bucket.ErrRefused) || !strings.Contains(fmt.Sprint(err), "quota is used up") {
 			t.Errorf("%d bytes: %v, want a refusal that names the quota", size, err)
 		}
 	}
-	sameNames(t, keys(t, server.Client(t), b), nil)
+	buckettest.SameNames(t, keys(t, server.Client(t), b), nil)
 	noUploads(t, server.Client(t), b, "object")
 }

@@ -16,6 +16,8 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
@@ -45,7 +47,7 @@ func TestTagsWithoutAnObject(t *testing.T) {
 		}
 	}
 	for _, name := range []string{deleted + series.Suffix, there + series.SuffixEncrypted} {
-		put(t, b, name, nil, bucket.Tags{series.TagRetention: series.Held})
+		buckettest.Put(t, b, name, nil, bucket.Tags{series.TagRetention: series.Held})
 	}
 	if err := os.Remove(b.path(deleted + series.Suffix)); err != nil { // the first step of a Delete
 		t.Fatal(err)
@@ -54,10 +56,10 @@ func TestTagsWithoutAnObject(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{old, deleted, there, "mine"} {
-		makeOld(t, filepath.Join(dir, name+sidecarSuffix), tempAge+time.Minute)
+		makeOld(t, filepath.Join(dir, name+sidecar.Suffix), tempAge+time.Minute)
 	}
-	put(t, b, "object", nil, nil)
-	sameNames(t, dirNames(t, dir), []string{young + sidecarSuffix, there + sidecarSuffix, there + series.SuffixEncrypted, "mine.tags", "object"})
+	buckettest.Put(t, b, "object", nil, nil)
+	buckettest.SameNames(t, dirNames(t, dir), []string{young + sidecar.Suffix, there + sidecar.Suffix, there + series.SuffixEncrypted, "mine.tags", "object"})
 }
 
 // Parts in files have no name, and where they must have one for a moment, what
@@ -85,7 +87,7 @@ func TestNamelessParts(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	sameNames(t, dirNames(t, dir), []string{partPrefix + "full", partPrefix + "young"})
+	buckettest.SameNames(t, dirNames(t, dir), []string{partPrefix + "full", partPrefix + "young"})
 }
 
 // A snapshot that is in the bucket is not failed by what cannot be cleared away.
@@ -149,13 +151,13 @@ func TestLostAnswerOfEncryption(t *testing.T) {
 	}{
 		"not asked": {ServerSideEncryption{}, forbid, false},
 		"done":      {ServerSideEncryption{Algorithm: "AES256"}, pass, false},
-		"our key":   {ServerSideEncryption{CustomerKey: content(32)}, pass, false},
+		"our key":   {ServerSideEncryption{CustomerKey: buckettest.Content(32)}, pass, false},
 		"not known": {ServerSideEncryption{Algorithm: "AES256"}, forbid, true},
 		"not done":  {ServerSideEncryption{Algorithm: "AES256"}, silent, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var losses atomic.Int32
-			b := openBucket(t, server, Options{PartSize: testPart, SSE: c.asked, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, SSE: c.asked, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				if r.Method == http.MethodHead {
 					return c.head(r, next)
 				}
@@ -170,9 +172,9 @@ func TestLostAnswerOfEncryption(t *testing.T) {
 				response.Body.Close()
 				return nil, errors.New("connection reset by peer")
 			}).intercept})
-			for _, size := range []int{10, testPart + 10} {
+			for _, size := range []int{10, buckettest.PartSize + 10} {
 				losses.Store(0)
-				o := put(t, b, string(rune('a'+size%26)), content(size), nil)
+				o := buckettest.Put(t, b, string(rune('a'+size%26)), buckettest.Content(size), nil)
 				if o.NotEncrypted != c.want || losses.Load() == 0 {
 					t.Errorf("%d bytes: not encrypted: %v, want %v", size, o.NotEncrypted, c.want)
 				}

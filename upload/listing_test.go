@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
@@ -63,12 +64,12 @@ var walks = map[string]func(ctx context.Context, b *S3) ([]string, error){
 func filled(t *testing.T, server *testserver.Server) (*S3, map[string][]string) {
 	t.Helper()
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: testPart})
+	b := openBucket(t, server, Options{PartSize: buckettest.PartSize})
 	want := map[string][]string{}
 	for i := range 5 {
 		name := fmt.Sprintf("2026112%dT201500Z-3f9c2a.db.zst", i)
-		put(t, b, name, content(10), nil)
-		put(t, b, fmt.Sprintf("f %d/object", i), content(10), nil)
+		buckettest.Put(t, b, name, buckettest.Content(10), nil)
+		buckettest.Put(t, b, fmt.Sprintf("f %d/object", i), buckettest.Content(10), nil)
 		_, err := server.Client(t).CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &b.url.Bucket, Key: aws.String(b.key("upload"))})
 		if err != nil {
 			t.Fatal(err)
@@ -104,7 +105,7 @@ func TestListingsGoForward(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			proxy := quirks.Start(t, server, c.quirk)
 			proxy.Setenv(t)
-			b, err := Open(t.Context(), whole.URL(), Options{PartSize: testPart, RetryFor: time.Second})
+			b, err := Open(t.Context(), whole.URL(), Options{PartSize: buckettest.PartSize, RetryFor: time.Second})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
@@ -26,12 +27,12 @@ func TestObjectLock(t *testing.T) {
 	}
 	for _, mode := range []string{"GOVERNANCE", "COMPLIANCE"} {
 		b, err := Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: strings.ToLower(mode)},
-			Options{PartSize: testPart, Lock: ObjectLock{Mode: mode, For: 7 * 24 * time.Hour}})
+			Options{PartSize: buckettest.PartSize, Lock: ObjectLock{Mode: mode, For: 7 * 24 * time.Hour}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, size := range map[string]int{"single": 100, "parts": 2*testPart + 1} {
-			o := put(t, b, name, content(size), bucket.Tags{series.TagRetention: series.Held})
+		for name, size := range map[string]int{"single": 100, "parts": 2*buckettest.PartSize + 1} {
+			o := buckettest.Put(t, b, name, buckettest.Content(size), bucket.Tags{series.TagRetention: series.Held})
 			key := aws.String(b.(*S3).key(name))
 			head, err := raw.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucketName, Key: key})
 			if err != nil {
@@ -56,7 +57,7 @@ func TestObjectLock(t *testing.T) {
 		}
 	}
 	b := openBucket(t, server, Options{Lock: ObjectLock{Mode: "GOVERNANCE", For: time.Hour}})
-	if _, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(content(10))); err == nil {
+	if _, err := b.Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(10))); err == nil {
 		t.Error("a lock in a bucket without Object Lock was accepted")
 	} else {
 		t.Log(err)
@@ -79,12 +80,12 @@ func TestDefaultRetention(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b, err := Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, Options{PartSize: testPart})
+			b, err := Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, Options{PartSize: buckettest.PartSize})
 			if err != nil {
 				t.Fatal(err)
 			}
-			for object, size := range map[string]int{"single": 100, "parts": 2*testPart + 1} {
-				put(t, b, object, content(size), bucket.Tags{series.TagRetention: series.Held})
+			for object, size := range map[string]int{"single": 100, "parts": 2*buckettest.PartSize + 1} {
+				buckettest.Put(t, b, object, buckettest.Content(size), bucket.Tags{series.TagRetention: series.Held})
 				head, err := raw.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucketName, Key: aws.String("app/" + object)})
 				if err != nil || head.ObjectLockMode != types.ObjectLockModeGovernance {
 					t.Errorf("%s is locked in mode %q, %v", object, head.ObjectLockMode, err)

@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -24,19 +26,19 @@ import (
 func TestStoreWithoutConditions(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if r.Header.Get("If-None-Match") != "" {
 			return answers(r, http.StatusNotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented"), nil
 		}
 		return next.Do(r)
 	}).intercept})
-	for _, size := range []int{10, testPart + 10} {
-		name, data := fmt.Sprint("object-", size), content(size)
-		o := put(t, b, name, data, bucket.Tags{"a": "b"})
-		if _, err := b.Put(t.Context(), name, bucket.PutOptions{}, inPieces(content(size+1))); !errors.Is(err, bucket.ErrExists) {
+	for _, size := range []int{10, buckettest.PartSize + 10} {
+		name, data := fmt.Sprint("object-", size), buckettest.Content(size)
+		o := buckettest.Put(t, b, name, data, bucket.Tags{"a": "b"})
+		if _, err := b.Put(t.Context(), name, bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(size+1))); !errors.Is(err, bucket.ErrExists) {
 			t.Errorf("%v, want ErrExists", err)
 		}
-		if !bytes.Equal(readAll(t, b, o), data) {
+		if !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
 			t.Error("the old content is gone")
 		}
 		noUploads(t, server.Client(t), b, name)
@@ -60,20 +62,20 @@ func TestStoreWithoutTags(t *testing.T) {
 		s.Clean = func(t *testing.T, b bucket.Bucket, names ...string) {
 			t.Helper()
 			for _, name := range keys(t, server.Client(t), b.(*S3)) {
-				if object, found := strings.CutSuffix(name, sidecarSuffix); found && slices.Contains(names, object) {
+				if object, found := strings.CutSuffix(name, sidecar.Suffix); found && slices.Contains(names, object) {
 					names = append(names, name)
 				}
 			}
 			all(t, b, names...)
 		}
 		t.Run(code, func(t *testing.T) {
-			testContract(t, s, "tags", "put and read", "put existing", "put that fails", "put cancelled", "delete", "not found", "snapshots", "list")
-			t.Run("damaged tags", func(t *testing.T) { testDamagedTags(t, s) })
+			buckettest.Contract(t, s, "tags", "put and read", "put existing", "put that fails", "put cancelled", "delete", "not found", "snapshots", "list")
+			t.Run("damaged tags", func(t *testing.T) { buckettest.DamagedTags(t, s) })
 		})
 		log.Reset()
 		b := s.Open(t)
 		for i := range 3 {
-			put(t, b, fmt.Sprint("object-", i), content(10), bucket.Tags{"a": "b"})
+			buckettest.Put(t, b, fmt.Sprint("object-", i), buckettest.Content(10), bucket.Tags{"a": "b"})
 		}
 		if n := strings.Count(log.String(), "level=WARN"); n != 1 {
 			t.Errorf("%s: warned %d times: %s", code, n, log.String())
@@ -83,7 +85,7 @@ func TestStoreWithoutTags(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tags, err := again.Tags(t.Context(), find(t, again, "object-1")); err != nil || tags["a"] != "b" {
+		if tags, err := again.Tags(t.Context(), buckettest.Find(t, again, "object-1")); err != nil || tags["a"] != "b" {
 			t.Errorf("%s: read again: %v, %v", code, tags, err)
 		}
 	}
@@ -106,7 +108,7 @@ func TestClockOffset(t *testing.T) {
 		if offset := b.ClockOffset(); offset != 0 {
 			t.Errorf("offset %v before any answer", offset)
 		}
-		list(t, b, "")
+		buckettest.List(t, b, "")
 		if wrong := (b.ClockOffset() - ahead).Abs(); wrong > 2*time.Second {
 			t.Errorf("offset %v, want %v", b.ClockOffset(), ahead)
 		}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 )
 
 // S3 is a Bucket in an S3-compatible store.
@@ -166,7 +167,7 @@ func (b *S3) listed(entry types.Object, encoding types.EncodingType) (bucket.Obj
 // isPlace reports whether a name is an object's, and neither deeper than the
 // prefix nor a sidecar's.
 func isPlace(name string) bool {
-	return name != "" && !strings.Contains(name, "/") && !isSidecar(name)
+	return name != "" && !strings.Contains(name, "/") && !sidecar.Is(name)
 }
 
 // listedAt returns an entry of a listing as an Object, or false for what is not

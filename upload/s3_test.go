@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
@@ -45,8 +46,8 @@ func checkAllRefused(t *testing.T, b bucket.Bucket, words ...string) {
 	ctx := t.Context()
 	o := bucket.Object{Name: "object", Size: 10, ETag: "00"}
 	_, listErr := series.Snapshots(ctx, b, time.Time{})
-	_, smallErr := b.Put(ctx, "object", bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, inPieces(content(10)))
-	_, largeErr := b.Put(ctx, "object", bucket.PutOptions{}, inPieces(content(2*defaultPart)))
+	_, smallErr := b.Put(ctx, "object", bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, buckettest.InPieces(buckettest.Content(10)))
+	_, largeErr := b.Put(ctx, "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(2*defaultPart)))
 	_, tagsErr := b.Tags(ctx, o)
 	blob, err := b.Open(ctx, o)
 	if err != nil {
@@ -103,7 +104,7 @@ func TestDenied(t *testing.T) {
 	versioned := o
 	versioned.Version = "v1"
 	_, listErr := series.Snapshots(t.Context(), b, time.Time{})
-	_, putErr := b.Put(t.Context(), "object", bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, inPieces(nil))
+	_, putErr := b.Put(t.Context(), "object", bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, buckettest.InPieces(nil))
 	_, tagsErr := b.Tags(t.Context(), o)
 	_, versionTagsErr := b.Tags(t.Context(), versioned)
 	blob, _ := b.Open(t.Context(), o)
@@ -128,7 +129,7 @@ func TestOpenRefuses(t *testing.T) {
 		"no region":      {map[string]string{"AWS_REGION": "", "AWS_ENDPOINT_URL_S3": ""}, Options{}, "AWS_REGION"},
 		"bad endpoint":   {map[string]string{"AWS_ENDPOINT_URL_S3": "127.0.0.1:9000"}, Options{}, "endpoint URL is not"},
 		"bad CA bundle":  {map[string]string{"AWS_CA_BUNDLE": "/no/such/file"}, Options{}, "AWS settings"},
-		"key over HTTP":  {nil, Options{SSE: ServerSideEncryption{CustomerKey: content(32)}}, "https"},
+		"key over HTTP":  {nil, Options{SSE: ServerSideEncryption{CustomerKey: buckettest.Content(32)}}, "https"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			(&testserver.Server{Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "hunter2"}).Setenv(t)
@@ -174,8 +175,8 @@ func TestCustomEndpoint(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			put(t, b, "small", content(10), nil)
-			put(t, b, "large", content(defaultPart+1), nil)
+			buckettest.Put(t, b, "small", buckettest.Content(10), nil)
+			buckettest.Put(t, b, "large", buckettest.Content(defaultPart+1), nil)
 			if got := checksums.Load() > 0; got != explicit || requests.Load() < 5 {
 				t.Errorf("%d checksum headers in %d requests", checksums.Load(), requests.Load())
 			}
@@ -212,7 +213,7 @@ func TestAWSEndpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.Put(t.Context(), "a", bucket.PutOptions{}, inPieces(nil))
+	_, err = b.Put(t.Context(), "a", bucket.PutOptions{}, buckettest.InPieces(nil))
 	checkRefusal(t, "put", err)
 	if address.Load() != "bucket.s3.us-east-1.amazonaws.com" {
 		t.Errorf("address %v", address.Load())
@@ -227,9 +228,9 @@ func TestAWSEndpoint(t *testing.T) {
 func TestTLS(t *testing.T) {
 	server := testserver.StartTLS(t)
 	server.Setenv(t)
-	key := ServerSideEncryption{CustomerKey: content(32)}
+	key := ServerSideEncryption{CustomerKey: buckettest.Content(32)}
 	b := openBucket(t, server, Options{SSE: key})
-	o := put(t, b, "object", content(10), nil)
+	o := buckettest.Put(t, b, "object", buckettest.Content(10), nil)
 	plain, err := Open(t.Context(), b.URL(), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -259,15 +260,15 @@ func TestTLS(t *testing.T) {
 func TestExpirationIsReported(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: testPart, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		response, err := next.Do(r)
 		if err == nil {
 			response.Header.Set("X-Amz-Expiration", `expiry-date="x", rule-id="y"`)
 		}
 		return response, err
 	}).intercept})
-	for _, size := range []int{10, testPart + 10} {
-		if o := put(t, b, fmt.Sprint(size), content(size), nil); o.Expiration != `expiry-date="x", rule-id="y"` {
+	for _, size := range []int{10, buckettest.PartSize + 10} {
+		if o := buckettest.Put(t, b, fmt.Sprint(size), buckettest.Content(size), nil); o.Expiration != `expiry-date="x", rule-id="y"` {
 			t.Errorf("%d bytes: expiration %q", size, o.Expiration)
 		}
 	}
@@ -276,17 +277,17 @@ func TestExpirationIsReported(t *testing.T) {
 func TestStorageClass(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: testPart, StorageClass: "REDUCED_REDUNDANCY"})
-	for _, size := range []int{10, testPart + 10} {
+	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, StorageClass: "REDUCED_REDUNDANCY"})
+	for _, size := range []int{10, buckettest.PartSize + 10} {
 		name := fmt.Sprint(size)
-		put(t, b, name, content(size), nil)
+		buckettest.Put(t, b, name, buckettest.Content(size), nil)
 		out, err := server.Client(t).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(name))})
 		if err != nil || out.StorageClass != "REDUCED_REDUNDANCY" {
 			t.Errorf("%d bytes: %+v, %v", size, out, err)
 		}
 	}
 	b.options.StorageClass = "NONSENSE"
-	_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, inPieces(nil))
+	_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(nil))
 	checkRefusal(t, "put", err, "storage class")
 }
 
@@ -294,7 +295,7 @@ func BenchmarkS3(b *testing.B) {
 	server := testserver.Start(b)
 	server.Setenv(b)
 	const size = 256 * mib
-	chunk := content(4 * mib)
+	chunk := buckettest.Content(4 * mib)
 	opened, err := Open(b.Context(), bucket.URL{Bucket: server.Bucket(b), Prefix: "app"}, Options{})
 	if err != nil {
 		b.Fatal(err)

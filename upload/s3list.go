@@ -15,6 +15,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 )
 
 // The SDK's paginators end where a token is missing, and go round where one
@@ -120,7 +121,7 @@ func (c *course) pass(lane int, key *string, encoding types.EncodingType) error 
 	if c.entries++; c.entries > maxListed {
 		return fmt.Errorf("it has more than %d entries", maxListed)
 	}
-	if !isSnapshotName(path.Base(*key)) {
+	if !sidecar.IsSnapshot(path.Base(*key)) {
 		return nil // the order of others' keys decides nothing, and versitygw garbles those that XML cannot hold
 	}
 	if last := c.last[lane]; *key < last || *key == last && !c.repeats {

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 )
 
 // unfinishedAge is when an upload in parts is one of a run that was killed. The
@@ -68,8 +69,8 @@ func (b *S3) sweepSidecars(ctx context.Context, before time.Time) error {
 		}
 		for _, entry := range page.Contents {
 			name := strings.TrimPrefix(aws.ToString(entry.Key), b.key(""))
-			if !isSidecar(name) {
-				stems[stem(name)] = true
+			if !sidecar.Is(name) {
+				stems[sidecar.Stem(name)] = true
 			} else if entry.LastModified != nil && entry.LastModified.Before(before) {
 				old = append(old, name)
 			}
@@ -77,7 +78,7 @@ func (b *S3) sweepSidecars(ctx context.Context, before time.Time) error {
 	}
 	var errs []error
 	for _, name := range old {
-		if isOrphan(name, stems) {
+		if sidecar.IsOrphan(name, stems) {
 			errs = append(errs, b.Delete(ctx, bucket.Object{Name: name}))
 		}
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
@@ -60,15 +62,15 @@ func TestSweepSidecars(t *testing.T) {
 		return next.Do(r)
 	}).intercept}), server.Client(t)
 	there, gone := series.ObjectName(snapshot.NewID(time.Now())), series.ObjectName(snapshot.NewID(time.Now().Add(-time.Hour)))
-	put(t, b, there, []byte("x"), bucket.Tags{series.TagRetention: series.Held})
-	put(t, b, gone, []byte("x"), bucket.Tags{series.TagRetention: series.Held})
+	buckettest.Put(t, b, there, []byte("x"), bucket.Tags{series.TagRetention: series.Held})
+	buckettest.Put(t, b, gone, []byte("x"), bucket.Tags{series.TagRetention: series.Held})
 	if !b.TagsBeside() {
 		t.Fatal("the tags are not beside")
 	}
 	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(gone))}); err != nil {
 		t.Fatal(err)
 	}
-	before := []string{sidecarOf(gone), there, sidecarOf(there)}
+	before := []string{sidecar.Of(gone), there, sidecar.Of(there)}
 	for _, step := range []struct {
 		later time.Duration
 		want  []string
@@ -76,6 +78,6 @@ func TestSweepSidecars(t *testing.T) {
 		if err := Sweep(t.Context(), b, time.Now().Add(step.later)); err != nil {
 			t.Fatal(err)
 		}
-		sameNames(t, keys(t, client, b), step.want)
+		buckettest.SameNames(t, keys(t, client, b), step.want)
 	}
 }

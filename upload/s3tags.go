@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 )
 
 // Tags implements Bucket.
@@ -105,10 +106,10 @@ func (b *S3) readSidecar(ctx context.Context, object bucket.Object) (bucket.Tags
 	if err := b.mustExist(ctx, "get tags of", object); err != nil {
 		return nil, err
 	}
-	f := b.failure("read", bucket.Object{Name: sidecarOf(object.Name)}, "s3:GetObject")
+	f := b.failure("read", bucket.Object{Name: sidecar.Of(object.Name)}, "s3:GetObject")
 	algorithm, key, sum := b.options.SSE.customerKey()
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{
-		Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecarOf(object.Name))),
+		Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecar.Of(object.Name))),
 		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
 	})
 	if err != nil {
@@ -119,35 +120,35 @@ func (b *S3) readSidecar(ctx context.Context, object bucket.Object) (bucket.Tags
 		return nil, err
 	}
 	defer out.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(out.Body, maxSidecar+1))
+	data, err := io.ReadAll(io.LimitReader(out.Body, sidecar.MaxSize+1))
 	if err != nil {
 		return nil, describe(ctx, f, err)
 	}
-	return parseSidecar(data, b.url.String()+"/"+sidecarOf(object.Name))
+	return sidecar.Parse(data, b.url.String()+"/"+sidecar.Of(object.Name))
 }
 
 func (b *S3) writeSidecar(ctx context.Context, name string, tags bucket.Tags) error {
-	data, err := sidecarContent(tags)
+	data, err := sidecar.Format(tags)
 	if err != nil {
 		return err
 	}
 	sse := b.options.SSE
 	algorithm, key, sum := sse.customerKey()
 	_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecarOf(name))), Body: bytes.NewReader(data),
+		Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecar.Of(name))), Body: bytes.NewReader(data),
 		ServerSideEncryption: types.ServerSideEncryption(sse.Algorithm), SSEKMSKeyId: nonEmpty(sse.KMSKeyID),
 		SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: sum,
 	})
 	if err != nil {
-		return describe(ctx, b.failure("put", bucket.Object{Name: sidecarOf(name)}, "s3:PutObject"), err)
+		return describe(ctx, b.failure("put", bucket.Object{Name: sidecar.Of(name)}, "s3:PutObject"), err)
 	}
 	return nil
 }
 
 func (b *S3) deleteSidecar(ctx context.Context, name string) error {
-	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecarOf(name)))})
+	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecar.Of(name)))})
 	if err != nil {
-		err = describe(ctx, b.failure("delete", bucket.Object{Name: sidecarOf(name)}, "s3:DeleteObject"), err)
+		err = describe(ctx, b.failure("delete", bucket.Object{Name: sidecar.Of(name)}, "s3:DeleteObject"), err)
 	}
 	if errors.Is(err, bucket.ErrNotFound) {
 		return nil

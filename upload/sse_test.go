@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -26,16 +27,16 @@ func TestServerSideEncryptionIsNoticed(t *testing.T) {
 		"not asked":               {ServerSideEncryption{}, "", false},
 		"done":                    {ServerSideEncryption{Algorithm: "AES256"}, "-", false},
 		"done with a KMS":         {ServerSideEncryption{Algorithm: "aws:kms", KMSKeyID: "key"}, "-", false},
-		"done with our key":       {ServerSideEncryption{CustomerKey: content(32)}, "-", false},
+		"done with our key":       {ServerSideEncryption{CustomerKey: buckettest.Content(32)}, "-", false},
 		"ignored":                 {ServerSideEncryption{Algorithm: "AES256"}, "", true},
 		"ignored with a KMS":      {ServerSideEncryption{Algorithm: "aws:kms"}, "", true},
-		"ignored with our key":    {ServerSideEncryption{CustomerKey: content(32)}, "", true},
+		"ignored with our key":    {ServerSideEncryption{CustomerKey: buckettest.Content(32)}, "", true},
 		"by the store's own keys": {ServerSideEncryption{Algorithm: "aws:kms"}, "AES256", true},
 		"by a KMS all the same":   {ServerSideEncryption{Algorithm: "AES256"}, "aws:kms", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var seen atomic.Int32
-			b := openBucket(t, server, Options{PartSize: testPart, SSE: c.asked, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, SSE: c.asked, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				response, err := next.Do(r)
 				if err != nil || c.says == "-" {
 					return response, err
@@ -51,7 +52,7 @@ func TestServerSideEncryptionIsNoticed(t *testing.T) {
 				}
 				return response, nil
 			}).intercept})
-			whole, parts := put(t, b, "whole", content(10), nil), put(t, b, "parts", content(testPart+1), nil)
+			whole, parts := buckettest.Put(t, b, "whole", buckettest.Content(10), nil), buckettest.Put(t, b, "parts", buckettest.Content(buckettest.PartSize+1), nil)
 			if whole.NotEncrypted != c.want || parts.NotEncrypted != c.want {
 				t.Errorf("not encrypted: %v, in parts %v; want %v", whole.NotEncrypted, parts.NotEncrypted, c.want)
 			}

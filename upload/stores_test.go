@@ -16,12 +16,14 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/rawclient"
 )
 
 func TestS3(t *testing.T) {
-	testContract(t, s3Store(t, testserver.Start(t), Options{}))
+	buckettest.Contract(t, s3Store(t, testserver.Start(t), Options{}))
 }
 
 // Stores without a line of MinIO's code.
@@ -30,26 +32,26 @@ func TestVersityGW(t *testing.T) {
 	// It does not know encoding-type=url, so a key that XML cannot hold is
 	// listed as another.
 	s.ListedAs = map[string]string{"b\x01": "b\ufffd"}
-	testContract(t, s)
+	buckettest.Contract(t, s)
 }
 
 func TestRclone(t *testing.T) {
-	testContract(t, s3Store(t, testserver.StartRclone(t), Options{}))
+	buckettest.Contract(t, s3Store(t, testserver.StartRclone(t), Options{}))
 }
 
 func TestCeph(t *testing.T) {
 	server := testserver.StartCeph(t)
-	t.Run("contract", func(t *testing.T) { testContract(t, s3Store(t, server, Options{})) })
+	t.Run("contract", func(t *testing.T) { buckettest.Contract(t, s3Store(t, server, Options{})) })
 }
 
 // Nothing of the contract may depend on plain HTTP.
 func TestS3OverTLS(t *testing.T) {
-	s := s3Store(t, testserver.StartTLS(t), Options{SSE: ServerSideEncryption{CustomerKey: content(32)}})
-	testContract(t, s, "put and read", "put existing", "ranged reads", "not found")
+	s := s3Store(t, testserver.StartTLS(t), Options{SSE: ServerSideEncryption{CustomerKey: buckettest.Content(32)}})
+	buckettest.Contract(t, s, "put and read", "put existing", "ranged reads", "not found")
 }
 
 func TestFile(t *testing.T) {
-	testContract(t, store{
+	buckettest.Contract(t, buckettest.Store{
 		Open: func(t *testing.T) bucket.Bucket {
 			dir := filepath.Join(t.TempDir(), "new", "dir")
 			b, err := Open(t.Context(), bucket.URL{Dir: dir}, Options{})
@@ -79,22 +81,22 @@ func TestFile(t *testing.T) {
 			var left []string
 			for _, entry := range entries {
 				name := entry.Name()
-				if object, found := strings.CutSuffix(name, sidecarSuffix); !found || !slices.Contains(names, object) {
+				if object, found := strings.CutSuffix(name, sidecar.Suffix); !found || !slices.Contains(names, object) {
 					left = append(left, name)
 				}
 			}
-			sameNames(t, left, names)
+			buckettest.SameNames(t, left, names)
 		},
 	})
 }
 
 // s3Store returns the contract suite's view of a server.
-func s3Store(t *testing.T, server *testserver.Server, o Options) store {
+func s3Store(t *testing.T, server *testserver.Server, o Options) buckettest.Store {
 	t.Helper()
 	server.Setenv(t)
 	raw := server.Client(t)
-	o.PartSize = testPart
-	return store{
+	o.PartSize = buckettest.PartSize
+	return buckettest.Store{
 		Open: func(t *testing.T) bucket.Bucket { return openBucket(t, server, o) },
 		Plant: func(t *testing.T, b bucket.Bucket, name string, data []byte) {
 			_, err := raw.PutObject(t.Context(), &s3.PutObjectInput{
@@ -106,7 +108,7 @@ func s3Store(t *testing.T, server *testserver.Server, o Options) store {
 		},
 		Clean: func(t *testing.T, b bucket.Bucket, names ...string) {
 			t.Helper()
-			sameNames(t, keys(t, raw, b.(*S3)), names)
+			buckettest.SameNames(t, keys(t, raw, b.(*S3)), names)
 			for _, name := range append(names, "object") {
 				noUploads(t, raw, b.(*S3), name)
 			}

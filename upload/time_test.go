@@ -15,6 +15,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
@@ -22,7 +23,7 @@ import (
 // plantAt puts a snapshot into a directory, as a run at that time would.
 func plantAt(t *testing.T, b bucket.Bucket, id snapshot.ID, uploaded time.Time) {
 	t.Helper()
-	put(t, b, series.ObjectName(id), []byte("x"), bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: "app.db"})
+	buckettest.Put(t, b, series.ObjectName(id), []byte("x"), bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: "app.db"})
 	if err := os.Chtimes(filepath.Join(b.URL().Dir, series.ObjectName(id)), time.Time{}, uploaded); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func TestSnapshotsAheadOfTheStore(t *testing.T) {
 	server.Setenv(t)
 	b := openBucket(t, server, Options{})
 	for _, ahead := range []time.Duration{-time.Hour, 4 * time.Minute, time.Hour} {
-		put(t, b, series.ObjectName(snapshot.NewID(time.Now().Add(ahead))), []byte("x"), nil)
+		buckettest.Put(t, b, series.ObjectName(snapshot.NewID(time.Now().Add(ahead))), []byte("x"), nil)
 	}
 	fresh, err := Open(t.Context(), b.URL(), Options{})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 )
 
 func TestPartSize(t *testing.T) {
@@ -142,7 +143,7 @@ func TestSpooledPart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.close()
-	for _, data := range [][]byte{content(3000), content(10)} {
+	for _, data := range [][]byte{buckettest.Content(3000), buckettest.Content(10)} {
 		p.reset()
 		for piece := range slices.Chunk(data, 1000) {
 			if _, err := p.Write(piece); err != nil {
@@ -154,5 +155,5 @@ func TestSpooledPart(t *testing.T) {
 			t.Errorf("read %d bytes of %d, or others", n, len(data))
 		}
 	}
-	sameNames(t, dirNames(t, dir), nil)
+	buckettest.SameNames(t, dirNames(t, dir), nil)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
@@ -20,7 +21,7 @@ func TestVersions(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
 	raw := server.Client(t)
-	b := openBucket(t, server, Options{PartSize: testPart})
+	b := openBucket(t, server, Options{PartSize: buckettest.PartSize})
 	_, err := raw.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
 		Bucket: &b.url.Bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
 	})
@@ -28,10 +29,10 @@ func TestVersions(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, second := snapshot.NewID(time.Now().Add(-time.Hour)), snapshot.NewID(time.Now())
-	original := content(100)
-	deleted := put(t, b, series.ObjectName(first), content(50), nil)
-	put(t, b, series.ObjectName(second), original, bucket.Tags{series.TagRetention: series.Held})
-	put(t, b, "foreign", content(1), nil)
+	original := buckettest.Content(100)
+	deleted := buckettest.Put(t, b, series.ObjectName(first), buckettest.Content(50), nil)
+	buckettest.Put(t, b, series.ObjectName(second), original, bucket.Tags{series.TagRetention: series.Held})
+	buckettest.Put(t, b, "foreign", buckettest.Content(1), nil)
 	if err := b.Delete(t.Context(), deleted); err != nil {
 		t.Fatal(err)
 	}
@@ -60,13 +61,13 @@ func TestVersions(t *testing.T) {
 			t.Errorf("version %d is %+v, want %+v", i, got, want[i])
 		}
 	}
-	if !bytes.Equal(readAll(t, b, all[3].Object), original) {
+	if !bytes.Equal(buckettest.ReadAll(t, b, all[3].Object), original) {
 		t.Error("the overwritten content is read as something else")
 	}
 	if tags, err := b.Tags(t.Context(), all[3].Object); err != nil || tags[series.TagRetention] != series.Held {
 		t.Errorf("tags of the overwritten version: %v, %v", tags, err)
 	}
-	if n := len(list(t, b, "")); n != 2 {
+	if n := len(buckettest.List(t, b, "")); n != 2 {
 		t.Errorf("%d objects are listed", n)
 	}
 }
@@ -85,7 +86,7 @@ func TestNeverUsedKnowsDeletions(t *testing.T) {
 	if never, err := b.NeverUsed(t.Context()); err != nil || !never {
 		t.Errorf("fresh: %v, %v", never, err)
 	}
-	o := put(t, b, "object", content(1), nil)
+	o := buckettest.Put(t, b, "object", buckettest.Content(1), nil)
 	if err := b.Delete(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package upload
+package buckettest
 
 import (
 	"bytes"
@@ -11,10 +11,10 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
-func testRangedReads(t *testing.T, s store) {
+func testRangedReads(t *testing.T, s Store) {
 	b := s.Open(t)
-	data := content(testPart + 1000)
-	o := put(t, b, "object", data, nil)
+	data := Content(PartSize + 1000)
+	o := Put(t, b, "object", data, nil)
 	blob, err := b.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -22,7 +22,7 @@ func testRangedReads(t *testing.T, s store) {
 	defer blob.Close()
 	size := len(data)
 	for _, r := range []struct{ offset, length, want int }{
-		{0, 1, 1}, {0, size, size}, {size - 1, 1, 1}, {testPart - 5, 10, 10}, {7, 0, 0},
+		{0, 1, 1}, {0, size, size}, {size - 1, 1, 1}, {PartSize - 5, 10, 10}, {7, 0, 0},
 		{size - 10, 10, 10}, {size - 10, 11, 10}, {0, size + 1, size}, {size, 1, 0}, {size + 100, 10, 0},
 	} {
 		p := make([]byte, r.length)
@@ -41,7 +41,7 @@ func testRangedReads(t *testing.T, s store) {
 	if _, err := blob.ReadAt(make([]byte, 1), -1); err == nil {
 		t.Error("a negative offset is no error")
 	}
-	empty, err := b.Open(t.Context(), put(t, b, "empty", nil, nil))
+	empty, err := b.Open(t.Context(), Put(t, b, "empty", nil, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,10 +51,10 @@ func testRangedReads(t *testing.T, s store) {
 	}
 }
 
-func testConcurrentReads(t *testing.T, s store) {
+func testConcurrentReads(t *testing.T, s Store) {
 	b := s.Open(t)
-	data := content(2 * testPart)
-	blob, err := b.Open(t.Context(), put(t, b, "object", data, nil))
+	data := Content(2 * PartSize)
+	blob, err := b.Open(t.Context(), Put(t, b, "object", data, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,16 +72,16 @@ func testConcurrentReads(t *testing.T, s store) {
 	group.Wait()
 }
 
-func testChanged(t *testing.T, s store) {
+func testChanged(t *testing.T, s Store) {
 	b := s.Open(t)
-	o := put(t, b, "object", content(1000), nil)
+	o := Put(t, b, "object", Content(1000), nil)
 	blob, err := b.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer blob.Close()
 	for _, size := range []int{1001, 500} {
-		s.Plant(t, b, "object", content(size))
+		s.Plant(t, b, "object", Content(size))
 		if n, err := blob.ReadAt(make([]byte, 10), 900); !errors.Is(err, bucket.ErrChanged) || n != 0 {
 			t.Errorf("read through the old blob: %d, %v, want ErrChanged", n, err)
 		}
@@ -96,9 +96,9 @@ func testChanged(t *testing.T, s store) {
 	}
 }
 
-func testReadsAfterCancel(t *testing.T, s store) {
+func testReadsAfterCancel(t *testing.T, s Store) {
 	b := s.Open(t)
-	o := put(t, b, "object", content(1000), nil)
+	o := Put(t, b, "object", Content(1000), nil)
 	reason := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	blob, err := b.Open(ctx, o)

@@ -1,4 +1,4 @@
-package upload
+package buckettest
 
 import (
 	"errors"
@@ -12,14 +12,14 @@ import (
 )
 
 // testSnapshots: what others put there is ignored, not fatal.
-func testSnapshots(t *testing.T, s store) {
+func testSnapshots(t *testing.T, s Store) {
 	b := s.Open(t)
 	now := time.Now()
 	var want []snapshot.ID
 	for _, age := range []time.Duration{time.Hour, 0, 30 * time.Hour} {
 		id := snapshot.NewID(now.Add(-age))
 		want = append(want, id)
-		put(t, b, string(id)+series.Suffix, []byte("x"), bucket.Tags{series.TagRetention: series.Held})
+		Put(t, b, string(id)+series.Suffix, []byte("x"), bucket.Tags{series.TagRetention: series.Held})
 	}
 	slices.Sort(want)
 	id := string(want[0])
@@ -51,7 +51,7 @@ func testSnapshots(t *testing.T, s store) {
 	check(want[1].Time().Add(time.Second), want[2:])
 }
 
-func testNewest(t *testing.T, s store) {
+func testNewest(t *testing.T, s Store) {
 	b := s.Open(t)
 	now := time.Now()
 	if _, err := series.Newest(t.Context(), b); !errors.Is(err, bucket.ErrNotFound) {
@@ -59,7 +59,7 @@ func testNewest(t *testing.T, s store) {
 	}
 	add := func(ahead time.Duration) snapshot.ID {
 		id := snapshot.NewID(now.Add(ahead))
-		put(t, b, string(id)+series.Suffix, []byte("x"), nil)
+		Put(t, b, string(id)+series.Suffix, []byte("x"), nil)
 		return id
 	}
 	newest := func() snapshot.ID {

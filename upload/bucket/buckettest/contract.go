@@ -1,4 +1,6 @@
-package upload
+// Package buckettest is for tests alone: the suite of what every Bucket promises,
+// and what tests of buckets share.
+package buckettest
 
 import (
 	"bytes"
@@ -17,11 +19,11 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-// testPart is the part size in tests: the smallest that S3 takes.
-const testPart = 5 << 20
+// PartSize is the part size in tests: the smallest that S3 takes.
+const PartSize = 5 << 20
 
-// A store is one kind of bucket under the contract suite.
-type store struct {
+// A Store is one kind of bucket under the contract suite.
+type Store struct {
 	// Open returns an empty bucket.
 	Open func(t *testing.T) bucket.Bucket
 	// Plant puts an object there by other means, as strangers do.
@@ -35,7 +37,7 @@ type store struct {
 }
 
 // listed returns names as the store lists them.
-func (s store) listed(names []string) []string {
+func (s Store) listed(names []string) []string {
 	names = slices.Clone(names)
 	for i, name := range names {
 		if other, known := s.ListedAs[name]; known {
@@ -46,7 +48,7 @@ func (s store) listed(names []string) []string {
 }
 
 // parts are what every Bucket promises.
-var parts = map[string]func(*testing.T, store){
+var parts = map[string]func(*testing.T, Store){
 	"put and read":        testPutAndRead,
 	"put existing":        testPutExisting,
 	"put that fails":      testPutThatFails,
@@ -68,8 +70,8 @@ var parts = map[string]func(*testing.T, store){
 	"never used":          testNeverUsed,
 }
 
-// testContract runs the suite, or those parts of it that are named.
-func testContract(t *testing.T, s store, only ...string) {
+// Contract runs the suite, or those parts of it that are named.
+func Contract(t *testing.T, s Store, only ...string) {
 	if len(only) == 0 {
 		only = slices.Sorted(maps.Keys(parts))
 	}
@@ -82,18 +84,18 @@ func testContract(t *testing.T, s store, only ...string) {
 	}
 }
 
-func testPutAndRead(t *testing.T, s store) {
+func testPutAndRead(t *testing.T, s Store) {
 	b := s.Open(t)
 	sizes := map[string]int{
 		"empty": 0, "one": 1, "small": 70_000,
-		"part-1": testPart - 1, "part": testPart, "part+1": testPart + 1,
-		"parts": 3 * testPart, "parts+": 3*testPart + 12_345,
+		"part-1": PartSize - 1, "part": PartSize, "part+1": PartSize + 1,
+		"parts": 3 * PartSize, "parts+": 3*PartSize + 12_345,
 	}
 	for name, size := range sizes {
 		before := time.Now()
-		data := content(size)
-		o := put(t, b, name, data, bucket.Tags{"size": name})
-		listed := find(t, b, name)
+		data := Content(size)
+		o := Put(t, b, name, data, bucket.Tags{"size": name})
+		listed := Find(t, b, name)
 		if o.Name != name || o.Size != int64(size) || o.ETag == "" {
 			t.Errorf("%s: put returned %+v", name, o)
 		}
@@ -105,7 +107,7 @@ func testPutAndRead(t *testing.T, s store) {
 				t.Errorf("%s: modified %v, put after %v", name, modified, before)
 			}
 		}
-		if !bytes.Equal(readAll(t, b, listed), data) {
+		if !bytes.Equal(ReadAll(t, b, listed), data) {
 			t.Errorf("%s: other content than what was put", name)
 		}
 		if tags, err := b.Tags(t.Context(), o); err != nil || tags["size"] != name || len(tags) != 1 {
@@ -115,31 +117,31 @@ func testPutAndRead(t *testing.T, s store) {
 	s.Clean(t, b, slices.Collect(maps.Keys(sizes))...)
 }
 
-func testList(t *testing.T, s store) {
+func testList(t *testing.T, s Store) {
 	b := s.Open(t)
 	for _, name := range []string{"c", "a", "d", "b"} {
-		put(t, b, name, content(3), bucket.Tags{"k": "v"})
+		Put(t, b, name, Content(3), bucket.Tags{"k": "v"})
 	}
 	for _, foreign := range []string{"README.txt", "b+b %41&.txt", "b\x01", "deeper/a", "deeper/deeper/a"} {
-		s.Plant(t, b, foreign, content(5))
+		s.Plant(t, b, foreign, Content(5))
 	}
 	all := []string{"README.txt", "a", "b", "b\x01", "b+b %41&.txt", "c", "d"}
 	for after, want := range map[string][]string{
 		"": all, "A": all, "a": all[2:], "a0": all[2:], "c": {"d"}, "d": nil, "e": nil,
 	} {
-		if got := names(list(t, b, after)); !slices.Equal(got, s.listed(want)) {
+		if got := Names(List(t, b, after)); !slices.Equal(got, s.listed(want)) {
 			t.Errorf("after %q: %q, want %q", after, got, want)
 		}
 	}
 	for range b.List(t.Context(), "") {
 		break // a caller that stops early gets nothing more
 	}
-	if empty := s.Open(t); len(list(t, empty, "")) != 0 {
+	if empty := s.Open(t); len(List(t, empty, "")) != 0 {
 		t.Error("an empty bucket lists something")
 	}
 }
 
-func testListOfMany(t *testing.T, s store) {
+func testListOfMany(t *testing.T, s Store) {
 	b := s.Open(t)
 	const many = 1005
 	var want []string
@@ -149,24 +151,24 @@ func testListOfMany(t *testing.T, s store) {
 		name := fmt.Sprintf("object-%04d", i)
 		want = append(want, name)
 		group.Go(func() error {
-			_, err := b.Put(t.Context(), name, bucket.PutOptions{MaxSize: 1}, inPieces([]byte{1}))
+			_, err := b.Put(t.Context(), name, bucket.PutOptions{MaxSize: 1}, InPieces([]byte{1}))
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if got := names(list(t, b, "")); !slices.Equal(got, want) {
+	if got := Names(List(t, b, "")); !slices.Equal(got, want) {
 		t.Errorf("%d objects listed, want %d in order", len(got), many)
 	}
-	if got := names(list(t, b, want[1])); !slices.Equal(got, want[2:]) {
+	if got := Names(List(t, b, want[1])); !slices.Equal(got, want[2:]) {
 		t.Errorf("%d objects listed, want %d in order", len(got), many-2)
 	}
 }
 
-func testListCancelled(t *testing.T, s store) {
+func testListCancelled(t *testing.T, s Store) {
 	b := s.Open(t)
-	put(t, b, "object", nil, nil)
+	Put(t, b, "object", nil, nil)
 	reason := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(reason)
@@ -179,15 +181,15 @@ func testListCancelled(t *testing.T, s store) {
 	t.Error("nothing listed, not even an error")
 }
 
-func testTags(t *testing.T, s store) {
+func testTags(t *testing.T, s Store) {
 	b := s.Open(t)
 	name, err := series.EncodeTag("Käse & más=100%.db")
 	if err != nil {
 		t.Fatal(err)
 	}
 	tags := bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: name, series.TagDigest: "lb1:00ff", series.TagConfirmed: "2026-11-23T20:15:00Z", "other tag": "a b+c=d.e_f:g/h@i"}
-	for _, size := range []int{10, testPart + 10} {
-		o := put(t, b, fmt.Sprint("object-", size), content(size), tags)
+	for _, size := range []int{10, PartSize + 10} {
+		o := Put(t, b, fmt.Sprint("object-", size), Content(size), tags)
 		check := func(want bucket.Tags) {
 			t.Helper()
 			got, err := b.Tags(t.Context(), o)
@@ -205,20 +207,20 @@ func testTags(t *testing.T, s store) {
 			t.Fatal(err)
 		}
 		check(bucket.Tags{})
-		if again := find(t, b, o.Name); again.ETag != o.ETag {
+		if again := Find(t, b, o.Name); again.ETag != o.ETag {
 			t.Error("setting tags changed the ETag")
 		}
 	}
-	none := put(t, b, "none", nil, nil)
+	none := Put(t, b, "none", nil, nil)
 	if got, err := b.Tags(t.Context(), none); err != nil || got == nil || len(got) != 0 {
 		t.Errorf("tags of an object put without: %#v, %v, want an empty set", got, err)
 	}
 }
 
-func testDelete(t *testing.T, s store) {
+func testDelete(t *testing.T, s Store) {
 	b := s.Open(t)
-	o := put(t, b, "object", content(10), bucket.Tags{"a": "b"})
-	kept := put(t, b, "object.kept", content(10), bucket.Tags{"a": "c"})
+	o := Put(t, b, "object", Content(10), bucket.Tags{"a": "b"})
+	kept := Put(t, b, "object.kept", Content(10), bucket.Tags{"a": "c"})
 	for range 2 { // what is not there is no error
 		if err := b.Delete(t.Context(), o); err != nil {
 			t.Fatal(err)
@@ -230,9 +232,9 @@ func testDelete(t *testing.T, s store) {
 	}
 }
 
-func testNotFound(t *testing.T, s store) {
+func testNotFound(t *testing.T, s Store) {
 	b := s.Open(t)
-	put(t, b, "other", nil, nil)
+	Put(t, b, "other", nil, nil)
 	missing := bucket.Object{Name: "missing", Size: 10, ETag: "0123456789abcdef0123456789abcdef"}
 	_, tagsErr := b.Tags(t.Context(), missing)
 	blob, openErr := b.Open(t.Context(), missing)
@@ -249,11 +251,11 @@ func testNotFound(t *testing.T, s store) {
 	}
 }
 
-func testNeverUsed(t *testing.T, s store) {
+func testNeverUsed(t *testing.T, s Store) {
 	for what, name := range map[string]string{"nothing": "", "a foreign object": "foreign", "something deeper": "deeper/object"} {
 		b := s.Open(t)
 		if name != "" {
-			s.Plant(t, b, name, content(1))
+			s.Plant(t, b, name, Content(1))
 		}
 		never, err := b.NeverUsed(t.Context())
 		if err != nil || never != (name == "") {

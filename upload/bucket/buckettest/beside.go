@@ -1,4 +1,4 @@
-package upload
+package buckettest
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
@@ -16,17 +17,17 @@ import (
 var damagedTags = map[string]string{
 	"empty": "", "cut": `{"lifeboat-retention":"he`, "zeros": "\x00\x00\x00\x00", "null": "null", "a list": "[]", "a text": `"held"`,
 	"a number in it": `{"lifeboat-retention":1}`, "null in it": `{"lifeboat-retention":null}`, "an object in it": `{"lifeboat-retention":{}}`,
-	"two of them": `{} {}`, "huge": `{"lifeboat-retention":"` + strings.Repeat("x", maxSidecar) + `"}`,
+	"two of them": `{} {}`, "huge": `{"lifeboat-retention":"` + strings.Repeat("x", sidecar.MaxSize) + `"}`,
 }
 
-// testDamagedTags is for a store that keeps tags beside the objects.
-func testDamagedTags(t *testing.T, s store) {
+// DamagedTags is for a store that keeps tags beside the objects.
+func DamagedTags(t *testing.T, s Store) {
 	b := s.Open(t)
 	for what, text := range damagedTags {
-		o := put(t, b, series.ObjectName(snapshot.NewID(time.Now())), content(10), bucket.Tags{series.TagRetention: series.Held})
-		s.Plant(t, b, sidecarOf(o.Name), []byte(text))
+		o := Put(t, b, series.ObjectName(snapshot.NewID(time.Now())), Content(10), bucket.Tags{series.TagRetention: series.Held})
+		s.Plant(t, b, sidecar.Of(o.Name), []byte(text))
 		tags, err := b.Tags(t.Context(), o)
-		if !errors.Is(err, bucket.ErrTagsDamaged) || len(tags) != 0 || !strings.Contains(err.Error(), sidecarOf(o.Name)) {
+		if !errors.Is(err, bucket.ErrTagsDamaged) || len(tags) != 0 || !strings.Contains(err.Error(), sidecar.Of(o.Name)) {
 			t.Errorf("%s: %v, %v", what, tags, err)
 		}
 		if err := b.SetTags(t.Context(), o, bucket.Tags{series.TagRetention: series.Pinned}); err != nil {
@@ -35,7 +36,7 @@ func testDamagedTags(t *testing.T, s store) {
 		if tags, err := b.Tags(t.Context(), o); err != nil || tags[series.TagRetention] != series.Pinned {
 			t.Errorf("%s: written anew: %v, %v", what, tags, err)
 		}
-		s.Plant(t, b, sidecarOf(o.Name), []byte(text))
+		s.Plant(t, b, sidecar.Of(o.Name), []byte(text))
 		if err := b.Delete(t.Context(), o); err != nil {
 			t.Errorf("%s: delete: %v", what, err)
 		}

@@ -1,4 +1,4 @@
-package upload
+package buckettest
 
 import (
 	"bytes"
@@ -12,36 +12,36 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
-func testPutExisting(t *testing.T, s store) {
+func testPutExisting(t *testing.T, s Store) {
 	b := s.Open(t)
-	for _, size := range []int{10, testPart + 10} {
-		old := content(size)
+	for _, size := range []int{10, PartSize + 10} {
+		old := Content(size)
 		name := fmt.Sprint("object-", size)
-		put(t, b, name, old, bucket.Tags{"which": "old"})
-		for _, newSize := range []int{0, 10, 11, testPart + 10, 2 * testPart} {
-			_, err := b.Put(t.Context(), name, bucket.PutOptions{Tags: bucket.Tags{"which": "new"}}, inPieces(make([]byte, newSize)))
+		Put(t, b, name, old, bucket.Tags{"which": "old"})
+		for _, newSize := range []int{0, 10, 11, PartSize + 10, 2 * PartSize} {
+			_, err := b.Put(t.Context(), name, bucket.PutOptions{Tags: bucket.Tags{"which": "new"}}, InPieces(make([]byte, newSize)))
 			if !errors.Is(err, bucket.ErrExists) {
 				t.Errorf("put of %d bytes over %d: %v, want ErrExists", newSize, size, err)
 			}
 		}
-		o := find(t, b, name)
-		if !bytes.Equal(readAll(t, b, o), old) {
+		o := Find(t, b, name)
+		if !bytes.Equal(ReadAll(t, b, o), old) {
 			t.Error("the old content is gone")
 		}
 		if tags, err := b.Tags(t.Context(), o); err != nil || tags["which"] != "old" {
 			t.Errorf("tags of the old object: %v, %v", tags, err)
 		}
 	}
-	s.Clean(t, b, "object-10", fmt.Sprint("object-", testPart+10))
+	s.Clean(t, b, "object-10", fmt.Sprint("object-", PartSize+10))
 }
 
-func testPutThatFails(t *testing.T, s store) {
+func testPutThatFails(t *testing.T, s Store) {
 	b := s.Open(t)
 	broken := errors.New("the source broke")
-	for _, size := range []int{0, 10, testPart, testPart + 1, 4 * testPart} {
+	for _, size := range []int{0, 10, PartSize, PartSize + 1, 4 * PartSize} {
 		name := fmt.Sprint("object-", size)
 		_, err := b.Put(t.Context(), name, bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, func(w io.Writer) error {
-			if err := inPieces(content(size))(w); err != nil {
+			if err := InPieces(Content(size))(w); err != nil {
 				return err
 			}
 			return broken
@@ -52,17 +52,17 @@ func testPutThatFails(t *testing.T, s store) {
 	}
 	s.Clean(t, b)
 	// The name is free.
-	put(t, b, "object-10", content(10), nil)
+	Put(t, b, "object-10", Content(10), nil)
 	s.Clean(t, b, "object-10")
 }
 
-func testPutCancelled(t *testing.T, s store) {
+func testPutCancelled(t *testing.T, s Store) {
 	b := s.Open(t)
 	reason := errors.New("enough")
-	for _, size := range []int{0, 10, testPart + 1, 3*testPart + 1} {
+	for _, size := range []int{0, 10, PartSize + 1, 3*PartSize + 1} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		_, err := b.Put(ctx, "object", bucket.PutOptions{}, func(w io.Writer) error {
-			err := inPieces(content(size))(w)
+			err := InPieces(Content(size))(w)
 			cancel(reason)
 			return err // as if nothing were wrong
 		})
@@ -70,7 +70,7 @@ func testPutCancelled(t *testing.T, s store) {
 			t.Errorf("%d bytes: %v, want the reason of the cancellation", size, err)
 		}
 		_, err = b.Put(ctx, "object", bucket.PutOptions{}, func(w io.Writer) error {
-			w.Write(content(size)) // nor does it mind a failed write
+			w.Write(Content(size)) // nor does it mind a failed write
 			return nil
 		})
 		if !errors.Is(err, reason) {
@@ -80,7 +80,7 @@ func testPutCancelled(t *testing.T, s store) {
 	s.Clean(t, b)
 }
 
-func testPutThatPanics(t *testing.T, s store) {
+func testPutThatPanics(t *testing.T, s Store) {
 	b := s.Open(t)
 	func() {
 		defer func() {
@@ -89,14 +89,14 @@ func testPutThatPanics(t *testing.T, s store) {
 			}
 		}()
 		b.Put(t.Context(), "object", bucket.PutOptions{}, func(w io.Writer) error {
-			w.Write(content(testPart + 10))
+			w.Write(Content(PartSize + 10))
 			panic("panic in write")
 		})
 	}()
 	s.Clean(t, b)
 }
 
-func testPutOfOneName(t *testing.T, s store) {
+func testPutOfOneName(t *testing.T, s Store) {
 	b := s.Open(t)
 	const writers = 8
 	var mu sync.Mutex
@@ -106,7 +106,7 @@ func testPutOfOneName(t *testing.T, s store) {
 		group.Go(func() {
 			me := fmt.Sprint("writer ", i)
 			size := int64(len(me))
-			_, err := b.Put(t.Context(), "object", bucket.PutOptions{MaxSize: size, Tags: bucket.Tags{"writer": me}}, inPieces([]byte(me)))
+			_, err := b.Put(t.Context(), "object", bucket.PutOptions{MaxSize: size, Tags: bucket.Tags{"writer": me}}, InPieces([]byte(me)))
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
@@ -120,8 +120,8 @@ func testPutOfOneName(t *testing.T, s store) {
 	if len(winners) != 1 {
 		t.Fatalf("winners %q, want one", winners)
 	}
-	o := find(t, b, "object")
-	if got := string(readAll(t, b, o)); got != winners[0] {
+	o := Find(t, b, "object")
+	if got := string(ReadAll(t, b, o)); got != winners[0] {
 		t.Errorf("content of %q, but %q won", got, winners[0])
 	}
 	if tags, err := b.Tags(t.Context(), o); err != nil || tags["writer"] != winners[0] {

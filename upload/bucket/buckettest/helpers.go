@@ -1,4 +1,4 @@
-package upload
+package buckettest
 
 import (
 	"io"
@@ -9,16 +9,16 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
-// content returns reproducible bytes that do not repeat at part boundaries.
-func content(size int) []byte {
+// Content returns reproducible bytes that do not repeat at part boundaries.
+func Content(size int) []byte {
 	data := make([]byte, size)
 	source := rand.NewChaCha8([32]byte{byte(size), byte(size >> 8), byte(size >> 16)})
 	source.Read(data)
 	return data
 }
 
-// inPieces returns a write function that writes data in pieces of odd sizes.
-func inPieces(data []byte) func(io.Writer) error {
+// InPieces returns a write function that writes data in pieces of odd sizes.
+func InPieces(data []byte) func(io.Writer) error {
 	return func(w io.Writer) error {
 		for piece := range slices.Chunk(data, 777_777) {
 			if _, err := w.Write(piece); err != nil {
@@ -29,16 +29,18 @@ func inPieces(data []byte) func(io.Writer) error {
 	}
 }
 
-func put(t *testing.T, b bucket.Bucket, name string, data []byte, tags bucket.Tags) bucket.Object {
+// Put stores an object that must be new.
+func Put(t *testing.T, b bucket.Bucket, name string, data []byte, tags bucket.Tags) bucket.Object {
 	t.Helper()
-	o, err := b.Put(t.Context(), name, bucket.PutOptions{MaxSize: int64(len(data)), Tags: tags}, inPieces(data))
+	o, err := b.Put(t.Context(), name, bucket.PutOptions{MaxSize: int64(len(data)), Tags: tags}, InPieces(data))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return o
 }
 
-func list(t *testing.T, b bucket.Bucket, after string) []bucket.Object {
+// List returns what is listed after a name.
+func List(t *testing.T, b bucket.Bucket, after string) []bucket.Object {
 	t.Helper()
 	var objects []bucket.Object
 	for o, err := range b.List(t.Context(), after) {
@@ -50,7 +52,8 @@ func list(t *testing.T, b bucket.Bucket, after string) []bucket.Object {
 	return objects
 }
 
-func names(objects []bucket.Object) []string {
+// Names returns the objects' names.
+func Names(objects []bucket.Object) []string {
 	var names []string
 	for _, o := range objects {
 		names = append(names, o.Name)
@@ -58,10 +61,10 @@ func names(objects []bucket.Object) []string {
 	return names
 }
 
-// find returns an object as the listing shows it.
-func find(t *testing.T, b bucket.Bucket, name string) bucket.Object {
+// Find returns an object as the listing shows it.
+func Find(t *testing.T, b bucket.Bucket, name string) bucket.Object {
 	t.Helper()
-	for _, o := range list(t, b, "") {
+	for _, o := range List(t, b, "") {
 		if o.Name == name {
 			return o
 		}
@@ -70,7 +73,8 @@ func find(t *testing.T, b bucket.Bucket, name string) bucket.Object {
 	return bucket.Object{}
 }
 
-func readAll(t *testing.T, b bucket.Bucket, o bucket.Object) []byte {
+// ReadAll returns an object's content.
+func ReadAll(t *testing.T, b bucket.Bucket, o bucket.Object) []byte {
 	t.Helper()
 	blob, err := b.Open(t.Context(), o)
 	if err != nil {
@@ -84,8 +88,8 @@ func readAll(t *testing.T, b bucket.Bucket, o bucket.Object) []byte {
 	return data
 }
 
-// sameNames fails the test if there are other names than those wanted, in any order.
-func sameNames(t *testing.T, got, want []string) {
+// SameNames fails the test if there are other names than those wanted, in any order.
+func SameNames(t *testing.T, got, want []string) {
 	t.Helper()
 	got, want = slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))
 	if !slices.Equal(got, want) {
