@@ -12,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
@@ -126,11 +127,11 @@ func (b *backupCmd) Run(ctx context.Context, c *console, k *kong.Context) error 
 // backup backs up one database and reports the run. If the snapshot is safe, it
 // returns what to print also with an error.
 func (b *backupCmd) backup(ctx context.Context, c *console) (d *backupDocument, text string, err error) {
-	report, c, err := b.start(ctx, c, runReport{verb: "backup", database: b.name(), url: b.URL.String()})
+	report, c, err := b.start(ctx, c, reports.Run{Verb: "backup", Database: b.name(), URL: b.URL.String()})
 	if err != nil {
 		return nil, "", err
 	}
-	defer func() { err = report.end(ctx, err) }()
+	defer func() { err = report.End(ctx, err) }()
 	defer recovered(&err)
 	began := time.Now()
 	recipients, err := b.recipients()
@@ -162,15 +163,15 @@ func (b *backupCmd) backup(ctx context.Context, c *console) (d *backupDocument, 
 	if err != nil && !errors.Is(err, upload.ErrIncomplete) {
 		return nil, "", err
 	}
-	report.succeeded = true
-	report.add(measuresOf(result)...)
+	report.Succeeded = true
+	report.Add(measuresOf(result)...)
 	var done lifecycle.Result
 	var releaseErr error
 	if !errors.Is(err, upload.ErrOtherDatabase) { // nothing relies on a series that two databases share
 		done, releaseErr = b.release(ctx, c, bucket)
 	}
-	if b.wantsMetrics() {
-		err = errors.Join(err, report.survey(ctx, bucket, b.holdOf()))
+	if b.WantsMetrics() {
+		err = errors.Join(err, survey(ctx, report, bucket, b.holdOf()))
 	}
 	d, text = b.describe(result, done, time.Since(began))
 	return d, text, errors.Join(err, releaseErr)

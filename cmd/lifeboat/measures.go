@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -12,7 +13,7 @@ import (
 )
 
 // measuresOf is what a backup that was done tells of itself.
-func measuresOf(r upload.BackupResult) []measure {
+func measuresOf(r upload.BackupResult) []reports.Measure {
 	uploaded, unchanged := float64(r.Snapshot.Object.Size), 0.0
 	if r.Unchanged {
 		uploaded, unchanged = 0, 1
@@ -21,61 +22,30 @@ func measuresOf(r upload.BackupResult) []measure {
 	for stage, took := range r.Took {
 		stages[string(stage)] = took.Seconds()
 	}
-	return []measure{
-		{name: "backup_stage_duration_seconds", help: "How long each stage of the last backup took that was done.", label: "stage", values: stages},
-		{name: "backup_read_bytes", help: "Size of the database as the last backup read it.", value: float64(r.Size)},
-		{name: "backup_pages", help: "Pages of the database.", value: float64(r.PageCount)},
-		{name: "backup_stored_bytes", help: "Size of the newest snapshot's object.", value: float64(r.Snapshot.Object.Size)},
-		{name: "backup_uploaded_bytes", help: "Size of what the last backup uploaded, 0 if the database was unchanged.", value: uploaded},
-		{name: "backup_unchanged", help: "1 if the last backup found the database unchanged.", value: unchanged},
-		{name: "backup_restarts", help: "How often the copy began anew because of writers.", value: float64(r.Restarts)},
+	return []reports.Measure{
+		{Name: "backup_stage_duration_seconds", Help: "How long each stage of the last backup took that was done.", Label: "stage", Values: stages},
+		{Name: "backup_read_bytes", Help: "Size of the database as the last backup read it.", Value: float64(r.Size)},
+		{Name: "backup_pages", Help: "Pages of the database.", Value: float64(r.PageCount)},
+		{Name: "backup_stored_bytes", Help: "Size of the newest snapshot's object.", Value: float64(r.Snapshot.Object.Size)},
+		{Name: "backup_uploaded_bytes", Help: "Size of what the last backup uploaded, 0 if the database was unchanged.", Value: uploaded},
+		{Name: "backup_unchanged", Help: "1 if the last backup found the database unchanged.", Value: unchanged},
+		{Name: "backup_restarts", Help: "How often the copy began anew because of writers.", Value: float64(r.Restarts)},
 	}
-}
-
-// measuresOfDrills is what verify tells of the snapshots that it has tried, the
-// newest first.
-func measuresOfDrills(drills []drillDocument) []measure {
-	for _, d := range drills {
-		if d.Verified && !d.Implausible {
-			return []measure{{name: "verify_newest_timestamp_seconds", help: "When the newest snapshot was taken that the last drill proved.", value: float64(d.Taken.Unix())}}
-		}
-	}
-	return nil
-}
-
-// measures is what status tells of a series. What it cannot know it leaves as
-// it was told before.
-func (d *healthDocument) measures() []measure {
-	var all []measure
-	if d.Missing != nil {
-		all = append(all, measure{name: "rules_missing", help: "Retention classes that lack a rule which they need.", value: float64(*d.Missing)})
-	}
-	if d.Held == nil {
-		return all // tags are not known: neither is what follows from them
-	}
-	all = append(all,
-		measure{name: "snapshots_held", help: "Snapshots that no rule takes yet.", value: float64(*d.Held)},
-		measure{name: "snapshots_pinned", help: "Snapshots that no rule takes, of those whose tags status reads.", value: float64(d.pinned)},
-		measure{name: "snapshots_guarded", help: "Snapshots that are due, but kept by the shrink guard.", value: float64(d.Guarded)})
-	if d.Newest != nil {
-		all = append(all, measure{name: "status_newest_timestamp_seconds", help: "When the newest snapshot was taken or last confirmed.", value: float64(d.Newest.seen().Unix())})
-	}
-	return all
 }
 
 // survey adds to the report what the series holds after a backup.
-func (r *runReport) survey(ctx context.Context, b bucket.Bucket, hold time.Duration) error {
+func survey(ctx context.Context, report *reports.Report, b bucket.Bucket, hold time.Duration) error {
 	items, err := lifecycle.Survey(ctx, b, hold)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errNotReported, err)
+		return fmt.Errorf("%w: %w", reports.ErrNotReported, err)
 	}
-	r.add(measuresOfSeries(items)...)
+	report.Add(measuresOfSeries(items)...)
 	return nil
 }
 
 // measuresOfSeries says what a series holds. Every class has a value, so that
 // none of an earlier run stays.
-func measuresOfSeries(items []lifecycle.Item) []measure {
+func measuresOfSeries(items []lifecycle.Item) []reports.Measure {
 	classes := map[string]float64{series.Held: 0, series.Pinned: 0, "none": 0}
 	for _, class := range lifecycle.Classes() {
 		classes[string(class)] = 0
@@ -94,9 +64,9 @@ func measuresOfSeries(items []lifecycle.Item) []measure {
 		}
 		classes[class]++
 	}
-	all := []measure{{name: "snapshots", help: "Snapshots by retention class, those that are held or pinned, and those without a tag.", label: "class", values: classes}}
+	all := []reports.Measure{{Name: "snapshots", Help: "Snapshots by retention class, those that are held or pinned, and those without a tag.", Label: "class", Values: classes}}
 	if !newest.IsZero() {
-		all = append(all, measure{name: "newest_snapshot_timestamp_seconds", help: "When the newest snapshot was taken.", value: float64(newest.Unix())})
+		all = append(all, reports.Measure{Name: "newest_snapshot_timestamp_seconds", Help: "When the newest snapshot was taken.", Value: float64(newest.Unix())})
 	}
 	return all
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -35,11 +36,11 @@ func (p *pruneCmd) Run(ctx context.Context, c *console) (err error) {
 	if !p.Yes {
 		to = reportFlags{}
 	}
-	report, c, err := to.start(ctx, c, runReport{verb: "prune", url: p.URL.String()})
+	report, c, err := to.start(ctx, c, reports.Run{Verb: "prune", URL: p.URL.String()})
 	if err != nil {
 		return err
 	}
-	defer func() { err = report.end(ctx, err) }()
+	defer func() { err = report.End(ctx, err) }()
 	defer recovered(&err)
 	b, err := p.open(ctx, c, upload.Options{})
 	if err != nil {
@@ -51,7 +52,7 @@ func (p *pruneCmd) Run(ctx context.Context, c *console) (err error) {
 	if err != nil && !errors.Is(err, bucket.ErrTagsDamaged) {
 		return err
 	}
-	report.succeeded = true
+	report.Succeeded = true
 	d := pruneDocument{p.URL.String(), describeDecisions(decisions), deleted}
 	return errors.Join(c.result(p.JSON, d, c.unlessQuiet(p.text(d))), err)
 }

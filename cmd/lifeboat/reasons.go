@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
@@ -70,8 +71,6 @@ var (
 	// errNotPrinted: a command has done its work, but its result could not be
 	// printed.
 	errNotPrinted = errors.New("the result could not be printed")
-	// errNotReported: a run has done its work, but no metrics report it.
-	errNotReported = errors.New("the work is done, but its metrics could not be written")
 	// errOneOfTwo: right for the keys of a job that needs only the one.
 	errOneOfTwo = errors.New("right for the keys of one role alone")
 	// errNoneFound: a job that finds nothing to do must not report success
@@ -102,7 +101,7 @@ var reasons = []struct {
 	{errOneOfTwo, exitIncomplete, ""},
 	{bucket.ErrTagsDamaged, exitIncomplete, "lifeboat pin BUCKET_URL --snapshot ID and then lifeboat unpin write them anew; until then that snapshot stays"},
 	{upload.ErrNotEncrypted, exitIncomplete, "this store ignores --sse; --age-recipient encrypts before anything leaves this machine"},
-	{errNotReported, exitIncomplete, ""},
+	{reports.ErrNotReported, exitIncomplete, ""},
 
 	{errNotFresh, exitNotFresh, ""},
 	{errImplausible, exitNotFresh, ""},

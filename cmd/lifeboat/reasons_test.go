@@ -12,6 +12,7 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
@@ -60,7 +61,7 @@ func TestExitCode(t *testing.T) {
 		{restore.ErrCannotLive, 8},
 		{restore.ErrTarget, 8},
 		{errNotFresh, 9},
-		{errNotReported, 3},
+		{reports.ErrNotReported, 3},
 		{snapshot.ErrLocked, 10},
 		{restore.ErrLocked, 10},
 		{bucket.ErrRefused, 11},

@@ -19,8 +19,8 @@ func TestNoticesAndMetricsFollowNoRedirect(t *testing.T) {
 	dir := t.TempDir()
 	db := filepath.Join(dir, "app.db")
 	sqlite(t, db, "CREATE TABLE t (x)")
-	t.Setenv(pushgatewayUser, "user")
-	t.Setenv(pushgatewayPassword, "hunter2")
+	t.Setenv("LIFEBOAT_PUSHGATEWAY_USER", "user")
+	t.Setenv("LIFEBOAT_PUSHGATEWAY_PASSWORD", "hunter2")
 	for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
 		service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", elsewhere.URL+r.URL.Path)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
@@ -30,11 +31,11 @@ type releaseDocument struct {
 
 // Run implements the command.
 func (r *releaseCmd) Run(ctx context.Context, c *console) (err error) {
-	report, c, err := r.start(ctx, c, runReport{verb: "release", url: r.URL.String()})
+	report, c, err := r.start(ctx, c, reports.Run{Verb: "release", URL: r.URL.String()})
 	if err != nil {
 		return err
 	}
-	defer func() { err = report.end(ctx, err) }()
+	defer func() { err = report.End(ctx, err) }()
 	defer recovered(&err)
 	b, err := r.open(ctx, c, upload.Options{})
 	if err != nil {
@@ -44,7 +45,7 @@ func (r *releaseCmd) Run(ctx context.Context, c *console) (err error) {
 	if err != nil {
 		return err
 	}
-	report.succeeded = true
+	report.Succeeded = true
 	d := releaseDocument{r.URL.String(), describeDecisions(result.Released), describeDecisions(result.Guarded), describeDecisions(result.Held)}
 	text := released(result.Released)
 	if text == "" {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -97,11 +98,11 @@ func (s *statusCmd) Run(ctx context.Context, c *console, k *kong.Context) error 
 // with an error, unless the state of the series is unknown; now is the present
 // by the store's clock.
 func (s *statusCmd) status(ctx context.Context, c *console) (d *healthDocument, now time.Time, err error) {
-	report, c, err := s.start(ctx, c, runReport{verb: "status", url: s.URL.String()})
+	report, c, err := s.start(ctx, c, reports.Run{Verb: "status", URL: s.URL.String()})
 	if err != nil {
 		return nil, now, err
 	}
-	defer func() { err = report.end(ctx, err) }()
+	defer func() { err = report.End(ctx, err) }()
 	defer recovered(&err)
 	b, err := seriesFlags{s.URL, s.RetryFor}.open(ctx, c, upload.Options{})
 	if err != nil {
@@ -111,8 +112,8 @@ func (s *statusCmd) status(ctx context.Context, c *console) (d *healthDocument, 
 	if err != nil {
 		return nil, now, err
 	}
-	report.succeeded = true // whatever the state is
-	report.add(found.measures()...)
+	report.Succeeded = true // whatever the state is
+	report.Add(found.measures()...)
 	return &found, now, found.verdict()
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"text/tabwriter"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 )
 
@@ -35,12 +36,12 @@ type seriesDocument struct {
 // that fails does not stop the others. Each has metrics of its own; the notice is
 // of the run as a whole.
 func (s *statusCmd) statusMany(ctx context.Context, c *console, args []string) (err error) {
-	notice := reportFlags{PingURL: s.PingURL}
-	report, c, err := notice.start(ctx, c, runReport{verb: "status"})
+	notice := reportFlags{reports.Flags{PingURL: s.PingURL}}
+	report, c, err := notice.start(ctx, c, reports.Run{Verb: "status"})
 	if err != nil {
 		return err
 	}
-	defer func() { err = report.end(ctx, err) }()
+	defer func() { err = report.End(ctx, err) }()
 	defer recovered(&err)
 	plan, err := s.load(ctx, c, "status", args, "<bucket-url> is")
 	if err != nil {
@@ -78,7 +79,7 @@ func (j *job) status(ctx context.Context, c *console) (d *healthDocument, err er
 	if j.err != nil || ctx.Err() != nil {
 		return nil, errors.Join(j.err, ctx.Err())
 	}
-	j.command.Status.PingURL = httpURL{}
+	j.command.Status.PingURL = reports.URL{}
 	d, _, err = j.command.Status.status(ctx, c)
 	return d, err
 }

@@ -12,6 +12,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
@@ -94,11 +95,11 @@ func (v *verifyCmd) Run(ctx context.Context, c *console) error {
 
 // verify drills the chosen snapshots and reports the run.
 func (v *verifyCmd) verify(ctx context.Context, c *console) (err error) {
-	report, c, err := v.start(ctx, c, runReport{verb: "verify", url: v.URL.String()})
+	report, c, err := v.start(ctx, c, reports.Run{Verb: "verify", URL: v.URL.String()})
 	if err != nil {
 		return err
 	}
-	defer func() { err = report.end(ctx, err) }()
+	defer func() { err = report.End(ctx, err) }()
 	defer recovered(&err)
 	if v.TempDir != "" {
 		// Where SQLite sorts what does not fit into memory.
@@ -135,8 +136,8 @@ func (v *verifyCmd) verify(ctx context.Context, c *console) (err error) {
 		}
 	}
 	d.Verified = len(d.Snapshots) == len(chosen) && !slices.ContainsFunc(d.Snapshots, func(s drillDocument) bool { return !s.Verified && !s.Gone })
-	report.succeeded = d.Verified && slices.ContainsFunc(d.Snapshots, func(s drillDocument) bool { return s.Verified })
-	report.add(measuresOfDrills(d.Snapshots)...)
+	report.Succeeded = d.Verified && slices.ContainsFunc(d.Snapshots, func(s drillDocument) bool { return s.Verified })
+	report.Add(measuresOfDrills(d.Snapshots)...)
 	err = v.summary(ctx, b, d, len(chosen), failed)
 	if v.JSON {
 		printing = c.result(true, d, "")
@@ -307,4 +308,15 @@ func (v *verifyCmd) command() string {
 		words = append(words, "--age-identity", terminal.Quote(path))
 	}
 	return strings.Join(words, " ")
+}
+
+// measuresOfDrills returns the metrics of drills, of which the newest snapshot's is
+// the first.
+func measuresOfDrills(drills []drillDocument) []reports.Measure {
+	for _, d := range drills {
+		if d.Verified && !d.Implausible {
+			return []reports.Measure{{Name: "verify_newest_timestamp_seconds", Help: "When the newest snapshot was taken that the last drill proved.", Value: float64(d.Taken.Unix())}}
+		}
+	}
+	return nil
 }

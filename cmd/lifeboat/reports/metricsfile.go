@@ -1,4 +1,4 @@
-package main
+package reports
 
 import (
 	"context"
@@ -22,12 +22,12 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
-// writeMetrics adds the run's metrics to a file of them: what the file has of
-// other series, and of this one from earlier runs under other names, stays. So
-// any number of databases of one user may share a file. Runs that end at once
-// take turns, by a lock on a file beside it, for at most as long as ctx lasts.
-// The file is replaced whole.
-func writeMetrics(ctx context.Context, path string, r *runReport) (err error) {
+// writeMetrics adds a run's metrics to a file. Metrics of other series stay in it,
+// and so do those of the same series under other names. So any number of databases
+// of one user may share a file. Runs that end at once take turns, by a lock on a
+// file beside it, which they wait for until ctx is done. The file is replaced
+// whole.
+func writeMetrics(ctx context.Context, path string, m metrics) (err error) {
 	unlock, err := lockFile(ctx, path+".lock")
 	if err != nil {
 		return disk.Wrap("write metrics to "+path, err)
@@ -38,9 +38,7 @@ func writeMetrics(ctx context.Context, path string, r *runReport) (err error) {
 		return fmt.Errorf("metrics file %s is left alone: %w", path, err)
 	}
 	registry := prometheus.NewRegistry()
-	mine := r.labels()
-	labelled := prometheus.WrapRegistererWith(mine, registry)
-	if err := errors.Join(register(labelled, r.measures()), labelled.Register(buildInfo(r.verb))); err != nil {
+	if err := m.register(prometheus.WrapRegistererWith(m.labels, registry)); err != nil {
 		return err
 	}
 	gathered, err := registry.Gather()
@@ -49,8 +47,8 @@ func writeMetrics(ctx context.Context, path string, r *runReport) (err error) {
 	}
 	for _, family := range gathered {
 		old := families[family.GetName()]
-		family.Metric = append(family.Metric, slices.DeleteFunc(old.GetMetric(), func(m *dto.Metric) bool {
-			return replaced(m, mine)
+		family.Metric = append(family.Metric, slices.DeleteFunc(old.GetMetric(), func(other *dto.Metric) bool {
+			return replaced(other, m.labels)
 		})...)
 		families[family.GetName()] = family
 	}
@@ -62,8 +60,8 @@ func writeMetrics(ctx context.Context, path string, r *runReport) (err error) {
 }
 
 // replaced reports whether a metric is of the series with exactly these labels.
-func replaced(m *dto.Metric, mine prometheus.Labels) bool {
-	has := prometheus.Labels{}
+func replaced(m *dto.Metric, mine map[string]string) bool {
+	has := map[string]string{}
 	for _, label := range m.GetLabel() {
 		if name := label.GetName(); name == labelDatabase || name == labelURL {
 			has[name] = label.GetValue()
@@ -72,8 +70,9 @@ func replaced(m *dto.Metric, mine prometheus.Labels) bool {
 	return maps.Equal(has, mine)
 }
 
-// readFamilies reads a file of metrics by name; none is no error. A file that
-// has anything but metrics of this program in it is not one to replace.
+// readFamilies reads a file of metrics, by their names. No file is no error. A file
+// with anything but metrics of this program in it is an error: it must not be
+// replaced.
 func readFamilies(path string) (map[string]*dto.MetricFamily, error) {
 	f, err := disk.OpenRegular(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -142,8 +141,8 @@ func sweepTemps(path string) {
 	}
 }
 
-// lockFile takes an exclusive lock on a file that is there for nothing else,
-// and waits for it as long as ctx lasts.
+// lockFile takes an exclusive lock on a file that serves only as a lock. It waits
+// for it until ctx is done.
 func lockFile(ctx context.Context, path string) (unlock func() error, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -151,7 +150,7 @@ func lockFile(ctx context.Context, path string) (unlock func() error, err error)
 	}
 	if err := disk.Lock(ctx, f); err != nil {
 		if ctx.Err() != nil {
-			err = fmt.Errorf("another run keeps it: %w", err)
+			err = fmt.Errorf("another run has it: %w", err)
 		}
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +21,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -141,77 +140,6 @@ func TestMetricsFile(t *testing.T) {
 	}
 }
 
-// Databases that share a metrics file, and runs that end at once, lose nothing
-// of each other's.
-func TestMetricsFileShared(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "all.prom")
-	var group sync.WaitGroup
-	for i := range 20 {
-		r := runReport{verb: "backup", database: fmt.Sprintf("db%d", i/2), url: fmt.Sprintf("s3://b/%d", i/2), ended: time.Unix(int64(i), 0), succeeded: true}
-		r.add(measure{name: "test", help: "Test.", label: "class", values: map[string]float64{"a": float64(i)}})
-		group.Go(func() {
-			if err := writeMetrics(t.Context(), file, &r); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	group.Wait()
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	families := metrics(t, content)
-	for i := range 10 {
-		for _, name := range []string{"lifeboat_test", "lifeboat_backup_last_success_timestamp_seconds"} {
-			if got := int(value(t, families, name, fmt.Sprintf("db%d", i))); got/2 != i {
-				t.Errorf("%s of db%d is %d", name, i, got)
-			}
-		}
-	}
-	left, err := os.ReadDir(filepath.Dir(file))
-	if err != nil || len(left) != 2 {
-		t.Errorf("beside the metrics and the lock there is something: %v, %v", left, err)
-	}
-}
-
-// A verb that knows the bucket URL alone leaves what backup tells under the same
-// name, and is left alone by it.
-func TestMetricsFileOfVerbs(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "all.prom")
-	for i, database := range []string{"app.db", "", "app.db", ""} {
-		r := runReport{verb: "backup", database: database, url: "s3://b/app", exit: i}
-		if err := writeMetrics(t.Context(), file, &r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var told []string
-	for _, m := range metrics(t, content)["lifeboat_backup_last_exit_code"].GetMetric() {
-		told = append(told, fmt.Sprintf("%d labels: %v", len(m.GetLabel()), m.GetGauge().GetValue()))
-	}
-	slices.Sort(told)
-	if want := []string{"1 labels: 3", "2 labels: 2"}; !slices.Equal(told, want) {
-		t.Errorf("told %q, want %q", told, want)
-	}
-}
-
-// A run waits for the lock for as long as it may, and does not hang.
-func TestMetricsFileLocked(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "app.prom")
-	unlock, err := lockFile(t.Context(), file+".lock")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unlock()
-	f := metricsFlags{MetricsFile: file}
-	if err := f.sendMetrics(t.Context(), 50*time.Millisecond, &runReport{verb: "backup"}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestPushgateway(t *testing.T) {
 	gateway := testserver.StartPushgateway(t)
 	dir := t.TempDir()
@@ -250,6 +178,11 @@ func TestPushgateway(t *testing.T) {
 	if got := value(t, has, "lifeboat_backup_last_exit_code", "app.db"); got != 4 {
 		t.Errorf("exit code %v", got)
 	}
+
+	out := lifeboat(t, 64, "backup", "app.db", "s3://b/app", "--pushgateway", "http://me:hunter2-secret@127.0.0.1:1")
+	if strings.Contains(out, "hunter2") {
+		t.Error(out)
+	}
 }
 
 func scrape(t *testing.T, gateway string) map[string]*dto.MetricFamily {
@@ -264,43 +197,6 @@ func scrape(t *testing.T, gateway string) map[string]*dto.MetricFamily {
 		t.Fatal(err)
 	}
 	return metrics(t, content)
-}
-
-// The credentials for a Pushgateway come from the environment and are shown
-// nowhere. One that refuses or hangs is an error in time.
-func TestPushgatewayRefusesOrHangs(t *testing.T) {
-	t.Setenv(pushgatewayUser, "somebody")
-	t.Setenv(pushgatewayPassword, "hunter2-secret")
-	release := make(chan struct{})
-	type login struct{ user, password string }
-	logins := make(chan login, 2)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user, password, _ := r.BasicAuth()
-		logins <- login{user, password}
-		if strings.HasPrefix(r.URL.Path, "/hang") {
-			<-release
-		}
-		http.Error(w, "no", http.StatusForbidden)
-	}))
-	defer server.Close()
-	defer close(release)
-	for _, path := range []string{"", "/hang"} {
-		var f metricsFlags
-		if err := f.Pushgateway.UnmarshalText([]byte(server.URL + path)); err != nil {
-			t.Fatal(err)
-		}
-		err := f.sendMetrics(t.Context(), 200*time.Millisecond, &runReport{verb: "backup", database: "app.db", url: "s3://b/app"})
-		if err == nil || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%q: %v", path, err)
-		}
-		if as := <-logins; as != (login{"somebody", "hunter2-secret"}) {
-			t.Errorf("%q: as %v", path, as)
-		}
-	}
-	out := lifeboat(t, 64, "backup", "app.db", "s3://b/app", "--pushgateway", "http://me:hunter2-secret@127.0.0.1:1")
-	if strings.Contains(out, "hunter2") {
-		t.Error(out)
-	}
 }
 
 // notices collects what a service for notices is told.
@@ -333,7 +229,7 @@ func (n *notices) told() (paths []string, body string) {
 func TestPing(t *testing.T) {
 	secrets := map[string]string{
 		"AWS_ACCESS_KEY_ID": "AKIDSECRET", "AWS_SECRET_ACCESS_KEY": "hunter2-aws", "AWS_SESSION_TOKEN": "hunter2-token",
-		pushgatewayPassword: "hunter2-push",
+		"LIFEBOAT_PUSHGATEWAY_PASSWORD": "hunter2-push",
 	}
 	for name, value := range secrets {
 		t.Setenv(name, value)
@@ -370,48 +266,22 @@ func TestPing(t *testing.T) {
 	}
 }
 
-// A service that hangs is waited for no longer than is allowed, and changes
-// nothing about the run: nor does one that is not there.
-func TestPingHangs(t *testing.T) {
-	release := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
-	defer server.Close()
-	defer close(release)
-	var printed bytes.Buffer
-	c := &console{globals: &globals{}, log: slog.New(slog.NewTextHandler(&printed, nil))}
-	var to httpURL
-	if err := to.UnmarshalText([]byte(server.URL + "/0f3c-uuid")); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	p := startPing(ctx, c, to)
-	cancel() // as a signal does
-	began := time.Now()
-	p.end(t.Context(), 100*time.Millisecond, 1, errors.New("failed"), &tail{})
-	if took := time.Since(began); took > 3*time.Second {
-		t.Errorf("it took %v", took)
-	}
-	if text := printed.String(); strings.Count(text, "was not taken") != 2 || strings.Contains(text, "uuid") {
-		t.Errorf("printed %s", text)
-	}
-}
-
 // A panic is reported too, and the last lines of a long log are kept.
 func TestReportOfPanic(t *testing.T) {
 	var service notices
 	server := httptest.NewServer(&service)
 	defer server.Close()
 	c := &console{globals: &globals{}, log: slog.New(slog.DiscardHandler)}
-	f := reportFlags{metricsFlags: metricsFlags{MetricsFile: filepath.Join(t.TempDir(), "app.prom")}}
+	f := reportFlags{reports.Flags{MetricsFile: filepath.Join(t.TempDir(), "app.prom")}}
 	if err := f.PingURL.UnmarshalText([]byte(server.URL + "/uuid")); err != nil {
 		t.Fatal(err)
 	}
 	run := func(ctx context.Context) (err error) {
-		report, c, err := f.start(ctx, c, runReport{verb: "backup", database: "app.db", url: "s3://b/app"})
+		report, c, err := f.start(ctx, c, reports.Run{Verb: "backup", Database: "app.db", URL: "s3://b/app"})
 		if err != nil {
 			return err
 		}
-		defer func() { err = report.end(ctx, err) }()
+		defer func() { err = report.End(ctx, err) }()
 		defer recovered(&err)
 		for i := range 1000 {
 			c.log.Info("step", "number", i)
@@ -423,7 +293,7 @@ func TestReportOfPanic(t *testing.T) {
 	if err == nil || exitCode(err) != exitFailed || len(paths) == 0 || paths[len(paths)-1] != "POST /uuid/1" {
 		t.Errorf("%v, told %v", err, paths)
 	}
-	if !strings.Contains(body, "no luck") || !strings.Contains(body, "number=999\n") || strings.Contains(body, "number=1\n") || len(body) > tailBytes+200 {
+	if !strings.Contains(body, "no luck") || !strings.Contains(body, "number=999\n") || strings.Contains(body, "number=1\n") || len(body) > 9<<10 {
 		t.Errorf("told %s", body)
 	}
 	content, err := os.ReadFile(f.MetricsFile)

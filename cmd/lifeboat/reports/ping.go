@@ -1,15 +1,14 @@
-package main
+package reports
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -20,23 +19,24 @@ const (
 	pingTries   = 3
 	pingTryFor  = 4 * time.Second // at most; less if the whole time is over sooner
 	pingPause   = 500 * time.Millisecond
-	tailBytes   = 8 << 10
-	pingTimeout = 10 * time.Second // of the first notice, which nobody waits for until the end
+	pingTimeout = 10 * time.Second // of the first notice, for which the run waits only at its end
 )
 
-// A ping tells of one run. Without a URL it does nothing. Its failures are
-// warnings.
+// A ping sends the notices of one run. Without a URL it does nothing. Its failures
+// are warnings.
 type ping struct {
-	url httpURL
-	c   *console
+	url   URL
+	agent string
+	log   *slog.Logger
 	// started is closed when the first notice is out of the way, so that the
 	// second is not overtaken by it.
 	started chan struct{}
 }
 
-// startPing tells that a run begins, and does not wait for the answer.
-func startPing(ctx context.Context, c *console, to httpURL) *ping {
-	p := &ping{to, c, make(chan struct{})}
+// startPing sends the notice of a start, and does not wait for the answer. agent
+// is the program's name and version.
+func startPing(ctx context.Context, to URL, agent string, log *slog.Logger) *ping {
+	p := &ping{to, agent, log, make(chan struct{})}
 	if to.isZero() {
 		close(p.started)
 		return p
@@ -50,8 +50,8 @@ func startPing(ctx context.Context, c *console, to httpURL) *ping {
 	return p
 }
 
-// end tells how the run ended, within the time.
-func (p *ping) end(ctx context.Context, within time.Duration, exit int, err error, log *tail) {
+// end sends the notice of a run's exit code, within the time.
+func (p *ping) end(ctx context.Context, within time.Duration, exit int, body string) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	<-p.started // soon: it has its own deadline, and ends with the run's context
@@ -59,17 +59,10 @@ func (p *ping) end(ctx context.Context, within time.Duration, exit int, err erro
 		return
 	}
 	how := ""
-	body := fmt.Sprintf("exit %d\n", exit)
-	if exit != exitDone {
+	if exit != 0 {
 		how = strconv.Itoa(exit)
 	}
-	if err != nil {
-		body += fmt.Sprintf("error: %v\n", err)
-		if hint := hintFor(err); hint != "" {
-			body += "hint: " + hint + "\n"
-		}
-	}
-	p.send(ctx, how, body+log.String())
+	p.send(ctx, how, body)
 }
 
 // send posts one notice, with a few tries.
@@ -91,16 +84,12 @@ func (p *ping) send(ctx context.Context, how, body string) {
 		}
 	}
 	if err = cmp.Or(err, ctx.Err()); err != nil {
-		p.c.log.Warn("the notice of "+cmp.Or(how, "success")+" was not taken", "host", p.url.to.Host, "cause", err)
+		p.log.Warn("the notice of "+cmp.Or(how, "success")+" was not taken", "host", p.url.to.Host, "cause", err)
 	}
 }
 
-// withoutRedirects is the client for what carries a secret in its URL or its
-// headers: a redirect would take it to another host, or send it in clear.
-var withoutRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-
-// post sends one notice once, and says whether another try may help. Its
-// errors do not have the URL, which is a secret.
+// post sends one notice once, and reports whether another try may help. Its errors
+// leave out the URL, which is a secret.
 func (p *ping) post(ctx context.Context, how, body string) (again bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, pingTryFor)
 	defer cancel()
@@ -112,7 +101,7 @@ func (p *ping) post(ctx context.Context, how, body string) (again bool, err erro
 	if err != nil {
 		return false, withoutURL(err)
 	}
-	request.Header.Set("User-Agent", "lifeboat/"+programVersion())
+	request.Header.Set("User-Agent", p.agent)
 	request.Header.Set("Content-Type", "text/plain; charset=utf-8")
 	response, err := withoutRedirects.Do(request)
 	if err != nil {
@@ -130,28 +119,4 @@ func (p *ping) post(ctx context.Context, how, body string) (again bool, err erro
 		return response.StatusCode >= 500 || response.StatusCode == http.StatusTooManyRequests, fmt.Errorf("it answered %s", response.Status)
 	}
 	return false, nil
-}
-
-// A tail keeps the last lines that were written to it.
-type tail struct {
-	mu    sync.Mutex
-	lines []byte
-}
-
-// Write implements io.Writer.
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.lines = append(t.lines, p...)
-	if over := len(t.lines) - tailBytes; over > 0 {
-		end := bytes.IndexByte(t.lines[over:], '\n') // a line that was cut goes
-		t.lines = append([]byte(nil), t.lines[over+max(end, 0)+1:]...)
-	}
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.lines)
 }

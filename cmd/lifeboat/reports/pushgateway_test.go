@@ -1,0 +1,43 @@
+package reports
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The credentials for a Pushgateway come from the environment and are shown
+// nowhere. One that refuses or hangs is an error in time.
+func TestPushgatewayRefusesOrHangs(t *testing.T) {
+	t.Setenv(pushgatewayUser, "somebody")
+	t.Setenv(pushgatewayPassword, "hunter2-secret")
+	release := make(chan struct{})
+	type login struct{ user, password string }
+	logins := make(chan login, 2)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		logins <- login{user, password}
+		if strings.HasPrefix(r.URL.Path, "/hang") {
+			<-release
+		}
+		http.Error(w, "no", http.StatusForbidden)
+	}))
+	defer server.Close()
+	defer close(release)
+	for _, path := range []string{"", "/hang"} {
+		var f Flags
+		if err := f.Pushgateway.UnmarshalText([]byte(server.URL + path)); err != nil {
+			t.Fatal(err)
+		}
+		r := Report{run: Run{Verb: "backup", Database: "app.db", URL: "s3://b/app"}, to: &f}
+		err := r.sendMetrics(t.Context(), 200*time.Millisecond)
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: %v", path, err)
+		}
+		if as := <-logins; as != (login{"somebody", "hunter2-secret"}) {
+			t.Errorf("%q: as %v", path, as)
+		}
+	}
+}
