@@ -76,7 +76,7 @@ func TestCheckWithoutTheApplication(t *testing.T) {
 				if !errors.Is(err, want) || errors.Is(err, ErrSource) != (want == ErrSource) {
 					t.Errorf("%s: got %v, want %v", level, err, want)
 				}
-				if want != nil && !strings.Contains(err.Error(), c.says) {
+				if want != nil && !strings.Contains(fmt.Sprint(err), c.says) {
 					t.Errorf("%s: %v does not say %q", level, err, c.says)
 				}
 			}

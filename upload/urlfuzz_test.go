@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"net/url"
 	"path"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ import (
 func FuzzParseURL(f *testing.F) {
 	for _, s := range []string{"s3://bucket/app", "s3://my-bucket.x/a b/c%20+é@///", "s3://bucket/a/../b", "s3://bucket//a", "s3://user:pw@bucket/a",
 		"s3://bucket/a?b#c", "file:///backups/app/", "file:///back%20ups/100%25", "file:///a/%2e%2e/b", "file:///a%2Fb", "file:///a%2F/", "file:///a%0Ab",
-		"file:///a%FF", "file:///a%3Fb%23c", "file://host/a", "s3://b..ucket/a", "s3://bucket/\xff", "s3://bucket/%2e%2e/", "s3://bucket/a\\..\\b",
+		"file:///a%FF", "file:///a%3Fb%23c", "file://host/a", "s3://b..ucket/a", "s3://My_Bucket/a", "s3://" + strings.Repeat("b", 255) + "/a", "s3://-bucket/a", "s3://bucket/\xff", "s3://bucket/%2e%2e/", "s3://bucket/a\\..\\b",
 		"wJalr/XUt\nbucket/app@2", "a?b\nbucket//app", "a#b@\nbucket/app", "\x00"} {
 		f.Add(s)
 	}
@@ -36,7 +37,7 @@ func FuzzParseURL(f *testing.F) {
 			if path.Clean(u.Dir) != u.Dir || !path.IsAbs(u.Dir) || u.Bucket+u.Prefix != "" {
 				t.Errorf("%q: %+v", s, u)
 			}
-		} else if len(u.Bucket) < 3 || len(u.Bucket) > 63 || strings.Trim(u.Bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
+		} else if len(u.Bucket) < 3 || len(u.Bucket) > 255 || url.PathEscape(u.Bucket) != u.Bucket || strings.Contains(u.Bucket, "..") {
 			t.Errorf("%q: bucket %q", s, u.Bucket)
 		}
 		if !utf8.ValidString(place) || strings.ContainsFunc(place, unicode.IsControl) || strings.ContainsAny(s, "?#") {
