@@ -72,11 +72,21 @@ func verdictOf(ctx context.Context, all []outcome, failed, undone string, combin
 	if len(bad) == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("%d of %d databases %s: %s", len(bad), len(all), failed, strings.Join(bad, ", "))
+	text := fmt.Sprintf("%d of %d databases %s: %s", len(bad), len(all), failed, someOf(bad))
 	if ctx.Err() != nil {
-		text = fmt.Sprintf("%d of %d databases %s: %s", len(left), len(all), undone, strings.Join(left, ", "))
+		text = fmt.Sprintf("%d of %d databases %s: %s", len(left), len(all), undone, someOf(left))
 	}
 	return &severalError{text, combine(exits)}
+}
+
+// someOf lists names, the first of them if there are many. Each has had a line of
+// its own.
+func someOf(names []string) string {
+	const most = 10
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // A severalError says which of several databases failed.

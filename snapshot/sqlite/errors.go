@@ -51,10 +51,10 @@ func WrapSource(what string, err error) error {
 // nothing long in them either, which SQLITE_TOOBIG would be about.
 var sourceCodes = []sqlite3.ErrNo{sqlite3.ErrError, sqlite3.ErrCantOpen, sqlite3.ErrPerm, sqlite3.ErrAuth, sqlite3.ErrTooBig}
 
-// unreadableCodes are those for a database that cannot be read off its disk. The
-// last is SQLITE_IOERR_CORRUPTFS, which the driver has no name for: EIO and its
-// like while reading.
-var unreadableCodes = []sqlite3.ErrNoExtended{sqlite3.ErrIoErrRead, sqlite3.ErrIoErrShortRead, sqlite3.ErrIoErr.Extend(33)}
+// unreadableCodes are those for a database that cannot be read off its disk.
+// SQLITE_IOERR_CORRUPTFS, which the driver has no name for, is EIO and its like
+// while reading. SQLITE_IOERR alone comes of some corrupt schemas.
+var unreadableCodes = []sqlite3.ErrNoExtended{sqlite3.ErrIoErrRead, sqlite3.ErrIoErrShortRead, sqlite3.ErrIoErr.Extend(33), sqlite3.ErrNoExtended(sqlite3.ErrIoErr)}
 
 // Code returns SQLite's primary result code, 0 if err has none.
 func Code(err error) sqlite3.ErrNo {

@@ -144,6 +144,7 @@ func TestReasons(t *testing.T) {
 		{sqlite3.Error{Code: sqlite3.ErrReadonly}, nil, reason.ErrSource},
 		{sqlite3.Error{Code: sqlite3.ErrError}, nil, reason.ErrSource},
 		{sqlite3.Error{Code: ioError, ExtendedCode: sqlite3.ErrIoErrRead}, nil, reason.ErrSource},
+		{sqlite3.Error{Code: ioError, ExtendedCode: sqlite3.ErrNoExtended(ioError), SystemErrno: syscall.ENOENT}, nil, reason.ErrSource}, // a corrupt schema
 		{sqlite3.Error{Code: sqlite3.ErrNo(ioError.Extend(33))}, nil, reason.ErrSource},
 		{sqlite3.Error{Code: ioError, ExtendedCode: sqlite3.ErrIoErrWrite}, nil, nil},
 		{sqlite3.Error{Code: sqlite3.ErrNomem}, nil, nil},
