@@ -5,12 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/alecthomas/kong"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
@@ -106,23 +103,6 @@ func (b *backupCmd) Validate() error {
 
 // name returns the database's name in the series.
 func (b *backupCmd) name() string { return cmp.Or(b.Name, filepath.Base(b.DB)) }
-
-// Run implements the command.
-func (b *backupCmd) Run(ctx context.Context, c *console, k *kong.Context) error {
-	if b.DB == "" {
-		return b.backupMany(ctx, c, k.Args)
-	}
-	if b.Config != "" && b.Config != os.Getenv(envPrefix+"_CONFIG") {
-		return usage("--config names databases, and so does the command line: choose")
-	}
-	stop := c.startWorkers(1)
-	d, text, err := b.backup(ctx, c)
-	err = errors.Join(err, stop())
-	if d == nil {
-		return err
-	}
-	return errors.Join(err, c.result(b.JSON, d, c.unlessQuiet(text)))
-}
 
 // backup backs up one database and reports the run. If the snapshot is safe, it
 // returns what to print also with an error.

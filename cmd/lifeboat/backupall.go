@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"strings"
 	"sync"
 
+	"github.com/alecthomas/kong"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
-	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
 // manyDocument is what backup --json prints when a configuration names the
@@ -27,6 +28,23 @@ type entryDocument struct {
 	*backupDocument
 	Error string `json:"error,omitempty"`
 	Exit  int    `json:"exit"` // what the backup of this one alone would exit with
+}
+
+// Run implements the command.
+func (b *backupCmd) Run(ctx context.Context, c *console, k *kong.Context) error {
+	if b.DB == "" {
+		return b.backupMany(ctx, c, k.Args)
+	}
+	if b.Config != "" && b.Config != os.Getenv(envPrefix+"_CONFIG") {
+		return usage("--config names databases, and so does the command line: choose")
+	}
+	stop := c.startWorkers(1)
+	d, text, err := b.backup(ctx, c)
+	err = errors.Join(err, stop())
+	if d == nil {
+		return err
+	}
+	return errors.Join(err, c.result(b.JSON, d, c.unlessQuiet(text)))
 }
 
 // backupMany backs up the databases of the configuration. One that fails does not
@@ -51,14 +69,14 @@ func (b *backupCmd) backupMany(ctx context.Context, c *console, args []string) e
 // backup backs up the job's database, unless the run as a whole has ended.
 func (j *job) backup(ctx context.Context, c *console) (d *backupDocument, text string, err error) {
 	defer recovered(&err)
-	if j.err != nil || ctx.Err() != nil {
-		return nil, "", errors.Join(j.err, ctx.Err())
+	if j.Err != nil || ctx.Err() != nil {
+		return nil, "", errors.Join(j.Err, ctx.Err())
 	}
 	// What one backup leaves to be collected must not add to the next one's. It
 	// takes milliseconds: too long for thousands that a signal leaves undone.
 	defer debug.FreeOSMemory()
-	if j.from != "" && !j.entry.follow && behindLink(j.from, j.path) {
-		return nil, "", fmt.Errorf("%w: it has become a symlink since the pattern was expanded", snapshot.ErrSource)
+	if err := j.Check(); err != nil {
+		return nil, "", err
 	}
 	return j.command.Backup.backup(ctx, c)
 }
@@ -77,18 +95,18 @@ func (r *runs) ended(ctx context.Context, i int, j *job, d *backupDocument, text
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err = withSignal(ctx, err)
-	e := entryDocument{Path: terminal.ValidText(j.path), URL: j.bucketURL(), backupDocument: d, Exit: exitCode(err)}
+	e := entryDocument{Path: terminal.ValidText(j.Path), URL: j.BucketURL(), backupDocument: d, Exit: exitCode(err)}
 	if err != nil {
 		e.Error = strings.ReplaceAll(terminal.ValidText(err.Error()), "\n", "; ")
 	}
 	r.documents[i] = e
 	if err != nil && ctx.Err() == nil { // what was broken off, the verdict says
-		r.fail(fmt.Errorf("%s: %w", j.path, err))
+		r.fail(fmt.Errorf("%s: %w", j.Path, err))
 	}
 	if d == nil || r.json {
 		return nil
 	}
-	return r.result(false, nil, r.unlessQuiet(terminal.Printable(j.path)+": "+text))
+	return r.result(false, nil, r.unlessQuiet(terminal.Printable(j.Path)+": "+text))
 }
 
 // summary counts.

@@ -55,7 +55,7 @@ func TestComplete(t *testing.T) {
 		"backup --no-such-flag ":               ":files",
 	} {
 		var p program
-		parser, err := p.parser(context.Background(), &console{stdout: os.Stdout, stderr: os.Stderr, globals: &p.globals})
+		parser, err := newParser(context.Background(), &console{stdout: os.Stdout, stderr: os.Stderr, globals: &p.globals}, &p)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/databases"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 )
 
@@ -56,13 +57,13 @@ func (k *configCheckCmd) Run(ctx context.Context, c *console) error {
 	var wrong []error
 	for _, j := range s.jobs {
 		d.Databases = append(d.Databases, j.describe(flags))
-		switch _, missing := os.Stat(j.path); {
-		case j.err != nil && exitCode(j.err) == exitUsage:
-			wrong = append(wrong, problem(j.entry.line, "%s: %w", j.path, j.err))
-		case j.err != nil:
-			d.Warnings = append(d.Warnings, j.err.Error())
+		switch _, missing := os.Stat(j.Path); {
+		case j.Err != nil && exitCode(j.Err) == exitUsage:
+			wrong = append(wrong, databases.Problem(j.Entry.Line, "%s: %w", j.Path, j.Err))
+		case j.Err != nil:
+			d.Warnings = append(d.Warnings, j.Err.Error())
 		case missing != nil: // right where the file is checked on another machine
-			d.Warnings = append(d.Warnings, fmt.Sprintf("there is no database %s (line %d)", j.path, j.entry.line))
+			d.Warnings = append(d.Warnings, fmt.Sprintf("there is no database %s (line %d)", j.Path, j.Entry.Line))
 		}
 	}
 	for _, w := range d.Warnings {
@@ -72,22 +73,22 @@ func (k *configCheckCmd) Run(ctx context.Context, c *console) error {
 	if len(wrong) == 0 {
 		return printing
 	}
-	return errors.Join(inFile(k.file(), errors.Join(wrong...)), printing)
+	return errors.Join(usage("%w", databases.InFile(k.file(), errors.Join(wrong...))), printing)
 }
 
 // describe says what a job would do. Values are told as they are written:
 // what a variable holds may be a secret.
 func (j *job) describe(flags map[string]*kong.Flag) jobDocument {
-	d := jobDocument{Path: terminal.ValidText(j.path), Database: terminal.ValidText(j.name), URL: j.bucketURL(), Line: j.entry.line, Settings: map[string]string{}}
-	if j.err != nil {
-		d.Error = terminal.ValidText(j.err.Error())
+	d := jobDocument{Path: terminal.ValidText(j.Path), Database: terminal.ValidText(j.Name), URL: j.BucketURL(), Line: j.Entry.Line, Settings: map[string]string{}}
+	if j.Err != nil {
+		d.Error = terminal.ValidText(j.Err.Error())
 	}
 	for name, flag := range flags {
 		if variable := overridden(flag); variable != "" {
 			d.Settings[name] = "${" + variable + "}"
-		} else if s, ok := j.entry.settings[name]; ok {
-			d.Settings[name] = strings.Join(s.written, ", ")
-			if name == "ping-url" && s.text() == d.Settings[name] {
+		} else if s, ok := j.Entry.Settings[name]; ok {
+			d.Settings[name] = strings.Join(s.Written, ", ")
+			if name == "ping-url" && s.Text() == d.Settings[name] {
 				d.Settings[name] = "(secret)" // who knows it can send notices
 			}
 		}

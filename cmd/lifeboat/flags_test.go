@@ -65,7 +65,7 @@ func TestQuote(t *testing.T) {
 // A variable in an environment must not consent to anything, or override a
 // guard. All other flags have one.
 func TestNoVariableConsents(t *testing.T) {
-	parser, err := new(program).parser(t.Context(), &console{})
+	parser, err := newParser(t.Context(), &console{}, &program{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 // helps returns the help of every command: all of it, and that of one screen.
 func helps(t *testing.T) (full, short map[string]string, commands map[string]*kong.Node) {
 	t.Helper()
-	parser, err := new(program).parser(t.Context(), &console{})
+	parser, err := newParser(t.Context(), &console{}, &program{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,19 +5,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 )
-
-// envPrefix begins the variable of every flag.
-const envPrefix = "LIFEBOAT"
 
 // program is the command line. Each verb has a file of its own, with a struct
 // of its flags and a Run method.
@@ -72,7 +66,7 @@ func (p *program) do(ctx context.Context, args []string, c *console) (err error)
 	if err := errors.Join(enoughFiles(), unsetEmpty()); err != nil {
 		return err
 	}
-	parser, err := p.parser(ctx, c)
+	parser, err := newParser(ctx, c, p)
 	if err != nil {
 		return err
 	}
@@ -91,14 +85,6 @@ func (p *program) do(ctx context.Context, args []string, c *console) (err error)
 	return parsed.Run()
 }
 
-// recovered makes a panic an error, because Go's own exit code for it would mean
-// nothing to a job.
-func recovered(err *error) {
-	if r := recover(); r != nil {
-		*err = fmt.Errorf("this is a bug in lifeboat: %v", r)
-	}
-}
-
 // unsetEmpty has empty variables count as unset: that is how optional settings
 // look in many a deployment.
 func unsetEmpty() error {
@@ -110,17 +96,4 @@ func unsetEmpty() error {
 		}
 	}
 	return nil
-}
-
-func (p *program) parser(ctx context.Context, c *console, more ...kong.Option) (*kong.Kong, error) {
-	return kong.New(p, append(append([]kong.Option{
-		kong.Name("lifeboat"),
-		kong.DefaultEnvars(envPrefix),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // the environment is named once, at the end
-		kong.Help(printHelp),
-		kong.Writers(c.stdout, c.stderr),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(c),
-	}, exactText()...), more...)...)
 }

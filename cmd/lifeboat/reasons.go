@@ -203,3 +203,11 @@ func (e *usageError) Unwrap() error { return e.cause }
 func usage(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...)}
 }
+
+// recovered makes a panic an error, because Go's own exit code for it would mean
+// nothing to a job.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("this is a bug in lifeboat: %v", r)
+	}
+}

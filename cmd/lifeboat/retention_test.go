@@ -158,7 +158,7 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 // The defaults of the flags are those of the library.
 func TestPolicyDefaults(t *testing.T) {
 	var p program
-	parser, err := p.parser(t.Context(), &console{globals: &p.globals})
+	parser, err := newParser(t.Context(), &console{globals: &p.globals}, &p)
 	if err != nil {
 		t.Fatal(err)
 	}

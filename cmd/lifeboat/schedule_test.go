@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,121 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
-
-func TestExpandEnvironment(t *testing.T) {
-	environment := map[string]string{"A": "1", "B_2": "${A}{name}"}
-	for text, want := range map[string]string{
-		"": "", "plain $A $ {A}": "plain $A $ {A}", "${A}": "1", "x${A}y${A}": "x1y1", "${B_2}": "${A}{name}", "$${A}": "${A}", "$$${A}": "$${A}",
-		"${": "", "${}": "", "${A": "", "${A-x}": "", "${2}": "", "${C}": "", "${ A}": "",
-	} {
-		got, err := expandEnvironment(text, func(name string) string { return environment[name] })
-		if wrong := want == "" && text != ""; wrong != (err != nil) || !wrong && got != want {
-			t.Errorf("%q: got %q, %v", text, got, err)
-		}
-	}
-}
-
-func TestExpandTemplate(t *testing.T) {
-	names := templateNames{host: "web1", name: "a%b?.db", dir: "acme"}
-	for template, want := range map[string]string{
-		"s3://b/{host}/{dir}":      "s3://b/web1/acme",
-		"s3://b/{dir}-{dir}":       "s3://b/acme-acme",
-		"s3://b/{name}":            "s3://b/a%b?.db",
-		"file:///nas/{name}":       "file:///nas/a%25b%3F.db",
-		"file:///nas/%20/{host}":   "file:///nas/%20/web1",
-		"s3://b/{hots}":            "",
-		"s3://b/{}":                "",
-		"s3://b/{host":             "",
-		"s3://b/host}":             "",
-		"s3://b/{{host}}":          "",
-		"s3://b/no name in it/app": "s3://b/no name in it/app",
-	} {
-		if got, err := expandTemplate(template, names); (want == "") != (err != nil) || err == nil && got != want {
-			t.Errorf("%q: got %q, %v", template, got, err)
-		}
-	}
-	if got, err := expandTemplate("s3://b/{name}", templateNames{name: "a/b"}); err == nil {
-		t.Errorf("a name with a slash: %q", got)
-	}
-}
-
-func TestDidYouMean(t *testing.T) {
-	known := []string{"max-rate", "method", "name", "path", "url"}
-	for name, want := range map[string]string{
-		"max-rte": "max-rate", "max_rate": "max-rate", "MaxRate": "max-rate", "Name": "name", "names": "name", "patj": "path", "uri": "url",
-		"retention": "", "x": "", "": "",
-	} {
-		advice := didYouMean(name, known)
-		if found := strings.HasPrefix(advice, "did you mean"); found != (want != "") || !strings.Contains(advice, want) {
-			t.Errorf("%q: %s", name, advice)
-		}
-	}
-}
-
-func TestHostName(t *testing.T) {
-	for _, c := range []struct {
-		chosen    string
-		container bool
-		machine   string
-		want      string
-	}{
-		{"web1", false, "db7", "web1"},
-		{"web1", true, "app-7d9f-x2x4k", "web1"},
-		{"", false, "db7", "db7"},
-		{"", true, "app-7d9f-x2x4k", ""},
-		{"", false, "localhost.localdomain", ""},
-		{"", false, "", ""},
-		{"a/b", false, "db7", ""},
-	} {
-		got, err := hostName(c.chosen, c.container, func() (string, error) { return c.machine, nil })
-		if got != c.want || (err != nil) != (c.want == "") {
-			t.Errorf("%+v: got %q, %v", c, got, err)
-		}
-	}
-	if _, err := hostName("", false, func() (string, error) { return "x", errors.New("no") }); err == nil {
-		t.Error("an error of the machine is passed over")
-	}
-}
-
-// Bucket URLs that begin with the same letters are not nested.
-func TestRefuseMixing(t *testing.T) {
-	for _, c := range []struct {
-		urls    []string
-		refused string // a letter for each
-	}{
-		{[]string{"s3://bucket/a", "s3://bucket/b", "s3://bucket/ab", "s3://other/a", "file:///a"}, "....."},
-		{[]string{"s3://bucket/a", "s3://bucket/a/"}, "xx"},
-		{[]string{"s3://bucket/a", "s3://bucket/b", "s3://bucket/a/b/c", "s3://bucket/a/d"}, "x.xx"},
-		{[]string{"file:///a/b", "file:///a", "file:///ab"}, "xx."},
-		{[]string{"file:///", "file:///a"}, ""}, // no bucket URL
-	} {
-		var jobs []*job
-		for _, text := range c.urls {
-			u, err := bucket.ParseURL(text)
-			if err != nil {
-				continue
-			}
-			j := &job{path: text}
-			j.url.URL = u
-			jobs = append(jobs, j)
-		}
-		refuseMixing(jobs)
-		var got string
-		for _, j := range jobs {
-			if j.err == nil {
-				got += "."
-			} else {
-				got += "x"
-			}
-		}
-		if want := c.refused; want != "" && got != want {
-			t.Errorf("%v: got %s, want %s", c.urls, got, want)
-		}
-	}
-}
 
 func TestExitOfAll(t *testing.T) {
 	for _, c := range []struct {

@@ -37,7 +37,7 @@ func (s *schedule) each(c *console, do func(c *console, i int, j *job) error) er
 	for i, j := range s.jobs {
 		group.Go(func() error {
 			own := *c
-			own.log = c.log.With("database", j.path)
+			own.log = c.log.With("database", j.Path)
 			if s.parallel > 1 {
 				own.bars = nil // they tell one job's stages
 			}

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/alecthomas/kong"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
@@ -73,25 +70,6 @@ type newestDocument struct {
 type sizeDocument struct {
 	ID     string `json:"id"`
 	Stored int64  `json:"stored"`
-}
-
-// Run implements the command.
-func (s *statusCmd) Run(ctx context.Context, c *console, k *kong.Context) error {
-	if s.URL == (bucketURL{}) {
-		return s.statusMany(ctx, c, k.Args)
-	}
-	if s.Config != "" && s.Config != os.Getenv(envPrefix+"_CONFIG") {
-		return usage("--config names databases, and a bucket URL is one: choose")
-	}
-	d, now, err := s.status(ctx, c)
-	if d == nil {
-		return err
-	}
-	text := d.text(now, terminal.Painter(c.stdout))
-	if d.State == stateFresh && len(d.Warnings) == 0 {
-		text = c.unlessQuiet(text)
-	}
-	return errors.Join(c.result(s.JSON, d, text), err)
 }
 
 // status examines one series and reports the run. It returns the document also

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"text/tabwriter"
 
+	"github.com/alecthomas/kong"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 )
@@ -30,6 +32,25 @@ type seriesDocument struct {
 	*healthDocument
 	Error string `json:"error,omitempty"`
 	Exit  int    `json:"exit"` // what the status of this one alone would exit with
+}
+
+// Run implements the command.
+func (s *statusCmd) Run(ctx context.Context, c *console, k *kong.Context) error {
+	if s.URL == (bucketURL{}) {
+		return s.statusMany(ctx, c, k.Args)
+	}
+	if s.Config != "" && s.Config != os.Getenv(envPrefix+"_CONFIG") {
+		return usage("--config names databases, and a bucket URL is one: choose")
+	}
+	d, now, err := s.status(ctx, c)
+	if d == nil {
+		return err
+	}
+	text := d.text(now, terminal.Painter(c.stdout))
+	if d.State == stateFresh && len(d.Warnings) == 0 {
+		text = c.unlessQuiet(text)
+	}
+	return errors.Join(c.result(s.JSON, d, text), err)
 }
 
 // statusMany examines the series of every database of the configuration. One
@@ -55,7 +76,7 @@ func (s *statusCmd) statusMany(ctx context.Context, c *console, args []string) (
 		defer collecting.Unlock()
 		documents[i] = j.describeSeries(d, withSignal(ctx, err))
 		if err != nil && ctx.Err() == nil { // the verdict names those that a signal stopped
-			c.fail(fmt.Errorf("%s: %w", j.path, err))
+			c.fail(fmt.Errorf("%s: %w", j.Path, err))
 		}
 		return nil
 	}); err != nil {
@@ -76,8 +97,8 @@ func (s *statusCmd) statusMany(ctx context.Context, c *console, args []string) (
 // status looks at the job's series, unless the run as a whole has ended.
 func (j *job) status(ctx context.Context, c *console) (d *healthDocument, err error) {
 	defer recovered(&err)
-	if j.err != nil || ctx.Err() != nil {
-		return nil, errors.Join(j.err, ctx.Err())
+	if j.Err != nil || ctx.Err() != nil {
+		return nil, errors.Join(j.Err, ctx.Err())
 	}
 	j.command.Status.PingURL = reports.URL{}
 	d, _, err = j.command.Status.status(ctx, c)
@@ -85,7 +106,7 @@ func (j *job) status(ctx context.Context, c *console) (d *healthDocument, err er
 }
 
 func (j *job) describeSeries(d *healthDocument, err error) seriesDocument {
-	s := seriesDocument{Path: terminal.ValidText(j.path), URL: j.bucketURL(), healthDocument: d, Exit: exitCode(err)}
+	s := seriesDocument{Path: terminal.ValidText(j.Path), URL: j.BucketURL(), healthDocument: d, Exit: exitCode(err)}
 	if err != nil {
 		s.Error = strings.ReplaceAll(terminal.ValidText(err.Error()), "\n", "; ")
 	}

@@ -1,4 +1,4 @@
-package main
+package databases
 
 import (
 	"context"
@@ -16,6 +16,9 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
+
+// followKey is the key that lets a pattern match symlinks.
+const followKey = "follow-symlinks"
 
 // notDatabase matches what lies beside databases: SQLite's files and what a
 // restore keeps.

@@ -1,12 +1,31 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"reflect"
 
 	"github.com/alecthomas/kong"
 )
+
+// envPrefix begins the variable of every flag.
+const envPrefix = "LIFEBOAT"
+
+// newParser returns a parser of command lines for a grammar, which is a struct of
+// commands.
+func newParser(ctx context.Context, c *console, grammar any, more ...kong.Option) (*kong.Kong, error) {
+	return kong.New(grammar, append(append([]kong.Option{
+		kong.Name("lifeboat"),
+		kong.DefaultEnvars(envPrefix),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // the environment is named once, at the end
+		kong.Help(printHelp),
+		kong.Writers(c.stdout, c.stderr),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(c),
+	}, exactText()...), more...)...)
+}
 
 // exactText are mappers in place of kong's, which pass every value through JSON,
 // so that a file name that is not UTF-8 becomes the name of another file.
