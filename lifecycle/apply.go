@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // A Proposal is what applying a policy to a bucket would do.
@@ -70,7 +71,7 @@ func Propose(ctx context.Context, b bucket.Bucket, t Terms, noncurrent Keep) (*P
 	if err != nil {
 		return nil, err
 	}
-	p.Sooner = sooner(items, policyOf(present, prefix), t.at(b))
+	p.Sooner = sooner(items, policyOf(present, prefix), t, series.Present(b))
 	return p, nil
 }
 
@@ -99,13 +100,13 @@ func look(ctx context.Context, b bucket.Ruled) ([]string, error) {
 
 // sooner returns those snapshots that go sooner under t than under the policy
 // before, as far as their classes can be known now.
-func sooner(items []Item, before Policy, t Terms) []Decision {
+func sooner(items []Item, before Policy, t Terms, now time.Time) []Decision {
 	t.IgnoreShrink = true
 	old := t
 	old.Policy = before
-	was := Plan(items, old)
+	was := Decide(items, old, now)
 	var sooner []Decision
-	for i, d := range Plan(items, t) {
+	for i, d := range Decide(items, t, now) {
 		if !d.Expires.IsZero() && (was[i].Expires.IsZero() || d.Expires.Before(was[i].Expires)) {
 			sooner = append(sooner, d)
 		}

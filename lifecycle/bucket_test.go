@@ -39,6 +39,19 @@ func newClockwork(now time.Time) *clockwork {
 	return &clockwork{now: now, objects: map[string]stored{}, calls: map[string]int{}}
 }
 
+// timed is a bucket whose clock stands at now.
+type timed struct {
+	bucket.Bucket
+	now time.Time
+}
+
+func (b timed) Unwrap() bucket.Bucket      { return b.Bucket }
+func (b timed) ClockOffset() time.Duration { return offset(b.now) }
+
+// offset is how far the clock of a bucket is ahead, for which it is now, or a
+// moment later.
+func offset(now time.Time) time.Duration { return time.Until(now) + time.Millisecond }
+
 func (c *clockwork) begin(operation, name string) error {
 	c.mutex.Lock()
 	c.calls[operation]++
@@ -184,4 +197,4 @@ func (c *clockwork) Delete(ctx context.Context, o bucket.Object) error {
 
 func (c *clockwork) NeverUsed(context.Context) (bool, error) { return false, nil }
 
-func (c *clockwork) ClockOffset() time.Duration { return time.Until(c.now) }
+func (c *clockwork) ClockOffset() time.Duration { return offset(c.now) }

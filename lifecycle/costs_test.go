@@ -104,7 +104,7 @@ func afterTwoYears(pace time.Duration) (kept map[string]int, noncurrent int) {
 		items = append(items, Item{Snapshot: series.Snapshot{ID: snapshot.NewID(taken), Object: bucket.Object{Size: 1, Modified: taken}}})
 	}
 	kept = map[string]int{}
-	for _, d := range Plan(items, Terms{Policy: DefaultPolicy(), Now: now}) {
+	for _, d := range Decide(items, Terms{Policy: DefaultPolicy()}, now) {
 		switch {
 		case d.Action == ActKeep:
 			kept[series.Held]++
@@ -143,7 +143,7 @@ func measure(t *testing.T, pace time.Duration) *paced {
 			t.Fatal(err)
 		}
 		// As in TestRequestsPerBackup, a short hold takes the place of days.
-		result, err := Release(t.Context(), counted, Options{Hold: time.Second, Now: time.Now().Add(2 * time.Second), IgnoreShrink: true})
+		result, err := Release(t.Context(), timed{counted, time.Now().Add(2 * time.Second)}, Options{Hold: time.Second, IgnoreShrink: true})
 		if err != nil || len(result.Released) != released || done.Unchanged != (released == 0) {
 			t.Fatalf("released %d, unchanged %v, %v", len(result.Released), done.Unchanged, err)
 		}

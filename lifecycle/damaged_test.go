@@ -46,25 +46,29 @@ func TestDamagedTags(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	terms := Terms{Policy: Policy{Recent: 4}, Hold: DefaultHold, Now: now}
-	for _, confirm := range []bool{false, true} {
-		decisions, deleted, err := Prune(t.Context(), b, terms, confirm, nil)
-		if !errors.Is(err, bucket.ErrTagsDamaged) || decisions[4].Action != ActKeep || decisions[3].Action != ActExpire || confirm && deleted != 8 {
-			t.Errorf("confirmed %v: %d deleted, %+v, %v", confirm, deleted, decisions[4], err)
-		}
+	later := timed{b, now}
+	terms := Terms{Policy: Policy{Recent: 4}, Hold: DefaultHold}
+	goes := func(decisions []Decision) bool {
+		return decisions[4].Action == ActKeep && decisions[3].Action == ActExpire
 	}
-	result, err := Release(t.Context(), b, Options{Now: now})
+	if decisions, err := WouldPrune(t.Context(), later, terms); !errors.Is(err, bucket.ErrTagsDamaged) || !goes(decisions) {
+		t.Errorf("would be deleted: %+v, %v", decisions[4], err)
+	}
+	if decisions, deleted, err := Prune(t.Context(), later, terms, nil); !errors.Is(err, bucket.ErrTagsDamaged) || !goes(decisions) || deleted != 8 {
+		t.Errorf("%d deleted, %+v, %v", deleted, decisions[4], err)
+	}
+	result, err := Release(t.Context(), later, Options{})
 	if err != nil || len(result.Released) != 0 || !errors.Is(result.Damaged, bucket.ErrTagsDamaged) {
 		t.Errorf("released %v, %v, %v", result.Released, result.Damaged, err)
 	}
 	// Pinned and unpinned it is as the others are.
-	if _, err := Pin(t.Context(), b, damaged, terms, nil); err != nil {
+	if _, err := Pin(t.Context(), later, damaged, terms, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Unpin(t.Context(), b, damaged, terms, nil); err != nil {
+	if _, err := Unpin(t.Context(), later, damaged, terms, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, deleted, err := Prune(t.Context(), b, terms, true, nil); err != nil || deleted != 1 {
+	if _, deleted, err := Prune(t.Context(), later, terms, nil); err != nil || deleted != 1 {
 		t.Errorf("mended: %d deleted, %v", deleted, err)
 	}
 }

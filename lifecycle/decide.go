@@ -12,42 +12,39 @@ import (
 // An Action is what is to be done with a snapshot now.
 type Action string
 
-// The actions of a plan.
+// The actions.
 const (
 	// ActKeep: nothing is to be done.
 	ActKeep Action = "keep"
 	// ActRelease: it is held and due; it is to get its class.
 	ActRelease Action = "release"
-	// ActExpire: its time is over (a held one is due as well). Bucket rules
-	// take it when it has its class; prune deletes it.
+	// ActExpire: its time is over, and a held one is due as well. Bucket rules
+	// take it when it has its class; Prune deletes it.
 	ActExpire Action = "expire"
 )
 
-// An Item is a snapshot with its tags. Nil tags are tags that nobody has
-// read: it is taken for held, as every upload is.
+// An Item is a snapshot with its tags. Nil tags were not read: such a snapshot
+// counts as held, as every upload is.
 type Item struct {
 	series.Snapshot
 	Tags bucket.Tags
-	// Damaged says why the tags could not be read. They then count as none,
-	// and are not nil.
+	// Damaged is why the tags could not be read. They then count as none, and
+	// are not nil.
 	Damaged error
 }
 
-// Terms are what a plan is made under.
+// Terms are what is decided under.
 type Terms struct {
 	// Policy says how long classes are kept. With a nil Policy nothing
 	// expires; releasing needs none.
 	Policy Policy
-	// Hold is how long a successor must have been in the bucket. 0 means
-	// DefaultHold.
+	// Hold is how long a successor must have been in the bucket: 0 for
+	// DefaultHold, NoHold for no time at all.
 	Hold time.Duration
-	// Now is the present by the bucket's clock. What is given a bucket takes
-	// zero for series.Present, asked after the listing.
-	Now time.Time
 	// IgnoreShrink overrides the shrink guard.
 	IgnoreShrink bool
 	// Settle is how long what is written to the bucket must last before it
-	// counts, against other commands that write at the same time. 0 means
+	// counts, against other commands that write at the same time: 0 for
 	// DefaultSettle.
 	Settle time.Duration
 }
@@ -56,29 +53,16 @@ type Terms struct {
 func (t Terms) settle() time.Duration { return cmp.Or(t.Settle, DefaultSettle) }
 
 // hold returns what Hold means.
-func (t Terms) hold() time.Duration {
-	if t.Hold == 0 {
-		return DefaultHold
-	}
-	return t.Hold
-}
+func (t Terms) hold() time.Duration { return holdOf(t.Hold) }
 
-// at returns the terms with the present. The bucket must have been listed.
-func (t Terms) at(b bucket.Bucket) Terms {
-	if t.Now.IsZero() {
-		t.Now = series.Present(b)
-	}
-	return t
-}
-
-// A Decision is what a plan says about one snapshot.
+// A Decision is what is to be done with one snapshot, and when.
 type Decision struct {
 	Item
 	// Class is the class that it has, or gets at its release as things stand;
 	// "" where it has none in sight.
 	Class  Class
 	Action Action
-	// Reason says in words why.
+	// Reason is why, in words.
 	Reason string
 	// Due is when it has been superseded for the hold, zero without successor.
 	Due time.Time
@@ -103,20 +87,22 @@ func (i Item) Released() Class {
 	return class
 }
 
-// Plan decides for each of a series' snapshots, which are sorted by ID, what
-// is to be done with it. It does not look at snapshots older than the one it
-// decides on, so a series may be cut off at its old end.
+// Decide returns, for each of a series' snapshots, what is to be done with it at
+// now, the present by the bucket's clock: series.Present, asked after the listing.
+// The items are sorted by ID. A decision depends on no older snapshot, so a series
+// may be cut off at its old end.
 //
 // The newest is always kept. A held snapshot is released when it has been
 // superseded for the hold: when it and its successor, the next one by ID, have
 // both been in the bucket for as long. One whose ID is implausible is neither
 // newest nor successor. The shrink guard: while the newest object is less than
 // half the size of one that would go, that one and all after it stay.
-func Plan(items []Item, t Terms) []Decision {
+func Decide(items []Item, t Terms, now time.Time) []Decision {
+	j := judge{t, now}
 	decisions := make([]Decision, len(items))
 	var newest, successor *Item
 	for i := len(items) - 1; i >= 0; i-- {
-		decisions[i] = decide(items[i], successor, t)
+		decisions[i] = j.decide(items[i], successor)
 		if !items[i].Implausible {
 			successor = &items[i]
 			if newest == nil {
@@ -130,8 +116,14 @@ func Plan(items []Item, t Terms) []Decision {
 	return decisions
 }
 
-// decide is Plan for one snapshot, without the shrink guard.
-func decide(item Item, successor *Item, t Terms) Decision {
+// A judge decides under terms at one time.
+type judge struct {
+	Terms
+	now time.Time // by the bucket's clock
+}
+
+// decide is Decide for one snapshot, without the shrink guard.
+func (j judge) decide(item Item, successor *Item) Decision {
 	d := Decision{Item: item, Action: ActKeep, Class: item.Released()}
 	tag := item.Tags[series.TagRetention]
 	switch {
@@ -145,14 +137,14 @@ func decide(item Item, successor *Item, t Terms) Decision {
 		d.Reason = "the newest"
 		return d
 	case successor == nil:
-		d.Expires = t.expires(item, d.Class)
+		d.Expires = j.expires(item, d.Class)
 		d.Reason = fmt.Sprintf("the newest, but released as %s: what came after it is gone, and a rule may take it", d.Class)
 		return d
 	}
-	d.Due = latest(item.Object.Modified, successor.Object.Modified).Add(t.hold())
+	d.Due = latest(item.Object.Modified, successor.Object.Modified).Add(j.hold())
 	switch {
 	case item.Held():
-		return t.held(d, successor)
+		return j.held(d, successor)
 	case item.Damaged != nil:
 		d.Reason = "its tags are damaged, so nothing takes it"
 	case d.Class == "" && tag == "":
@@ -160,51 +152,51 @@ func decide(item Item, successor *Item, t Terms) Decision {
 	case d.Class == "":
 		d.Reason = fmt.Sprintf("its retention tag %q is not a class, so no rule takes it", tag)
 	default:
-		return t.released(d)
+		return j.released(d)
 	}
 	return d
 }
 
 // held decides on a held snapshot that has a successor.
-func (t Terms) held(d Decision, successor *Item) Decision {
+func (j judge) held(d Decision, successor *Item) Decision {
 	d.Class = classOf(d.ID.Time(), successor.ID.Time())
-	d.Expires = latest(d.Due, t.expires(d.Item, d.Class))
-	if t.forever(d.Class) {
+	d.Expires = latest(d.Due, j.expires(d.Item, d.Class))
+	if j.forever(d.Class) {
 		d.Expires = time.Time{}
 	}
-	if t.Now.Before(d.Due) {
-		d.Reason = fmt.Sprintf("%s, held until it has been superseded for %s", d.Class, words(t.hold()))
+	if j.now.Before(d.Due) {
+		d.Reason = fmt.Sprintf("%s, held until it has been superseded for %s", d.Class, words(j.hold()))
 		return d
 	}
 	d.Action = ActRelease
-	d.Reason = fmt.Sprintf("%s, superseded for %s", d.Class, words(t.Now.Sub(d.Due)+t.hold()))
-	return t.over(d)
+	d.Reason = fmt.Sprintf("%s, superseded for %s", d.Class, words(j.now.Sub(d.Due)+j.hold()))
+	return j.over(d)
 }
 
 // released decides on a snapshot that has its class and a successor. The hold
-// counts for it too: somebody may have released it by hand, or have deleted
-// what superseded it.
-func (t Terms) released(d Decision) Decision {
-	d.Expires = t.expires(d.Item, d.Class)
+// counts for it too: a hand may have released it early, or deleted what superseded
+// it.
+func (j judge) released(d Decision) Decision {
+	d.Expires = j.expires(d.Item, d.Class)
 	d.Reason = string(d.Class)
-	if t.Now.Before(d.Due) {
-		d.Reason = fmt.Sprintf("%s, but superseded for less than %s", d.Class, words(t.hold()))
+	if j.now.Before(d.Due) {
+		d.Reason = fmt.Sprintf("%s, but superseded for less than %s", d.Class, words(j.hold()))
 		return d
 	}
-	return t.over(d)
+	return j.over(d)
 }
 
 // over turns the decision into an expiry if the policy's time has come.
-func (t Terms) over(d Decision) Decision {
+func (j judge) over(d Decision) Decision {
 	switch {
-	case t.Policy == nil:
-	case t.forever(d.Class):
+	case j.Policy == nil:
+	case j.forever(d.Class):
 		d.Reason += ", kept forever"
-	case t.Now.Before(d.Expires):
-		d.Reason += fmt.Sprintf(", kept for %v", t.Policy.Keep(d.Class))
+	case j.now.Before(d.Expires):
+		d.Reason += fmt.Sprintf(", kept for %v", j.Policy.Keep(d.Class))
 	default:
 		d.Action = ActExpire
-		d.Reason += fmt.Sprintf(", its %v are over", t.Policy.Keep(d.Class))
+		d.Reason += fmt.Sprintf(", its %v are over", j.Policy.Keep(d.Class))
 	}
 	return d
 }
@@ -236,15 +228,15 @@ func guard(decisions []Decision, newest *Item) {
 	}
 }
 
-func (t Terms) forever(c Class) bool {
-	return t.Policy == nil || t.Policy.Keep(c) == Forever
+func (j judge) forever(c Class) bool {
+	return j.Policy == nil || j.Policy.Keep(c) == Forever
 }
 
-func (t Terms) expires(item Item, c Class) time.Time {
-	if t.forever(c) {
+func (j judge) expires(item Item, c Class) time.Time {
+	if j.forever(c) {
 		return time.Time{}
 	}
-	return t.Policy.Keep(c).expires(item.Object.Modified)
+	return j.Policy.Keep(c).expires(item.Object.Modified)
 }
 
 func latest(a, b time.Time) time.Time {

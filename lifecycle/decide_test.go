@@ -132,47 +132,48 @@ func TestPlanGolden(t *testing.T) {
 		name  string
 		items []Item
 		terms Terms
+		now   time.Time
 	}{
-		{"empty", nil, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
-		{"one", itemsAt(at("2020-01-01")), Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
+		{"empty", nil, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2026-11-20")},
+		{"one", itemsAt(at("2020-01-01")), Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2026-11-20")},
 		{"hourly-week", itemsAt(days("2026-11-02 00:00", 24*8, time.Hour)...),
-			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-09 23:30")}},
+			Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2026-11-09 23:30")},
 		{"daily-year", itemsAt(days("2025-11-01 03:00", 385, 24*time.Hour)...),
-			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20 04:00")}},
+			Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2026-11-20 04:00")},
 		{"no-weekly", itemsAt(days("2026-09-01 03:00", 81, 24*time.Hour)...),
-			Terms{Policy: without(Weekly, Yearly), Hold: DefaultHold, Now: at("2026-11-20 04:00")}},
+			Terms{Policy: without(Weekly, Yearly), Hold: DefaultHold}, at("2026-11-20 04:00")},
 		{"no-policy", itemsAt(days("2026-11-02 03:00", 9, 12*time.Hour)...),
-			Terms{Hold: DefaultHold, Now: at("2026-11-08 04:00")}},
+			Terms{Hold: DefaultHold}, at("2026-11-08 04:00")},
 		// The clocks of the users' zone went back on 2026-11-01, forward on
 		// 2026-03-29: nothing may happen, days are UTC.
 		{"dst", itemsAt(parse("2026-03-29T00:30:00+01:00", "2026-03-29T03:30:00+02:00", "2026-03-30T01:30:00+02:00",
 			"2026-11-01T01:30:00-04:00", "2026-11-01T01:30:00-05:00", "2026-11-01T20:30:00-05:00")...),
-			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
+			Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2026-11-20")},
 		{"leap-day", itemsAt(parse("2028-02-28 23:00", "2028-02-29 23:00", "2028-03-01 23:00", "2028-03-02 23:00")...),
-			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2028-03-20")}},
+			Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2028-03-20")},
 		// 2026 has a week 53; 2027 begins inside of it, on a Friday.
 		{"week-53", itemsAt(days("2026-12-25 12:00", 14, 24*time.Hour)...),
-			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2027-01-20")}},
+			Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2027-01-20")},
 		{"same-second", itemsAt(parse("2026-11-02 10:00", "2026-11-02 10:00", "2026-11-02 10:00")...),
-			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
+			Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2026-11-20")},
 		{"gap-of-years", itemsAt(parse("2019-05-05 10:00", "2019-05-05 11:00", "2026-11-15 10:00", "2026-11-19 10:00")...),
-			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
-		{"late-upload", late, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-07 07:00")}},
-		{"future-id", future, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
-		{"clock-jumped-back", back, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-21")}},
-		{"shrunken", shrunken, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-30")}},
-		{"shrunken-ignored", shrunken, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-30"), IgnoreShrink: true}},
-		{"half-the-size", half, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-30")}},
-		{"tags-by-hand", hands, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-20")}},
+			Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2026-11-20")},
+		{"late-upload", late, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2026-11-07 07:00")},
+		{"future-id", future, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2026-11-20")},
+		{"clock-jumped-back", back, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2026-11-21")},
+		{"shrunken", shrunken, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2026-11-30")},
+		{"shrunken-ignored", shrunken, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, IgnoreShrink: true}, at("2026-11-30")},
+		{"half-the-size", half, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2026-11-30")},
+		{"tags-by-hand", hands, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2026-11-20")},
 		{"newest-deleted", tagged(itemsAt(days("2026-11-02 03:00", 3, 24*time.Hour)...), "daily", 0, 1, 2),
-			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2027-11-20")}},
+			Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2027-11-20")},
 		{"released-too-soon", tagged(itemsAt(parse("2026-11-01 03:00", "2026-11-10 03:00")...), "recent", 0),
-			Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-12")}},
-		{"weekend", weekend, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: at("2026-11-10 17:30")}},
+			Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2026-11-12")},
+		{"weekend", weekend, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, at("2026-11-10 17:30")},
 		{"no-hold", itemsAt(days("2026-11-02 10:00", 4, 20*time.Minute)...),
-			Terms{Policy: Policy{Recent: 1}, Hold: 1, Now: at("2026-11-02 11:10")}},
+			Terms{Policy: Policy{Recent: 1}, Hold: NoHold}, at("2026-11-02 11:10")},
 	}
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) { golden(t, "plan-"+c.name, print(Plan(c.items, c.terms))) })
+		t.Run(c.name, func(t *testing.T) { golden(t, "decide-"+c.name, print(Decide(c.items, c.terms, c.now))) })
 	}
 }

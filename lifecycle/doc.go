@@ -12,10 +12,11 @@
 //	p, err := lifecycle.Propose(ctx, bucket, terms, lifecycle.DefaultNoncurrent)
 //	notes, err := p.Apply(ctx, bucket)
 //
-// Where a store has no tags, and in a directory, Prune deletes by the same plan:
+// Where a store has no tags, and in a directory, Prune deletes by the same
+// decisions:
 //
-//	decisions, deleted, err := lifecycle.Prune(ctx, bucket, terms, true, nil)
+//	decisions, deleted, err := lifecycle.Prune(ctx, bucket, terms, nil)
 //
-// One pure function, Plan, decides for Release, Prune, and what a listing
-// shows. The rest of the package reads what Plan needs and does what it says.
+// One pure function, Decide, decides for Release, Prune, and what a listing
+// shows. The rest of the package reads what Decide needs, and carries it out.
 package lifecycle

@@ -16,7 +16,7 @@ import (
 )
 
 // What becomes of snapshots that were taken every twelve hours for a week.
-func ExamplePlan() {
+func ExampleDecide() {
 	now := time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC)
 	var items []lifecycle.Item
 	for taken := now.Add(-7 * 24 * time.Hour); taken.Before(now); taken = taken.Add(12 * time.Hour) {
@@ -24,8 +24,8 @@ func ExamplePlan() {
 			ID: snapshot.NewID(taken), Object: bucket.Object{Size: 1 << 20, Modified: taken},
 		}})
 	}
-	terms := lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: now}
-	for _, d := range lifecycle.Plan(items, terms) {
+	terms := lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold}
+	for _, d := range lifecycle.Decide(items, terms, now) {
 		if d.Action != lifecycle.ActKeep {
 			fmt.Printf("%s %s: %s\n", d.ID.Time().Format("Mon 15:04"), d.Action, d.Reason)
 		}
@@ -40,7 +40,7 @@ func ExamplePlan() {
 }
 
 // A snapshot gets its class when a newer one has been in the bucket for the
-// hold: not at once, but five days later.
+// hold: not at once, unless there is no hold.
 func ExampleRelease() {
 	ctx := context.Background()
 	bucket, dir, err := twoSnapshots(ctx)
@@ -49,17 +49,17 @@ func ExampleRelease() {
 		fmt.Println(err)
 		return
 	}
-	for _, days := range []int{0, 5} {
-		done, err := lifecycle.Release(ctx, bucket, lifecycle.Options{Now: time.Now().AddDate(0, 0, days)})
+	for _, hold := range []time.Duration{lifecycle.DefaultHold, lifecycle.NoHold} {
+		done, err := lifecycle.Release(ctx, bucket, lifecycle.Options{Hold: hold})
 		if err != nil {
 			fmt.Println(err)
 			return
 		}
-		fmt.Printf("after %d days: released %d\n", days, len(done.Released))
+		fmt.Println("released", len(done.Released))
 	}
 	// Output:
-	// after 0 days: released 0
-	// after 5 days: released 1
+	// released 0
+	// released 1
 }
 
 // twoSnapshots makes a bucket with two snapshots of a database.

@@ -37,7 +37,7 @@ func Pin(ctx context.Context, b bucket.Bucket, id snapshot.ID, t Terms, log *slo
 	if err != nil {
 		return d, fmt.Errorf("pin %s: %w", id, err)
 	}
-	if !d.Expires.IsZero() && d.Expires.Before(t.at(b).Now.Add(soon)) {
+	if !d.Expires.IsZero() && d.Expires.Before(series.Present(b).Add(soon)) {
 		log.Warn("pinned, but it was due within 48 hours and the store may have planned its end: look again tomorrow, or copy it",
 			"snapshot", id, "due", d.Expires)
 	}
@@ -100,7 +100,7 @@ func find(ctx context.Context, b bucket.Bucket, id snapshot.ID, t Terms, edit fu
 		}
 		items[i].Tags = maps.Clone(items[i].Tags)
 		edit(items[i].Tags)
-		return Plan(items, t.at(b))[i], nil
+		return Decide(items, t, series.Present(b))[i], nil
 	}
 	return Decision{}, fmt.Errorf("%s: snapshot %s: %w", b.URL(), id, bucket.ErrNotFound)
 }

@@ -12,6 +12,20 @@ import (
 // before the snapshot is released: a long weekend.
 const DefaultHold = 4 * 24 * time.Hour
 
+// NoHold is a hold of no time: what is superseded is due at once.
+const NoHold time.Duration = -1
+
+// holdOf returns the hold that is meant by a field Hold.
+func holdOf(field time.Duration) time.Duration {
+	switch field {
+	case 0:
+		return DefaultHold
+	case NoHold:
+		return 0
+	}
+	return field
+}
+
 const day = 24 * time.Hour
 
 // maxDays bounds what is taken for a duration and not for a mistake: a
@@ -78,11 +92,12 @@ func (k Keep) expires(t time.Time) time.Time {
 	return time.Date(year, month, date+int(k)+1, 0, 0, 0, 0, time.UTC)
 }
 
-// A Policy says how long each class is kept. A class that is not in it is
-// left out (None). A nil Policy knows nothing: under it nothing expires.
+// A Policy is how long each class is kept. A class that is not in it is left out
+// (None). Under a nil Policy nothing expires.
 type Policy map[Class]Keep
 
-// DefaultPolicy returns the durations that Lifeboat uses when told none.
+// DefaultPolicy returns the durations that the program uses where no flag sets
+// another.
 func DefaultPolicy() Policy {
 	return Policy{Recent: 4, Hourly: 4, Daily: 14, Weekly: 60, Monthly: 400, Yearly: Forever}
 }

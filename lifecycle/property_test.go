@@ -63,7 +63,7 @@ func randomSeries(r *rand.Rand) []Item {
 	return items
 }
 
-func randomTerms(r *rand.Rand) Terms {
+func randomTerms(r *rand.Rand) (Terms, time.Time) {
 	p := Policy{Recent: Keep(1 + r.IntN(10))}
 	keep := p[Recent]
 	for _, c := range Classes()[1:] {
@@ -75,18 +75,19 @@ func randomTerms(r *rand.Rand) Terms {
 	if r.IntN(2) == 0 {
 		p[Yearly] = Forever
 	}
-	hold := time.Duration(r.Int64N(int64(p[Recent]) * int64(day)))
+	hold := time.Duration(1 + r.Int64N(int64(p[Recent])*int64(day)))
 	if err := p.Validate(hold); err != nil {
 		panic(err)
 	}
 	now := at("2024-12-20").Add(time.Duration(r.Int64N(int64(2000 * day))))
-	return Terms{Policy: p, Hold: hold, Now: now, IgnoreShrink: r.IntN(2) == 0}
+	return Terms{Policy: p, Hold: hold, IgnoreShrink: r.IntN(2) == 0}, now
 }
 
-func TestPlanKeepsItsPromises(t *testing.T) {
+func TestDecideKeepsItsPromises(t *testing.T) {
 	rounds(t, 3000, func(t *testing.T, r *rand.Rand) {
-		items, terms := randomSeries(r), randomTerms(r)
-		decisions := Plan(items, terms)
+		items := randomSeries(r)
+		terms, now := randomTerms(r)
+		decisions := Decide(items, terms, now)
 		newest := -1
 		for i, item := range items {
 			if !item.Implausible {
@@ -106,7 +107,7 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 			if i == newest || d.Implausible {
 				t.Errorf("%s: %s, but it is the newest or implausible", d.ID, d.Action)
 			}
-			if !supersededFor(items, i, terms.Hold, terms.Now) {
+			if !supersededFor(items, i, terms.Hold, now) {
 				t.Errorf("%s: %s, but superseded for less than %v", d.ID, d.Action, terms.Hold)
 			}
 			if retention := d.Tags[series.TagRetention]; d.Tags != nil && retention != series.Held && d.Released() == "" {
@@ -118,8 +119,8 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 			if d.Action == ActRelease && !d.Held() {
 				t.Errorf("%s: released twice", d.ID)
 			}
-			if d.Action == ActExpire && (d.Expires.IsZero() || d.Expires.After(terms.Now) ||
-				d.Object.Modified.Add(time.Duration(terms.Policy.Keep(d.Class))*day).After(terms.Now)) {
+			if d.Action == ActExpire && (d.Expires.IsZero() || d.Expires.After(now) ||
+				d.Object.Modified.Add(time.Duration(terms.Policy.Keep(d.Class))*day).After(now)) {
 				t.Errorf("%s: expires before its time: %v", d.ID, d.Expires)
 			}
 		}
@@ -145,9 +146,9 @@ func TestClassDependsOnTheTwoTimes(t *testing.T) {
 		for i := range items {
 			items[i].Tags = nil
 		}
-		terms := randomTerms(r)
+		terms, now := randomTerms(r)
 		terms.IgnoreShrink = true
-		decisions := Plan(items, terms)
+		decisions := Decide(items, terms, now)
 		var successor *Item
 		for i, d := range slices.Backward(decisions) {
 			want := Class("")
@@ -163,8 +164,8 @@ func TestClassDependsOnTheTwoTimes(t *testing.T) {
 		}
 		if len(items) > 0 {
 			cut := r.IntN(len(items))
-			if got := Plan(items[cut:], terms); !reflect.DeepEqual(got, decisions[cut:]) {
-				t.Errorf("cut off at the old end, the plan is another one")
+			if got := Decide(items[cut:], terms, now); !reflect.DeepEqual(got, decisions[cut:]) {
+				t.Errorf("cut off at the old end, it is decided otherwise")
 			}
 		}
 	})
@@ -203,13 +204,14 @@ func TestClassOf(t *testing.T) {
 }
 
 // What is to go now is to go later too, unless something changes.
-func TestPlanIsSteady(t *testing.T) {
+func TestDecideIsSteady(t *testing.T) {
 	rounds(t, 3000, func(t *testing.T, r *rand.Rand) {
-		items, terms := randomSeries(r), randomTerms(r)
+		items := randomSeries(r)
+		terms, now := randomTerms(r)
 		terms.IgnoreShrink = true
-		before := Plan(items, terms)
-		terms.Now = terms.Now.Add(time.Duration(r.Int64N(int64(100 * day))))
-		for i, d := range Plan(items, terms) {
+		before := Decide(items, terms, now)
+		later := now.Add(time.Duration(r.Int64N(int64(100 * day))))
+		for i, d := range Decide(items, terms, later) {
 			if before[i].Action != ActKeep && d.Action == ActKeep || before[i].Action == ActExpire && d.Action != ActExpire {
 				t.Errorf("%s: %s now, %s later", d.ID, before[i].Action, d.Action)
 			}

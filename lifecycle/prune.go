@@ -13,39 +13,29 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-// Prune decides about all snapshots of a series and, if confirmed, deletes
-// those whose time is over, oldest first: for stores that have no tags, and
-// so no rules that know them. It goes by the same plan, hold and shrink guard
-// as Release and the rules. It returns all decisions; those of the snapshots
-// that it has deleted, or would, have the action ActExpire. After an error it
-// returns those that are done too. While a snapshot lies in the future nothing
-// expires, and the error is ErrFuture: one of the clocks is wrong.
+// Prune deletes the snapshots of a series whose time is over, oldest first: for
+// stores that have no tags, and so no rules that know them. It decides as Release
+// and the rules do, under the same hold and shrink guard. It returns all
+// decisions, and how many snapshots it has deleted: those with the action
+// ActExpire. After an error it returns those that are done too.
 //
-// With upload.ErrTagsDamaged all is done but for the snapshots whose tags are
-// damaged: they stay.
+// While a snapshot lies in the future nothing is deleted, and the error is
+// ErrFuture: one of the clocks is wrong. With bucket.ErrTagsDamaged everything is
+// done but for the snapshots whose tags are damaged, which stay.
 //
-// If confirmed, it also clears away what killed backups have left: see
-// upload.Sweep. That this fails is a warning in log.
+// It also clears away what killed backups have left: see upload.Sweep. If that
+// fails it logs a warning.
 //
-// t.Policy must be valid under t.Hold. It needs the rights to list, to read
-// tags and, if confirmed, to delete; errors of the bucket are package upload's.
-func Prune(ctx context.Context, b bucket.Bucket, t Terms, confirm bool, log *slog.Logger) (decisions []Decision, deleted int, err error) {
+// t.Policy must be valid under t.Hold. Prune needs the rights to list, to read
+// tags and to delete; its errors are those of package bucket.
+func Prune(ctx context.Context, b bucket.Bucket, t Terms, log *slog.Logger) (decisions []Decision, deleted int, err error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	if err := t.Policy.Validate(t.hold()); err != nil {
-		return nil, 0, err
-	}
-	items, err := Load(ctx, b, time.Time{})
-	if err != nil {
-		return nil, 0, fmt.Errorf("look for snapshots to prune: %w", err)
-	}
-	decisions = Plan(items, t.at(b))
-	if err := stopAtFuture(decisions); err != nil {
+	decisions, err = WouldPrune(ctx, b, t)
+	damaged := err
+	if err != nil && !errors.Is(err, bucket.ErrTagsDamaged) {
 		return decisions, 0, err
-	}
-	if !confirm {
-		return decisions, 0, Damaged(items)
 	}
 	for i := range decisions {
 		d := &decisions[i]
@@ -60,10 +50,27 @@ func Prune(ctx context.Context, b bucket.Bucket, t Terms, confirm bool, log *slo
 			deleted++
 		}
 	}
-	if err := upload.Sweep(ctx, b, t.at(b).Now); err != nil {
-		log.Warn("what killed backups have left in the bucket was not cleared away", "err", err)
+	if err := upload.Sweep(ctx, b, series.Present(b)); err != nil {
+		log.Warn("could not clear away what killed backups have left in the bucket", "err", err)
 	}
-	return decisions, deleted, Damaged(items)
+	return decisions, deleted, damaged
+}
+
+// WouldPrune returns the decisions by which Prune would delete, and deletes
+// nothing. Its errors are those of Prune; it does not need the right to delete.
+func WouldPrune(ctx context.Context, b bucket.Bucket, t Terms) ([]Decision, error) {
+	if err := t.Policy.Validate(t.hold()); err != nil {
+		return nil, err
+	}
+	items, err := Load(ctx, b, time.Time{})
+	if err != nil {
+		return nil, fmt.Errorf("look for snapshots to prune: %w", err)
+	}
+	decisions := Decide(items, t, series.Present(b))
+	if err := stopAtFuture(decisions); err != nil {
+		return decisions, err
+	}
+	return decisions, Damaged(items)
 }
 
 // stopAtFuture keeps all snapshots while one of them lies in the future.
@@ -82,7 +89,7 @@ func stopAtFuture(decisions []Decision) error {
 }
 
 // prune deletes one snapshot, unless another command has given it another tag
-// since the plan was made, or has deleted it.
+// since the decision, or has deleted it.
 func prune(ctx context.Context, b bucket.Bucket, d *Decision) error {
 	err := series.DeleteIf(ctx, b, d.Object, func(tags bucket.Tags) error {
 		if tags[series.TagRetention] != d.Tags[series.TagRetention] {

@@ -21,17 +21,17 @@ func TestPrune(t *testing.T) {
 		c.now = c.now.Add(day)
 		c.backup(t, "0123456789")
 	}
-	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: c.now}
-	decisions, deleted, err := Prune(t.Context(), c, terms, false, nil)
-	if err != nil || deleted != 0 || len(c.objects) != 450 || len(decisions) != 450 {
-		t.Fatalf("a dry run deleted %d of %d: %v", deleted, len(decisions), err)
+	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold}
+	decisions, err := WouldPrune(t.Context(), c, terms)
+	if err != nil || len(c.objects) != 450 || len(decisions) != 450 {
+		t.Fatalf("a dry run left %d of %d: %v", len(c.objects), len(decisions), err)
 	}
 	would := len(slices.DeleteFunc(slices.Clone(decisions), func(d Decision) bool { return d.Action != ActExpire }))
-	if _, deleted, err = Prune(t.Context(), c, terms, true, nil); err != nil || deleted != would || len(c.objects) != 450-would {
+	if _, deleted, err := Prune(t.Context(), c, terms, nil); err != nil || deleted != would || len(c.objects) != 450-would {
 		t.Fatalf("deleted %d instead of %d: %v", deleted, would, err)
 	}
 	golden(t, "prune-daily", strings.Join(c.retentions(), "\n")+"\n")
-	if _, deleted, err = Prune(t.Context(), c, terms, true, nil); err != nil || deleted != 0 {
+	if _, deleted, err := Prune(t.Context(), c, terms, nil); err != nil || deleted != 0 {
 		t.Errorf("the second run deleted %d: %v", deleted, err)
 	}
 }
@@ -43,7 +43,7 @@ func TestPruneGoesByReleasesToo(t *testing.T) {
 		c.now = c.now.Add(day)
 		c.backup(t, "0123456789")
 		release(t, c, Options{})
-		if _, _, err := Prune(t.Context(), c, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: c.now}, true, nil); err != nil {
+		if _, _, err := Prune(t.Context(), c, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -60,30 +60,29 @@ func TestPruneGoesByReleasesToo(t *testing.T) {
 func TestPruneIsCareful(t *testing.T) {
 	start := func() (*clockwork, Terms) {
 		c := hourly(t, at("2026-11-10 12:00"), 240)
-		return c, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: c.now}
+		return c, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}
 	}
 	c, terms := start()
-	if _, _, err := Prune(t.Context(), c, Terms{Policy: Policy{Recent: 1}, Hold: DefaultHold, Now: c.now}, true, nil); err == nil || len(c.objects) != 240 {
+	if _, _, err := Prune(t.Context(), c, Terms{Policy: Policy{Recent: 1}, Hold: DefaultHold}, nil); err == nil || len(c.objects) != 240 {
 		t.Errorf("pruned under a policy that is under the hold: %v", err)
 	}
-	if _, _, err := Prune(t.Context(), c, Terms{Policy: Policy{Recent: 1}, Now: c.now}, true, nil); err == nil || len(c.objects) != 240 {
+	if _, _, err := Prune(t.Context(), c, Terms{Policy: Policy{Recent: 1}}, nil); err == nil || len(c.objects) != 240 {
 		t.Errorf("pruned without a hold: %v", err)
 	}
-	if _, _, err := Prune(t.Context(), c, Terms{Now: c.now}, true, nil); err == nil || len(c.objects) != 240 {
+	if _, _, err := Prune(t.Context(), c, Terms{}, nil); err == nil || len(c.objects) != 240 {
 		t.Errorf("pruned without a policy: %v", err)
 	}
 	c.now = c.now.Add(time.Hour)
 	c.backup(t, "")
-	terms.Now = c.now
-	if _, deleted, err := Prune(t.Context(), c, terms, true, nil); deleted != 0 || err != nil {
+	if _, deleted, err := Prune(t.Context(), c, terms, nil); deleted != 0 || err != nil {
 		t.Errorf("deleted %d although the newest is empty: %v", deleted, err)
 	}
 	terms.IgnoreShrink = true
-	if _, deleted, err := Prune(t.Context(), c, terms, true, nil); deleted == 0 || err != nil {
+	if _, deleted, err := Prune(t.Context(), c, terms, nil); deleted == 0 || err != nil {
 		t.Errorf("with --ignore-shrink: deleted %d: %v", deleted, err)
 	}
 
-	// One is pinned between the plan and its end, another goes by itself.
+	// One is pinned after the decision, another goes by itself.
 	c, terms = start()
 	var reads atomic.Int32
 	first := ""
@@ -99,7 +98,7 @@ func TestPruneIsCareful(t *testing.T) {
 		}
 		return nil
 	}
-	decisions, _, err := Prune(t.Context(), c, terms, true, nil)
+	decisions, _, err := Prune(t.Context(), c, terms, nil)
 	if _, found := c.objects[first]; !found || err != nil || decisions[0].Action != ActKeep {
 		t.Errorf("what was pinned meanwhile is gone: %v", err)
 	}
@@ -110,7 +109,7 @@ func TestPruneIsCareful(t *testing.T) {
 		}
 		return nil
 	}
-	if _, deleted, err := Prune(t.Context(), c, terms, true, nil); !errors.Is(err, bucket.ErrRefused) || deleted != 0 {
+	if _, deleted, err := Prune(t.Context(), c, terms, nil); !errors.Is(err, bucket.ErrRefused) || deleted != 0 {
 		t.Errorf("refused: %d, %v", deleted, err)
 	}
 }
@@ -125,15 +124,19 @@ func TestPruneDeletesNothingWhileSomethingLiesInTheFuture(t *testing.T) {
 		release(t, c, Options{})
 		ahead := snapshot.NewID(c.now.Add(lead.taken))
 		c.objects[name(ahead)] = stored{object: bucket.Object{Name: name(ahead), Size: 10, Modified: c.now.Add(lead.uploaded)}}
-		for _, confirm := range []bool{false, true} {
-			decisions, deleted, err := Prune(t.Context(), c, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, confirm, nil)
+		terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold}
+		wrong := func(decisions []Decision, err error) bool {
 			goes := slices.ContainsFunc(decisions, func(d Decision) bool { return d.Action == ActExpire })
-			if !errors.Is(err, ErrFuture) || deleted != 0 || goes || !strings.Contains(err.Error(), string(ahead)) {
-				t.Errorf("%s, %v: %d deleted, %v", what, confirm, deleted, err)
-			}
+			return !errors.Is(err, ErrFuture) || goes || !strings.Contains(err.Error(), string(ahead))
+		}
+		if decisions, err := WouldPrune(t.Context(), c, terms); wrong(decisions, err) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if decisions, deleted, err := Prune(t.Context(), c, terms, nil); wrong(decisions, err) || deleted != 0 {
+			t.Errorf("%s: %d deleted, %v", what, deleted, err)
 		}
 		delete(c.objects, name(ahead))
-		if _, deleted, err := Prune(t.Context(), c, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, true, nil); deleted == 0 || err != nil {
+		if _, deleted, err := Prune(t.Context(), c, terms, nil); deleted == 0 || err != nil {
 			t.Errorf("%s: without it %d are deleted, %v", what, deleted, err)
 		}
 	}
@@ -146,7 +149,7 @@ func TestPinAndUnpin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: c.now, Settle: time.Millisecond}
+	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Settle: time.Millisecond}
 	for _, test := range []struct {
 		place int
 		after string
@@ -165,9 +168,8 @@ func TestPinAndUnpin(t *testing.T) {
 		if _, err := Pin(t.Context(), c, item.ID, terms, nil); err != nil {
 			t.Errorf("%d: pinned again: %v", test.place, err)
 		}
-		year := terms
-		year.Now = c.now.Add(365 * day)
-		for _, d := range Plan([]Item{{Snapshot: item.Snapshot, Tags: c.objects[item.Object.Name].tags}, items[149]}, year)[:1] {
+		year := c.now.Add(365 * day)
+		for _, d := range Decide([]Item{{Snapshot: item.Snapshot, Tags: c.objects[item.Object.Name].tags}, items[149]}, terms, year)[:1] {
 			if d.Action != ActKeep {
 				t.Errorf("%d: pinned, but %s", test.place, d.Action)
 			}
@@ -185,7 +187,7 @@ func TestPinAndUnpin(t *testing.T) {
 	if _, err := Pin(t.Context(), c, "20200101T000000Z-000000", terms, nil); !errors.Is(err, bucket.ErrNotFound) {
 		t.Errorf("pinned what is not there: %v", err)
 	}
-	// A pin that the store forgets, or that somebody overwrites, is an error.
+	// A pin that the store forgets, or that another command overwrites, is an error.
 	c.before = func(operation, name string) error {
 		if operation == "set" {
 			c.before = func(string, string) error { return c.tag(name, bucket.Tags{series.TagRetention: "hourly"}) }

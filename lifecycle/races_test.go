@@ -48,7 +48,7 @@ func TestPinOutlastsARelease(t *testing.T) {
 			b := &announcing{c, make(chan struct{})}
 			written := b.written
 			pin.Go(func() error {
-				_, err := Pin(t.Context(), b, pinned, Terms{Hold: DefaultHold, Now: c.now, Settle: time.Second}, nil)
+				_, err := Pin(t.Context(), b, pinned, Terms{Hold: DefaultHold, Settle: time.Second}, nil)
 				return err
 			})
 			<-written
@@ -105,7 +105,7 @@ func TestUnpinOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: c.now, Settle: time.Millisecond}
+	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Settle: time.Millisecond}
 	item := items[3]
 	if _, err := Pin(t.Context(), c, item.ID, terms, nil); err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestUnpinOnce(t *testing.T) {
 	reads := 0
 	c.before = func(operation, object string) error {
 		if operation == "tags" {
-			if reads++; reads == 2 { // the first is for the plan
+			if reads++; reads == 2 { // the first is for the decision
 				return c.tag(object, bucket.Tags{series.TagRetention: series.Held})
 			}
 		}
@@ -148,9 +148,8 @@ func TestUnpinOnce(t *testing.T) {
 // Two prunes at once delete each snapshot once, and both succeed.
 func TestPruneTwiceAtOnce(t *testing.T) {
 	c := hourly(t, at("2026-09-10 12:00"), 1500)
-	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: c.now}
-	_, _, err := Prune(t.Context(), c, terms, false, nil)
-	if err != nil {
+	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold}
+	if _, err := WouldPrune(t.Context(), c, terms); err != nil {
 		t.Fatal(err)
 	}
 	before := len(c.objects)
@@ -158,7 +157,7 @@ func TestPruneTwiceAtOnce(t *testing.T) {
 	var both errgroup.Group
 	for range 2 {
 		both.Go(func() error {
-			_, n, err := Prune(t.Context(), c, terms, true, nil)
+			_, n, err := Prune(t.Context(), c, terms, nil)
 			deleted.Add(int32(n))
 			return err
 		})
@@ -167,7 +166,7 @@ func TestPruneTwiceAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone := before - len(c.objects)
-	if decisions, _, err := Prune(t.Context(), c, terms, false, nil); err != nil || gone == 0 {
+	if decisions, err := WouldPrune(t.Context(), c, terms); err != nil || gone == 0 {
 		t.Errorf("%d are gone: %v", gone, err)
 	} else {
 		for _, d := range decisions {

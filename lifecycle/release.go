@@ -23,14 +23,10 @@ const (
 	window = 3 * day
 )
 
-// Options say what Release does. The zero value is good.
+// Options are how Release works. The zero value is good.
 type Options struct {
-	// Hold is how long a successor must have been in the bucket. 0 means
-	// DefaultHold.
+	// Hold is as in Terms.
 	Hold time.Duration
-	// Now is the present by the bucket's clock. Zero means series.Present,
-	// asked after the listing.
-	Now time.Time
 	// All looks at every snapshot of the series.
 	All bool
 	// IgnoreShrink overrides the shrink guard.
@@ -39,7 +35,7 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// A Result says what Release did.
+// A Result is what Release did.
 type Result struct {
 	// Released are the snapshots that got their class, oldest first.
 	Released []Decision
@@ -67,11 +63,11 @@ func Release(ctx context.Context, b bucket.Bucket, o Options) (Result, error) {
 	if err != nil {
 		return result, fmt.Errorf("look for snapshots to release: %w", err)
 	}
-	terms := Terms{Hold: o.Hold, Now: now, IgnoreShrink: o.IgnoreShrink}
-	if result.Held, err = o.holdNewest(ctx, b, items, terms); err != nil {
+	terms := Terms{Hold: o.Hold, IgnoreShrink: o.IgnoreShrink}
+	if result.Held, err = o.holdNewest(ctx, b, items, terms, now); err != nil {
 		return result, err
 	}
-	for _, d := range Plan(items, terms) {
+	for _, d := range Decide(items, terms, now) {
 		if d.Guarded {
 			result.Guarded = append(result.Guarded, d)
 		}
@@ -101,7 +97,7 @@ func Release(ctx context.Context, b bucket.Bucket, o Options) (Result, error) {
 
 // holdNewest sets the newest snapshot back to held if it has a class, and
 // returns the decision about it from before.
-func (o *Options) holdNewest(ctx context.Context, b bucket.Bucket, items []Item, t Terms) ([]Decision, error) {
+func (o *Options) holdNewest(ctx context.Context, b bucket.Bucket, items []Item, t Terms, now time.Time) ([]Decision, error) {
 	i := len(items) - 1
 	for i >= 0 && items[i].Implausible {
 		i--
@@ -116,7 +112,7 @@ func (o *Options) holdNewest(ctx context.Context, b bucket.Bucket, items []Item,
 	if class == "" {
 		return nil, nil
 	}
-	d := Plan(items, t)[i]
+	d := Decide(items, t, now)[i]
 	done, err := setRetention(ctx, b, d.Item, string(class), series.Held)
 	if err != nil {
 		return nil, fmt.Errorf("hold the newest, %s, which was released as %s: %w", d.ID, class, err)
@@ -130,15 +126,10 @@ func (o *Options) holdNewest(ctx context.Context, b bucket.Bucket, items []Item,
 }
 
 func (o *Options) setDefaults() {
-	if o.Hold == 0 {
-		o.Hold = DefaultHold
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 }
-
-func (o *Options) present(b bucket.Bucket) time.Time { return Terms{Now: o.Now}.at(b).Now }
 
 // candidates returns the newest part of the series, with the tags of all that
 // may be due in it, and the present by the store's clock. It goes back to a
@@ -146,11 +137,11 @@ func (o *Options) present(b bucket.Bucket) time.Time { return Terms{Now: o.Now}.
 func (o *Options) candidates(ctx context.Context, b bucket.Bucket) ([]Item, time.Time, error) {
 	known := map[snapshot.ID]Item{}
 	if !o.All {
-		items, err := list(ctx, b, o.present(b).Add(-o.Hold-window))
+		items, err := list(ctx, b, series.Present(b).Add(-holdOf(o.Hold)-window))
 		if err != nil {
 			return nil, time.Time{}, err
 		}
-		now := o.present(b)
+		now := series.Present(b)
 		if first, err := o.readBack(ctx, b, items, now, known); err != nil || first > 0 {
 			return items[first:], now, err
 		}
@@ -159,7 +150,7 @@ func (o *Options) candidates(ctx context.Context, b bucket.Bucket) ([]Item, time
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	now := o.present(b)
+	now := series.Present(b)
 	first, err := o.readBack(ctx, b, items, now, known)
 	return items[first:], now, err
 }
@@ -169,7 +160,7 @@ func (o *Options) candidates(ctx context.Context, b bucket.Bucket) ([]Item, time
 // the place after that one, or 0. What it reads it also notes in known.
 func (o *Options) readBack(ctx context.Context, b bucket.Bucket, items []Item, now time.Time, known map[snapshot.ID]Item) (int, error) {
 	var due []int
-	for i, d := range Plan(items, Terms{Hold: o.Hold, Now: now, IgnoreShrink: true}) {
+	for i, d := range Decide(items, Terms{Hold: o.Hold, IgnoreShrink: true}, now) {
 		if d.Action == ActRelease {
 			due = append(due, i)
 		}
@@ -190,7 +181,7 @@ func (o *Options) readBack(ctx context.Context, b bucket.Bucket, items []Item, n
 		}
 		for _, i := range slices.Backward(batch) {
 			known[items[i].ID] = items[i]
-			old := !items[i].ID.Time().After(now.Add(-o.Hold - lookBack))
+			old := !items[i].ID.Time().After(now.Add(-holdOf(o.Hold) - lookBack))
 			if !o.All && old && items[i].Released() != "" {
 				return i + 1, nil
 			}

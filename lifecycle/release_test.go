@@ -19,7 +19,6 @@ import (
 
 func release(t *testing.T, c *clockwork, o Options) Result {
 	t.Helper()
-	o.Now = c.now
 	result, err := Release(t.Context(), c, o)
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +75,7 @@ func TestReleaseMakesGood(t *testing.T) {
 		}
 		return nil
 	}
-	result, err := Release(t.Context(), c, Options{Now: c.now})
+	result, err := Release(t.Context(), c, Options{})
 	if !errors.Is(err, killed) || len(result.Released) != 20 {
 		t.Fatalf("%d released, %v", len(result.Released), err)
 	}
@@ -191,7 +190,7 @@ func TestReleaseLosesRaces(t *testing.T) {
 		}
 		return nil
 	}
-	if result, err := Release(t.Context(), c, Options{Now: c.now}); !errors.Is(err, bucket.ErrRefused) || len(result.Released) != 0 {
+	if result, err := Release(t.Context(), c, Options{}); !errors.Is(err, bucket.ErrRefused) || len(result.Released) != 0 {
 		t.Errorf("refused: %v, %v", result, err)
 	}
 }
@@ -202,7 +201,7 @@ func TestReleaseTwiceAtOnce(t *testing.T) {
 	errs := make(chan error)
 	for range 2 {
 		go func() {
-			_, err := Release(t.Context(), c, Options{Now: c.now})
+			_, err := Release(t.Context(), c, Options{})
 			errs <- err
 		}()
 	}
@@ -284,7 +283,7 @@ func TestReleaseHoldsTheNewest(t *testing.T) {
 		}
 		return nil
 	}
-	if result, err := Release(t.Context(), c, Options{Now: c.now}); !errors.Is(err, bucket.ErrRefused) || len(result.Held) != 0 || !strings.Contains(err.Error(), newest[:16]) {
+	if result, err := Release(t.Context(), c, Options{}); !errors.Is(err, bucket.ErrRefused) || len(result.Held) != 0 || !strings.Contains(err.Error(), newest[:16]) {
 		t.Errorf("refused: %v, %v", result.Held, err)
 	}
 }
@@ -304,7 +303,7 @@ func TestStoresClockCounts(t *testing.T) {
 		t.Errorf("released %d: %v", len(result.Released), err)
 	}
 	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Settle: time.Millisecond}
-	if _, deleted, err := Prune(t.Context(), c, terms, true, nil); err != nil || deleted != 0 {
+	if _, deleted, err := Prune(t.Context(), c, terms, nil); err != nil || deleted != 0 {
 		t.Errorf("pruned %d: %v", deleted, err)
 	}
 	items, err := Load(t.Context(), c, time.Time{})
@@ -391,22 +390,22 @@ func TestBadWeekend(t *testing.T) {
 	}
 }
 
-// Nobody backs up for a year, under any policy: the newest is still there.
+// There are no backups for a year, under any policy: the newest is still there.
 func TestDeadJobCostsNothing(t *testing.T) {
 	rounds(t, 100, func(t *testing.T, r *rand.Rand) {
-		terms := randomTerms(r)
+		terms, _ := randomTerms(r)
 		c := newClockwork(at("2026-11-01 00:00"))
 		var newest snapshot.ID
 		for range 1 + r.IntN(30) {
 			c.now = c.now.Add(time.Duration(r.Int64N(int64(2*day))) + time.Second)
 			newest = c.backup(t, "0123456789")
-			release(t, c, Options{Hold: max(terms.Hold, 1), IgnoreShrink: true})
+			release(t, c, Options{Hold: terms.Hold, IgnoreShrink: true})
 			c.expire(terms.Policy)
 		}
 		superseded := len(c.objects) // within the last hold, all of them
 		for range 24 {
 			c.now = c.now.Add(16 * day)
-			release(t, c, Options{Hold: max(terms.Hold, 1), IgnoreShrink: true})
+			release(t, c, Options{Hold: terms.Hold, IgnoreShrink: true})
 			c.expire(terms.Policy)
 		}
 		s, found := c.objects[name(newest)]

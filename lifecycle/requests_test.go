@@ -84,7 +84,7 @@ func TestRequestsPerBackup(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		result, err := Release(t.Context(), counted, Options{Hold: hold, Now: time.Now().Add(2 * hold), IgnoreShrink: true})
+		result, err := Release(t.Context(), timed{counted, time.Now().Add(2 * hold)}, Options{Hold: hold, IgnoreShrink: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,7 +42,7 @@ func meet(t *testing.T, bucketName string) {
 		}
 		return b
 	}
-	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now(), Settle: busy}
+	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Settle: busy}
 	applied := func(b bucket.Bucket) error {
 		p, err := Propose(t.Context(), b, terms, DefaultNoncurrent)
 		if err == nil {

@@ -220,22 +220,23 @@ func TestChangeTellsSizes(t *testing.T) {
 	}
 }
 
-// The shrink guard keeps a snapshot only until somebody overrides it, so it
+// The shrink guard keeps a snapshot only until --ignore-shrink overrides it, so it
 // does not hide what a policy would take.
 func TestSooner(t *testing.T) {
 	items := tagged(itemsAt(days("2026-10-01 23:00", 40, day)...), "daily", 0, 1, 2)
 	items[39].Object.Size = 1
 	p := DefaultPolicy()
 	p[Daily], p[Monthly] = 20, 300
-	terms := Terms{Policy: p, Hold: DefaultHold, Now: at("2026-11-10")}
-	if sooner := sooner(items, DefaultPolicy(), terms); len(sooner) != 1 || sooner[0].Class != Monthly {
+	terms := Terms{Policy: p, Hold: DefaultHold}
+	now := at("2026-11-10")
+	if sooner := sooner(items, DefaultPolicy(), terms, now); len(sooner) != 1 || sooner[0].Class != Monthly {
 		t.Errorf("longer for daily, shorter for monthly: %s", print(sooner))
 	}
 	terms.Policy = DefaultPolicy()
-	if sooner := sooner(items, p, terms); len(sooner) != 32 {
+	if sooner := sooner(items, p, terms, now); len(sooner) != 32 {
 		t.Errorf("shorter for daily: %d\n%s", len(sooner), print(sooner))
 	}
-	if sooner := sooner(items, policyOf(nil, "app"), terms); len(sooner) != 39 {
+	if sooner := sooner(items, policyOf(nil, "app"), terms, now); len(sooner) != 39 {
 		t.Errorf("from no rules: %d", len(sooner))
 	}
 }

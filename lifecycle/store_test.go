@@ -67,7 +67,7 @@ func equal(t testing.TB, what string, got []string, want ...string) {
 
 func apply(t testing.TB, b bucket.Bucket, p Policy) (*Proposal, []string) {
 	t.Helper()
-	proposal, err := Propose(t.Context(), b, Terms{Policy: p, Hold: DefaultHold, Now: time.Now(), Settle: settle}, DefaultNoncurrent)
+	proposal, err := Propose(t.Context(), b, Terms{Policy: p, Hold: DefaultHold, Settle: settle}, DefaultNoncurrent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func testApply(t *testing.T, b bucket.Bucket) {
 
 	p := DefaultPolicy()
 	p[Daily] = 10
-	stale, err := Propose(t.Context(), b, Terms{Policy: p, Hold: DefaultHold, Now: time.Now(), Settle: settle}, DefaultNoncurrent)
+	stale, err := Propose(t.Context(), b, Terms{Policy: p, Hold: DefaultHold, Settle: settle}, DefaultNoncurrent)
 	if err != nil || len(stale.Changes) != 1 || len(stale.Sooner) != 1 {
 		t.Fatalf("a shorter time: %v, sooner %v, %v", stale.Changes, stale.Sooner, err)
 	}
@@ -193,7 +193,7 @@ func testLostIsRefused(t *testing.T, b bucket.Bucket) {
 	const document = `<LifecycleConfiguration><Rule><ID>markers</ID><Status>Enabled</Status><Filter><Prefix>x/</Prefix></Filter>` +
 		`<DelMarkerExpiration><Days>3</Days></DelMarkerExpiration></Rule></LifecycleConfiguration>`
 	putDocument(t, b, []byte(document))
-	proposal, err := Propose(t.Context(), b, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now(), Settle: settle}, DefaultNoncurrent)
+	proposal, err := Propose(t.Context(), b, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Settle: settle}, DefaultNoncurrent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,8 +214,8 @@ func testExpiry(t *testing.T, b bucket.Bucket) {
 		put(t, b, time.Now().Add(time.Duration(i-10)*24*time.Hour), retention, "0123456789")
 	}
 	put(t, b, time.Now(), series.Held, "0123456789")
-	now := time.Now().Add(DefaultHold + time.Hour)
-	result, err := Release(t.Context(), b, Options{Now: now})
+	later := timed{b, time.Now().Add(DefaultHold + time.Hour)}
+	result, err := Release(t.Context(), later, Options{})
 	if err != nil || len(result.Released) != 4 {
 		t.Fatalf("released %v: %v", result.Released, err)
 	}
@@ -233,14 +233,14 @@ func testExpiry(t *testing.T, b bucket.Bucket) {
 	// Retagged into a rule that is past due, a snapshot is gone at once: that
 	// is no failure of the release.
 	put(t, b, time.Now(), series.Held, "0123456789")
-	result, err = Release(t.Context(), b, Options{Now: now, All: true})
+	result, err = Release(t.Context(), later, Options{All: true})
 	if err != nil || len(result.Released) != 1 {
 		t.Errorf("released %v: %v", result.Released, err)
 	}
 	equal(t, "after the last release", retentions(t, b), series.Pinned, series.Held)
 }
 
-// What Plan says about when a snapshot goes is what the store says.
+// When a snapshot goes by Decide is when it goes by the store.
 func testDates(t *testing.T, b bucket.Bucket) {
 	apply(t, b, DefaultPolicy())
 	classes := append(Classes(), series.Held, series.Pinned)
@@ -252,7 +252,7 @@ func testDates(t *testing.T, b bucket.Bucket) {
 	if err != nil || len(items) != len(classes)+1 {
 		t.Fatalf("%d items: %v", len(items), err)
 	}
-	for _, d := range Plan(items, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now(), Settle: settle}) {
+	for _, d := range Decide(items, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, time.Now()) {
 		when, rule, err := Expiration(t.Context(), b, d.Object)
 		if err != nil {
 			t.Fatal(err)
@@ -299,11 +299,11 @@ func testLocked(t *testing.T, server *testserver.Server) {
 	if proposal, _ := apply(t, b, DefaultPolicy()); strings.Contains(strings.Join(proposal.Warnings, "\n"), "not versioned") {
 		t.Errorf("a versioned bucket is said not to be one: %v", proposal.Warnings)
 	}
-	now := time.Now().Add(DefaultHold + 2*day)
-	if result, err := Release(t.Context(), b, Options{Now: now}); err != nil || len(result.Released) != 2 {
+	later := timed{b, time.Now().Add(DefaultHold + 2*day)}
+	if result, err := Release(t.Context(), later, Options{}); err != nil || len(result.Released) != 2 {
 		t.Errorf("released %v: %v", result.Released, err)
 	}
-	if _, deleted, err := Prune(t.Context(), b, Terms{Policy: Policy{Recent: 4}, Hold: DefaultHold, Now: now}, true, nil); err != nil || deleted != 2 {
+	if _, deleted, err := Prune(t.Context(), later, Terms{Policy: Policy{Recent: 4}, Hold: DefaultHold}, nil); err != nil || deleted != 2 {
 		t.Errorf("deleted %d: %v", deleted, err)
 	}
 	equal(t, "after prune", retentions(t, b), series.Held)
@@ -332,7 +332,7 @@ func testRuleLimit(t *testing.T, b bucket.Bucket) {
 			Filter: &s3Filter{Prefix: prefix}, Expiration: &s3Expiration{Days: new(int32(7))}})
 	}
 	putRules(t, b, many)
-	proposal, err := Propose(t.Context(), b, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Now: time.Now(), Settle: settle}, None)
+	proposal, err := Propose(t.Context(), b, Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Settle: settle}, None)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,18 +352,18 @@ func TestPruneDirectory(t *testing.T) {
 		put(t, b, time.Now().Add(time.Duration(i-30)*time.Hour), series.Held, "0123456789")
 	}
 	now := time.Now().Add(DefaultHold + 2*time.Hour)
-	if result, err := Release(t.Context(), b, Options{Now: now}); err != nil || len(result.Released) != 29 {
+	if result, err := Release(t.Context(), timed{b, now}, Options{}); err != nil || len(result.Released) != 29 {
 		t.Fatalf("released %d: %v", len(result.Released), err)
 	}
 	items, err := Load(t.Context(), b, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Pin(t.Context(), b, items[3].ID, Terms{Hold: DefaultHold, Now: now, Settle: settle}, nil); err != nil {
+	if _, err := Pin(t.Context(), timed{b, now}, items[3].ID, Terms{Hold: DefaultHold, Settle: settle}, nil); err != nil {
 		t.Fatal(err)
 	}
-	terms := Terms{Policy: Policy{Recent: 4}, Hold: DefaultHold, Now: now.Add(day)}
-	if _, deleted, err := Prune(t.Context(), b, terms, true, nil); err != nil || deleted != 28 {
+	terms := Terms{Policy: Policy{Recent: 4}, Hold: DefaultHold}
+	if _, deleted, err := Prune(t.Context(), timed{b, now.Add(day)}, terms, nil); err != nil || deleted != 28 {
 		t.Fatalf("deleted %d: %v", deleted, err)
 	}
 	equal(t, "after prune", retentions(t, b), series.Pinned, series.Held)

@@ -15,16 +15,16 @@ import (
 // not.
 const surveyed = 32
 
-// Survey returns all snapshots of a series, sorted by ID, for whoever looks
+// Survey returns all snapshots of a series, sorted by ID, for callers that look
 // often: it does not ask for the tags of each, as Load does. It reads those of
 // the newest 32, and of the ones that are due, as far back as Release does: to a
 // released one at least a day older than the hold. Where releases are done that
 // is about as many as a day has snapshots, however long the series is. Others
-// that are younger keep nil tags, which Plan takes for held. Older ones get the
+// that are younger keep nil tags, which Decide takes for held. Older ones get the
 // tag that they were released with if nobody has set another: their class, which
 // follows from times. So an old snapshot that is pinned is not seen to be.
 //
-// hold is how long a successor must have been in the bucket, 0 for DefaultHold.
+// hold is as in Terms.
 // Its errors are those of the bucket.
 func Survey(ctx context.Context, b bucket.Bucket, hold time.Duration) ([]Item, error) {
 	items, err := list(ctx, b, time.Time{})
@@ -51,7 +51,7 @@ func Survey(ctx context.Context, b bucket.Bucket, hold time.Duration) ([]Item, e
 	for _, i := range unread {
 		known[items[i].ID] = items[i]
 	}
-	for i, d := range Plan(items, Terms{Hold: o.Hold, Now: now})[:released] {
+	for i, d := range Decide(items, Terms{Hold: o.Hold}, now)[:released] {
 		if _, read := known[d.ID]; !read && d.Class != "" {
 			items[i].Tags = bucket.Tags{series.TagRetention: string(d.Class)}
 		}

@@ -82,10 +82,10 @@ func TestWeekendIsRestored(t *testing.T) {
 				}
 				exec(t, path, "CREATE TABLE sales (n)")
 			}
-			if _, err := Release(t.Context(), b, Options{Now: now, IgnoreShrink: ignoreShrink}); err != nil {
+			if _, err := Release(t.Context(), timed{b, now}, Options{IgnoreShrink: ignoreShrink}); err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := Prune(t.Context(), b, Terms{Policy: policy, Hold: DefaultHold, Now: now, IgnoreShrink: ignoreShrink}, true, nil); err != nil {
+			if _, _, err := Prune(t.Context(), timed{b, now}, Terms{Policy: policy, Hold: DefaultHold, IgnoreShrink: ignoreShrink}, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -103,7 +103,7 @@ func (l listCmd) retained(ctx context.Context, c *console, b bucket.Bucket) ([]r
 
 // explain says what becomes of some of the items, which the others decide.
 func explain(ctx context.Context, c *console, b bucket.Bucket, items, which []lifecycle.Item, hold time.Duration) ([]retainedDocument, error) {
-	t := lifecycle.Terms{Hold: hold, Now: series.Present(b)}
+	t, now := lifecycle.Terms{Hold: hold}, series.Present(b)
 	var err error
 	t.Policy, err = bucketPolicy(ctx, b)
 	unknown := errors.Is(err, bucket.ErrRefused)
@@ -113,7 +113,7 @@ func explain(ctx context.Context, c *console, b bucket.Bucket, items, which []li
 		return nil, err
 	}
 	snapshots := []retainedDocument{}
-	for _, d := range lifecycle.Plan(items, t) {
+	for _, d := range lifecycle.Decide(items, t, now) {
 		if slices.ContainsFunc(which, func(i lifecycle.Item) bool { return i.ID == d.ID }) {
 			snapshots = append(snapshots, describeDecision(d))
 		}

@@ -48,13 +48,21 @@ func (p *pruneCmd) Run(ctx context.Context, c *console) (err error) {
 	}
 	terms := p.terms()
 	terms.IgnoreShrink = p.IgnoreShrink
-	decisions, deleted, err := lifecycle.Prune(ctx, b, terms, p.Yes, c.log)
+	decisions, deleted, err := p.prune(ctx, c, b, terms)
 	if err != nil && !errors.Is(err, bucket.ErrTagsDamaged) {
 		return err
 	}
 	report.Succeeded = true
 	d := pruneDocument{p.URL.String(), describeDecisions(decisions), deleted}
 	return errors.Join(c.result(p.JSON, d, c.unlessQuiet(p.text(d))), err)
+}
+
+func (p *pruneCmd) prune(ctx context.Context, c *console, b bucket.Bucket, t lifecycle.Terms) (decisions []lifecycle.Decision, deleted int, err error) {
+	if !p.Yes {
+		decisions, err = lifecycle.WouldPrune(ctx, b, t)
+		return decisions, 0, err
+	}
+	return lifecycle.Prune(ctx, b, t, c.log)
 }
 
 func (p *pruneCmd) text(d pruneDocument) string {

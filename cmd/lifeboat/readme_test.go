@@ -100,7 +100,7 @@ func seed(t *testing.T, server *testserver.Server, db string) []string {
 		t.Fatal(err)
 	}
 	proposal, err := lifecycle.Propose(t.Context(), b,
-		lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: time.Now(), Settle: 100 * time.Millisecond}, lifecycle.DefaultNoncurrent)
+		lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Settle: 100 * time.Millisecond}, lifecycle.DefaultNoncurrent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestPicture(t *testing.T) {
 		items = append(items, lifecycle.Item{Snapshot: series.Snapshot{ID: snapshot.NewID(taken), Object: bucket.Object{Size: 1, Modified: taken}}})
 	}
 	count := map[string]int{}
-	for _, d := range lifecycle.Plan(items, lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Now: now}) {
+	for _, d := range lifecycle.Decide(items, lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold}, now) {
 		count[string(d.Action)+" "+string(d.Class)]++
 	}
 	text := readFile(t, page("retention"))

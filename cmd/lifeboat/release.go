@@ -54,9 +54,13 @@ func (r *releaseCmd) Run(ctx context.Context, c *console) (err error) {
 	return errors.Join(c.result(r.JSON, d, c.unlessQuiet(text)), result.Damaged)
 }
 
-// holdOf returns the hold as package lifecycle takes it, where 0 means the
-// default and not none.
-func (h holdFlag) holdOf() time.Duration { return max(time.Duration(h.Hold), 1) }
+// holdOf returns the hold as package lifecycle takes it.
+func (h holdFlag) holdOf() time.Duration {
+	if h.Hold == 0 {
+		return lifecycle.NoHold
+	}
+	return time.Duration(h.Hold)
+}
 
 // released says in a line what was released, "" for nothing.
 func released(decisions []lifecycle.Decision) string {

@@ -111,16 +111,16 @@ func (s *statusCmd) look(ctx context.Context, b bucket.Bucket) (healthDocument, 
 	if err != nil {
 		return d, time.Time{}, err
 	}
-	terms := lifecycle.Terms{Hold: s.holdOf(), Now: series.Present(b)}
+	terms, now := lifecycle.Terms{Hold: s.holdOf()}, series.Present(b)
 	if terms.Policy, err = d.rules(ctx, b); err != nil {
-		return d, terms.Now, err
+		return d, now, err
 	}
-	d.describe(items, terms)
+	d.describe(items, terms, now)
 	if !readable {
 		d.Held = nil
 	}
 	d.judge(time.Duration(s.MaxAge))
-	return d, terms.Now, nil
+	return d, now, nil
 }
 
 // untagged returns the snapshots with what can be known of them without the
@@ -191,11 +191,11 @@ func ruleless(p lifecycle.Policy) []string {
 }
 
 // describe notes what is in the series.
-func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms) {
+func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms, now time.Time) {
 	held := 0
 	d.Snapshots, d.Held = len(items), &held
 	var plausible []lifecycle.Decision
-	for _, decision := range lifecycle.Plan(items, t) {
+	for _, decision := range lifecycle.Decide(items, t, now) {
 		if decision.Held() {
 			held++
 		}
@@ -221,7 +221,7 @@ func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms) {
 			"If the small one is right: lifeboat lifecycle release --ignore-shrink", d.Guarded))
 	}
 	if len(plausible) > 0 {
-		d.describeNewest(plausible[len(plausible)-1], t.Now)
+		d.describeNewest(plausible[len(plausible)-1], now)
 		d.describeSizes(plausible)
 		d.describeTwo(plausible)
 	}

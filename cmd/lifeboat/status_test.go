@@ -50,7 +50,7 @@ func TestTrend(t *testing.T) {
 			items = append(items, lifecycle.Item{Snapshot: series.Snapshot{ID: snapshot.NewID(taken), Object: bucket.Object{Size: c.size(day), Modified: taken}}})
 		}
 		var d healthDocument
-		d.describe(items, lifecycle.Terms{Hold: lifecycle.DefaultHold, Now: now})
+		d.describe(items, lifecycle.Terms{Hold: lifecycle.DefaultHold}, now)
 		if d.Trend != c.trend || len(d.Sizes) != min(c.days, 10) || d.Sizes[len(d.Sizes)-1].Stored != c.size(0) {
 			t.Errorf("%d days: %s, sizes %v; want %s", c.days, d.Trend, d.Sizes, c.trend)
 		}
