@@ -18,7 +18,6 @@ import (
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
-	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // testImage is the image of these tests, in a storage of their own.
@@ -28,7 +27,6 @@ const testImage = "localhost/lifeboat"
 // outside of the test's directories sees what it does.
 func buildsImage(t *testing.T) {
 	t.Helper()
-	needs.Time(t)
 	dir := t.TempDir()
 	settings := fmt.Sprintf("[storage]\ndriver = \"vfs\"\ngraphroot = %q\nrunroot = %q\n", filepath.Join(dir, "images"), filepath.Join(dir, "run"))
 	write(t, filepath.Join(dir, "storage.conf"), settings, 0o600)

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 // that may run this test.
 func makes(t *testing.T, arguments ...string) string {
 	t.Helper()
+	needs.Time(t)
 	t.Setenv("MAKEFLAGS", "")
 	t.Setenv("MAKELEVEL", "")
 	return runs(t, "..", "make", arguments...)
@@ -40,7 +41,6 @@ var isBuilt bool
 // program returns the path of the program as make static builds it.
 func program(t *testing.T) string {
 	t.Helper()
-	needs.Time(t)
 	if !isBuilt {
 		makes(t, "static")
 		isBuilt = true

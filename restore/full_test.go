@@ -28,6 +28,7 @@ func (x site) noLeftovers(t testing.TB) {
 
 // A limit on the size of files stops the restore wherever it begins to bite.
 func TestFileLimit(t *testing.T) {
+	needs.Time(t)
 	source := newSource(t, "")
 	for _, s := range states {
 		t.Run(s.name, func(t *testing.T) {

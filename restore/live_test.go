@@ -322,6 +322,7 @@ func TestLiveNoMix(t *testing.T) {
 // Killed before any step, or before any write of pages, the target is after
 // recovery whole, for a connection that was open all the time too.
 func TestLiveKill(t *testing.T) {
+	needs.Time(t)
 	source := filepath.Join(t.TempDir(), "new.db")
 	makeBig(t, source, genNew, "")
 	for _, mode := range []string{"WAL", "DELETE"} {

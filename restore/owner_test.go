@@ -78,6 +78,7 @@ func foreignFile(t *testing.T) (path string, content []byte) {
 // database over any of the files there, before any step. Neither is the foreign
 // file changed nor does anything of it come into that directory.
 func TestRootAmongSymlinks(t *testing.T) {
+	needs.Time(t)
 	source := newSource(t, "")
 	for _, how := range []struct {
 		mode string

@@ -24,6 +24,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // unchecked makes a database of the SQL and a snapshot of it, whatever SQLite
@@ -143,6 +144,7 @@ func TestRecordFull(t *testing.T) {
 
 // Any byte changed, or a cut at any length, is a damaged snapshot.
 func TestVerifyDamaged(t *testing.T) {
+	needs.Time(t)
 	dir := t.TempDir()
 	b := openBucket(t, "file://"+dir)
 	s := unchecked(t, b, "PRAGMA page_size=512; CREATE TABLE t(x); INSERT INTO t VALUES (1), (2);", nil)

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // forgedSnapshot makes a series with one snapshot, of a table with a column that
@@ -81,6 +83,7 @@ func TestDrillKilled(t *testing.T) {
 // A signal ends a drill in the middle of what SQLite cannot interrupt, and
 // leaves neither a temp file nor the worker.
 func TestDrillTerminated(t *testing.T) {
+	needs.Time(t)
 	temp, bucket := t.TempDir(), forgedSnapshot(t, withoutEnd)
 	pid := 0
 	terminate(t, syscall.SIGTERM, 143, temp, func() bool {

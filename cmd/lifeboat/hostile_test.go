@@ -14,6 +14,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // hostile has what an attacker may put into a name: a line and a cell of their
@@ -27,6 +28,7 @@ var steers = regexp.MustCompile(`[^\n\pL\pM\pN\pP\pS ]`)
 // A hostile name is a name: every command works with it, and none prints it raw,
 // in text or JSON, on stdout or stderr.
 func TestHostileNames(t *testing.T) {
+	needs.Time(t)
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", t.TempDir())
 	name := strings.ReplaceAll(hostile, "/", "")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/deploy/kubernetes/kubetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 var manifests = filepath.Join("..", "..", "deploy", "kubernetes")
@@ -270,6 +271,7 @@ func endsJob() (ends []int) {
 // TestKubernetesSidecar runs the loop of components/sidecar, whose pod is then
 // ended in the middle of a backup.
 func TestKubernetesSidecar(t *testing.T) {
+	needs.Time(t)
 	dir, temp := t.TempDir(), t.TempDir()
 	db, bucket := filepath.Join(dir, "app.db"), filepath.Join(dir, "bucket")
 	loop := exec.Command("sh", filepath.Join(manifests, "components", "sidecar", "backup-loop.sh"))

@@ -16,6 +16,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/deploy/kubernetes/kubetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 var monitoring = filepath.Join("..", "..", "deploy", "monitoring")
@@ -31,6 +32,7 @@ func promtool(t *testing.T, args ...string) {
 // Alerts fire when they should, and not when they should not. The rules are
 // taken out of the PrometheusRule as users without the operator do it.
 func TestAlerts(t *testing.T) {
+	needs.Time(t)
 	for _, dir := range []string{".", "cronjobs"} {
 		t.Run(dir, func(t *testing.T) {
 			t.Parallel()

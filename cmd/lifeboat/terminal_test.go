@@ -230,6 +230,7 @@ func smallDatabase(t *testing.T) string {
 }
 
 func TestProgressOnATerminal(t *testing.T) {
+	needs.Time(t)
 	db := smallDatabase(t)
 	for width, line := range map[int]string{
 		120: `^copy +\d+% \[[=>-]+\] +[\d.]+ [KM]iB of 2\.9 MiB +\S+ [KM]iB/s +\S+ left$`,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // withoutEnd is one call of one function, which SQLite cannot interrupt.
@@ -65,6 +66,7 @@ func sameError(t *testing.T, got, want error) {
 // What a restored database does to SQLite costs that drill, within its limits,
 // and the next one goes well.
 func TestHostileDrill(t *testing.T) {
+	needs.Time(t)
 	p := newTested(t, 1)
 	sound := makeDB(t, t.TempDir(), 1)
 	execSQL(t, sound, "PRAGMA journal_mode = delete")
@@ -111,6 +113,7 @@ func TestHostileDrill(t *testing.T) {
 // A drill whose worker is killed fails by that, and one that is cancelled ends
 // soon, whatever SQLite is doing.
 func TestDrillEnds(t *testing.T) {
+	needs.Time(t)
 	p := newTested(t, 1)
 	e := Examiner{Pool: p.Pool}
 	path := forged(t, 1, "b NOT NULL AS ("+withoutEnd+" + a)")

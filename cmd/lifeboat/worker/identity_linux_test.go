@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // A user and a group that own nothing on this machine.
@@ -46,6 +47,7 @@ func tenantDB(t *testing.T, mib int) string {
 // Where the program is root, a worker has the rights of the database's owner
 // and nothing of the program's secrets, while it copies and while it checks.
 func TestOwnersRights(t *testing.T) {
+	needs.Time(t)
 	if hasOwnRights(t) {
 		return
 	}
@@ -90,6 +92,7 @@ func TestOwnersRights(t *testing.T) {
 // The owner has the worker's rights, so anything can come into the place of the
 // copy: it is not followed.
 func TestPlantedCopy(t *testing.T) {
+	needs.Time(t)
 	if hasOwnRights(t) {
 		return
 	}

@@ -169,6 +169,7 @@ func TestReused(t *testing.T) {
 // What a hostile database does costs that database, within its limits, and the
 // next one is served.
 func TestHostile(t *testing.T) {
+	needs.Time(t)
 	p := newTested(t, 1)
 	sound := makeDB(t, t.TempDir(), 1)
 	wide := make([]string, 60)
@@ -283,6 +284,7 @@ func TestKilled(t *testing.T) {
 
 // A worker that stands still comes to its limit.
 func TestStopped(t *testing.T) {
+	needs.Time(t)
 	p := newTested(t, 1)
 	path := makeDB(t, t.TempDir(), 1)
 	c, err := p.Take(t.Context(), path, snapshot.CopyOptions{TempDir: p.temp}, time.Second)
