@@ -285,7 +285,7 @@ func TestOnlyChangeTagsSetsTags(t *testing.T) {
 	files := 0
 	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
 		rel, _ := filepath.Rel("..", path)
-		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || allowed[rel] {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(rel, "upload/bucket/buckettest/") || allowed[rel] {
 			return err
 		}
 		files++

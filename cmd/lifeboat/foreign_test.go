@@ -8,11 +8,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // A server that says 200 OK to everything is no store: no verb believes that
 // anything is there or not, and each names the setting.
 func TestServersThatAreNoStores(t *testing.T) {
+	needs.Time(t)
 	db := filepath.Join(t.TempDir(), "app.db")
 	sqlite(t, db, "CREATE TABLE t (a)")
 	for name, body := range map[string]string{"ok": "OK", "empty": "", "page": "<!DOCTYPE html><html><body>Log in</body></html>"} {
