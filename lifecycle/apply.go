@@ -11,29 +11,30 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-// A Proposal is what applying a policy to a bucket would do.
+// A Proposal is what applying a policy to a bucket changes.
 type Proposal struct {
 	// Rules are those that the series should have.
 	Rules []Rule
-	// Changes are what has to be done for that, a line each, such as
-	// "~ lifeboat/app/daily: 14d, noncurrent 30d -> 20d, noncurrent 30d". None:
-	// the bucket is as it should be.
+	// Changes are what Apply changes for that, a line each, such as
+	// "~ lifeboat/app/daily: 14d, noncurrent 30d -> 20d, noncurrent 30d". There
+	// are none where the bucket has these rules.
 	Changes []string
-	// Warnings are dangers to the series that the bucket's rules hold, before
-	// and after the changes, and what the store cannot do.
+	// Warnings are what in the bucket's other rules and settings endangers the
+	// series, and what the store cannot do.
 	Warnings []string
 	// Sooner are the existing snapshots that would expire sooner than under
-	// the bucket's present rules; under frozen ones, than after a thaw.
+	// the bucket's present rules. Frozen rules count as thawed.
 	Sooner []Decision
 
 	before Configuration
 	settle time.Duration
 }
 
-// Propose works out what applying a policy would do, and writes nothing. It
-// needs the rights to read the lifecycle configuration and versioning of the
-// bucket, to list, and to read tags. t.Policy must be valid under t.Hold.
-// noncurrent: see Rules. Errors of the bucket are package upload's.
+// Propose returns what applying a policy would change, and writes nothing.
+// t.Policy must be valid under t.Hold; noncurrent is as in Rules. Propose needs
+// the rights to read the lifecycle configuration and the versioning setting of the
+// bucket, to list, and to read tags. A bucket that cannot have rules is
+// bucket.ErrNoLifecycle; other errors are those of package bucket.
 func Propose(ctx context.Context, b bucket.Bucket, t Terms, noncurrent Keep) (*Proposal, error) {
 	if err := t.Policy.Validate(t.hold()); err != nil {
 		return nil, err
@@ -59,10 +60,10 @@ func Propose(ctx context.Context, b bucket.Bucket, t Terms, noncurrent Keep) (*P
 	p.Warnings = dangers(before.rules, prefix)
 	present := before.rules
 	if isFrozen(before.rules, prefix) {
-		present, _ = withStatus(before.rules, prefix, enabled)
-		p.Warnings = append(p.Warnings, "the rules are frozen and stay so: nothing expires until lifecycle thaw")
+		present, _ = switched(before.rules, prefix, enabled)
+		p.Warnings = append(p.Warnings, "the rules are frozen and stay frozen: nothing expires until lifecycle thaw")
 	}
-	more, err := look(ctx, ruled)
+	more, err := bucketWarnings(ctx, ruled)
 	if err != nil {
 		return nil, err
 	}
@@ -75,9 +76,9 @@ func Propose(ctx context.Context, b bucket.Bucket, t Terms, noncurrent Keep) (*P
 	return p, nil
 }
 
-// look returns warnings about the bucket itself: series under the prefix, and
-// missing versioning.
-func look(ctx context.Context, b bucket.Ruled) ([]string, error) {
+// bucketWarnings returns warnings about the bucket itself: series under the
+// prefix, and missing versioning.
+func bucketWarnings(ctx context.Context, b bucket.Ruled) ([]string, error) {
 	var warnings []string
 	for below, err := range b.Folders(ctx) {
 		if err != nil {
@@ -98,8 +99,8 @@ func look(ctx context.Context, b bucket.Ruled) ([]string, error) {
 	return warnings, nil
 }
 
-// sooner returns those snapshots that go sooner under t than under the policy
-// before, as far as their classes can be known now.
+// sooner returns the snapshots that expire sooner under t than under the policy
+// before, as far as their classes are known now.
 func sooner(items []Item, before Policy, t Terms, now time.Time) []Decision {
 	t.IgnoreShrink = true
 	old := t
@@ -114,13 +115,15 @@ func sooner(items []Item, before Policy, t Terms, now time.Time) []Decision {
 	return sooner
 }
 
-// Apply writes what was proposed, with every rule of others as it is by then.
-// It returns when the rules have lasted for the time to settle of Propose's terms, and writes
-// them again if another command has undone them until then. It returns notes
-// about what the store did not take. It writes nothing if there are no changes,
-// or if the bucket holds what would be lost (*LostError). If the rules of the
-// series are no longer those that Propose saw, or are not what was written, the
-// error wraps ErrChangedMeanwhile.
+// Apply writes what was proposed, and every other rule as the bucket has it by
+// then. It returns when the rules have lasted for Terms.Settle; if another command
+// undoes them before, it writes them again. The notes are about what the store did
+// not take.
+//
+// Apply writes nothing if there are no changes, or if the write would lose a part
+// of the bucket's configuration (*LostError). If the rules of the series are no
+// longer those that Propose saw, or not those that were written, the error wraps
+// ErrChangedMeanwhile.
 func (p *Proposal) Apply(ctx context.Context, b bucket.Bucket) ([]string, error) {
 	if len(p.Changes) == 0 {
 		return nil, nil
@@ -145,28 +148,29 @@ func (p *Proposal) Apply(ctx context.Context, b bucket.Bucket) ([]string, error)
 	}
 	for _, rule := range after.rules {
 		if ours(rule, prefix) == tidy && rule.AbortIncompleteMultipartUpload == nil {
-			return []string{"the store does not end unfinished uploads by rule: see to it that it does by its own settings"}, nil
+			return []string{"the store does not end unfinished uploads by rule: set it up to end them by itself"}, nil
 		}
 	}
 	return nil, nil
 }
 
-// Freeze disables the rules of the series, so that nothing expires until Thaw.
-// It returns when they have stayed disabled for the time to settle, which is
-// DefaultSettle if 0, and how many it disabled: 0 if all were. A series without
-// rules is ErrNoRules, a bucket that holds what would be lost a *LostError, and
-// rules that another command changes at the same time ErrChangedMeanwhile.
+// Freeze disables the rules of the series, so that nothing expires until Thaw. It
+// returns when they have stayed disabled for settle (0 for DefaultSettle), and how
+// many it disabled: 0 if all were disabled before. A series without rules is
+// ErrNoRules, a bucket that cannot have rules bucket.ErrNoLifecycle, a
+// configuration of which the write would lose a part a *LostError, and rules that
+// another command changes at the same time ErrChangedMeanwhile.
 func Freeze(ctx context.Context, b bucket.Bucket, settle time.Duration) (int, error) {
-	return setStatus(ctx, b, settle, disabled)
+	return switchRules(ctx, b, settle, disabled)
 }
 
-// Thaw enables the rules of the series, and returns how many it enabled. Else
-// it is as Freeze.
+// Thaw enables the rules of the series, and returns how many it enabled. In all
+// else it is like Freeze.
 func Thaw(ctx context.Context, b bucket.Bucket, settle time.Duration) (int, error) {
-	return setStatus(ctx, b, settle, enabled)
+	return switchRules(ctx, b, settle, enabled)
 }
 
-func setStatus(ctx context.Context, b bucket.Bucket, settle time.Duration, status string) (int, error) {
+func switchRules(ctx context.Context, b bucket.Bucket, settle time.Duration, to string) (int, error) {
 	ruled, err := ruledBy(b)
 	if err != nil {
 		return 0, err
@@ -179,14 +183,14 @@ func setStatus(ctx context.Context, b bucket.Bucket, settle time.Duration, statu
 			}
 			return nil, 0, fmt.Errorf("%s: %w", b.URL(), ErrNoRules)
 		}
-		rules, changed := withStatus(has, b.URL().Prefix, status)
+		rules, changed := switched(has, b.URL().Prefix, to)
 		return rules, changed, nil
 	}
 	_, changed, err := r.run(ctx)
 	return changed, err
 }
 
-// sameRules reports whether two sets of rules say the same, in any order.
+// sameRules reports whether two sets of rules mean the same, in any order.
 func sameRules(a, b []s3Rule) bool {
 	texts := func(rules []s3Rule) []string {
 		var all []string

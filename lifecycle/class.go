@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A Class says how long a released snapshot is wanted. It is the value of the
-// tag that lifecycle rules match.
+// A Class is how long a released snapshot is to be kept. It is the value of the tag
+// that lifecycle rules match.
 type Class string
 
 // The classes. A snapshot that is the last one of its hour is Hourly, of its

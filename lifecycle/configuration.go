@@ -7,18 +7,18 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
-// A Rule is one lifecycle rule of a bucket: of a series, or somebody else's.
+// A Rule is one lifecycle rule of a bucket, of a series or of another tool.
 type Rule struct{ s3 s3Rule }
 
 // ID returns the rule's name, "" if it has none. Those of a series are
 // lifeboat/PREFIX/CLASS, with the SHA-256 of a prefix that is too long for it.
 func (r Rule) ID() string { return value(r.s3.ID) }
 
-// Enabled reports whether the store carries the rule out.
+// Enabled reports whether the store applies the rule.
 func (r Rule) Enabled() bool { return r.s3.Status == enabled }
 
-// String says in a few words what the rule does, such as "14d, noncurrent 30d".
-func (r Rule) String() string { return describe(r.s3) }
+// String returns what the rule does, such as "14d, noncurrent 30d".
+func (r Rule) String() string { return summary(r.s3) }
 
 func wrap(rules []s3Rule) []Rule {
 	wrapped := make([]Rule, len(rules))
@@ -43,8 +43,8 @@ type Configuration struct {
 	rules  []s3Rule
 	// minimumSize is bucket.Rules.MinimumSize.
 	minimumSize string
-	// lost is what the store sent and rules do not hold, so that writing rules
-	// would lose it.
+	// lost is what the store sent and s3Rule does not have, so that writing the
+	// rules would lose it.
 	lost []string
 }
 
@@ -94,12 +94,11 @@ func (c Configuration) Others() []Rule {
 // Frozen reports whether the series has rules and all of them are disabled.
 func (c Configuration) Frozen() bool { return isFrozen(c.rules, c.prefix) }
 
-// Policy returns the policy that the rules of the series carry out. A class
-// that none of them matches is kept forever.
+// Policy returns the policy of the rules of the series. A class that none of them
+// matches is kept forever.
 func (c Configuration) Policy() Policy { return policyOf(c.rules, c.prefix) }
 
-// Warnings returns what in the bucket's rules endangers the series, in words:
-// rules of others, and ones of the series with a filter that is not theirs,
-// that would take snapshots which the series keeps, and series whose prefixes
-// lie inside one another.
+// Warnings returns what in the bucket's rules endangers the series: other rules,
+// and the series' own with a changed filter, that take snapshots which the series
+// keeps; and series whose prefixes lie inside one another.
 func (c Configuration) Warnings() []string { return dangers(c.rules, c.prefix) }

@@ -90,7 +90,7 @@ func TestCosts(t *testing.T) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(rows)) {
 		if row := "| " + name + " | " + strings.Join(rows[name], " | ") + " |\n"; !strings.Contains(string(text), row) {
-			t.Errorf("the page does not say: %s", row)
+			t.Errorf("the page does not have: %s", row)
 		}
 	}
 }

@@ -6,35 +6,36 @@ import (
 	"strings"
 )
 
-// The reasons that a caller may want to tell apart. Every error of this
-// package that has one of them wraps it; the text says what was tried on what.
-// What goes wrong with the bucket has the errors of package upload.
+// The reasons of errors. Every error of this package that has one of them wraps
+// it, and names what was tried on what. Errors of the bucket are those of package
+// bucket.
 var (
-	// ErrNoRules: Freeze and Thaw found nothing to switch.
+	// ErrNoRules: Freeze and Thaw found no rule of the series.
 	ErrNoRules = errors.New("the bucket has no rules for this series")
-	// ErrTooManyRules: no rules are written beyond what a bucket takes.
+	// ErrTooManyRules: the bucket would have more rules than it can, so nothing
+	// was written.
 	ErrTooManyRules = fmt.Errorf("a bucket takes at most %d rules", maxRules)
 	// ErrChangedMeanwhile: another command changed the rules of the series
 	// between Propose and Apply, or they are not what was written.
 	ErrChangedMeanwhile = errors.New("the bucket's lifecycle rules changed meanwhile")
-	// ErrFuture: Prune found a snapshot that lies in the future, so one of the
-	// clocks is wrong, and ages prove nothing.
+	// ErrFuture: Prune found a snapshot from the future, so one of the clocks is
+	// wrong, and ages prove nothing.
 	ErrFuture = errors.New("a snapshot lies in the future, so nothing is deleted")
-	// ErrNotPinned: there is nothing for Unpin to give back.
+	// ErrNotPinned: Unpin was asked for a snapshot that is not pinned.
 	ErrNotPinned = errors.New("it is not pinned")
 )
 
-// A LostError refuses to write rules, because the bucket's lifecycle
-// configuration holds what would be lost on the way. Nothing was written.
+// A LostError is why no rules were written: the bucket's lifecycle configuration
+// has elements that the write would lose.
 type LostError struct {
-	// Lost are the elements that cannot be carried over.
+	// Lost are these elements.
 	Lost []string
 	// Rules are those of the series as they were to be written, enabled or
-	// disabled, for an operator to put in: see Render.
+	// disabled, for an operator to put in by hand: see Render.
 	Rules []Rule
 }
 
 // Error implements error.
 func (e *LostError) Error() string {
-	return "the bucket's lifecycle configuration holds what would be lost by writing it back, so nothing was written: " + strings.Join(e.Lost, ", ")
+	return "writing the bucket's lifecycle configuration back would lose elements of it, so nothing was written: " + strings.Join(e.Lost, ", ")
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
-// Expiration asks the bucket itself when which of its rules will take an
-// object: the zero time if none will. It needs the right to read the object.
-// An object that is not there is bucket.ErrNotFound; a bucket without rules is
-// bucket.ErrNoLifecycle.
+// Expiration returns when the bucket itself expects to expire an object, and by
+// which rule: the zero time if no rule matches it. It needs the right to read the
+// object. An object that is not there is bucket.ErrNotFound; a bucket that cannot
+// have rules is bucket.ErrNoLifecycle.
 func Expiration(ctx context.Context, b bucket.Bucket, object bucket.Object) (when time.Time, rule string, err error) {
 	ruled, err := ruledBy(b)
 	if err != nil {
@@ -27,7 +27,7 @@ func Expiration(ctx context.Context, b bucket.Bucket, object bucket.Object) (whe
 	return parseExpiration(text)
 }
 
-// parseExpiration reads what a store says in x-amz-expiration, such as
+// parseExpiration parses the header x-amz-expiration, such as
 // expiry-date="Fri, 04 Dec 2026 00:00:00 GMT", rule-id="lifeboat%2Fapp%2Fdaily"
 // (https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html). The
 // empty string is the zero time.

@@ -41,7 +41,7 @@ func (n node) String() string {
 	for _, c := range n.Nodes {
 		parts = append(parts, c.String())
 	}
-	slices.Sort(parts) // the order of elements says nothing inside a rule
+	slices.Sort(parts) // the order of elements means nothing inside a rule
 	return fmt.Sprintf("<%s %q %s>", n.XMLName.Local, text, parts)
 }
 
@@ -130,7 +130,7 @@ func FuzzMerge(f *testing.F) {
 			t.Errorf("the rules of others were\n%s\nand are\n%s", othersBefore, others)
 		}
 		if isFrozen(before.rules, u.Prefix) {
-			want, _ = withStatus(want, u.Prefix, disabled)
+			want, _ = switched(want, u.Prefix, disabled)
 		}
 		plain, err := toXML(want)
 		if err != nil {
@@ -149,7 +149,7 @@ func FuzzMerge(f *testing.F) {
 			t.Fatalf("what was written cannot be read: %v, %v", err, after.lost)
 		}
 		wroteMine, wroteOthers := split(merged, u.Prefix)
-		if wrong := check(after, before, wroteOthers, u.Prefix); wrong != "" {
+		if wrong := notKept(after, before, wroteOthers, u.Prefix); wrong != "" {
 			t.Error(wrong)
 		}
 		if has, _ := split(after.rules, u.Prefix); !sameMine(has, wroteMine) {

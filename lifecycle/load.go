@@ -18,7 +18,7 @@ const readers = 8
 
 // Load returns the snapshots of a series that were taken at after or later
 // (the zero time: all), sorted by ID, with their tags. A snapshot that goes
-// while it looks is left out. Its errors are those of the bucket.
+// meanwhile is left out. Errors are those of the bucket.
 func Load(ctx context.Context, b bucket.Bucket, after time.Time) ([]Item, error) {
 	items, err := list(ctx, b, after)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 // normal returns a rule in the one form, of several that mean the same, in which
 // rules are compared. Stores give rules back in another form than they were
 // written: Ceph a filter without And, others a prefix in its old place, an empty
-// And, or false and zero where nothing was said.
+// And, or false and zero for what was left out.
 func normal(r s3Rule) s3Rule {
 	m := matchOf(r)
 	and := &s3And{Prefix: &m.prefix, ObjectSizeGreaterThan: m.over, ObjectSizeLessThan: m.under}

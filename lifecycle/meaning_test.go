@@ -21,7 +21,7 @@ func TestRulesAreComparedByMeaning(t *testing.T) {
 		"a prefix in its old place":   {"<Filter><Prefix>app/</Prefix></Filter>", "<Prefix>app/</Prefix>", true},
 		"And with one predicate":      {"<Filter><Prefix>app/</Prefix></Filter>", "<Filter><And><Prefix>app/</Prefix></And></Filter>", true},
 		"everything":                  {"<Filter/>", "<Filter><Prefix></Prefix></Filter>", true},
-		"false that was said":         {"<Filter/><Expiration><Days>5</Days></Expiration>", "<Filter/><Expiration><Days>5</Days><ExpiredObjectDeleteMarker>false</ExpiredObjectDeleteMarker></Expiration>", true},
+		"false that was left out":     {"<Filter/><Expiration><Days>5</Days></Expiration>", "<Filter/><Expiration><Days>5</Days><ExpiredObjectDeleteMarker>false</ExpiredObjectDeleteMarker></Expiration>", true},
 		"transitions in other orders": {"<Filter/><Transition><Days>1</Days><StorageClass>A</StorageClass></Transition><Transition><Days>2</Days><StorageClass>B</StorageClass></Transition>", "<Filter/><Transition><Days>2</Days><StorageClass>B</StorageClass></Transition><Transition><Days>1</Days><StorageClass>A</StorageClass></Transition>", true},
 
 		"a tag that is gone":     {"<Filter><And><Prefix>app/</Prefix>" + tag + "</And></Filter>", "<Filter><Prefix>app/</Prefix></Filter>", false},

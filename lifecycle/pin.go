@@ -12,16 +12,15 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-// soon is how long before its end a snapshot may be lost although it is
-// pinned: rules are carried out by work that a store plans ahead.
+// soon is how long before its end a snapshot may be lost although it is pinned:
+// stores schedule what rules expire ahead of time.
 const soon = 48 * time.Hour
 
-// Pin keeps a snapshot until Unpin: no rule takes it and Prune does not. It
-// returns when the tag has lasted for t.Settle, and sets it again if another
-// command, which had read the tags before, has undone it until then. It warns in
-// log when the snapshot was due within 48 hours. It returns what was decided
-// about the snapshot before, under t. A snapshot that is not there, or goes
-// meanwhile, is upload.ErrNotFound; other errors are those of the bucket.
+// Pin keeps a snapshot until Unpin: no rule and no Prune takes it. Pin returns when
+// the tag has lasted for t.Settle; if another command undoes it before, Pin sets it
+// again. It logs a warning if the snapshot was due within 48 hours. The decision is
+// the one about the snapshot before, under t. A snapshot that is not there, or goes
+// meanwhile, is bucket.ErrNotFound; other errors are those of the bucket.
 func Pin(ctx context.Context, b bucket.Bucket, id snapshot.ID, t Terms, log *slog.Logger) (Decision, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -38,15 +37,15 @@ func Pin(ctx context.Context, b bucket.Bucket, id snapshot.ID, t Terms, log *slo
 		return d, fmt.Errorf("pin %s: %w", id, err)
 	}
 	if !d.Expires.IsZero() && d.Expires.Before(series.Present(b).Add(soon)) {
-		log.Warn("pinned, but it was due within 48 hours and the store may have planned its end: look again tomorrow, or copy it",
+		log.Warn("pinned, but the snapshot was due within 48 hours and the store may already be deleting it: check it tomorrow, or copy it",
 			"snapshot", id, "due", d.Expires)
 	}
 	return d, nil
 }
 
-// Unpin gives a pinned snapshot back to succession: the class that it would
-// have by now, or held if it is the newest or not yet due. The decision says
-// which. A snapshot that is not pinned is ErrNotPinned; else it is as Pin.
+// Unpin ends Pin: the snapshot gets the class that it would have by now, or is held
+// if it is the newest or not yet due. The decision has which. A snapshot that is
+// not pinned is ErrNotPinned; other errors are those of Pin.
 func Unpin(ctx context.Context, b bucket.Bucket, id snapshot.ID, t Terms, log *slog.Logger) (Decision, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -85,7 +84,8 @@ func Unpin(ctx context.Context, b bucket.Bucket, id snapshot.ID, t Terms, log *s
 	return d, nil
 }
 
-// find returns the decision about one snapshot, with tags edited before.
+// find returns the decision about one snapshot, made after edit has changed the
+// tags that were read.
 func find(ctx context.Context, b bucket.Bucket, id snapshot.ID, t Terms, edit func(bucket.Tags)) (Decision, error) {
 	items, err := list(ctx, b, id.Time())
 	if err != nil {

@@ -28,12 +28,11 @@ func holdOf(field time.Duration) time.Duration {
 
 const day = 24 * time.Hour
 
-// maxDays bounds what is taken for a duration and not for a mistake: a
-// hundred years.
+// maxDays is the longest time to keep, a hundred years: more is a mistake.
 const maxDays = 36525
 
-// A Keep is how long a class is kept after upload: whole days, because the
-// rules of a bucket count in whole days, or None or Forever.
+// A Keep is how long a class is kept after upload: None, Forever, or whole days,
+// because the rules of a bucket count in whole days.
 type Keep int
 
 const (
@@ -44,7 +43,7 @@ const (
 	Forever Keep = -1
 )
 
-// ParseKeep reads a duration such as 14d, or none, or forever.
+// ParseKeep parses a duration such as 14d, or none, or forever.
 func ParseKeep(s string) (Keep, error) {
 	switch s {
 	case "none":
@@ -63,7 +62,7 @@ func ParseKeep(s string) (Keep, error) {
 	return Keep(days), nil
 }
 
-// String returns what ParseKeep reads.
+// String returns the text that ParseKeep parses.
 func (k Keep) String() string {
 	switch k {
 	case None:
@@ -79,11 +78,10 @@ func (k Keep) shorter(other Keep) bool {
 	return k != Forever && (other == Forever || k < other)
 }
 
-// expires returns when a bucket takes an object that was uploaded at t: S3
-// adds the days and goes on to the next midnight UTC
+// expires returns when a bucket expires an object that was uploaded at t, the zero
+// time for never. S3 adds the days and rounds up to the next midnight UTC
 // (https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html);
-// an upload at midnight waits for another one here, as it does on MinIO.
-// Zero: never.
+// an upload at midnight waits for another midnight here, as on MinIO.
 func (k Keep) expires(t time.Time) time.Time {
 	if k == Forever {
 		return time.Time{}
@@ -118,9 +116,10 @@ func (p Policy) Keep(class Class) Keep {
 	return Forever
 }
 
-// Validate returns what is wrong with a policy under a hold: an unknown
-// class, no duration for the shortest class, one that is negative or absurd,
-// under the hold, or shorter than that of a shorter class.
+// Validate returns an error for a policy that cannot be carried out under a hold.
+// Wrong are an unknown class, no duration for the shortest class, and a duration
+// that is negative or absurd, under the hold, or shorter than that of a shorter
+// class.
 func (p Policy) Validate(hold time.Duration) error {
 	var errs []error
 	if hold < 0 || hold > maxDays*day {

@@ -127,7 +127,7 @@ func TestDecideKeepsItsPromises(t *testing.T) {
 	})
 }
 
-// supersededFor says, in the plainest way, whether a later plausible snapshot
+// supersededFor reports, in the plainest way, whether a later plausible snapshot
 // and this one have both been in the bucket for the hold.
 func supersededFor(items []Item, i int, hold time.Duration, now time.Time) bool {
 	for _, later := range items[i+1:] {

@@ -73,7 +73,7 @@ func WouldPrune(ctx context.Context, b bucket.Bucket, t Terms) ([]Decision, erro
 	return decisions, Damaged(items)
 }
 
-// stopAtFuture keeps all snapshots while one of them lies in the future.
+// stopAtFuture keeps all snapshots while one of them is from the future.
 func stopAtFuture(decisions []Decision) error {
 	i := slices.IndexFunc(decisions, func(d Decision) bool { return d.Future })
 	if i < 0 {
@@ -88,8 +88,8 @@ func stopAtFuture(decisions []Decision) error {
 	return fmt.Errorf("prune: %w: %s", ErrFuture, id)
 }
 
-// prune deletes one snapshot, unless another command has given it another tag
-// since the decision, or has deleted it.
+// prune deletes one snapshot, unless another command has changed its tag or deleted
+// it since the decision.
 func prune(ctx context.Context, b bucket.Bucket, d *Decision) error {
 	err := series.DeleteIf(ctx, b, d.Object, func(tags bucket.Tags) error {
 		if tags[series.TagRetention] != d.Tags[series.TagRetention] {

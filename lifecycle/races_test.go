@@ -33,7 +33,7 @@ func (a *announcing) SetTags(_ context.Context, o bucket.Object, tags bucket.Tag
 }
 
 // A pin that comes between a release's read and its write is undone by that,
-// and comes back before Pin says that it is there.
+// and comes back before Pin returns.
 func TestPinOutlastsARelease(t *testing.T) {
 	c := hourly(t, at("2026-11-10 12:00"), 120)
 	var pinned snapshot.ID
@@ -71,7 +71,7 @@ func TestPinOutlastsARelease(t *testing.T) {
 	}
 }
 
-// A release tells what another command has made of its work in the meantime.
+// A release warns of what another command has undone in the meantime.
 func TestReleaseLooksAgain(t *testing.T) {
 	for tag, warns := range map[string]bool{series.Held: true, series.Pinned: false} {
 		c := hourly(t, at("2026-11-10 12:00"), 120)

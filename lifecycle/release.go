@@ -41,21 +41,22 @@ type Result struct {
 	Released []Decision
 	// Guarded are those that the shrink guard alone keeps.
 	Guarded []Decision
-	// Damaged names a snapshot that cannot be released, because its tags are
-	// damaged. Nil: there is none.
+	// Damaged is an error that names a snapshot with damaged tags, which cannot be
+	// released, or nil.
 	Damaged error
-	// Held is the newest snapshot if it had a class, because what superseded
-	// it is gone, and is held again.
+	// Held is the newest snapshot, if it had a class because what superseded it is
+	// gone, and is held again.
 	Held []Decision
 }
 
 // Release gives every held snapshot that is due its class, oldest first. Before
-// that it sets the newest back to held if it has a class: no rule may take the
-// last one. It needs the rights to list, to read tags and to set them, and may
-// run any number of times, and beside itself: a snapshot that another command
-// released, pinned or deleted meanwhile is left as that made it. On any other failure
-// it stops, so that all snapshots before a released one are done; the result
-// is valid then too. Its errors are those of the bucket.
+// that it sets the newest back to held if it has a class: no rule may expire the
+// last snapshot. Release needs the rights to list, to read tags and to set them.
+//
+// It may run any number of times, and several may run at once: a snapshot that
+// another command released, pinned or deleted meanwhile stays as it is. At any other
+// failure Release stops, so that all snapshots before a released one are done; the
+// result is valid then too. Errors are those of the bucket.
 func Release(ctx context.Context, b bucket.Bucket, o Options) (Result, error) {
 	o.setDefaults()
 	var result Result
@@ -86,7 +87,7 @@ func Release(ctx context.Context, b bucket.Bucket, o Options) (Result, error) {
 		result.Released = append(result.Released, d)
 	}
 	if result.Damaged = Damaged(items); result.Damaged != nil {
-		o.Log.Warn("not released until lifeboat pin and unpin have written its tags anew", "cause", result.Damaged)
+		o.Log.Warn("a snapshot with damaged tags is not released until lifeboat pin and unpin have written them anew", "cause", result.Damaged)
 	}
 	o.lookAgain(ctx, b, result.Released)
 	if len(result.Guarded) > 0 {
@@ -131,9 +132,9 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// candidates returns the newest part of the series, with the tags of all that
-// may be due in it, and the present by the store's clock. It goes back to a
-// released snapshot that is older than the hold by lookBack.
+// candidates returns the newest part of the series, with the tags of all that may
+// be due in it, and the present by the store's clock. It reaches back to a released
+// snapshot that is older than the hold by lookBack.
 func (o *Options) candidates(ctx context.Context, b bucket.Bucket) ([]Item, time.Time, error) {
 	known := map[snapshot.ID]Item{}
 	if !o.All {
@@ -155,9 +156,9 @@ func (o *Options) candidates(ctx context.Context, b bucket.Bucket) ([]Item, time
 	return items[first:], now, err
 }
 
-// readBack reads the tags of the snapshots that are due, from the newest on
-// backwards, until it meets one that was released long enough ago. It returns
-// the place after that one, or 0. What it reads it also notes in known.
+// readBack reads the tags of the snapshots that are due, from the newest backwards,
+// until it meets one that was released long enough ago. It returns the index after
+// that one, or 0, and adds what it reads to known.
 func (o *Options) readBack(ctx context.Context, b bucket.Bucket, items []Item, now time.Time, known map[snapshot.ID]Item) (int, error) {
 	var due []int
 	for i, d := range Decide(items, Terms{Hold: o.Hold, IgnoreShrink: true}, now) {
@@ -190,12 +191,12 @@ func (o *Options) readBack(ctx context.Context, b bucket.Bucket, items []Item, n
 	return 0, nil
 }
 
-// errMoved: a snapshot's retention tag is not what it was thought to be.
+// errMoved: a snapshot's retention tag is no longer the one that was read.
 var errMoved = errors.New("its retention tag has changed meanwhile")
 
-// setRetention changes a snapshot's retention tag from one value to another
-// and keeps its other tags. It reports false if it has not: the tag is another,
-// or the snapshot is gone. That a rule takes the snapshot at once is no failure.
+// setRetention changes a snapshot's retention tag from one value to another and
+// keeps its other tags. It reports false if it did not: the tag has a third value,
+// or the snapshot is gone. A snapshot that a rule expires at once is no failure.
 func setRetention(ctx context.Context, b bucket.Bucket, item Item, from, to string) (bool, error) {
 	written, err := series.ChangeTags(ctx, b, item.Object, func(tags bucket.Tags) error {
 		switch tags[series.TagRetention] {
@@ -216,8 +217,8 @@ func setRetention(ctx context.Context, b bucket.Bucket, item Item, from, to stri
 	return written, err
 }
 
-// lookAgain warns of released snapshots that another command, which had read
-// their tags before, has given a tag that they should not have.
+// lookAgain logs a warning for each released snapshot to which another command,
+// which had read the tags before, has given another tag.
 func (o *Options) lookAgain(ctx context.Context, b bucket.Bucket, released []Decision) {
 	items := make([]Item, len(released))
 	which := make([]int, len(released))
@@ -225,7 +226,7 @@ func (o *Options) lookAgain(ctx context.Context, b bucket.Bucket, released []Dec
 		items[i], which[i] = Item{Snapshot: d.Snapshot}, i
 	}
 	if err := readTags(ctx, b, items, which); err != nil {
-		o.Log.Warn("whether what was released stays so is not known", "err", err)
+		o.Log.Warn("cannot check whether the released snapshots stay released", "err", err)
 		return
 	}
 	for i, item := range items {

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Render writes rules for an operator who puts them into a bucket by other
-// means. Formats: "xml" as PutBucketLifecycleConfiguration takes it, "json" as
-// the AWS command line takes it, "terraform" as a resource of Terraform's AWS
-// provider, which holds the rules of Rules only. All three replace whatever
-// the bucket has when they are applied.
+// Render returns rules as text, for an operator who puts them into a bucket by other
+// means. Formats are "xml" for PutBucketLifecycleConfiguration, "json" for the AWS
+// command line, and "terraform" for a resource of Terraform's AWS provider, which
+// can have the rules of Rules only. Each replaces all rules of the bucket when it is
+// applied.
 func Render(rules []Rule, format string) (string, error) {
 	switch format {
 	case "xml":

@@ -127,3 +127,33 @@ func fill(t *testing.T, b bucket.Bucket, last time.Time, pace time.Duration, hav
 		t.Fatal(err)
 	}
 }
+
+func TestReleaseRequestsAtDailyPace(t *testing.T) {
+	c := newClockwork(at("2024-01-01 03:07"))
+	for range 1000 {
+		c.now = c.now.Add(day)
+		c.backup(t, "0123456789")
+	}
+	release(t, c, Options{})
+	c.now = c.now.Add(day)
+	c.backup(t, "0123456789")
+	clear(c.calls)
+	if result := release(t, c, Options{}); len(result.Released) != 1 || c.calls["list"] != 1 || c.calls["tags"] > 7 { // two of them see what became of the write
+		t.Errorf("released %d with %v", len(result.Released), c.calls)
+	}
+}
+
+func TestReleaseRequests(t *testing.T) {
+	for _, n := range []int{10, 1000, 10000} {
+		c := hourly(t, at("2026-11-10 12:00"), n)
+		release(t, c, Options{All: true})
+		c.now = c.now.Add(time.Hour)
+		c.backup(t, "0123456789")
+		clear(c.calls)
+		result := release(t, c, Options{})
+		t.Logf("%d snapshots: released %d with %v", n, len(result.Released), c.calls)
+		if c.calls["list"] > 1 && n > 100 || c.calls["list"] > 2 || c.calls["tags"] > 40 || c.calls["set"] != len(result.Released) || n > 100 && len(result.Released) != 1 {
+			t.Errorf("%d snapshots: released %d with %v", n, len(result.Released), c.calls)
+		}
+	}
+}

@@ -13,13 +13,12 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-// DefaultSettle is how long at least a write to a bucket must have lasted
-// before it counts: as long as another command may take from its own read to
-// its write.
+// DefaultSettle is the least time that a write to a bucket must last before it
+// counts: as long as another command may take from its own read to its write.
 const DefaultSettle = series.Settle
 
-// rewrites is how often lost rules are written. Each repetition waits for
-// another random time, so that two commands do not meet for ever.
+// rewrites is how often lost rules are written. Each repetition waits for another
+// random time, so that two commands do not undo each other for ever.
 const rewrites = 8
 
 // errSlow ends a write that took so long that what it was made from may no
@@ -46,7 +45,7 @@ type rewrite struct {
 }
 
 // run returns what the bucket has in the end, and how many rules differed at
-// first. It does nothing but look and wait where the rules are right already.
+// first. Where the rules are right already, it only reads and waits.
 func (r *rewrite) run(ctx context.Context) (after Configuration, changed int, err error) {
 	window := r.settle
 	for attempt := range rewrites + 1 {
@@ -86,8 +85,8 @@ func (r *rewrite) run(ctx context.Context) (after Configuration, changed int, er
 	return Configuration{}, 0, fmt.Errorf("%s: %w: written %d times, and each time undone%s", r.bucket.URL(), ErrChangedMeanwhile, rewrites, r.by())
 }
 
-// write replaces the bucket's rules, and looks at once whether the store has
-// kept all that it should.
+// write replaces the bucket's rules, and reads them back at once to see what the
+// store has kept.
 func (r *rewrite) write(ctx context.Context, before Configuration, rules []s3Rule, until time.Time) error {
 	b, prefix := r.bucket, r.bucket.URL().Prefix
 	mine, others := split(rules, prefix)
@@ -108,7 +107,7 @@ func (r *rewrite) write(ctx context.Context, before Configuration, rules []s3Rul
 	}
 	_, have := split(after.rules, prefix)
 	r.meanwhile = differing(others, have)
-	if wrong := check(after, before, others, prefix); wrong != "" {
+	if wrong := notKept(after, before, others, prefix); wrong != "" {
 		return r.wrong(wrong)
 	}
 	if has, _ := split(after.rules, prefix); !sameMine(has, mine) {
@@ -117,16 +116,16 @@ func (r *rewrite) write(ctx context.Context, before Configuration, rules []s3Rul
 	return nil
 }
 
-// check says what a bucket has not kept of what was written beside the rules of
-// the series, or "". The rules of other series look after themselves.
-func check(after, before Configuration, others []s3Rule, prefix string) string {
+// notKept returns what a bucket has not kept of what was written beside the rules of
+// the series, or "". The rules of other series are left to their own commands.
+func notKept(after, before Configuration, others []s3Rule, prefix string) string {
 	foreign := func(rules []s3Rule) []s3Rule {
 		return slices.DeleteFunc(slices.Clone(rules), isLifeboats)
 	}
 	_, have := split(after.rules, prefix)
 	switch {
 	case !sameRules(foreign(have), foreign(others)):
-		return "the rules of others are not what they were"
+		return "other rules in the bucket are not what they were"
 	case after.minimumSize != before.minimumSize && before.minimumSize != "":
 		return "the minimum size for transitions is not what it was"
 	}
@@ -144,18 +143,18 @@ func (r *rewrite) put(ctx context.Context, before Configuration, rules []s3Rule,
 	return r.bucket.PutRules(sending, bucket.Rules{Document: document, MinimumSize: before.minimumSize})
 }
 
-// contested tells what was undone, where the rules are as they were before the
-// write, from what another command has written for the same series on purpose:
-// to write over that would only be a fight. It returns nil for the former.
+// contested returns an error for rules that another command has written for the same
+// series on purpose: to write over them would only be a fight. It returns nil where
+// the rules are as they were before the write, which is then only undone.
 func (r *rewrite) contested(has Configuration) error {
 	mine, _ := split(has.rules, r.bucket.URL().Prefix)
 	if sameMine(mine, r.before) || sameMine(mine, r.written) {
 		return nil
 	}
-	return r.wrong("ours are neither what was written nor what was there before: " + strings.Join(differing(r.written, mine), ", "))
+	return r.wrong("the rules of this series are neither those that were written nor those from before: " + strings.Join(differing(r.written, mine), ", "))
 }
 
-// wait passes the time after which a write counts.
+// wait waits for the time after which a write counts.
 func (r *rewrite) wait(ctx context.Context) error {
 	select {
 	case <-time.After(r.settle + rand.N(r.settle)):
@@ -169,15 +168,15 @@ func (r *rewrite) wrong(what string) error {
 	return fmt.Errorf("%s: the rules were written, but %s: %w", r.bucket.URL(), what, ErrChangedMeanwhile)
 }
 
-// unsure says of an error after a write that there was one.
+// unsure adds to an error after a write that there was one.
 func (r *rewrite) unsure(err error) error {
 	if r.written == nil {
 		return err
 	}
-	return fmt.Errorf("the rules were written, but whether they stay was not checked: %w", err)
+	return fmt.Errorf("the rules were written, but not checked afterwards: %w", err)
 }
 
-// by names the rules that others changed at the same time.
+// by returns the names of the rules that other commands changed at the same time.
 func (r *rewrite) by() string {
 	if len(r.meanwhile) == 0 {
 		return ""
@@ -185,7 +184,7 @@ func (r *rewrite) by() string {
 	return " by a command that changed " + strings.Join(r.meanwhile, ", ")
 }
 
-// isLifeboats reports whether a rule is of a series, whichever.
+// isLifeboats reports whether a rule is one of any series.
 func isLifeboats(rule s3Rule) bool {
 	return strings.HasPrefix(value(rule.ID), idPrefix)
 }
@@ -195,8 +194,8 @@ func sameMine(have, want []s3Rule) bool {
 	return slices.EqualFunc(sorted(have), sorted(want), sameOurs)
 }
 
-// differing returns the IDs of the rules that are in one set alone, or say
-// another thing in each.
+// differing returns the IDs of the rules that are in one set alone, or mean another
+// thing in each.
 func differing(a, b []s3Rule) []string {
 	count := map[string]int{}
 	for _, rules := range [][]s3Rule{a, b} {

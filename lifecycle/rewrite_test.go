@@ -20,8 +20,8 @@ const settle = 100 * time.Millisecond
 // busy is for tests in which several do, on a slow machine.
 const busy = time.Second
 
-// Commands that write the rules of different series at the same time: whatever
-// says that it has succeeded is true in the end.
+// Commands write the rules of different series at the same time: the rules of each
+// that succeeds are there in the end.
 func TestRewritesMeet(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
@@ -135,7 +135,7 @@ func TestRewriteDoesNotFight(t *testing.T) {
 	}
 }
 
-// Whoever interrupts a freeze must know that it may not last.
+// The error of an interrupted freeze warns that the freeze may not last.
 func TestRewriteInterrupted(t *testing.T) {
 	var f forgetful
 	b := f.bucket(t)

@@ -24,16 +24,16 @@ const (
 	idPrefix = "lifeboat/"
 )
 
-// DefaultNoncurrent is for how many days a versioned bucket keeps what was
-// overwritten or deleted.
+// DefaultNoncurrent is how long a versioned bucket keeps what was overwritten or
+// deleted.
 const DefaultNoncurrent Keep = 30
 
-// Rules returns the rules that carry out a policy for the series under a
-// prefix: one for each class that is not kept forever, and one that ends
-// unfinished uploads and removes delete markers with nothing behind them.
-// Noncurrent versions are kept for as many days as noncurrent says; their
-// expiry stands in the same rules, filtered by tag, so that an overwritten held
-// snapshot dies by no rule. Source of what a rule can say:
+// Rules returns the rules that carry out a policy for the series under a prefix: one
+// for each class that is not kept forever, and one that ends unfinished uploads and
+// removes delete markers with nothing behind them. Noncurrent versions are kept for
+// noncurrent, None for as long as the bucket does. Their expiry is part of the same
+// rules, filtered by tag, so that no rule expires an overwritten held snapshot.
+// Source for what a rule can have:
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
 func Rules(prefix string, p Policy, noncurrent Keep) []Rule {
 	return wrap(rulesFor(prefix, p, noncurrent))
@@ -69,7 +69,7 @@ func rulesFor(prefix string, p Policy, noncurrent Keep) []s3Rule {
 	})
 }
 
-// ruleID names a rule of ours. A prefix that is too long is hashed.
+// ruleID returns the ID of a series' rule. A prefix that is too long is hashed.
 func ruleID(prefix, class string) string {
 	id := idPrefix + prefix + "/" + class
 	if len(id) > maxRuleID {
@@ -79,9 +79,9 @@ func ruleID(prefix, class string) string {
 	return id
 }
 
-// ours tells which of the series' rules a rule is: a class or tidy, or "" for
-// another's. It goes by the ID: what a hand has made of the rule beside that is
-// for merge to put right, and for astray to tell.
+// ours returns which of the series' rules a rule is: a class or tidy, or "" for a
+// rule of another series or tool. The ID alone decides: merge puts right what else
+// was changed by hand in the rule, and astray reports it.
 func ours(rule s3Rule, prefix string) string {
 	for _, class := range append(Classes(), tidy) {
 		if value(rule.ID) == ruleID(prefix, string(class)) {
@@ -91,8 +91,8 @@ func ours(rule s3Rule, prefix string) string {
 	return ""
 }
 
-// astray reports whether a rule with an ID of ours takes other snapshots than
-// that rule does: its filter was changed by hand, or tidy expires something.
+// astray reports whether a rule with the ID of a series' rule takes other snapshots
+// than that rule does: its filter was changed by hand, or tidy expires something.
 func astray(rule s3Rule, prefix string) bool {
 	class, m := ours(rule, prefix), matchOf(rule)
 	if class == tidy {
@@ -101,8 +101,8 @@ func astray(rule s3Rule, prefix string) bool {
 	return m.prefix != prefix+"/" || len(m.tags) != 1 || m.tags[series.TagRetention] != class
 }
 
-// split parts a bucket's rules into those of the series under a prefix and all
-// others.
+// split returns a bucket's rules in two parts: those of the series under a prefix,
+// and all others.
 func split(rules []s3Rule, prefix string) (mine, others []s3Rule) {
 	for _, r := range rules {
 		if ours(r, prefix) != "" {
@@ -122,28 +122,27 @@ type change struct {
 	old, new *s3Rule
 }
 
-// String describes the change in a line such as
-// "~ lifeboat/app/daily: 14d, noncurrent 30d -> 20d, noncurrent 30d". Where
-// the rule is to take other objects than it does, it says which.
+// String returns a line such as
+// "~ lifeboat/app/daily: 14d, noncurrent 30d -> 20d, noncurrent 30d". It names the
+// objects that the rule takes where these change.
 func (c change) String() string {
 	switch {
 	case c.old == nil:
-		return fmt.Sprintf("+ %s: %s", c.id, describe(*c.new))
+		return fmt.Sprintf("+ %s: %s", c.id, summary(*c.new))
 	case c.new == nil:
-		return fmt.Sprintf("- %s: %s", c.id, describe(*c.old))
+		return fmt.Sprintf("- %s: %s", c.id, summary(*c.old))
 	}
-	old, want := describe(*c.old), describe(*c.new)
+	old, want := summary(*c.old), summary(*c.new)
 	if a, b := matchOf(*c.old).String(), matchOf(*c.new).String(); a != b {
 		old, want = old+" for "+a, want+" for "+b
 	}
 	return fmt.Sprintf("~ %s: %s -> %s", c.id, old, want)
 }
 
-// merge returns the rules that a bucket should have: those that it has, with
-// the ones of the series under the prefix replaced by want. It also returns
-// what changes; nothing means that the bucket is as it should be. The rules of
-// a frozen series stay disabled, and so are those that come beside them; one
-// that was disabled alone is enabled again.
+// merge returns the rules that a bucket should have: those that it has, with the
+// ones of the series under the prefix replaced by want. It also returns what
+// changes. The rules of a frozen series stay disabled, and new ones are disabled
+// too; where only some are disabled, they are enabled again.
 func merge(have []s3Rule, prefix string, want []s3Rule) ([]s3Rule, []change) {
 	want = slices.Clone(want)
 	if isFrozen(have, prefix) {
@@ -180,8 +179,8 @@ func merge(have []s3Rule, prefix string, want []s3Rule) ([]s3Rule, []change) {
 	return merged, changes
 }
 
-// sameOurs reports whether a store has a rule of ours as it was written. A
-// store that does not end uploads by rule drops that part of it (MinIO does).
+// sameOurs reports whether a store has a series' rule as it was written. A store
+// that does not end uploads by rule drops that part of it (MinIO does).
 func sameOurs(have, want s3Rule) bool {
 	if have.AbortIncompleteMultipartUpload == nil && want.AbortIncompleteMultipartUpload != nil {
 		want.AbortIncompleteMultipartUpload = nil
@@ -197,23 +196,23 @@ func isFrozen(rules []s3Rule, prefix string) bool {
 	})
 }
 
-// withStatus returns the rules with those of the series enabled or disabled,
-// and how many of them that changes.
-func withStatus(rules []s3Rule, prefix string, status string) ([]s3Rule, int) {
+// switched returns the rules with those of the series enabled or disabled, and how
+// many of them that changes.
+func switched(rules []s3Rule, prefix, to string) ([]s3Rule, int) {
 	rules = slices.Clone(rules)
 	changed := 0
 	for i := range rules {
-		if ours(rules[i], prefix) != "" && rules[i].Status != status {
-			rules[i].Status = status
+		if ours(rules[i], prefix) != "" && rules[i].Status != to {
+			rules[i].Status = to
 			changed++
 		}
 	}
 	return rules, changed
 }
 
-// policyOf returns the policy that a bucket's rules carry out for a series. A
-// class that no enabled rule of ours matches is kept forever; of several that
-// match, as one does that has lost its tag, the shortest time counts.
+// policyOf returns the policy of a series that a bucket's rules carry out. A class
+// that no enabled rule of the series matches is kept forever. Where several match,
+// as a rule that has lost its tag does, the shortest time counts.
 func policyOf(rules []s3Rule, prefix string) Policy {
 	p := Policy{}
 	for _, class := range Classes() {
@@ -234,8 +233,8 @@ func policyOf(rules []s3Rule, prefix string) Policy {
 	return p
 }
 
-// describe says in a few words what a rule does, such as "14d, noncurrent 30d".
-func describe(r s3Rule) string {
+// summary returns what a rule does, such as "14d, noncurrent 30d".
+func summary(r s3Rule) string {
 	var parts []string
 	if e := r.Expiration; e != nil {
 		switch {

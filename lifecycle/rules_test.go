@@ -94,7 +94,7 @@ func TestFreezeAndThaw(t *testing.T) {
 	rules, _ := merge(foreign(), "app", rulesFor("app", DefaultPolicy(), DefaultNoncurrent))
 	rules, _ = merge(rules, "app2", rulesFor("app2", DefaultPolicy(), DefaultNoncurrent))
 	before := canonical(rules...)
-	frozen, n := withStatus(rules, "app", disabled)
+	frozen, n := switched(rules, "app", disabled)
 	if n != 6 || canonical(rules...) != before {
 		t.Errorf("freeze disabled %d rules, or changed its input", n)
 	}
@@ -106,14 +106,14 @@ func TestFreezeAndThaw(t *testing.T) {
 	if !isFrozen(frozen, "app") || isFrozen(frozen, "app2") {
 		t.Error("frozen is not seen, or seen elsewhere")
 	}
-	// Somebody's nightly apply must not thaw it.
+	// A nightly apply must not thaw it.
 	p := DefaultPolicy()
 	p[Daily] = 21
 	merged, changes := merge(frozen, "app", rulesFor("app", p, DefaultNoncurrent))
 	if len(changes) != 1 || len(policyOf(merged, "app")) == 0 || policyOf(merged, "app").Keep(Recent) != Forever {
 		t.Errorf("apply thaws: %v", changes)
 	}
-	if thawed, n := withStatus(frozen, "app", enabled); n != 6 || canonical(thawed...) != before {
+	if thawed, n := switched(frozen, "app", enabled); n != 6 || canonical(thawed...) != before {
 		t.Errorf("thaw does not undo freeze")
 	}
 	// One that a hand has disabled freezes no other, and comes back.

@@ -262,7 +262,7 @@ func testDates(t *testing.T, b bucket.Bucket) {
 			wantRule, want = "lifeboat/app/"+string(class), d.Expires
 		}
 		if !when.Equal(want) || rule != wantRule {
-			t.Errorf("%s: the store says %v by %q, we say %v by %q", d.Tags[series.TagRetention], when, rule, want, wantRule)
+			t.Errorf("%s: the store expires it at %v by %q, want %v by %q", d.Tags[series.TagRetention], when, rule, want, wantRule)
 		}
 	}
 	if _, _, err := Expiration(t.Context(), b, bucket.Object{Name: "nothing"}); !errors.Is(err, bucket.ErrNotFound) {
@@ -297,7 +297,7 @@ func testLocked(t *testing.T, server *testserver.Server) {
 		put(t, b, time.Now().Add(time.Duration(i-3)*time.Hour), series.Held, "x")
 	}
 	if proposal, _ := apply(t, b, DefaultPolicy()); strings.Contains(strings.Join(proposal.Warnings, "\n"), "not versioned") {
-		t.Errorf("a versioned bucket is said not to be one: %v", proposal.Warnings)
+		t.Errorf("warnings for a versioned bucket: %v", proposal.Warnings)
 	}
 	later := timed{b, time.Now().Add(DefaultHold + 2*day)}
 	if result, err := Release(t.Context(), later, Options{}); err != nil || len(result.Released) != 2 {

@@ -11,21 +11,21 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-// surveyed is how many of the newest snapshots Survey reads the tags of, due or
-// not.
+// surveyed is how many of the newest snapshots have their tags read by Survey, due
+// or not.
 const surveyed = 32
 
 // Survey returns all snapshots of a series, sorted by ID, for callers that look
-// often: it does not ask for the tags of each, as Load does. It reads those of
-// the newest 32, and of the ones that are due, as far back as Release does: to a
-// released one at least a day older than the hold. Where releases are done that
-// is about as many as a day has snapshots, however long the series is. Others
-// that are younger keep nil tags, which Decide takes for held. Older ones get the
-// tag that they were released with if nobody has set another: their class, which
-// follows from times. So an old snapshot that is pinned is not seen to be.
+// often: unlike Load, it does not read the tags of each. It reads the tags of the
+// newest 32, and of those that are due, as far back as Release does: to a released
+// one at least a day older than the hold. Where releases are done that is about as
+// many as a day has snapshots, however long the series is.
 //
-// hold is as in Terms.
-// Its errors are those of the bucket.
+// Other snapshots that are not due have nil tags, which Decide takes for held. Older
+// ones get the tag with which they were released, their class, which follows from
+// the times. So Survey misses that an old snapshot is pinned.
+//
+// hold is as in Terms. Errors are those of the bucket.
 func Survey(ctx context.Context, b bucket.Bucket, hold time.Duration) ([]Item, error) {
 	items, err := list(ctx, b, time.Time{})
 	if err != nil {
@@ -37,7 +37,7 @@ func Survey(ctx context.Context, b bucket.Bucket, hold time.Duration) ([]Item, e
 	known := map[snapshot.ID]Item{}
 	released, err := o.readBack(ctx, b, items, now, known)
 	if err != nil {
-		return nil, fmt.Errorf("look at the snapshots that are due: %w", err)
+		return nil, fmt.Errorf("read the tags of the snapshots that are due: %w", err)
 	}
 	var unread []int
 	for i := max(0, len(items)-surveyed); i < len(items); i++ {
@@ -46,7 +46,7 @@ func Survey(ctx context.Context, b bucket.Bucket, hold time.Duration) ([]Item, e
 		}
 	}
 	if err := readTags(ctx, b, items, unread); err != nil {
-		return nil, fmt.Errorf("look at the newest snapshots: %w", err)
+		return nil, fmt.Errorf("read the tags of the newest snapshots: %w", err)
 	}
 	for _, i := range unread {
 		known[items[i].ID] = items[i]

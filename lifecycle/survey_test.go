@@ -7,9 +7,9 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-// Over more than a year of backups, releases and expiry, a survey says the
+// Over more than a year of backups, releases and expiry, a survey has the
 // same as reading every tag would, with as few requests as on the first day.
-func TestSurveySaysWhatLoadSays(t *testing.T) {
+func TestSurveyHasWhatLoadHas(t *testing.T) {
 	c := newClockwork(at("2026-01-01 00:30"))
 	surveys := 0
 	for n := range 4 * 420 {

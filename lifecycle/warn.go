@@ -26,13 +26,13 @@ func dangers(rules []s3Rule, prefix string) []string {
 		}
 		switch {
 		case match.catches(series.Held) && expires(rule):
-			warnings = append(warnings, fmt.Sprintf("rule %s also takes held and pinned snapshots under %q: %s", name, prefix+"/", describe(rule)))
+			warnings = append(warnings, fmt.Sprintf("rule %s also takes held and pinned snapshots under %q: %s", name, prefix+"/", summary(rule)))
 		case match.tags[series.TagRetention] != "" && match.prefix != prefix+"/":
 			warnings = append(warnings, fmt.Sprintf("rule %s is for snapshots under %q, and one of the prefixes %q and %q lies inside the other: "+
 				"the rules of one series take the other's snapshots too", name, match.prefix, match.prefix, prefix+"/"))
 		case match.tags[series.TagRetention] != "" && expires(rule):
 			warnings = append(warnings, fmt.Sprintf("rule %s also takes %s snapshots: %s; the shortest time counts",
-				name, match.tags[series.TagRetention], describe(rule)))
+				name, match.tags[series.TagRetention], summary(rule)))
 		}
 	}
 	return warnings
@@ -52,8 +52,8 @@ func expires(r s3Rule) bool {
 		r.Expiration != nil && (r.Expiration.Days != nil || r.Expiration.Date != nil)
 }
 
-// A match is what a rule asks of an object, as far as it can be known for a
-// snapshot: sizes cannot, and are only told.
+// A match is what a rule asks of an object. Sizes are only shown: whether a snapshot
+// has them is not known beforehand.
 type match struct {
 	prefix      string
 	tags        map[string]string
@@ -83,7 +83,7 @@ func matchOf(r s3Rule) match {
 	return m
 }
 
-// String says what the rule is for, such as
+// String returns which objects the rule takes, such as
 // `"app/" with lifeboat-retention=daily`.
 func (m match) String() string {
 	text := fmt.Sprintf("%q", m.prefix)
@@ -108,8 +108,8 @@ func (m match) meets(prefix string) bool {
 	return strings.HasPrefix(prefix, m.prefix) || strings.HasPrefix(m.prefix, prefix)
 }
 
-// catches reports whether the rule can match a snapshot with the given
-// retention: it asks for no tag that snapshots do not have.
+// catches reports whether the rule can match a snapshot with the given retention:
+// it asks for no tag that snapshots do not have.
 func (m match) catches(retention string) bool {
 	for key, value := range m.tags {
 		known := slices.Contains([]string{series.TagRetention, series.TagDigest, series.TagDatabase, series.TagCheck, series.TagIdentity, series.TagConfirmed, series.TagVerified}, key)

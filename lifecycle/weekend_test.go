@@ -58,7 +58,7 @@ func ship(t *testing.T, b bucket.Bucket, path string, now time.Time) snapshot.ID
 }
 
 // The database is lost on Friday at 17:30; the application comes up with an
-// empty one, which is shipped every hour until somebody looks on Tuesday and
+// empty one, which is shipped every hour until an operator looks on Tuesday and
 // restores Friday 17:00. With the shrink guard, and where the hold alone must
 // do because the guard is overridden all the time.
 func TestWeekendIsRestored(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 const minimumSize = "x-amz-transition-default-minimum-object-size"
 
 // A forgetful store keeps a lifecycle configuration with AWS's header, which
-// no store at hand has, and may forget what it is told.
+// no store at hand has, and may forget what was written.
 type forgetful struct {
 	document, size string
 	had            string // the document before the last write

@@ -38,7 +38,7 @@ func lostIn(sent []byte, read []s3Rule) ([]string, error) {
 	return lost, nil
 }
 
-// canonical returns one text for rules that say the same.
+// canonical returns one text for rules that mean the same.
 func canonical(rules ...s3Rule) string {
 	var normalized []s3Rule
 	for _, r := range rules {
@@ -55,8 +55,8 @@ func canonical(rules ...s3Rule) string {
 // six deep.
 const maxDepth = 20
 
-// leaves returns what a document says: its elements that have no elements in
-// them, as LifecycleConfiguration/Rule[2]/Expiration[1]/Days[1]=30, and, which
+// leaves returns the content of a document: its elements without elements in them,
+// as LifecycleConfiguration/Rule[2]/Expiration[1]/Days[1]=30, and, which
 // no store is known to send, text beside elements, and attributes. Names are
 // without namespaces, and times are all written in one way.
 func leaves(document []byte) ([]string, error) {
