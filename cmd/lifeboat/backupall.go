@@ -50,7 +50,7 @@ func (b *backupCmd) Run(ctx context.Context, c *console, k *kong.Context) error 
 // backupMany backs up the databases of the configuration. One that fails does not
 // stop the others.
 func (b *backupCmd) backupMany(ctx context.Context, c *console, args []string) error {
-	s, err := b.load(ctx, c, "backup", args, "<db> and <bucket-url> are")
+	s, err := load(ctx, c, b.configFlags, "backup", args, "<db> and <bucket-url> are")
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ type jobDocument struct {
 
 // Run implements the command.
 func (k *configCheckCmd) Run(ctx context.Context, c *console) error {
-	s, err := k.schedule(ctx, c, "backup", []string{"backup"})
+	s, err := newSchedule(ctx, c, k.configFlags, "backup", []string{"backup"})
 	if err != nil {
 		return err
 	}

@@ -14,10 +14,9 @@ import (
 
 // globals are the flags that every command has.
 type globals struct {
-	HelpAll   helpAll `env:"-" help:"Explain every flag of a command."`
-	LogFormat string  `enum:"text,json" default:"text" placeholder:"text|json" help:"How to log to stderr."`
-	Debug     bool    `help:"Log every step." xor:"loudness"`
-	Quiet     bool    `short:"q" help:"Print nothing but warnings and errors." xor:"loudness"`
+	LogFormat string `enum:"text,json" default:"text" placeholder:"text|json" help:"How to log to stderr."`
+	Debug     bool   `help:"Log every step." xor:"loudness"`
+	Quiet     bool   `short:"q" help:"Print nothing but warnings and errors." xor:"loudness"`
 }
 
 // A console is where a command prints: results on stdout, all else on stderr.

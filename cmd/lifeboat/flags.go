@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/databases"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -23,6 +25,9 @@ type seriesFlags struct {
 	URL      bucketURL `arg:"" name:"bucket-url" help:"Where the snapshots are: s3://bucket/prefix or file:///dir."`
 	RetryFor duration  `default:"2m" placeholder:"2m" group:"Store" help:"How long to retry a store that fails."`
 }
+
+// envPrefix begins the variable of every flag.
+const envPrefix = "LIFEBOAT"
 
 // customerKey is the only setting that has no flag: flags show in ps.
 const customerKey = "LIFEBOAT_SSE_CUSTOMER_KEY"
@@ -140,3 +145,23 @@ func (c *choice) UnmarshalText(text []byte) error {
 	*c = choice(text)
 	return nil
 }
+
+// configFlags say which configuration counts, and what is left open in it.
+type configFlags struct {
+	Config   string `placeholder:"lifeboat.yaml" group:"Many databases" help:"File of databases, where no <db> is given."`
+	Host     string `placeholder:"NAME" group:"Many databases" help:"Value of {host} in that file."`
+	Parallel int    `placeholder:"N" group:"Many databases" help:"How many of its databases to run at once."`
+}
+
+// defaultConfig is looked for in the working directory.
+const defaultConfig = "lifeboat.yaml"
+
+// Validate implements kong's check.
+func (f *configFlags) Validate() error {
+	if f.Parallel < 0 || f.Parallel > databases.MaxParallel {
+		return fmt.Errorf("--parallel must be from 1 to %d", databases.MaxParallel)
+	}
+	return nil
+}
+
+func (f *configFlags) file() string { return cmp.Or(f.Config, defaultConfig) }

@@ -90,10 +90,6 @@ func describeRules(rules []lifecycle.Rule) []ruleDocument {
 	return described
 }
 
-// settle is how long apply, freeze, pin and unpin see to it that what they have
-// written lasts.
-var settle = lifecycle.DefaultSettle
-
 // waits tells why a command is not done yet.
 func (c *console) waits(what string) {
 	c.log.Info("writing "+what+", and looking at what became of that, as another command may write at the same time", "for", settle)

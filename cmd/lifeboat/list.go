@@ -5,12 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
@@ -44,24 +41,6 @@ type listedVersion struct {
 	Version string `json:"version"`
 	Latest  bool   `json:"latest"`
 	Deleted bool   `json:"deleted"` // no content, but the mark of a deletion
-}
-
-// snapshotDocument is one snapshot as the bucket lists it.
-type snapshotDocument struct {
-	ID          string    `json:"id"`
-	Taken       time.Time `json:"taken"`       // the time in the ID, UTC
-	Uploaded    time.Time `json:"uploaded"`    // by the store's clock, UTC
-	Stored      int64     `json:"stored"`      // size of the object, bytes
-	Encrypted   bool      `json:"encrypted"`   // by age, before it left the machine
-	Implausible bool      `json:"implausible"` // its time cannot be right: never the latest
-	Why         string    `json:"implausible_why,omitempty"`
-}
-
-func describeSnapshot(s series.Snapshot) snapshotDocument {
-	return snapshotDocument{
-		ID: string(s.ID), Taken: s.ID.Time(), Uploaded: s.Object.Modified.UTC(),
-		Stored: s.Object.Size, Encrypted: s.Encrypted, Implausible: s.Implausible, Why: s.Why(),
-	}
 }
 
 // Run implements the command.
@@ -101,33 +80,6 @@ func (l listCmd) retained(ctx context.Context, c *console, b bucket.Bucket) ([]r
 	return explain(ctx, c, b, items, items, l.holdOf())
 }
 
-// explain says what becomes of some of the items, which the others decide.
-func explain(ctx context.Context, c *console, b bucket.Bucket, items, which []lifecycle.Item, hold time.Duration) ([]retainedDocument, error) {
-	t, now := lifecycle.Terms{Hold: hold}, series.Present(b)
-	var err error
-	t.Policy, err = bucketPolicy(ctx, b)
-	unknown := errors.Is(err, bucket.ErrRefused)
-	if unknown {
-		c.log.Debug("when snapshots go is not shown", "cause", err)
-	} else if err != nil {
-		return nil, err
-	}
-	snapshots := []retainedDocument{}
-	for _, d := range lifecycle.Decide(items, t, now) {
-		if slices.ContainsFunc(which, func(i lifecycle.Item) bool { return i.ID == d.ID }) {
-			snapshots = append(snapshots, describeDecision(d))
-		}
-	}
-	if _, ok := bucket.As[bucket.Ruled](b); !ok || unknown {
-		return snapshots, nil
-	}
-	for i, item := range which {
-		class := item.Released()
-		snapshots[i].Unmatched = class != "" && (t.Policy == nil || t.Policy.Keep(class) == lifecycle.Forever)
-	}
-	return snapshots, askStore(ctx, b, which, snapshots)
-}
-
 func withoutRetention(ctx context.Context, b bucket.Bucket) ([]retainedDocument, error) {
 	all, err := series.Snapshots(ctx, b, time.Time{})
 	if err != nil {
@@ -138,27 +90,6 @@ func withoutRetention(ctx context.Context, b bucket.Bucket) ([]retainedDocument,
 		snapshots = append(snapshots, retainedDocument{snapshotDocument: describeSnapshot(s)})
 	}
 	return snapshots, nil
-}
-
-// askStore adds what the bucket itself says about when released snapshots go.
-// Nothing matches the others, or so it should be: backup warns if not.
-func askStore(ctx context.Context, b bucket.Bucket, items []lifecycle.Item, snapshots []retainedDocument) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(8)
-	for i, item := range items {
-		if item.Released() == "" {
-			continue
-		}
-		group.Go(func() error {
-			when, rule, err := lifecycle.Expiration(ctx, b, item.Object)
-			if errors.Is(err, bucket.ErrRefused) || errors.Is(err, bucket.ErrNotFound) {
-				return nil // not for these credentials, or gone meanwhile
-			}
-			snapshots[i].StoreExpires, snapshots[i].StoreRule = unlessZero(when), rule
-			return err
-		})
-	}
-	return group.Wait()
 }
 
 // table returns the list for people, "" for none.
@@ -181,21 +112,6 @@ func table(snapshots []retainedDocument, now time.Time) string {
 	}
 	w.Flush() // a strings.Builder does not fail
 	return b.String()
-}
-
-// goes says when a snapshot goes: by the bucket's own word if it gave one.
-func (s retainedDocument) goes() string {
-	switch {
-	case s.StoreExpires != nil:
-		return terminal.Day(s.StoreExpires)
-	case s.Unmatched:
-		return "no rule"
-	case s.Expires != nil && s.Retention == series.Held:
-		return terminal.Day(s.Expires) + "?" // if it is released and the rules stay as they are
-	case s.Expires != nil:
-		return terminal.Day(s.Expires)
-	}
-	return "-"
 }
 
 // versions returns all versions of the snapshots of a series.

@@ -17,6 +17,7 @@ import (
 // of its flags and a Run method.
 type program struct {
 	globals
+	HelpAll helpAll `env:"-" help:"Explain every flag of a command."`
 
 	Backup    backupCmd    `cmd:"" help:"Take a snapshot of a live database and ship it."`
 	List      listCmd      `cmd:"" help:"List the snapshots, newest last."`

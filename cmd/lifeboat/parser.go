@@ -9,9 +9,6 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// envPrefix begins the variable of every flag.
-const envPrefix = "LIFEBOAT"
-
 // newParser returns a parser of command lines for a grammar, which is a struct of
 // commands.
 func newParser(ctx context.Context, c *console, grammar any, more ...kong.Option) (*kong.Kong, error) {

@@ -80,19 +80,3 @@ func (p *pinFlags) find(ctx context.Context, c *console) (b bucket.Bucket, s ser
 func (p *pinFlags) print(c *console, s series.Snapshot, retention, text string) error {
 	return c.result(p.JSON, pinDocument{p.URL.String(), string(s.ID), retention}, c.unlessQuiet(fmt.Sprintf(text, s.ID)))
 }
-
-// bucketPolicy returns the policy that the bucket's own rules carry out, nil
-// where there are no rules.
-func bucketPolicy(ctx context.Context, b bucket.Bucket) (lifecycle.Policy, error) {
-	if _, ok := bucket.As[bucket.Ruled](b); !ok {
-		return nil, nil
-	}
-	has, err := lifecycle.Read(ctx, b)
-	if err != nil {
-		return nil, err
-	}
-	if len(has.Rules()) == 0 {
-		return nil, nil
-	}
-	return has.Policy(), nil
-}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // holdFlag says how long a snapshot must have been superseded.
@@ -41,6 +43,10 @@ func (p *policyFlags) terms() lifecycle.Terms {
 	return lifecycle.Terms{Policy: p.policy(), Hold: p.holdOf(), Settle: settle}
 }
 
+// settle is how long apply, freeze, pin and unpin watch whether what they have
+// written lasts.
+var settle = lifecycle.DefaultSettle
+
 // A keep is lifecycle's as a flag.
 type keep struct{ lifecycle.Keep }
 
@@ -48,4 +54,28 @@ type keep struct{ lifecycle.Keep }
 func (k *keep) UnmarshalText(text []byte) (err error) {
 	k.Keep, err = lifecycle.ParseKeep(string(text))
 	return err
+}
+
+// holdOf returns the hold as package lifecycle takes it.
+func (h holdFlag) holdOf() time.Duration {
+	if h.Hold == 0 {
+		return lifecycle.NoHold
+	}
+	return time.Duration(h.Hold)
+}
+
+// bucketPolicy returns the policy that the bucket's own rules carry out, nil
+// where there are no rules.
+func bucketPolicy(ctx context.Context, b bucket.Bucket) (lifecycle.Policy, error) {
+	if _, ok := bucket.As[bucket.Ruled](b); !ok {
+		return nil, nil
+	}
+	has, err := lifecycle.Read(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	if len(has.Rules()) == 0 {
+		return nil, nil
+	}
+	return has.Policy(), nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
@@ -13,6 +14,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
+	"github.com/mattn/go-sqlite3"
 )
 
 // The exit codes. They are an interface: jobs decide by them whether to retry.
@@ -77,7 +79,8 @@ var (
 	// forever.
 	errNoneFound = errors.New("no database was found")
 
-	errNotFresh    = errors.New("no young snapshot is there")
+	errNone        = errors.New("there is no snapshot")
+	errTooOld      = errors.New("the newest snapshot is too old")
 	errImplausible = errors.New("a snapshot's time cannot be right, so it never counts as the newest")
 )
 
@@ -103,7 +106,8 @@ var reasons = []struct {
 	{upload.ErrNotEncrypted, exitIncomplete, "this store ignores --sse; --age-recipient encrypts before anything leaves this machine"},
 	{reports.ErrNotReported, exitIncomplete, ""},
 
-	{errNotFresh, exitNotFresh, ""},
+	{errNone, exitNotFresh, "is the bucket URL right, and has the backup job ever run?"},
+	{errTooOld, exitNotFresh, "has the backup job run? its log and its exit code show what is wrong"},
 	{errImplausible, exitNotFresh, ""},
 
 	{snapshot.ErrDamaged, exitDamaged, ""},
@@ -210,4 +214,21 @@ func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("this is a bug in lifeboat: %v", r)
 	}
+}
+
+// A severalError names those of several databases that failed.
+type severalError struct {
+	text string
+	exit int
+}
+
+func (e *severalError) Error() string { return e.text }
+
+const moreOpenFiles = "raise the limit of open files: ulimit -n, LimitNOFILE= of systemd, or --ulimit nofile of the container engine"
+
+// tooManyFiles reports whether the process has reached its limit of open files.
+// Neither the database nor the store is to blame, whatever else err wraps.
+func tooManyFiles(err error) bool {
+	var sqlite sqlite3.Error
+	return errors.Is(err, syscall.EMFILE) || errors.As(err, &sqlite) && sqlite.SystemErrno == syscall.EMFILE
 }

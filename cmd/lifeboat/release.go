@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
-	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
@@ -52,30 +49,4 @@ func (r *releaseCmd) Run(ctx context.Context, c *console) (err error) {
 		text = "nothing to release\n"
 	}
 	return errors.Join(c.result(r.JSON, d, c.unlessQuiet(text)), result.Damaged)
-}
-
-// holdOf returns the hold as package lifecycle takes it.
-func (h holdFlag) holdOf() time.Duration {
-	if h.Hold == 0 {
-		return lifecycle.NoHold
-	}
-	return time.Duration(h.Hold)
-}
-
-// released says in a line what was released, "" for nothing.
-func released(decisions []lifecycle.Decision) string {
-	if len(decisions) == 0 {
-		return ""
-	}
-	count := map[lifecycle.Class]int{}
-	for _, d := range decisions {
-		count[d.Class]++
-	}
-	var parts []string
-	for _, class := range lifecycle.Classes() {
-		if n := count[class]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, class))
-		}
-	}
-	return "released: " + strings.Join(parts, ", ") + "\n"
 }

@@ -1,11 +1,37 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
+	"golang.org/x/sync/errgroup"
 )
+
+// snapshotDocument is one snapshot as the bucket lists it.
+type snapshotDocument struct {
+	ID          string    `json:"id"`
+	Taken       time.Time `json:"taken"`       // the time in the ID, UTC
+	Uploaded    time.Time `json:"uploaded"`    // by the store's clock, UTC
+	Stored      int64     `json:"stored"`      // size of the object, bytes
+	Encrypted   bool      `json:"encrypted"`   // by age, before it left the machine
+	Implausible bool      `json:"implausible"` // its time cannot be right: never the latest
+	Why         string    `json:"implausible_why,omitempty"`
+}
+
+func describeSnapshot(s series.Snapshot) snapshotDocument {
+	return snapshotDocument{
+		ID: string(s.ID), Taken: s.ID.Time(), Uploaded: s.Object.Modified.UTC(),
+		Stored: s.Object.Size, Encrypted: s.Encrypted, Implausible: s.Implausible, Why: s.Why(),
+	}
+}
 
 // retainedDocument is a snapshot and what becomes of it.
 type retainedDocument struct {
@@ -54,4 +80,93 @@ func encrypted(is bool) string {
 		return " encrypted"
 	}
 	return ""
+}
+
+// explain says what becomes of some of the items, which the others decide.
+func explain(ctx context.Context, c *console, b bucket.Bucket, items, which []lifecycle.Item, hold time.Duration) ([]retainedDocument, error) {
+	t, now := lifecycle.Terms{Hold: hold}, series.Present(b)
+	var err error
+	t.Policy, err = bucketPolicy(ctx, b)
+	unknown := errors.Is(err, bucket.ErrRefused)
+	if unknown {
+		c.log.Debug("when snapshots go is not shown", "cause", err)
+	} else if err != nil {
+		return nil, err
+	}
+	snapshots := []retainedDocument{}
+	for _, d := range lifecycle.Decide(items, t, now) {
+		if slices.ContainsFunc(which, func(i lifecycle.Item) bool { return i.ID == d.ID }) {
+			snapshots = append(snapshots, describeDecision(d))
+		}
+	}
+	if _, ok := bucket.As[bucket.Ruled](b); !ok || unknown {
+		return snapshots, nil
+	}
+	for i, item := range which {
+		class := item.Released()
+		snapshots[i].Unmatched = class != "" && (t.Policy == nil || t.Policy.Keep(class) == lifecycle.Forever)
+	}
+	return snapshots, askStore(ctx, b, which, snapshots)
+}
+
+// askStore adds what the bucket itself says about when released snapshots go.
+// Nothing matches the others, or so it should be: backup warns if not.
+func askStore(ctx context.Context, b bucket.Bucket, items []lifecycle.Item, snapshots []retainedDocument) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for i, item := range items {
+		if item.Released() == "" {
+			continue
+		}
+		group.Go(func() error {
+			when, rule, err := lifecycle.Expiration(ctx, b, item.Object)
+			if errors.Is(err, bucket.ErrRefused) || errors.Is(err, bucket.ErrNotFound) {
+				return nil // not for these credentials, or gone meanwhile
+			}
+			snapshots[i].StoreExpires, snapshots[i].StoreRule = unlessZero(when), rule
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// goes says when a snapshot goes: by the bucket's own word if it gave one.
+func (s retainedDocument) goes() string {
+	switch {
+	case s.StoreExpires != nil:
+		return terminal.Day(s.StoreExpires)
+	case s.Unmatched:
+		return "no rule"
+	case s.Expires != nil && s.Retention == series.Held:
+		return terminal.Day(s.Expires) + "?" // if it is released and the rules stay as they are
+	case s.Expires != nil:
+		return terminal.Day(s.Expires)
+	}
+	return "-"
+}
+
+// verified says when a drill of the snapshot last succeeded.
+func (s retainedDocument) verified(now time.Time) string {
+	if s.Verified == nil {
+		return "-"
+	}
+	return terminal.Ago(*s.Verified, now)
+}
+
+// released says in a line what was released, "" for nothing.
+func released(decisions []lifecycle.Decision) string {
+	if len(decisions) == 0 {
+		return ""
+	}
+	count := map[lifecycle.Class]int{}
+	for _, d := range decisions {
+		count[d.Class]++
+	}
+	var parts []string
+	for _, class := range lifecycle.Classes() {
+		if n := count[class]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, class))
+		}
+	}
+	return "released: " + strings.Join(parts, ", ") + "\n"
 }

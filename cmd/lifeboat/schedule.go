@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -14,29 +13,9 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
-// configFlags say which configuration counts, and what is left open in it.
-type configFlags struct {
-	Config   string `placeholder:"lifeboat.yaml" group:"Many databases" help:"File of databases, where no <db> is given."`
-	Host     string `placeholder:"NAME" group:"Many databases" help:"Value of {host} in that file."`
-	Parallel int    `placeholder:"N" group:"Many databases" help:"How many of its databases to run at once."`
-}
-
-// defaultConfig is looked for in the working directory.
-const defaultConfig = "lifeboat.yaml"
-
 // lookingParallel is how many series status examines at once by default: it waits
 // for the store, and needs little memory.
 const lookingParallel = 8
-
-// Validate implements kong's check.
-func (f *configFlags) Validate() error {
-	if f.Parallel < 0 || f.Parallel > databases.MaxParallel {
-		return fmt.Errorf("--parallel must be from 1 to %d", databases.MaxParallel)
-	}
-	return nil
-}
-
-func (f *configFlags) file() string { return cmp.Or(f.Config, defaultConfig) }
 
 // A schedule is what a configuration means on this machine, now.
 type schedule struct {
@@ -58,11 +37,11 @@ type perDatabase struct {
 	Status statusCmd `cmd:""`
 }
 
-// schedule reads the configuration and finds its databases, for backup or status.
+// newSchedule reads the configuration and finds its databases, for backup or status.
 // args are a command line of that verb with flags only; they override the
 // environment, and that the file. The error is about the file as a whole; what is
 // wrong with one database is in its job.
-func (f *configFlags) schedule(ctx context.Context, c *console, verb string, args []string) (schedule, error) {
+func newSchedule(ctx context.Context, c *console, f configFlags, verb string, args []string) (schedule, error) {
 	keys, err := fileKeys(ctx, c, verb)
 	if err != nil {
 		return schedule{}, err

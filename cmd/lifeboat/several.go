@@ -5,15 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"golang.org/x/sync/errgroup"
 )
 
 // load reads the configuration for a verb that was given no database. missing
 // says which arguments that are.
-func (f *configFlags) load(ctx context.Context, c *console, verb string, args []string, missing string) (schedule, error) {
-	s, err := f.schedule(ctx, c, verb, args)
+func load(ctx context.Context, c *console, f configFlags, verb string, args []string, missing string) (schedule, error) {
+	s, err := newSchedule(ctx, c, f, verb, args)
 	if errors.Is(err, fs.ErrNotExist) && f.Config == "" {
 		return s, usage("%s missing, and there is no %s here that names databases", missing, defaultConfig)
 	}
@@ -72,30 +72,12 @@ func verdictOf(ctx context.Context, all []outcome, failed, undone string, combin
 	if len(bad) == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("%d of %d databases %s: %s", len(bad), len(all), failed, someOf(bad))
+	text := fmt.Sprintf("%d of %d databases %s: %s", len(bad), len(all), failed, terminal.SomeOf(bad))
 	if ctx.Err() != nil {
-		text = fmt.Sprintf("%d of %d databases %s: %s", len(left), len(all), undone, someOf(left))
+		text = fmt.Sprintf("%d of %d databases %s: %s", len(left), len(all), undone, terminal.SomeOf(left))
 	}
 	return &severalError{text, combine(exits)}
 }
-
-// someOf lists names, the first of them if there are many. Each has had a line of
-// its own.
-func someOf(names []string) string {
-	const most = 10
-	if len(names) <= most {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-}
-
-// A severalError says which of several databases failed.
-type severalError struct {
-	text string
-	exit int
-}
-
-func (e *severalError) Error() string { return e.text }
 
 // exitOfAll makes one exit code of those of several databases: if all failed
 // for one reason, its own, so that a job may retry as for a single one.

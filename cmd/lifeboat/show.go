@@ -139,35 +139,3 @@ func (d showDocument) text(now time.Time) string {
 	}
 	return b.String()
 }
-
-// verified says when a drill of the snapshot last succeeded.
-func (s retainedDocument) verified(now time.Time) string {
-	if s.Verified == nil {
-		return "-"
-	}
-	return terminal.Ago(*s.Verified, now)
-}
-
-// lookedUp tells how to see what there is when a snapshot was not found.
-func (s seriesFlags) lookedUp(err error) error {
-	if errors.Is(err, restore.ErrNoSnapshot) {
-		return &hinted{err, "lifeboat list " + terminal.Quote(s.URL.String()) + " shows what there is"}
-	}
-	return err
-}
-
-// withOlder adds to the error of a damaged snapshot, or one whose database is, the next older one and the
-// command that uses it.
-func withOlder(ctx context.Context, b bucket.Bucket, id snapshot.ID, command string, err error) error {
-	if !errors.Is(err, snapshot.ErrDamaged) && !errors.Is(err, restore.ErrCheck) {
-		return err
-	}
-	older, noOlder := restore.Select(ctx, b, restore.Selector{Before: id})
-	switch {
-	case errors.Is(noOlder, restore.ErrNoSnapshot):
-		return &hinted{err, "there is no older snapshot"}
-	case noOlder != nil:
-		return err
-	}
-	return &hinted{err, fmt.Sprintf("the next older snapshot is %s: %s --snapshot %s", older.ID, command, older.ID)}
-}

@@ -64,7 +64,7 @@ func (s *statusCmd) statusMany(ctx context.Context, c *console, args []string) (
 	}
 	defer func() { err = report.End(ctx, err) }()
 	defer recovered(&err)
-	plan, err := s.load(ctx, c, "status", args, "<bucket-url> is")
+	plan, err := load(ctx, c, s.configFlags, "status", args, "<bucket-url> is")
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 )
@@ -73,24 +72,4 @@ func (d *healthDocument) change() string {
 		text += fmt.Sprintf(", %+.0f%% on a week ago", 100*changed(d.WeekAgo.Stored, last.Stored))
 	}
 	return text
-}
-
-// measures returns the metrics of a series. What status cannot know has none, so
-// the stored ones stay.
-func (d *healthDocument) measures() []reports.Measure {
-	var all []reports.Measure
-	if d.Missing != nil {
-		all = append(all, reports.Measure{Name: "rules_missing", Help: "Retention classes that lack a rule which they need.", Value: float64(*d.Missing)})
-	}
-	if d.Held == nil {
-		return all // tags are not known: neither is what follows from them
-	}
-	all = append(all,
-		reports.Measure{Name: "snapshots_held", Help: "Snapshots that no rule takes yet.", Value: float64(*d.Held)},
-		reports.Measure{Name: "snapshots_pinned", Help: "Snapshots that no rule takes, of those whose tags status reads.", Value: float64(d.pinned)},
-		reports.Measure{Name: "snapshots_guarded", Help: "Snapshots that are due, but kept by the shrink guard.", Value: float64(d.Guarded)})
-	if d.Newest != nil {
-		all = append(all, reports.Measure{Name: "status_newest_timestamp_seconds", Help: "When the newest snapshot was taken or last confirmed.", Value: float64(d.Newest.seen().Unix())})
-	}
-	return all
 }

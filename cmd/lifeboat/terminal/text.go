@@ -43,7 +43,7 @@ func Clock(d time.Duration) string {
 
 // SomeOf returns the first few of many names.
 func SomeOf(names []string) string {
-	const few = 5
+	const few = 10
 	if more := len(names) - few; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), more)
 	}

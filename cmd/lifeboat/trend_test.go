@@ -47,9 +47,8 @@ func TestStatusOfTwoDatabasesInOneSeries(t *testing.T) {
 			}
 			all = append(all, d)
 		}
-		var document healthDocument
-		if document.describeTwo(all); (len(document.Warnings) > 0) != test.warns {
-			t.Errorf("%s: %v", what, document.Warnings)
+		if got := mixed(all); got != test.warns {
+			t.Errorf("%s: mixed is %v", what, got)
 		}
 	}
 }
