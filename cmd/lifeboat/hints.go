@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
@@ -69,11 +71,20 @@ func hintForStore(err error) string {
 	if errors.Is(err, bucket.ErrUnreachable) {
 		return "is AWS_ENDPOINT_URL_S3 right? --retry-for sets how long to try"
 	}
-	var wrong *usageError
-	if errors.As(err, &wrong) {
-		return "see lifeboat COMMAND --help"
-	}
 	return ""
+}
+
+// withHelp returns an error of the command line with a hint at the help of its
+// command, nil for none, unless another hint helps more.
+func withHelp(command *kong.Node, err error) error {
+	var wrong *usageError
+	switch {
+	case !errors.As(err, &wrong) || hintFor(err) != "":
+		return err
+	case command == nil:
+		return &hinted{err, "lifeboat --help lists the commands"}
+	}
+	return &hinted{err, "see lifeboat " + commandOf(command) + " --help"}
 }
 
 // deniedHint names the policy in deploy/iam that allows an action.

@@ -114,6 +114,27 @@ func TestHintsForPermission(t *testing.T) {
 	}
 }
 
+// What is wrong with a command line leads to the help of its command, in words
+// that need no knowledge of the parser.
+func TestHintsForUsage(t *testing.T) {
+	for args, want := range map[string][2]string{
+		"":                                    {"a command is missing", "lifeboat --help lists the commands"},
+		"bakcup app.db":                       {`unexpected argument bakcup, did you mean "backup"?`, "lifeboat --help lists the commands"},
+		"verify":                              {"missing: <bucket-url>", "see lifeboat verify --help"},
+		"backup s3://bucket/app app.db":       {`bucket URL "app.db": it must begin with`, "see lifeboat backup --help"},
+		"lifecycle aply s3://bucket/app":      {`unexpected argument aply, did you mean "apply"?`, "see lifeboat lifecycle --help"},
+		"lifecycle apply s3://bucket/app --x": {"unknown flag --x", "see lifeboat lifecycle apply --help"},
+		"pin s3://bucket/app --snapshot":      {"--snapshot: its value is missing", "see lifeboat pin --help"},
+		"restore file:///b a.db --live --replace": {"--replace puts a new file in place", "see lifeboat restore --help"},
+	} {
+		var p program
+		err := p.do(t.Context(), strings.Fields(args), &console{stdout: os.Stdout, stderr: os.Stderr, globals: &p.globals})
+		if exitCode(err) != exitUsage || !strings.Contains(err.Error(), want[0]) || strings.HasPrefix(err.Error(), "[") || hintFor(err) != want[1] {
+			t.Errorf("%s: exit %d: %v, hint %q", args, exitCode(err), err, hintFor(err))
+		}
+	}
+}
+
 // A hint must not send anybody to a policy that does not help.
 func TestPoliciesInHints(t *testing.T) {
 	for _, p := range policies {

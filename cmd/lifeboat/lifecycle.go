@@ -163,7 +163,7 @@ func (l *lifecycleApplyCmd) Run(ctx context.Context, c *console) error {
 	}
 	if len(d.Changes) > 0 && len(d.Sooner) > 0 && !l.Yes {
 		return &hinted{
-			errors.Join(c.result(l.JSON, d, d.text("would change")), usage("%d existing snapshots would expire sooner; nothing was written", len(d.Sooner))),
+			errors.Join(c.result(l.JSON, d, d.text("would change")), usage("existing snapshots would expire sooner (%d); nothing was written", len(d.Sooner))),
 			"look at the list above, then add --yes",
 		}
 	}
@@ -259,7 +259,7 @@ func (d rulesDocument) text(verb string) string {
 		}
 	}
 	if len(d.Sooner) > 0 {
-		terminal.Fprintf(&b, "%d existing snapshots expire sooner by this:\n", len(d.Sooner))
+		terminal.Fprintf(&b, "existing snapshots expire sooner by this (%d):\n", len(d.Sooner))
 		for _, s := range d.Sooner {
 			terminal.Fprintf(&b, "  %s  %s, goes %s\n", s.ID, s.Class, terminal.Day(s.Expires))
 		}

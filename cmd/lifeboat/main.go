@@ -73,17 +73,17 @@ func (p *program) do(ctx context.Context, args []string, c *console) (err error)
 	}
 	if len(args) == 0 {
 		io.WriteString(c.stderr, topHelp)
-		return usage("a command is missing")
+		return withHelp(nil, usage("a command is missing"))
 	}
 	parsed, err := parser.Parse(args)
 	if errors.Is(err, errNotPrinted) { // it was the help
 		return err
 	}
 	if err != nil {
-		return usage("%s", withoutSecret(err.Error()))
+		return withHelp(commandIn(err), usage("%s", withoutSecret(readable(err.Error()))))
 	}
 	c.start()
-	return parsed.Run()
+	return withHelp(parsed.Selected(), parsed.Run())
 }
 
 // unsetEmpty has empty variables count as unset: that is how optional settings

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
+	"regexp"
 
 	"github.com/alecthomas/kong"
 )
@@ -70,4 +72,32 @@ func existingDir(text string, value *kong.Value, target reflect.Value) error {
 	}
 	target.SetString(path)
 	return nil
+}
+
+// commandIn returns the command of a command line that kong cannot parse, nil
+// for none.
+func commandIn(err error) *kong.Node {
+	var wrong *kong.ParseError
+	if !errors.As(err, &wrong) {
+		return nil
+	}
+	return wrong.Context.Selected()
+}
+
+// rewordings are what kong writes that users cannot read, and what it means.
+var rewordings = []struct {
+	kong    *regexp.Regexp
+	meaning string
+}{
+	{regexp.MustCompile(`^\[?<[a-z-]+>\]?: `), ""}, // before an error that names its argument itself
+	{regexp.MustCompile(`^expected "(<.+>)"`), "missing: $1"},
+	{regexp.MustCompile(`expected \w+ value but got "EOL" \(<EOL>\)$`), "its value is missing"},
+}
+
+// readable returns kong's error in other words, where it needs some.
+func readable(text string) string {
+	for _, r := range rewordings {
+		text = r.kong.ReplaceAllString(text, r.meaning)
+	}
+	return text
 }

@@ -121,7 +121,7 @@ var reasons = []struct {
 	{snapshot.ErrLocked, exitLocked, hintWait},
 
 	{snapshot.ErrNoRoom, exitTarget, "make room on that disk; if it is the copy's, --temp-dir sets another"},
-	{snapshot.ErrTempDir, exitTarget, "set --temp-dir (or TMPDIR) to a directory that can be written, such as an emptyDir volume"},
+	{snapshot.ErrTempDir, exitTarget, "set --temp-dir (or TMPDIR) to a directory where files as large as the database can be written; in Kubernetes an emptyDir volume"},
 	{restore.ErrTargetExists, exitTarget, "--replace swaps it for the snapshot and keeps the old one beside it"},
 	{restore.ErrTargetOpen, exitTarget, "stop what has it open, or add --live to write the snapshot into the open database"},
 	{restore.ErrUncertain, exitTarget, "make sure that no application has it open, then add --assume-closed"},

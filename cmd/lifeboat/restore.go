@@ -181,7 +181,7 @@ func (r *restoreCmd) restore(ctx context.Context, c *console, b bucket.Bucket, s
 	took := time.Since(began)
 	text := terminal.Sprintf("restored: snapshot %s to %s, %s in %s\n", result.ID, result.Target, terminal.Size(result.Size), took.Round(100*time.Millisecond))
 	if len(result.Kept) > 0 {
-		text += terminal.Sprintf("kept: what was there is now %s\n", strings.Join(result.Kept, ", "))
+		text += terminal.Sprintf("kept: the old database is now %s\n", strings.Join(result.Kept, ", "))
 	}
 	return errors.Join(err, c.result(r.JSON, restoreDocument{
 		URL: r.URL.String(), Restored: true, Snapshot: string(result.ID), Target: terminal.ValidText(result.Target), Size: result.Size,
