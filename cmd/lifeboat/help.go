@@ -19,7 +19,7 @@ A bucket URL holds one database's snapshots: s3://bucket/prefix or file:///dir.
 
 Commands:
   backup     take a snapshot of a live database and ship it
-  list, show list the snapshots, newest last; show what one says of itself
+  list       list the snapshots, newest last; show: what is in one of them
   restore    bring a snapshot back
   verify     a restore drill: prove that a snapshot can be restored
   lifecycle  retention by the bucket's own rules: plan, apply, freeze and more

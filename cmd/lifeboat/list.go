@@ -68,8 +68,11 @@ func (l listCmd) Run(ctx context.Context, c *console) error {
 func (l listCmd) retained(ctx context.Context, c *console, b bucket.Bucket) ([]retainedDocument, error) {
 	items, err := lifecycle.Load(ctx, b, time.Time{})
 	if errors.Is(err, bucket.ErrRefused) {
-		c.log.Warn("retention is not shown", "cause", err)
-		return withoutRetention(ctx, b)
+		snapshots, none := withoutRetention(ctx, b)
+		if none == nil {
+			c.log.Warn("retention is not shown", "cause", err)
+		}
+		return snapshots, none
 	}
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ type program struct {
 
 	Backup    backupCmd    `cmd:"" help:"Take a snapshot of a live database and ship it."`
 	List      listCmd      `cmd:"" help:"List the snapshots, newest last."`
-	Show      showCmd      `cmd:"" help:"Show what a snapshot says of itself."`
+	Show      showCmd      `cmd:"" help:"Show what is in a snapshot, and when it goes."`
 	Restore   restoreCmd   `cmd:"" help:"Bring a snapshot back."`
 	Verify    verifyCmd    `cmd:"" help:"Prove that a snapshot can be restored: a drill in a temp file."`
 	Lifecycle lifecycleCmd `cmd:"" help:"Retention by the bucket's own rules."`

@@ -14,7 +14,7 @@ import (
 // lookedUp adds a hint to the error of a snapshot that was not found.
 func (s seriesFlags) lookedUp(err error) error {
 	if errors.Is(err, restore.ErrNoSnapshot) {
-		return &hinted{err, "lifeboat list " + terminal.Quote(s.URL.String()) + " shows what there is"}
+		return &hinted{err, "lifeboat list " + terminal.Quote(s.URL.String()) + " shows what there is, if the bucket URL is right"}
 	}
 	return err
 }

@@ -60,6 +60,9 @@ func matches(ctx context.Context, pattern string, follow bool) (matched, error) 
 			m.databases, err = []string{pattern}, nil
 		}
 	}
+	if _, missing := os.Stat(base); missing != nil && errors.Is(err, doublestar.ErrPatternNotExist) {
+		err = missing
+	}
 	if err != nil && !errors.Is(err, doublestar.ErrBadPattern) {
 		err = fmt.Errorf("the databases of %s: %w: %w", pattern, snapshot.ErrSource, err)
 	}
