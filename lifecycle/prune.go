@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
@@ -23,7 +22,7 @@ import (
 // ErrFuture: one of the clocks is wrong. With bucket.ErrTagsDamaged everything is
 // done but for the snapshots whose tags are damaged, which stay.
 //
-// It also clears away what killed backups have left: see upload.Sweep. If that
+// It also clears away what killed backups have left: see bucket.Sweeper. If that
 // fails it logs a warning.
 //
 // t.Policy must be valid under t.Hold. Prune needs the rights to list, to read
@@ -50,8 +49,10 @@ func Prune(ctx context.Context, b bucket.Bucket, t Terms, log *slog.Logger) (dec
 			deleted++
 		}
 	}
-	if err := upload.Sweep(ctx, b, series.Present(b)); err != nil {
-		log.Warn("could not clear away what killed backups have left in the bucket", "err", err)
+	if sweeper, ok := bucket.As[bucket.Sweeper](b); ok {
+		if err := sweeper.Sweep(ctx, series.Present(b)); err != nil {
+			log.Warn("could not clear away what killed backups have left in the bucket", "err", err)
+		}
 	}
 	return decisions, deleted, damaged
 }

@@ -61,7 +61,7 @@ func TestAlteredUpload(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &altering{request: c.request}
-			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Second, intercept: fault(a.pass).intercept})
+			b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize, RetryFor: time.Second}, intercept: fault(a.pass).intercept})
 			data := buckettest.Content(c.size)
 			a.left.Store(1)
 			if o := buckettest.Put(t, b, "object", data, nil); !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
@@ -87,7 +87,7 @@ func TestAlteredUploadOverTLS(t *testing.T) {
 	for name, size := range map[string]int{"whole": 1000, "part": 2*buckettest.PartSize + 1} {
 		t.Run(name, func(t *testing.T) {
 			a := &altering{request: func(r *http.Request) bool { return r.Method == http.MethodPut && r.ContentLength > 100 }}
-			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Second, intercept: fault(a.pass).intercept})
+			b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize, RetryFor: time.Second}, intercept: fault(a.pass).intercept})
 			data := buckettest.Content(size)
 			a.left.Store(1)
 			if o := buckettest.Put(t, b, "object", data, nil); !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
@@ -105,7 +105,7 @@ func TestAlteredAnswers(t *testing.T) {
 		return func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Query().Has(query) }
 	}
 	a := &altering{}
-	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Second, intercept: fault(a.pass).intercept})
+	b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize, RetryFor: time.Second}, intercept: fault(a.pass).intercept})
 	o := buckettest.Put(t, b, "object", buckettest.Content(10), bucket.Tags{"a": "b"})
 	a.left.Store(1 << 30)
 	for name, c := range map[string]struct {

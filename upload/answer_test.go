@@ -78,8 +78,8 @@ func TestForeignAnswers(t *testing.T) {
 			proxy.Setenv(t)
 			for call, do := range calls {
 				foreign.Store(false)
-				b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Millisecond})
-				first, err := Open(t.Context(), b.URL(), Options{PartSize: buckettest.PartSize})
+				b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize, RetryFor: time.Millisecond}})
+				first, err := OpenStore(t.Context(), b.URL(), Options{PartSize: buckettest.PartSize})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -113,11 +113,11 @@ func TestErrorsWithGoodStatus(t *testing.T) {
 	} {
 		t.Run(operation, func(t *testing.T) {
 			server.Setenv(t)
-			b := openBucket(t, server, Options{})
+			b := openBucket(t, server, settings{})
 			o := buckettest.Put(t, b, "object", buckettest.Content(10), nil)
 			lying := quirks.Start(t, server, quirks.On(quirks.AnswerWith(http.StatusOK, body), operation))
 			lying.Setenv(t)
-			liar, err := Open(t.Context(), b.URL(), Options{PartSize: buckettest.PartSize, RetryFor: time.Millisecond})
+			liar, err := OpenStore(t.Context(), b.URL(), Options{PartSize: buckettest.PartSize, RetryFor: time.Millisecond})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,7 +144,7 @@ func TestEndlessAnswers(t *testing.T) {
 		}))
 		server := testserver.Server{Endpoint: endless.URL, AccessKey: "a", SecretKey: "b"}
 		server.Setenv(t)
-		b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{RetryFor: time.Millisecond})
+		b, err := OpenStore(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{RetryFor: time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +168,7 @@ func TestRewrittenHeaders(t *testing.T) {
 		return store.Do(r)
 	})
 	proxy.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Second})
+	b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize, RetryFor: time.Second}})
 	for name, call := range calls {
 		o := buckettest.Put(t, b, "object-of-"+strings.ReplaceAll(name, " ", "-"), buckettest.Content(10), bucket.Tags{"a": "b"})
 		if err := call(t.Context(), b, o); err != nil && !errors.Is(err, bucket.ErrNotFound) {
@@ -189,7 +189,7 @@ func TestRedirects(t *testing.T) {
 		if name == "https" {
 			o.SSE.CustomerKey = buckettest.Content(32)
 		}
-		b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, o)
+		b, err := OpenStore(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, o)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -258,7 +258,9 @@ func (o *BackupOptions) ship(ctx context.Context, b bucket.Bucket, c *snapshot.C
 		MaxSize: sealer.Size(c.MaxArchiveSize()),
 		Tags:    own,
 	}, sealer.Seal(o.archive(ctx, c, digest, id)))
-	if err != nil && !errors.Is(err, ErrIncomplete) {
+	if errors.Is(err, bucket.ErrUntagged) {
+		err = fmt.Errorf("%w: %w", ErrIncomplete, err)
+	} else if err != nil {
 		return err
 	}
 	r.took(StageUpload, began)

@@ -166,11 +166,12 @@ func TestBackupGuardsTheName(t *testing.T) {
 // bucket changes what one method of a real Bucket does.
 type wrapped struct {
 	bucket.Bucket
-	offset  time.Duration
-	setTags error
-	tags    func() // called before tags are read
-	list    func(bucket.Object) (bucket.Object, bool)
-	expires string
+	offset       time.Duration
+	setTags      error
+	tags         func() // called before tags are read
+	list         func(bucket.Object) (bucket.Object, bool)
+	expires      string
+	notEncrypted bool
 }
 
 func (b wrapped) ClockOffset() time.Duration { return b.offset }
@@ -197,7 +198,7 @@ func (b wrapped) Put(ctx context.Context, name string, o bucket.PutOptions, writ
 			err = bucket.ErrUnreachable
 		}
 	}
-	object.Expiration = b.expires
+	object.Expiration, object.NotEncrypted = b.expires, b.notEncrypted
 	return object, err
 }
 
@@ -279,6 +280,15 @@ func TestBackupWithAFailedCheckIsNotVisible(t *testing.T) {
 		t.Errorf("left in the series: %v", dir)
 	}
 	backup(t, b, db, BackupOptions{Check: snapshot.CheckNone})
+}
+
+// A store that does not say that it encrypted, as it was asked to.
+func TestBackupThatIsNotEncrypted(t *testing.T) {
+	b, db := emptySeries(t)
+	r, err := Backup(t.Context(), wrapped{Bucket: b, notEncrypted: true}, db, BackupOptions{})
+	if !errors.Is(err, ErrIncomplete) || !errors.Is(err, ErrNotEncrypted) || r.Snapshot.Object.Size == 0 || count(t, b) != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
 }
 
 func TestBackupWarnsOfARuleThatTakesHeldSnapshots(t *testing.T) {

@@ -7,43 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
-	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
-	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
-
-func TestDamagedTagsInADirectory(t *testing.T) {
-	plant := func(t *testing.T, b bucket.Bucket, name string, data []byte) {
-		if err := os.WriteFile(filepath.Join(b.URL().Dir, name), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	buckettest.DamagedTags(t, buckettest.Store{Open: func(t *testing.T) bucket.Bucket { b, _ := emptySeries(t); return b }, Plant: plant})
-	b, _ := emptySeries(t)
-	o := buckettest.Put(t, b, series.ObjectName(snapshot.NewID(time.Now())), buckettest.Content(10), nil)
-	path := filepath.Join(b.URL().Dir, sidecar.Of(o.Name))
-	for what, plant := range map[string]func() error{
-		"a FIFO":      func() error { return syscall.Mkfifo(path, 0o600) },
-		"a directory": func() error { return os.Mkdir(path, 0o700) },
-		"a symlink":   func() error { return os.Symlink("/etc/passwd", path) },
-	} {
-		if err := plant(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := b.Tags(t.Context(), o); !errors.Is(err, bucket.ErrTagsDamaged) {
-			t.Errorf("%s: %v", what, err)
-		}
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 // The newest snapshot's tags are damaged: the backup is done, says what is
 // wrong, and the next one is as ever.

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +22,7 @@ import (
 )
 
 // differing returns a bucket in a MinIO behind quirks, and the proxy.
-func differing(t *testing.T, server *testserver.Server, o Options, list ...quirks.Quirk) (*S3, *quirks.Proxy) {
+func differing(t *testing.T, server *testserver.Server, o settings, list ...quirks.Quirk) (*S3, *quirks.Proxy) {
 	t.Helper()
 	proxy := quirks.Start(t, server, list...)
 	proxy.Setenv(t)
@@ -31,8 +30,7 @@ func differing(t *testing.T, server *testserver.Server, o Options, list ...quirk
 	return openBucket(t, &proxy.Server, o), proxy
 }
 
-// What was uploaded is listed late: Put waits for it, and what never is listed
-// is a failing store's and no missing snapshot.
+// What was uploaded is listed late: Put waits for it.
 func TestLateListings(t *testing.T) {
 	server := testserver.Start(t)
 	for name, quirk := range map[string][]quirks.Quirk{
@@ -41,7 +39,7 @@ func TestLateListings(t *testing.T) {
 		"a second late":            {quirks.LateListing(time.Second)},
 		"without ETags at the end": {quirks.EmptyETagAtComplete()},
 	} {
-		b, _ := differing(t, server, Options{}, quirk...)
+		b, _ := differing(t, server, settings{}, quirk...)
 		for _, size := range []int{10, buckettest.PartSize + 10} {
 			data := buckettest.Content(size)
 			o, err := b.Put(t.Context(), "object-"+string(rune('a'+size%7)), bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, buckettest.InPieces(data))
@@ -55,53 +53,12 @@ func TestLateListings(t *testing.T) {
 			noUploads(t, server.Client(t), b, o.Name)
 		}
 	}
-	b, _ := differing(t, server, Options{RetryFor: time.Second}, quirks.LateListing(time.Hour))
-	began := time.Now()
-	path := newDatabase(t, 10)
-	_, err := Backup(t.Context(), b, path, BackupOptions{})
-	if !errors.Is(err, bucket.ErrUnreachable) || errors.Is(err, bucket.ErrNotFound) || time.Since(began) > 10*time.Second {
-		t.Errorf("never listed: %v after %v, want ErrUnreachable", err, time.Since(began))
-	}
-	if err == nil || !strings.Contains(err.Error(), "it may be there all the same") {
-		t.Errorf("never listed: %v", err)
-	}
-}
-
-// What is listed is what counts, whatever the answer to the upload was.
-func TestAnotherIsListed(t *testing.T) {
-	server := testserver.Start(t)
-	for name, quirk := range map[string]quirks.Quirk{
-		"another size": quirks.ReplaceInAnswers("<Size>[0-9]+</Size>", "<Size>7</Size>"),
-		"another ETag": quirks.ReplaceInAnswers("<ETag>([^<]*?)[0-9a-f]{4}", "<ETag>${1}xxxx"),
-	} {
-		b, _ := differing(t, server, Options{}, quirks.On(quirk, "ListObjectsV2"))
-		if _, err := Backup(t.Context(), b, newDatabase(t, 10), BackupOptions{}); !errors.Is(err, bucket.ErrChanged) {
-			t.Errorf("%s: %v, want ErrChanged", name, err)
-		}
-	}
-}
-
-// Of a backup no answer means that a snapshot is missing.
-func TestBackupFindsNothingMissing(t *testing.T) {
-	server := testserver.Start(t)
-	for _, operation := range []string{"GetObjectTagging", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "PutObject"} {
-		b, _ := differing(t, server, Options{RetryFor: time.Second}, quirks.On(quirks.Refuse("NoSuchUpload", http.StatusNotFound), operation))
-		path := newDatabase(t, 4000)
-		if operation == "PutObject" {
-			path = newDatabase(t, 10)
-		}
-		_, err := Backup(t.Context(), b, path, BackupOptions{})
-		if want := error(bucket.ErrUnreachable); operation == "GetObjectTagging" && !errors.Is(err, ErrIncomplete) ||
-			operation != "GetObjectTagging" && (!errors.Is(err, want) || errors.Is(err, bucket.ErrNotFound)) {
-			t.Errorf("%s: %v", operation, err)
-		}
-	}
 }
 
 // Parts that could not be taken back are named, so that they can be removed.
 func TestRemainingPartsAreNamed(t *testing.T) {
 	server := testserver.Start(t)
-	b, _ := differing(t, server, Options{RetryFor: time.Second},
+	b, _ := differing(t, server, settings{Options: Options{RetryFor: time.Second}},
 		quirks.On(quirks.Refuse("AccessDenied", http.StatusForbidden), "CompleteMultipartUpload", "AbortMultipartUpload"))
 	_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(buckettest.PartSize+1)))
 	ids := uploads(t, server.Client(t), b, "object")
@@ -125,16 +82,16 @@ func TestTagsLostAtComplete(t *testing.T) {
 		"setting them does nothing":  {[]quirks.Quirk{quirks.On(quirks.AnswerWith(http.StatusOK, ""), "PutObjectTagging")}, true},
 		"the answer came to nothing": {[]quirks.Quirk{quirks.On(quirks.First(1, quirks.DropAnswer()), "CompleteMultipartUpload")}, false},
 	} {
-		b, _ := differing(t, server, Options{}, append(c.quirks, quirks.LoseTagsAtComplete())...)
+		b, _ := differing(t, server, settings{}, append(c.quirks, quirks.LoseTagsAtComplete())...)
 		o, err := b.Put(t.Context(), "object", bucket.PutOptions{Tags: tags}, buckettest.InPieces(data))
-		if errors.Is(err, ErrIncomplete) != c.fails || !c.fails && err != nil {
+		if errors.Is(err, bucket.ErrUntagged) != c.fails || !c.fails && err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if o.Name != "object" || o.Size != int64(len(data)) || o.ETag == "" {
 			t.Errorf("%s: put returned %+v", name, o)
 		}
 		server.Setenv(t)
-		direct, err := Open(t.Context(), b.URL(), Options{})
+		direct, err := OpenStore(t.Context(), b.URL(), Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +100,7 @@ func TestTagsLostAtComplete(t *testing.T) {
 		}
 	}
 	// What was kept is not set again.
-	b, proxy := differing(t, server, Options{})
+	b, proxy := differing(t, server, settings{})
 	buckettest.Put(t, b, "object", data, tags)
 	if n := proxy.Count("PutObjectTagging"); n != 0 {
 		t.Errorf("tags that were kept are set %d times", n)
@@ -169,65 +126,11 @@ func TestWeakETags(t *testing.T) {
 		"and none of them match": {strictly, quirks.WeakETags()},
 	} {
 		proxy := quirks.Start(t, server, quirk...)
-		s := s3Store(t, &proxy.Server, Options{})
+		s := s3Store(t, &proxy.Server, settings{})
 		t.Run(name, func(t *testing.T) {
 			buckettest.Contract(t, s, "put and read", "ranged reads", "changed", "tags", "put existing")
 		})
 	}
-}
-
-// Tags are refused in many ways. Doctor and a backup mean the same by each.
-func TestTagsRefused(t *testing.T) {
-	server := testserver.Start(t)
-	for code, c := range map[string]struct {
-		status int
-		works  bool
-	}{
-		"NotImplemented":   {http.StatusNotImplemented, true},
-		"InvalidRequest":   {http.StatusBadRequest, true},
-		"InvalidArgument":  {http.StatusBadRequest, true},
-		"MethodNotAllowed": {http.StatusMethodNotAllowed, true},
-		"AccessDenied":     {http.StatusForbidden, false},
-		"Nonsense":         {http.StatusBadRequest, false},
-	} {
-		b, _ := differing(t, server, Options{}, quirks.RefuseTags(code, c.status))
-		report, err := doctor.Examine(t.Context(), b)
-		if err != nil || report.CanBackup() != c.works {
-			t.Errorf("%s: doctor says of a backup %v, %v, want %v", code, report.CanBackup(), err, c.works)
-		}
-		for name, rows := range map[string]int{"small": 10, "in parts": 4000} {
-			b, _ := differing(t, server, Options{}, quirks.RefuseTags(code, c.status))
-			path := newDatabase(t, rows)
-			first, err := Backup(t.Context(), b, path, BackupOptions{})
-			if (err == nil) != c.works {
-				t.Errorf("%s, %s: a backup: %v, want success: %v", code, name, err, c.works)
-			}
-			if err != nil {
-				buckettest.SameNames(t, keys(t, server.Client(t), b), nil)
-				continue
-			}
-			next, err := Open(t.Context(), b.URL(), Options{PartSize: buckettest.PartSize}) // another process
-			if err != nil {
-				t.Fatal(err)
-			}
-			again, err := Backup(t.Context(), next, path, BackupOptions{})
-			if err != nil || !again.Unchanged || again.Snapshot.ID != first.Snapshot.ID {
-				t.Errorf("%s, %s: the second backup: %+v, %v", code, name, again, err)
-			}
-			if err := b.SetTags(t.Context(), first.Snapshot.Object, bucket.Tags{"a": "b"}); err != nil {
-				t.Errorf("%s, %s: set tags: %v", code, name, err)
-			}
-		}
-	}
-}
-
-// newDatabase makes a database with about 2 KB for each row, which do not
-// compress.
-func newDatabase(t *testing.T, rows int) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "app.db")
-	runSQL(t, path, fmt.Sprintf("CREATE TABLE t (a INTEGER PRIMARY KEY, b); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < %d) INSERT INTO t SELECT i, randomblob(2000) FROM n", rows))
-	return path
 }
 
 // A bucket whose default retention locks every object takes none without a
@@ -238,7 +141,7 @@ func TestChecksumsDemanded(t *testing.T) {
 		operation := quirks.Operation(r)
 		return (operation == "PutObject" || operation == "UploadPart") && r.Header.Get("Content-Md5") == ""
 	}, quirks.AnswerWith(http.StatusBadRequest, "<Error><Code>InvalidRequest</Code><Message>Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters</Message></Error>"))
-	b, proxy := differing(t, server, Options{}, demand)
+	b, proxy := differing(t, server, settings{}, demand)
 	for _, size := range []int{0, 10, 3*buckettest.PartSize + 10} {
 		data := buckettest.Content(size)
 		o := buckettest.Put(t, b, fmt.Sprint("object-", size), data, bucket.Tags{"a": "b"})
@@ -266,7 +169,7 @@ func TestStorageCaps(t *testing.T) {
 		"<Code>QuotaExceeded</Code>":        http.StatusForbidden,
 		"<Code>ServiceQuotaExceeded</Code>": http.StatusBadRequest,
 	} {
-		b, _ := differing(t, server, Options{}, quirks.On(quirks.AnswerWith(status, "<Error>"+message+"</Error>"), "PutObject", "CreateMultipartUpload"))
+		b, _ := differing(t, server, settings{}, quirks.On(quirks.AnswerWith(status, "<Error>"+message+"</Error>"), "PutObject", "CreateMultipartUpload"))
 		for _, size := range []int{10, buckettest.PartSize + 1} {
 			_, err := b.Put(t.Context(), "object", bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, buckettest.InPieces(buckettest.Content(size)))
 			if !errors.Is(err, bucket.ErrQuota) || !errors.Is(err, bucket.ErrRefused) || bucket.MissingAction(err) != "" || strings.Contains(err.Error(), "the credentials need") {
@@ -289,7 +192,7 @@ func TestOldBucketNames(t *testing.T) {
 				t.Fatal(err)
 			}
 			var asked []string
-			b, err := Open(t.Context(), u, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
+			b, err := openS3(t.Context(), u, settings{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
 				asked = append(asked, r.URL.Host+r.URL.Path)
 				return answers(r, http.StatusForbidden, "AccessDenied", ""), nil
 			}).intercept})

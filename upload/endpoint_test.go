@@ -48,7 +48,7 @@ func TestEndpointsWithTheBucket(t *testing.T) {
 		"http://key:hunter2@localhost:9000":           "a user or a password",
 	} {
 		t.Setenv("AWS_ENDPOINT_URL_S3", endpoint)
-		_, err := Open(t.Context(), u, Options{})
+		_, err := OpenStore(t.Context(), u, Options{})
 		checkRefusal(t, endpoint, err, says)
 		if setting := bucket.Setting(err); !strings.HasPrefix(setting, "set AWS_ENDPOINT_URL_S3 to http://") || strings.Contains(setting+err.Error(), "hunter2") {
 			t.Errorf("%s: setting %q", endpoint, setting)
@@ -56,7 +56,7 @@ func TestEndpointsWithTheBucket(t *testing.T) {
 	}
 	for _, endpoint := range []string{proxy.Endpoint, proxy.Endpoint + "/some/path"} {
 		t.Setenv("AWS_ENDPOINT_URL_S3", endpoint)
-		b, err := Open(t.Context(), u, Options{PartSize: buckettest.PartSize})
+		b, err := OpenStore(t.Context(), u, Options{PartSize: buckettest.PartSize})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,5 +78,5 @@ func TestEndpointsWithTheBucket(t *testing.T) {
 	// A slash behind the host changes nothing.
 	server.Setenv(t)
 	t.Setenv("AWS_ENDPOINT_URL_S3", server.Endpoint+"/")
-	buckettest.Put(t, openBucket(t, server, Options{}), "object", buckettest.Content(10), nil)
+	buckettest.Put(t, openBucket(t, server, settings{}), "object", buckettest.Content(10), nil)
 }

@@ -70,7 +70,7 @@ func TestFailuresAreTriedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var mu sync.Mutex
 			failed := map[string]int{}
-			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				mu.Lock()
 				request := r.Method + " " + r.URL.String()
 				failed[request]++
@@ -100,7 +100,7 @@ func TestFailuresAreTriedAgain(t *testing.T) {
 func TestOutageIsGivenUp(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Second, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+	b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize, RetryFor: time.Second}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if isPart(r) {
 			return answers(r, http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate."), nil
 		}
@@ -126,7 +126,7 @@ func TestRefusedConnection(t *testing.T) {
 	}
 	t.Setenv("AWS_ENDPOINT_URL_S3", "http://"+listener.Addr().String())
 	listener.Close()
-	b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{RetryFor: 500 * time.Millisecond})
+	b, err := OpenStore(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{RetryFor: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestBodiesCutOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.left.Store(3)
 			c.start(t, server)
-			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, stall: 2 * time.Second})
+			b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize}, stall: 2 * time.Second})
 			o := buckettest.Put(t, b, "object", data, nil)
 			if !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
 				t.Error("other content than what was put")
@@ -257,7 +257,7 @@ func TestLostAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var losses atomic.Int32
-			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				response, err := next.Do(r)
 				if err != nil || !c.lost(r) || losses.Add(1) > 1 {
 					return response, err
@@ -278,7 +278,7 @@ func TestLostAnswers(t *testing.T) {
 		})
 		t.Run(name+" with another object there", func(t *testing.T) {
 			var losses atomic.Int32
-			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				if !c.lost(r) || losses.Add(1) > 1 {
 					return next.Do(r)
 				}
@@ -303,7 +303,7 @@ func TestCancelledInFlight(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			reason := errors.New("enough")
 			ctx, cancel := context.WithCancelCause(t.Context())
-			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				if name == "create" && at(r) {
 					// The store has done it when the answer is given up.
 					response, err := next.Do(r.WithContext(context.WithoutCancel(r.Context())))
@@ -337,7 +337,7 @@ func TestCancelledInFlight(t *testing.T) {
 func TestIgnoredWriteErrors(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+	b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if isPart(r) && r.URL.Query().Get("partNumber") == "1" || isCreate(r) && strings.HasSuffix(r.URL.Path, "/create") {
 			return answers(r, http.StatusForbidden, "AccessDenied", ""), nil
 		}
@@ -362,7 +362,7 @@ func TestIgnoredWriteErrors(t *testing.T) {
 func TestPartsAreEqual(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: buckettest.PartSize})
+	b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize}})
 	buckettest.Put(t, b, "object", buckettest.Content(3*buckettest.PartSize+7), nil)
 	for number, want := range []int64{1: buckettest.PartSize, 2: buckettest.PartSize, 3: buckettest.PartSize, 4: 7} {
 		if number == 0 {

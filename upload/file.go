@@ -23,6 +23,15 @@ import (
 // plain files; their tags are in sidecars.
 type directory struct{ url bucket.URL }
 
+// OpenDirectory returns the bucket of a bucket URL, file:///dir. The directory is
+// not created before the first Put. Options of stores are refused.
+func OpenDirectory(u bucket.URL, o Options) (bucket.Bucket, error) {
+	if o.StorageClass != "" || o.SSE.IsSet() || o.Lock != (ObjectLock{}) {
+		return nil, fmt.Errorf("%s: a directory has no storage classes, no server-side encryption and no object lock", u)
+	}
+	return &directory{url: u}, nil
+}
+
 // URL implements Bucket.
 func (b *directory) URL() bucket.URL { return b.url }
 

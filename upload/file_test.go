@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,29 +16,17 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 func openDir(t *testing.T, dir string) *directory {
 	t.Helper()
-	b, err := Open(t.Context(), bucket.URL{Dir: dir}, Options{})
+	b, err := OpenDirectory(bucket.URL{Dir: dir}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b.(*directory)
-}
-
-func dirNames(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, entry := range entries {
-		names = append(names, entry.Name())
-	}
-	return names
 }
 
 // A first backup makes the directory; a mistyped one is told as such.
@@ -127,7 +116,7 @@ func TestLeftOverTempFiles(t *testing.T) {
 		}
 	}
 	buckettest.Put(t, openDir(t, dir), "object", nil, nil)
-	buckettest.SameNames(t, dirNames(t, dir), []string{tempPrefix + "young" + tempSuffix, ".other.tmp", "visible" + tempSuffix, "object"})
+	buckettest.SameNames(t, buckettest.DirNames(t, dir), []string{tempPrefix + "young" + tempSuffix, ".other.tmp", "visible" + tempSuffix, "object"})
 }
 
 // A reason of the caller is not taken for one of the store.
@@ -139,7 +128,7 @@ func TestWritersErrorIsTheCallers(t *testing.T) {
 			t.Errorf("write failed with %v: %v", reason, err)
 		}
 	}
-	buckettest.SameNames(t, dirNames(t, dir), nil)
+	buckettest.SameNames(t, buckettest.DirNames(t, dir), nil)
 }
 
 // A full disk, by way of Linux' device that always is.
@@ -161,7 +150,7 @@ func TestNoRoom(t *testing.T) {
 // An object that has become something else since it was listed is neither
 // followed nor waited for.
 func TestOpenReplacedObject(t *testing.T) {
-	b, _ := emptySeries(t)
+	b := openDir(t, t.TempDir())
 	o := buckettest.Put(t, b, series.ObjectName(snapshot.NewID(time.Now())), buckettest.Content(10), nil)
 	path := filepath.Join(b.URL().Dir, o.Name)
 	other := filepath.Join(t.TempDir(), "other")
@@ -223,5 +212,124 @@ func TestDamagedTags(t *testing.T) {
 	}
 	if tags, err := b.Tags(t.Context(), o); err == nil {
 		t.Errorf("damaged tags were read as %v", tags)
+	}
+}
+
+// Tags whose object never came, or is gone, are cleared away: those of a Put
+// that was killed between its two steps, and of such a Delete.
+func TestTagsWithoutAnObject(t *testing.T) {
+	dir := t.TempDir()
+	b := &directory{url: bucket.URL{Dir: dir}}
+	now := time.Now()
+	var names []string
+	for i := range 4 {
+		names = append(names, string(snapshot.NewID(now.Add(-time.Duration(i)*time.Hour))))
+	}
+	old, young, deleted, there := names[0], names[1], names[2], names[3]
+	for _, id := range []string{old, young} { // the first step of a Put
+		if err := b.publishTags(id+series.Suffix, bucket.Tags{series.TagRetention: series.Held}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{deleted + series.Suffix, there + series.SuffixEncrypted} {
+		buckettest.Put(t, b, name, nil, bucket.Tags{series.TagRetention: series.Held})
+	}
+	if err := os.Remove(b.path(deleted + series.Suffix)); err != nil { // the first step of a Delete
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "mine.tags"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{old, deleted, there, "mine"} {
+		buckettest.MakeOld(t, filepath.Join(dir, name+sidecar.Suffix), tempAge+time.Minute)
+	}
+	buckettest.Put(t, b, "object", nil, nil)
+	buckettest.SameNames(t, buckettest.DirNames(t, dir), []string{young + sidecar.Suffix, there + sidecar.Suffix, there + series.SuffixEncrypted, "mine.tags", "object"})
+}
+
+func TestFile(t *testing.T) {
+	buckettest.Contract(t, buckettest.Store{
+		Open: func(t *testing.T) bucket.Bucket {
+			dir := filepath.Join(t.TempDir(), "new", "dir")
+			b, err := OpenDirectory(bucket.URL{Dir: dir}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			return b
+		},
+		Plant: func(t *testing.T, b bucket.Bucket, name string, data []byte) {
+			path := filepath.Join(b.URL().Dir, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		},
+		Clean: func(t *testing.T, b bucket.Bucket, names ...string) {
+			t.Helper()
+			entries, err := os.ReadDir(b.URL().Dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var left []string
+			for _, entry := range entries {
+				name := entry.Name()
+				if object, found := strings.CutSuffix(name, sidecar.Suffix); !found || !slices.Contains(names, object) {
+					left = append(left, name)
+				}
+			}
+			buckettest.SameNames(t, left, names)
+		},
+	})
+}
+
+func TestDamagedTagsInADirectory(t *testing.T) {
+	plant := func(t *testing.T, b bucket.Bucket, name string, data []byte) {
+		if err := os.WriteFile(filepath.Join(b.URL().Dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	buckettest.DamagedTags(t, buckettest.Store{Open: func(t *testing.T) bucket.Bucket { return openDir(t, t.TempDir()) }, Plant: plant})
+	b := openDir(t, t.TempDir())
+	o := buckettest.Put(t, b, series.ObjectName(snapshot.NewID(time.Now())), buckettest.Content(10), nil)
+	path := filepath.Join(b.URL().Dir, sidecar.Of(o.Name))
+	for what, plant := range map[string]func() error{
+		"a FIFO":      func() error { return syscall.Mkfifo(path, 0o600) },
+		"a directory": func() error { return os.Mkdir(path, 0o700) },
+		"a symlink":   func() error { return os.Symlink("/etc/passwd", path) },
+	} {
+		if err := plant(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Tags(t.Context(), o); !errors.Is(err, bucket.ErrTagsDamaged) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// An error of the listing is not an empty series.
+func TestListingFails(t *testing.T) {
+	b, err := OpenDirectory(bucket.URL{Dir: t.TempDir() + "/missing"}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := series.Snapshots(t.Context(), b, time.Time{}); !errors.Is(err, bucket.ErrNotFound) {
+		t.Errorf("snapshots of a directory that is not there: %v, want ErrNotFound", err)
+	}
+}
+
+// What only stores have is refused.
+func TestOptionsOfStores(t *testing.T) {
+	for _, o := range []Options{{StorageClass: "STANDARD_IA"}, {SSE: ServerSideEncryption{Algorithm: "AES256"}}, {SSE: ServerSideEncryption{CustomerKey: make([]byte, 32)}}, {Lock: ObjectLock{Mode: "GOVERNANCE"}}} {
+		if b, err := OpenDirectory(bucket.URL{Dir: t.TempDir()}, o); err == nil || b != nil {
+			t.Errorf("%+v on a directory is no error", o)
+		}
 	}
 }

@@ -69,25 +69,35 @@ func removeIfThere(path string) error {
 // writeWhole calls write with a writer that fails when ctx is done, and fails
 // if any of its writes did, even if write itself made light of that.
 func writeWhole(ctx context.Context, w io.Writer, write func(io.Writer) error) error {
-	var failed error
-	err := write(writerFunc(func(p []byte) (n int, err error) {
-		if failed == nil {
-			failed = context.Cause(ctx)
-		}
-		if failed != nil {
-			return 0, failed
-		}
-		n, err = w.Write(p)
-		failed = disk.Wrap("write the object", err)
-		return n, failed
-	}))
+	strict := &strictWriter{ctx: ctx, w: w}
+	err := write(strict)
 	if err == nil {
-		err = failed
+		err = strict.failed
 	}
 	if err == nil {
 		err = context.Cause(ctx)
 	}
 	return err
+}
+
+// A strictWriter writes nothing more after an error, nor when ctx is done.
+type strictWriter struct {
+	ctx    context.Context
+	w      io.Writer
+	failed error
+}
+
+// Write implements io.Writer.
+func (s *strictWriter) Write(p []byte) (n int, err error) {
+	if s.failed == nil {
+		s.failed = context.Cause(s.ctx)
+	}
+	if s.failed != nil {
+		return 0, s.failed
+	}
+	n, err = s.w.Write(p)
+	s.failed = disk.Wrap("write the object", err)
+	return n, s.failed
 }
 
 // publish gives a synced temp file its name, unless that is taken. The tags
@@ -188,6 +198,12 @@ func place(temp, path string) error {
 		return fs.ErrExist
 	}
 	return os.Rename(temp, path)
+}
+
+// Sweep implements bucket.Sweeper.
+func (b *directory) Sweep(_ context.Context, now time.Time) error {
+	b.removeLeftOver(now)
+	return nil
 }
 
 // removeLeftOver removes what runs that were killed have left: temp files, and

@@ -38,7 +38,7 @@ func TestResetsOnAGrid(t *testing.T) {
 			c := &cutter{upward: upward, after: n}
 			c.left.Store(2) // two connections, as two parts are on their way at once
 			c.start(t, server)
-			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, Concurrency: 1})
+			b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize, Concurrency: 1}})
 			o := buckettest.Put(t, b, "object", data, bucket.Tags{"a": "b"})
 			if !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
 				t.Errorf("reset after %d bytes: other content than what was put", n)
@@ -61,7 +61,7 @@ func TestResetsForGood(t *testing.T) {
 		c := &cutter{upward: true, after: n}
 		c.left.Store(1 << 30)
 		c.start(t, server)
-		b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Second})
+		b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize, RetryFor: time.Second}})
 		_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(2*buckettest.PartSize+1000)))
 		if !errors.Is(err, bucket.ErrUnreachable) {
 			t.Errorf("always reset after %d bytes: %v", n, err)
@@ -76,7 +76,7 @@ func TestResetsForGood(t *testing.T) {
 func TestCredentialsThatCannotBeSent(t *testing.T) {
 	testserver.Start(t).Setenv(t)
 	t.Setenv("AWS_SESSION_TOKEN", "hunter2\nx")
-	b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{})
+	b, err := OpenStore(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestRefusedInMidUpload(t *testing.T) {
 		"InsufficientStorage":            {http.StatusInsufficientStorage, "the store is full"},
 	} {
 		t.Run(code, func(t *testing.T) {
-			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, RetryFor: time.Second, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize, RetryFor: time.Second}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				if isPart(r) && r.URL.Query().Get("partNumber") == "2" {
 					return answers(r, c.status, code, "No."), nil
 				}
@@ -143,7 +143,7 @@ printf '{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"%s","Expiration":"%%s
 		return len(data)
 	}
 	var before, after atomic.Int32
-	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+	b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if isPart(r) && r.URL.Query().Get("partNumber") == "1" {
 			before.Store(int32(fetched()))
 			time.Sleep(1100 * time.Millisecond) // until they have run out
@@ -166,7 +166,7 @@ printf '{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"%s","Expiration":"%%s
 func TestNoSuchHost(t *testing.T) {
 	testserver.Start(t).Setenv(t)
 	t.Setenv("AWS_ENDPOINT_URL_S3", "http://no-such-host.invalid:9000")
-	b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{RetryFor: 500 * time.Millisecond})
+	b, err := OpenStore(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{RetryFor: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestNoSuchHost(t *testing.T) {
 func TestQuota(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: buckettest.PartSize})
+	b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize}})
 	server.SetQuota(t, b.url.Bucket, "1MiB")
 	for _, size := range []int{2 << 20, 2*buckettest.PartSize + 1} {
 		_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(size)))

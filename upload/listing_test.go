@@ -64,7 +64,7 @@ var walks = map[string]func(ctx context.Context, b *S3) ([]string, error){
 func filled(t *testing.T, server *testserver.Server) (*S3, map[string][]string) {
 	t.Helper()
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: buckettest.PartSize})
+	b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize}})
 	want := map[string][]string{}
 	for i := range 5 {
 		name := fmt.Sprintf("2026112%dT201500Z-3f9c2a.db.zst", i)
@@ -105,7 +105,7 @@ func TestListingsGoForward(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			proxy := quirks.Start(t, server, c.quirk)
 			proxy.Setenv(t)
-			b, err := Open(t.Context(), whole.URL(), Options{PartSize: buckettest.PartSize, RetryFor: time.Second})
+			b, err := OpenStore(t.Context(), whole.URL(), Options{PartSize: buckettest.PartSize, RetryFor: time.Second})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -138,7 +138,7 @@ func TestFindThatGoesAstray(t *testing.T) {
 	} {
 		proxy := quirks.Start(t, server, quirk)
 		proxy.Setenv(t)
-		b, err := Open(t.Context(), whole.URL(), Options{RetryFor: time.Second})
+		b, err := OpenStore(t.Context(), whole.URL(), Options{RetryFor: time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}

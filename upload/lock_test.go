@@ -26,7 +26,7 @@ func TestObjectLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, mode := range []string{"GOVERNANCE", "COMPLIANCE"} {
-		b, err := Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: strings.ToLower(mode)},
+		b, err := OpenStore(t.Context(), bucket.URL{Bucket: bucketName, Prefix: strings.ToLower(mode)},
 			Options{PartSize: buckettest.PartSize, Lock: ObjectLock{Mode: mode, For: 7 * 24 * time.Hour}})
 		if err != nil {
 			t.Fatal(err)
@@ -56,7 +56,7 @@ func TestObjectLock(t *testing.T) {
 			}
 		}
 	}
-	b := openBucket(t, server, Options{Lock: ObjectLock{Mode: "GOVERNANCE", For: time.Hour}})
+	b := openBucket(t, server, settings{Options: Options{Lock: ObjectLock{Mode: "GOVERNANCE", For: time.Hour}}})
 	if _, err := b.Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(10))); err == nil {
 		t.Error("a lock in a bucket without Object Lock was accepted")
 	} else {
@@ -80,7 +80,7 @@ func TestDefaultRetention(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b, err := Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, Options{PartSize: buckettest.PartSize})
+			b, err := OpenStore(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, Options{PartSize: buckettest.PartSize})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -97,7 +97,7 @@ func TestDefaultRetention(t *testing.T) {
 
 func TestObjectLockOptions(t *testing.T) {
 	for _, l := range []ObjectLock{{Mode: "GOVERNANCE"}, {For: time.Hour}, {Mode: "governance", For: time.Hour}, {Mode: "COMPLIANCE", For: -1}} {
-		if _, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "p"}, Options{Lock: l}); err == nil {
+		if _, err := OpenStore(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "p"}, Options{Lock: l}); err == nil {
 			t.Errorf("%+v was accepted", l)
 		}
 	}

@@ -26,7 +26,7 @@ import (
 func TestStoreWithoutConditions(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+	b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if r.Header.Get("If-None-Match") != "" {
 			return answers(r, http.StatusNotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented"), nil
 		}
@@ -57,7 +57,7 @@ func TestStoreWithoutTags(t *testing.T) {
 			}
 			return next.Do(r)
 		}).intercept
-		s := s3Store(t, server, Options{intercept: withoutTags, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		s := s3Store(t, server, settings{Options: Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, intercept: withoutTags})
 		all := s.Clean
 		s.Clean = func(t *testing.T, b bucket.Bucket, names ...string) {
 			t.Helper()
@@ -81,7 +81,7 @@ func TestStoreWithoutTags(t *testing.T) {
 			t.Errorf("%s: warned %d times: %s", code, n, log.String())
 		}
 		// A later process finds the tags again.
-		again, err := Open(t.Context(), b.URL(), Options{intercept: withoutTags})
+		again, err := openS3(t.Context(), b.URL(), settings{intercept: withoutTags})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func TestClockOffset(t *testing.T) {
 		ended := make(chan struct{})
 		go func() { defer close(ended); proxy.Serve(listener) }()
 		t.Setenv("AWS_ENDPOINT_URL_S3", "http://"+listener.Addr().String())
-		b := openBucket(t, server, Options{})
+		b := openBucket(t, server, settings{})
 		if offset := b.ClockOffset(); offset != 0 {
 			t.Errorf("offset %v before any answer", offset)
 		}

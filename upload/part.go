@@ -81,7 +81,7 @@ func unnamed(dir string) (*os.File, error) {
 		if !strings.HasPrefix(entry.Name(), partPrefix) || !entry.Type().IsRegular() {
 			continue
 		}
-		if info, err := entry.Info(); err == nil && info.Size() == 0 && time.Since(info.ModTime()) > tempAge {
+		if info, err := entry.Info(); err == nil && info.Size() == 0 && time.Since(info.ModTime()) > leftAge {
 			_ = os.Remove(filepath.Join(dir, entry.Name()))
 		}
 	}

@@ -25,17 +25,31 @@ import (
 // S3 is a Bucket in an S3-compatible store.
 type S3 struct {
 	url     bucket.URL
-	options Options
+	options settings
 	client  *s3.Client
 	clock   *clock
 	beside  atomic.Bool // the store knows no tags: they are kept beside the objects
+}
+
+// OpenStore returns the bucket of a bucket URL, s3://bucket/prefix. It asks the
+// store nothing, but finding credentials may need the network.
+func OpenStore(ctx context.Context, u bucket.URL, o Options) (bucket.Bucket, error) {
+	b, err := openS3(ctx, u, settings{Options: o})
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // openS3 finds settings and credentials by the AWS default chain. A custom
 // endpoint gets path-style addressing, and checksums only where S3 demands
 // them: several compatible stores reject the trailing ones that the SDK sends
 // by default.
-func openS3(ctx context.Context, u bucket.URL, o Options) (*S3, error) {
+func openS3(ctx context.Context, u bucket.URL, o settings) (*S3, error) {
+	if err := errors.Join(checkEncryption(o.SSE), checkLock(o.Lock)); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(newHTTPClient(o.stall, o.patience())),
 		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
 			o.Log.Debug(fmt.Sprintf(format, v...)) // by itself the SDK prints on stderr
@@ -57,7 +71,10 @@ func openS3(ctx context.Context, u bucket.URL, o Options) (*S3, error) {
 			adaptToEndpoint(s, cfg)
 		}
 	})
-	return b, b.check(ctx)
+	if err := b.check(ctx); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // adaptToEndpoint sets what stores other than AWS need.

@@ -78,7 +78,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server.Setenv(t)
 			t.Setenv(c.key, c.value)
-			b, err := Open(t.Context(), bucket.URL{Bucket: c.bucket, Prefix: "app"}, Options{})
+			b, err := OpenStore(t.Context(), bucket.URL{Bucket: c.bucket, Prefix: "app"}, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +94,7 @@ func TestRefusals(t *testing.T) {
 // The missing permission is named.
 func TestDenied(t *testing.T) {
 	testserver.Start(t).Setenv(t)
-	b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
+	b, err := openS3(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, settings{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
 		return answers(r, http.StatusForbidden, "AccessDenied", "Access Denied."), nil
 	}).intercept})
 	if err != nil {
@@ -136,7 +136,7 @@ func TestOpenRefuses(t *testing.T) {
 			for key, value := range c.environment {
 				t.Setenv(key, value)
 			}
-			b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, c.options)
+			b, err := OpenStore(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, c.options)
 			if b != nil {
 				t.Error("a bucket beside an error")
 			}
@@ -160,7 +160,7 @@ func TestCustomEndpoint(t *testing.T) {
 			t.Setenv("AWS_ENDPOINT_URL_S3", strings.Replace(server.Endpoint, "127.0.0.1", "localhost", 1))
 			bucketName := server.Bucket(t)
 			var requests, checksums atomic.Int32
-			b, err := Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, Options{intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b, err := openS3(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, settings{intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				requests.Add(1)
 				if !strings.HasPrefix(r.URL.Path, "/"+bucketName) || strings.HasPrefix(r.URL.Host, bucketName) {
 					t.Errorf("address %s is not path-style", r.URL)
@@ -188,7 +188,7 @@ func TestCustomEndpoint(t *testing.T) {
 func TestListAsksForTheEnd(t *testing.T) {
 	testserver.Start(t).Setenv(t)
 	var startAfter atomic.Value
-	b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
+	b, err := openS3(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, settings{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
 		startAfter.Store(r.URL.Query().Get("start-after"))
 		return answers(r, http.StatusForbidden, "AccessDenied", ""), nil
 	}).intercept})
@@ -206,7 +206,7 @@ func TestListAsksForTheEnd(t *testing.T) {
 func TestAWSEndpoint(t *testing.T) {
 	(&testserver.Server{AccessKey: "a", SecretKey: "b"}).Setenv(t)
 	var address atomic.Value
-	b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, Options{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
+	b, err := openS3(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, settings{intercept: fault(func(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
 		address.Store(r.URL.Host)
 		return answers(r, http.StatusForbidden, "AccessDenied", ""), nil
 	}).intercept})
@@ -218,7 +218,7 @@ func TestAWSEndpoint(t *testing.T) {
 	if address.Load() != "bucket.s3.us-east-1.amazonaws.com" {
 		t.Errorf("address %v", address.Load())
 	}
-	if o := b.(*S3).client.Options(); o.RequestChecksumCalculation != aws.RequestChecksumCalculationWhenSupported {
+	if o := b.client.Options(); o.RequestChecksumCalculation != aws.RequestChecksumCalculationWhenSupported {
 		t.Error("no checksums for AWS")
 	}
 }
@@ -229,9 +229,9 @@ func TestTLS(t *testing.T) {
 	server := testserver.StartTLS(t)
 	server.Setenv(t)
 	key := ServerSideEncryption{CustomerKey: buckettest.Content(32)}
-	b := openBucket(t, server, Options{SSE: key})
+	b := openBucket(t, server, settings{Options: Options{SSE: key}})
 	o := buckettest.Put(t, b, "object", buckettest.Content(10), nil)
-	plain, err := Open(t.Context(), b.URL(), Options{})
+	plain, err := OpenStore(t.Context(), b.URL(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func TestTLS(t *testing.T) {
 	}
 
 	t.Setenv("AWS_CA_BUNDLE", "")
-	untrusting, err := Open(t.Context(), b.URL(), Options{})
+	untrusting, err := OpenStore(t.Context(), b.URL(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +260,7 @@ func TestTLS(t *testing.T) {
 func TestExpirationIsReported(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+	b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		response, err := next.Do(r)
 		if err == nil {
 			response.Header.Set("X-Amz-Expiration", `expiry-date="x", rule-id="y"`)
@@ -277,7 +277,7 @@ func TestExpirationIsReported(t *testing.T) {
 func TestStorageClass(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b := openBucket(t, server, Options{PartSize: buckettest.PartSize, StorageClass: "REDUCED_REDUNDANCY"})
+	b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize, StorageClass: "REDUCED_REDUNDANCY"}})
 	for _, size := range []int{10, buckettest.PartSize + 10} {
 		name := fmt.Sprint(size)
 		buckettest.Put(t, b, name, buckettest.Content(size), nil)

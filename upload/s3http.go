@@ -59,7 +59,7 @@ func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
 
 // patience returns how long an answer is waited for. Who retries for a short
 // time does not wait much longer either.
-func (o Options) patience() time.Duration {
+func (o settings) patience() time.Duration {
 	return min(answerTimeout, o.stall, max(o.RetryFor, minAnswerTimeout))
 }
 

@@ -267,7 +267,7 @@ func (e *landedError) Error() string { return "the answer was lost, but the obje
 // know, and what is not known does not count as encrypted.
 func (p *s3Put) looksPlain(ctx context.Context) bool {
 	sse := p.bucket.options.SSE
-	if !sse.isSet() {
+	if !sse.IsSet() {
 		return false
 	}
 	ctx, cancel := afterwards(ctx)

@@ -71,7 +71,7 @@ func (p *s3Put) lookUp(ctx context.Context, surely bool) (*bucket.Object, error)
 // has lost them, as Ceph does. Where they may not be read it sets them anyway:
 // the object is new, so nobody has changed them. Interrupted, it still gets a
 // moment, since without tags the object is not held. Its errors wrap
-// ErrIncomplete.
+// bucket.ErrUntagged.
 func (p *s3Put) keepTags(ctx context.Context, object bucket.Object) error {
 	tags := p.options.Tags
 	if len(tags) == 0 {
@@ -95,7 +95,7 @@ func (p *s3Put) keepTags(ctx context.Context, object bucket.Object) error {
 		err = errors.New("the store takes its tags and forgets them")
 	}
 	if err != nil {
-		return fmt.Errorf("%w: tags of %s: %w", ErrIncomplete, p.where(), err)
+		return reason.Errorf(bucket.ErrUntagged, err, "tags of %s: %v", p.where(), err)
 	}
 	return nil
 }

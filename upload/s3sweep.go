@@ -17,18 +17,15 @@ import (
 // rules of a bucket, where it has some, take it after the same time.
 const unfinishedAge = 7 * 24 * time.Hour
 
-// Sweep clears away what killed runs have left in the bucket: uploads in parts
-// that are older than a week, and tags beside an object that is not there. now
-// is the present by the bucket's clock. Buckets with rules need it not. It needs
-// the rights to list, to list and abort uploads, and to delete.
-func Sweep(ctx context.Context, b bucket.Bucket, now time.Time) error {
-	switch b := b.(type) {
-	case *directory:
-		b.removeLeftOver(now)
-	case *S3:
-		return errors.Join(b.sweepUploads(ctx, now.Add(-unfinishedAge)), b.sweepSidecars(ctx, now.Add(-tempAge)))
-	}
-	return nil
+// leftAge is when a file or an object was left by a run that was killed: a
+// younger one may be at work.
+const leftAge = 24 * time.Hour
+
+// Sweep implements bucket.Sweeper: it aborts uploads in parts that are older than
+// a week, and deletes tags beside an object that is not there. It needs the
+// rights to list, to list and abort uploads, and to delete.
+func (b *S3) Sweep(ctx context.Context, now time.Time) error {
+	return errors.Join(b.sweepUploads(ctx, now.Add(-unfinishedAge)), b.sweepSidecars(ctx, now.Add(-leftAge)))
 }
 
 // sweepUploads aborts what is directly under the prefix and was begun before a

@@ -20,7 +20,7 @@ import (
 func TestSweepUploads(t *testing.T) {
 	server := testserver.StartVersityGW(t)
 	server.Setenv(t)
-	b, client := openBucket(t, server, Options{}), server.Client(t)
+	b, client := openBucket(t, server, settings{}), server.Client(t)
 	begin := func(key string) {
 		if _, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &b.url.Bucket, Key: &key}); err != nil {
 			t.Fatal(err)
@@ -41,7 +41,7 @@ func TestSweepUploads(t *testing.T) {
 		later time.Duration
 		want  int
 	}{{0, 3}, {unfinishedAge - time.Hour, 3}, {unfinishedAge + time.Hour, 2}, {unfinishedAge + time.Hour, 2}} {
-		if err := Sweep(t.Context(), b, time.Now().Add(step.later)); err != nil {
+		if err := b.Sweep(t.Context(), time.Now().Add(step.later)); err != nil {
 			t.Fatal(err)
 		}
 		if got := uploads(); got != step.want {
@@ -55,7 +55,7 @@ func TestSweepUploads(t *testing.T) {
 func TestSweepSidecars(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b, client := openBucket(t, server, Options{intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+	b, client := openBucket(t, server, settings{intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if r.Header.Get("X-Amz-Tagging") != "" || r.URL.Query().Has("tagging") {
 			return answers(r, http.StatusNotImplemented, "NotImplemented", "Header 'x-amz-tagging' not implemented"), nil
 		}
@@ -74,8 +74,8 @@ func TestSweepSidecars(t *testing.T) {
 	for _, step := range []struct {
 		later time.Duration
 		want  []string
-	}{{0, before}, {tempAge + time.Hour, before[1:]}} {
-		if err := Sweep(t.Context(), b, time.Now().Add(step.later)); err != nil {
+	}{{0, before}, {leftAge + time.Hour, before[1:]}} {
+		if err := b.Sweep(t.Context(), time.Now().Add(step.later)); err != nil {
 			t.Fatal(err)
 		}
 		buckettest.SameNames(t, keys(t, client, b), step.want)

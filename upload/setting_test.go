@@ -63,7 +63,7 @@ func TestWrongSettings(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			var log bytes.Buffer
-			b, err := Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, Options{RetryFor: 5 * time.Second, Log: slog.New(slog.NewTextHandler(&log, nil))})
+			b, err := OpenStore(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, Options{RetryFor: 5 * time.Second, Log: slog.New(slog.NewTextHandler(&log, nil))})
 			if err != nil {
 				t.Fatal(err)
 			}

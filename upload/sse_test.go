@@ -2,8 +2,8 @@ package upload
 
 import (
 	"errors"
+	"io"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -36,7 +36,7 @@ func TestServerSideEncryptionIsNoticed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var seen atomic.Int32
-			b := openBucket(t, server, Options{PartSize: buckettest.PartSize, SSE: c.asked, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize, SSE: c.asked}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				response, err := next.Do(r)
 				if err != nil || c.says == "-" {
 					return response, err
@@ -59,12 +59,69 @@ func TestServerSideEncryptionIsNoticed(t *testing.T) {
 			if c.want && seen.Load() == 0 {
 				t.Error("the server did not say that it encrypts")
 			}
-			db := filepath.Join(t.TempDir(), "app.db")
-			runSQL(t, db, "CREATE TABLE t (a)")
-			r, err := Backup(t.Context(), b, db, BackupOptions{})
-			if got := errors.Is(err, ErrIncomplete) && errors.Is(err, ErrNotEncrypted); got != c.want || !c.want && err != nil || r.Snapshot.Object.Size == 0 {
-				t.Errorf("%+v, %v", r, err)
+		})
+	}
+}
+
+// Where the answer that tells of encryption is lost, the store is asked. What
+// it does not tell does not count as encrypted.
+func TestLostAnswerOfEncryption(t *testing.T) {
+	server := testserver.StartTLS(t)
+	server.Setenv(t)
+	for name, c := range map[string]struct {
+		asked ServerSideEncryption
+		head  func(r *http.Request, next aws.HTTPClient) (*http.Response, error)
+		want  bool // NotEncrypted
+	}{
+		"not asked": {ServerSideEncryption{}, forbid, false},
+		"done":      {ServerSideEncryption{Algorithm: "AES256"}, pass, false},
+		"our key":   {ServerSideEncryption{CustomerKey: buckettest.Content(32)}, pass, false},
+		"not known": {ServerSideEncryption{Algorithm: "AES256"}, forbid, true},
+		"not done":  {ServerSideEncryption{Algorithm: "AES256"}, silent, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var losses atomic.Int32
+			b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize, SSE: c.asked}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+				if r.Method == http.MethodHead {
+					return c.head(r, next)
+				}
+				if isCreate(r) || isPart(r) { // says nothing, as some stores do
+					return silent(r, next)
+				}
+				response, err := next.Do(r)
+				if err != nil || !isPut(r) && !isComplete(r) || losses.Add(1) > 1 {
+					return response, err
+				}
+				io.Copy(io.Discard, response.Body)
+				response.Body.Close()
+				return nil, errors.New("connection reset by peer")
+			}).intercept})
+			for _, size := range []int{10, buckettest.PartSize + 10} {
+				losses.Store(0)
+				o := buckettest.Put(t, b, string(rune('a'+size%26)), buckettest.Content(size), nil)
+				if o.NotEncrypted != c.want || losses.Load() == 0 {
+					t.Errorf("%d bytes: not encrypted: %v, want %v", size, o.NotEncrypted, c.want)
+				}
 			}
 		})
 	}
+}
+
+func pass(r *http.Request, next aws.HTTPClient) (*http.Response, error) { return next.Do(r) }
+
+func forbid(r *http.Request, _ aws.HTTPClient) (*http.Response, error) {
+	return answers(r, http.StatusForbidden, "AccessDenied", ""), nil
+}
+
+func silent(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+	response, err := next.Do(r)
+	if err == nil {
+		for name := range response.Header {
+			if len(name) > 28 && name[:28] == "X-Amz-Server-Side-Encryption" {
+				response.Header.Del(name)
+			}
+		}
+		response.Header.Del("X-Amz-Server-Side-Encryption")
+	}
+	return response, err
 }

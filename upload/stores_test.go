@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,18 +14,17 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
-	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/rawclient"
 )
 
 func TestS3(t *testing.T) {
-	buckettest.Contract(t, s3Store(t, testserver.Start(t), Options{}))
+	buckettest.Contract(t, s3Store(t, testserver.Start(t), settings{}))
 }
 
 // Stores without a line of MinIO's code.
 func TestVersityGW(t *testing.T) {
-	s := s3Store(t, testserver.StartVersityGW(t), Options{})
+	s := s3Store(t, testserver.StartVersityGW(t), settings{})
 	// It does not know encoding-type=url, so a key that XML cannot hold is
 	// listed as another.
 	s.ListedAs = map[string]string{"b\x01": "b\ufffd"}
@@ -36,62 +32,22 @@ func TestVersityGW(t *testing.T) {
 }
 
 func TestRclone(t *testing.T) {
-	buckettest.Contract(t, s3Store(t, testserver.StartRclone(t), Options{}))
+	buckettest.Contract(t, s3Store(t, testserver.StartRclone(t), settings{}))
 }
 
 func TestCeph(t *testing.T) {
 	server := testserver.StartCeph(t)
-	t.Run("contract", func(t *testing.T) { buckettest.Contract(t, s3Store(t, server, Options{})) })
+	t.Run("contract", func(t *testing.T) { buckettest.Contract(t, s3Store(t, server, settings{})) })
 }
 
 // Nothing of the contract may depend on plain HTTP.
 func TestS3OverTLS(t *testing.T) {
-	s := s3Store(t, testserver.StartTLS(t), Options{SSE: ServerSideEncryption{CustomerKey: buckettest.Content(32)}})
+	s := s3Store(t, testserver.StartTLS(t), settings{Options: Options{SSE: ServerSideEncryption{CustomerKey: buckettest.Content(32)}}})
 	buckettest.Contract(t, s, "put and read", "put existing", "ranged reads", "not found")
 }
 
-func TestFile(t *testing.T) {
-	buckettest.Contract(t, buckettest.Store{
-		Open: func(t *testing.T) bucket.Bucket {
-			dir := filepath.Join(t.TempDir(), "new", "dir")
-			b, err := Open(t.Context(), bucket.URL{Dir: dir}, Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.MkdirAll(dir, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			return b
-		},
-		Plant: func(t *testing.T, b bucket.Bucket, name string, data []byte) {
-			path := filepath.Join(b.URL().Dir, name)
-			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, data, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		},
-		Clean: func(t *testing.T, b bucket.Bucket, names ...string) {
-			t.Helper()
-			entries, err := os.ReadDir(b.URL().Dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var left []string
-			for _, entry := range entries {
-				name := entry.Name()
-				if object, found := strings.CutSuffix(name, sidecar.Suffix); !found || !slices.Contains(names, object) {
-					left = append(left, name)
-				}
-			}
-			buckettest.SameNames(t, left, names)
-		},
-	})
-}
-
 // s3Store returns the contract suite's view of a server.
-func s3Store(t *testing.T, server *testserver.Server, o Options) buckettest.Store {
+func s3Store(t *testing.T, server *testserver.Server, o settings) buckettest.Store {
 	t.Helper()
 	server.Setenv(t)
 	raw := server.Client(t)
@@ -117,16 +73,16 @@ func s3Store(t *testing.T, server *testserver.Server, o Options) buckettest.Stor
 }
 
 // openBucket opens a prefix in a fresh bucket with short retries.
-func openBucket(t *testing.T, server *testserver.Server, o Options) *S3 {
+func openBucket(t *testing.T, server *testserver.Server, o settings) *S3 {
 	t.Helper()
 	if o.RetryFor == 0 {
 		o.RetryFor = 20 * time.Second
 	}
-	b, err := Open(t.Context(), bucket.URL{Bucket: server.Bucket(t), Prefix: "some where/app"}, o)
+	b, err := openS3(t.Context(), bucket.URL{Bucket: server.Bucket(t), Prefix: "some where/app"}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b.(*S3)
+	return b
 }
 
 // keys lists everything in the bucket, without the prefix where it has it.

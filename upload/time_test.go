@@ -17,7 +17,6 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
-	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // plantAt puts a snapshot into a directory, as a run at that time would.
@@ -118,26 +117,5 @@ func TestBackupWaitsForItsSecond(t *testing.T) {
 	r := backup(t, b, db, BackupOptions{})
 	if newest, err := series.Newest(t.Context(), b); err != nil || newest.ID != r.Snapshot.ID || r.Snapshot.ID.Time().After(time.Now()) {
 		t.Errorf("the newest is %s and not %s: %v", newest.ID, r.Snapshot.ID, err)
-	}
-}
-
-// Of a store the present is the one that its answer to the listing tells.
-func TestSnapshotsAheadOfTheStore(t *testing.T) {
-	server := testserver.Start(t)
-	server.Setenv(t)
-	b := openBucket(t, server, Options{})
-	for _, ahead := range []time.Duration{-time.Hour, 4 * time.Minute, time.Hour} {
-		buckettest.Put(t, b, series.ObjectName(snapshot.NewID(time.Now().Add(ahead))), []byte("x"), nil)
-	}
-	fresh, err := Open(t.Context(), b.URL(), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := series.Snapshots(t.Context(), fresh, time.Time{})
-	if err != nil || len(all) != 3 || all[0].Implausible || all[1].Implausible || !all[2].Future {
-		t.Errorf("%+v, %v", all, err)
-	}
-	if newest, err := series.Newest(t.Context(), fresh); err != nil || newest.ID != all[1].ID {
-		t.Errorf("the newest is %s: %v", newest.ID, err)
 	}
 }

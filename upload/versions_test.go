@@ -21,7 +21,7 @@ func TestVersions(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
 	raw := server.Client(t)
-	b := openBucket(t, server, Options{PartSize: buckettest.PartSize})
+	b := openBucket(t, server, settings{Options: Options{PartSize: buckettest.PartSize}})
 	_, err := raw.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
 		Bucket: &b.url.Bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
 	})
@@ -76,7 +76,7 @@ func TestVersions(t *testing.T) {
 func TestNeverUsedKnowsDeletions(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	b := openBucket(t, server, Options{})
+	b := openBucket(t, server, settings{})
 	_, err := server.Client(t).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
 		Bucket: &b.url.Bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
 	})

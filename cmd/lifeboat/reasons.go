@@ -100,6 +100,7 @@ var reasons = []struct {
 }{
 	// The snapshot is safe, whatever else is wrong.
 	{upload.ErrIncomplete, exitIncomplete, ""},
+	{bucket.ErrUntagged, exitIncomplete, ""},
 	{restore.ErrLeft, exitIncomplete, ""},
 	{errOneOfTwo, exitIncomplete, ""},
 	{bucket.ErrTagsDamaged, exitIncomplete, "lifeboat pin BUCKET_URL --snapshot ID and then lifeboat unpin write them anew; until then that snapshot stays"},

@@ -65,6 +65,17 @@ type TagLocker interface {
 	LockTags(ctx context.Context) (unlock func(), locked bool)
 }
 
+// Sweeper is implemented by buckets in which runs that were killed leave what a
+// listing does not show.
+type Sweeper interface {
+	Bucket
+
+	// Sweep clears that away, where it is too old to be at work. now is the
+	// present by the bucket's clock. A bucket with lifecycle rules does not need
+	// it.
+	Sweep(ctx context.Context, now time.Time) error
+}
+
 // TrialPrefix begins the names of the throw-away objects with which a bucket is
 // tried out.
 const TrialPrefix = "lifeboat-doctor-"
@@ -116,7 +127,7 @@ type Bucket interface {
 	// at all, and returns it as it is listed. If write returns an error,
 	// nothing becomes visible, what was sent is taken back (also when ctx is
 	// done), and the error is returned. An object of that name is never
-	// replaced: ErrExists. With ErrIncomplete the object is returned too: it is
+	// replaced: ErrExists. With ErrUntagged the object is returned too: it is
 	// there, but its tags are not.
 	Put(ctx context.Context, name string, options PutOptions, write func(io.Writer) error) (Object, error)
 

@@ -26,6 +26,8 @@ var (
 	// ErrUnreachable: the store did not answer, or answered with failures, for
 	// as long as retries were allowed.
 	ErrUnreachable = errors.New("the store is unreachable or failing")
+	// ErrUntagged: Put has stored the object, but not its tags.
+	ErrUntagged = errors.New("the object is there, but its tags are not")
 	// ErrNoTags: the store does not know object tags.
 	ErrNoTags = errors.New("the store has no object tags")
 	// ErrNoLifecycle: the store, or a directory, has no lifecycle rules.

@@ -3,8 +3,10 @@ package buckettest
 import (
 	"io"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
@@ -95,4 +97,26 @@ func SameNames(t *testing.T, got, want []string) {
 	if !slices.Equal(got, want) {
 		t.Errorf("the bucket holds %q, want %q", got, want)
 	}
+}
+
+// MakeOld sets the time of a file back.
+func MakeOld(t *testing.T, path string, by time.Duration) {
+	t.Helper()
+	then := time.Now().Add(-by)
+	if err := os.Chtimes(path, then, then); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func DirNames(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
 }

@@ -1,4 +1,4 @@
-package upload
+package series_test
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
@@ -69,7 +71,7 @@ func setRetention(to string) func(bucket.Tags) error {
 func TestTagsOfTwoCommands(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	stores := map[string]bucket.Bucket{"minio": openBucket(t, server, Options{}), "directory": &directory{url: bucket.URL{Dir: t.TempDir()}}}
+	stores := map[string]bucket.Bucket{"minio": inMinIO(t, server), "directory": inDirectory(t, t.TempDir())}
 	for name, store := range stores {
 		t.Run(name, func(t *testing.T) { testTagsOfTwo(t, store) })
 	}
@@ -216,7 +218,7 @@ func blindly(t *testing.T, b bucket.Bucket, o bucket.Object, tags bucket.Tags) {
 
 // A write that comes long after its read is none: the tags are read again.
 func TestTagsOfASlowStore(t *testing.T) {
-	store := &directory{url: bucket.URL{Dir: t.TempDir()}}
+	store := inDirectory(t, t.TempDir())
 	o := tagged(t, store, "a")
 	b := &slow{meddler{Bucket: store}, 1}
 	b.beforeSet = func() { change(t, store, o, setRetention(series.Pinned)) }
@@ -244,14 +246,14 @@ func (s *slow) SetTags(ctx context.Context, o bucket.Object, tags bucket.Tags) e
 // In a directory nothing comes between read and write: of many changes at
 // once none is lost, whatever they change.
 func TestTagsOfManyInADirectory(t *testing.T) {
-	store := &directory{url: bucket.URL{Dir: t.TempDir()}}
+	store := inDirectory(t, t.TempDir())
 	o := tagged(t, store, "a")
 	want := bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: "app.db"}
 	var all sync.WaitGroup
 	for _, key := range strings.Split("abcdefghijklmnop", "") {
 		want[key] = "1"
 		all.Go(func() {
-			written, err := series.ChangeTags(t.Context(), &directory{url: store.url}, o, func(tags bucket.Tags) error { tags[key] = "1"; return nil })
+			written, err := series.ChangeTags(t.Context(), inDirectory(t, store.URL().Dir), o, func(tags bucket.Tags) error { tags[key] = "1"; return nil })
 			if err != nil || !written {
 				t.Error(written, err)
 			}
@@ -263,9 +265,10 @@ func TestTagsOfManyInADirectory(t *testing.T) {
 
 // Whoever may read a directory can hold its lock. That costs time, and no more.
 func TestTagsOfADirectoryThatIsLocked(t *testing.T) {
-	store := &directory{url: bucket.URL{Dir: t.TempDir()}}
+	store := inDirectory(t, t.TempDir())
 	o := tagged(t, store, "a")
-	unlock, locked := store.LockTags(t.Context())
+	locker, _ := bucket.As[bucket.TagLocker](store)
+	unlock, locked := locker.LockTags(t.Context())
 	if !locked {
 		t.Fatal("no lock")
 	}
@@ -273,7 +276,7 @@ func TestTagsOfADirectoryThatIsLocked(t *testing.T) {
 	began := time.Now()
 	change(t, store, o, setRetention(series.Pinned))
 	hasTags(t, store, o, bucket.Tags{series.TagRetention: series.Pinned, series.TagDatabase: "app.db"})
-	if took := time.Since(began); took < lockWait || took > 2*lockWait {
+	if took := time.Since(began); took < 2*time.Second || took > 4*time.Second {
 		t.Errorf("it took %s", took)
 	}
 }
@@ -281,10 +284,10 @@ func TestTagsOfADirectoryThatIsLocked(t *testing.T) {
 // Nothing sets tags but ChangeTags, Put and doctor's trial: who sets them blindly
 // loses pins.
 func TestOnlyChangeTagsSetsTags(t *testing.T) {
-	allowed := map[string]bool{"upload/series/changetags.go": true, "upload/doctor/tags.go": true, "upload/s3settle.go": true} // s3settle: of an object that is new
+	allowed := map[string]bool{"upload/series/changetags.go": true, "upload/doctor/tags.go": true, "upload/s3store/settle.go": true} // settle: of an object that is new
 	files := 0
-	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
-		rel, _ := filepath.Rel("..", path)
+	err := filepath.WalkDir(filepath.Join("..", ".."), func(path string, entry fs.DirEntry, err error) error {
+		rel, _ := filepath.Rel(filepath.Join("..", ".."), path)
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(rel, "upload/bucket/buckettest/") || allowed[rel] {
 			return err
 		}
@@ -306,4 +309,44 @@ func TestOnlyChangeTagsSetsTags(t *testing.T) {
 	if err != nil || files < 100 {
 		t.Errorf("%d files: %v", files, err)
 	}
+}
+
+// Of a store the present is the one that its answer to the listing tells.
+func TestSnapshotsAheadOfTheStore(t *testing.T) {
+	server := testserver.Start(t)
+	server.Setenv(t)
+	b := inMinIO(t, server)
+	for _, ahead := range []time.Duration{-time.Hour, 4 * time.Minute, time.Hour} {
+		buckettest.Put(t, b, series.ObjectName(snapshot.NewID(time.Now().Add(ahead))), []byte("x"), nil)
+	}
+	fresh, err := upload.Open(t.Context(), b.URL(), upload.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := series.Snapshots(t.Context(), fresh, time.Time{})
+	if err != nil || len(all) != 3 || all[0].Implausible || all[1].Implausible || !all[2].Future {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if newest, err := series.Newest(t.Context(), fresh); err != nil || newest.ID != all[1].ID {
+		t.Errorf("the newest is %s: %v", newest.ID, err)
+	}
+}
+
+func inDirectory(t *testing.T, dir string) bucket.Bucket {
+	t.Helper()
+	return opened(t, bucket.URL{Dir: dir})
+}
+
+func inMinIO(t *testing.T, server *testserver.Server) bucket.Bucket {
+	t.Helper()
+	return opened(t, bucket.URL{Bucket: server.Bucket(t), Prefix: "some where/app"})
+}
+
+func opened(t *testing.T, u bucket.URL) bucket.Bucket {
+	t.Helper()
+	b, err := upload.Open(t.Context(), u, upload.Options{RetryFor: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
