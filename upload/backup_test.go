@@ -26,7 +26,7 @@ func emptySeries(t *testing.T) (bucket.Bucket, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := Open(t.Context(), u, Options{})
+	b, err := Open(t.Context(), u, bucket.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func backUpTwice(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bucket, err := upload.Open(ctx, url, upload.Options{})
+	bucket, err := upload.Open(ctx, url, bucket.Options{})
 	if err != nil {
 		return err
 	}

@@ -4,14 +4,19 @@ import (
 	"context"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/dirstore"
+	"github.com/lifeboat-sqlite/lifeboat/upload/s3store"
 )
+
+// Options say how to talk to a bucket. The zero value is good.
+type Options = bucket.Options
 
 // Open returns the bucket of a bucket URL. It does not ask the store anything,
 // except that finding credentials may need the network. A directory is not
 // created before the first Put.
 func Open(ctx context.Context, u bucket.URL, o Options) (bucket.Bucket, error) {
 	if u.Dir != "" {
-		return OpenDirectory(u, o)
+		return dirstore.Open(u, o)
 	}
-	return OpenStore(ctx, u, o)
+	return s3store.Open(ctx, u, o)
 }

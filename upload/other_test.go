@@ -91,7 +91,7 @@ func TestFirstBackupsOfTwoDatabases(t *testing.T) {
 		"another host":        {application(t, "CREATE TABLE account (name)", 1000), BackupOptions{}, false},
 		"the same":            {first, BackupOptions{}, true},
 	} {
-		for _, b := range []bucket.Bucket{dir, emptyBucket(t, server, Options{})} {
+		for _, b := range []bucket.Bucket{dir, emptyBucket(t, server, bucket.Options{})} {
 			between := meanwhile{b, func() { backup(t, b, test.other, test.o) }}
 			r, err := Backup(t.Context(), between, first, BackupOptions{})
 			switch {

@@ -24,7 +24,7 @@ func TestAnotherIsListed(t *testing.T) {
 		"another size": quirks.ReplaceInAnswers("<Size>[0-9]+</Size>", "<Size>7</Size>"),
 		"another ETag": quirks.ReplaceInAnswers("<ETag>([^<]*?)[0-9a-f]{4}", "<ETag>${1}xxxx"),
 	} {
-		b := behind(t, server, Options{}, quirks.On(quirk, "ListObjectsV2"))
+		b := behind(t, server, bucket.Options{}, quirks.On(quirk, "ListObjectsV2"))
 		if _, err := Backup(t.Context(), b, newDatabase(t, 10), BackupOptions{}); !errors.Is(err, bucket.ErrChanged) {
 			t.Errorf("%s: %v, want ErrChanged", name, err)
 		}
@@ -35,7 +35,7 @@ func TestAnotherIsListed(t *testing.T) {
 func TestBackupFindsNothingMissing(t *testing.T) {
 	server := testserver.Start(t)
 	for _, operation := range []string{"GetObjectTagging", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "PutObject"} {
-		b := behind(t, server, Options{RetryFor: time.Second}, quirks.On(quirks.Refuse("NoSuchUpload", http.StatusNotFound), operation))
+		b := behind(t, server, bucket.Options{RetryFor: time.Second}, quirks.On(quirks.Refuse("NoSuchUpload", http.StatusNotFound), operation))
 		path := newDatabase(t, 4000)
 		if operation == "PutObject" {
 			path = newDatabase(t, 10)
@@ -62,13 +62,13 @@ func TestTagsRefused(t *testing.T) {
 		"AccessDenied":     {http.StatusForbidden, false},
 		"Nonsense":         {http.StatusBadRequest, false},
 	} {
-		b := behind(t, server, Options{}, quirks.RefuseTags(code, c.status))
+		b := behind(t, server, bucket.Options{}, quirks.RefuseTags(code, c.status))
 		report, err := doctor.Examine(t.Context(), b)
 		if err != nil || report.CanBackup() != c.works {
 			t.Errorf("%s: doctor says of a backup %v, %v, want %v", code, report.CanBackup(), err, c.works)
 		}
 		for name, rows := range map[string]int{"small": 10, "in parts": 4000} {
-			b := behind(t, server, Options{}, quirks.RefuseTags(code, c.status))
+			b := behind(t, server, bucket.Options{}, quirks.RefuseTags(code, c.status))
 			path := newDatabase(t, rows)
 			first, err := Backup(t.Context(), b, path, BackupOptions{})
 			if (err == nil) != c.works {
@@ -78,7 +78,7 @@ func TestTagsRefused(t *testing.T) {
 				nothingIn(t, server, b)
 				continue
 			}
-			next, err := Open(t.Context(), b.URL(), Options{PartSize: buckettest.PartSize}) // another process
+			next, err := Open(t.Context(), b.URL(), bucket.Options{PartSize: buckettest.PartSize}) // another process
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +103,7 @@ func newDatabase(t *testing.T, rows int) string {
 }
 
 // emptyBucket opens a prefix in a fresh bucket with short retries.
-func emptyBucket(t *testing.T, server *testserver.Server, o Options) bucket.Bucket {
+func emptyBucket(t *testing.T, server *testserver.Server, o bucket.Options) bucket.Bucket {
 	t.Helper()
 	server.Setenv(t)
 	o.PartSize, o.RetryFor = buckettest.PartSize, cmp.Or(o.RetryFor, 20*time.Second)
@@ -115,7 +115,7 @@ func emptyBucket(t *testing.T, server *testserver.Server, o Options) bucket.Buck
 }
 
 // behind opens one in a MinIO behind quirks.
-func behind(t *testing.T, server *testserver.Server, o Options, list ...quirks.Quirk) bucket.Bucket {
+func behind(t *testing.T, server *testserver.Server, o bucket.Options, list ...quirks.Quirk) bucket.Bucket {
 	t.Helper()
 	return emptyBucket(t, &quirks.Start(t, server, list...).Server, o)
 }
@@ -131,7 +131,7 @@ func nothingIn(t *testing.T, server *testserver.Server, b bucket.Bucket) {
 // What is never listed is a failing store's and no missing snapshot.
 func TestBackupThatIsNeverListed(t *testing.T) {
 	server := testserver.Start(t)
-	b := behind(t, server, Options{RetryFor: time.Second}, quirks.LateListing(time.Hour))
+	b := behind(t, server, bucket.Options{RetryFor: time.Second}, quirks.LateListing(time.Hour))
 	began := time.Now()
 	path := newDatabase(t, 10)
 	_, err := Backup(t.Context(), b, path, BackupOptions{})

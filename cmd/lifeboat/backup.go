@@ -120,8 +120,8 @@ func (b *backupCmd) backup(ctx context.Context, c *console) (d *backupDocument, 
 	}
 	bucket, err := seriesFlags{b.URL, b.RetryFor}.open(ctx, c, upload.Options{
 		PartSize: int64(b.PartSize), Concurrency: b.Concurrency, TempDir: b.TempDir, StorageClass: b.StorageClass,
-		SSE:  upload.ServerSideEncryption{Algorithm: b.SSE, KMSKeyID: b.SSEKMSKeyID},
-		Lock: upload.ObjectLock{Mode: strings.ToUpper(b.ObjectLock), For: time.Duration(b.LockFor)},
+		SSE:  bucket.ServerSideEncryption{Algorithm: b.SSE, KMSKeyID: b.SSEKMSKeyID},
+		Lock: bucket.ObjectLock{Mode: strings.ToUpper(b.ObjectLock), For: time.Duration(b.LockFor)},
 	})
 	if err != nil {
 		return nil, "", err

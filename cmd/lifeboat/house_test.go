@@ -37,7 +37,7 @@ var belowUpload = map[string][]string{
 
 // mayUseSDK are the packages that import the SDK of AWS, their tests included: the
 // S3 store, and what tests of others have for looking behind its back.
-var mayUseSDK = []string{"upload/s3store", "upload", "upload/testserver/rawclient"}
+var mayUseSDK = []string{"upload/s3store"}
 
 // forTests are the packages that serve tests alone; only tests import them.
 var forTests = []string{"upload/bucket/buckettest", "upload/testserver", "deploy/kubernetes/kubetest", "deploy/e2e"}

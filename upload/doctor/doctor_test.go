@@ -18,7 +18,7 @@ import (
 const prefix = "some where/app"
 
 // behind returns an empty bucket in a store behind quirks.
-func behind(t *testing.T, server *testserver.Server, o upload.Options, list ...quirks.Quirk) bucket.Bucket {
+func behind(t *testing.T, server *testserver.Server, o bucket.Options, list ...quirks.Quirk) bucket.Bucket {
 	t.Helper()
 	quirks.Start(t, server, list...).Setenv(t)
 	if o.RetryFor == 0 {
@@ -27,7 +27,7 @@ func behind(t *testing.T, server *testserver.Server, o upload.Options, list ...q
 	return open(t, bucket.URL{Bucket: server.Bucket(t), Prefix: prefix}, o)
 }
 
-func open(t *testing.T, u bucket.URL, o upload.Options) bucket.Bucket {
+func open(t *testing.T, u bucket.URL, o bucket.Options) bucket.Bucket {
 	t.Helper()
 	b, err := upload.Open(t.Context(), u, o)
 	if err != nil {
@@ -41,7 +41,7 @@ func open(t *testing.T, u bucket.URL, o upload.Options) bucket.Bucket {
 func neverUsed(t *testing.T, server *testserver.Server, b bucket.Bucket) bool {
 	t.Helper()
 	server.Setenv(t)
-	never, err := open(t, bucket.URL{Bucket: b.URL().Bucket, Prefix: "some where"}, upload.Options{}).NeverUsed(t.Context())
+	never, err := open(t, bucket.URL{Bucket: b.URL().Bucket, Prefix: "some where"}, bucket.Options{}).NeverUsed(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestLesserStores(t *testing.T) {
 		},
 		"nothing of a kind": {quirks.WithoutHeader("X-Nothing"), map[string]doctor.Answer{"tags in parts": yes, "checksums": yes}, true, doctor.NotTried},
 	} {
-		b := behind(t, server, upload.Options{}, c.quirk)
+		b := behind(t, server, bucket.Options{}, c.quirk)
 		report, err := doctor.Examine(t.Context(), b)
 		if err != nil || len(report.Left) > 0 || !neverUsed(t, server, b) {
 			t.Errorf("%s: %v, left %q", name, err, report.Left)
@@ -128,7 +128,7 @@ func TestBrokenOff(t *testing.T) {
 		"get":        func(r *http.Request) bool { return r.Header.Get("If-Match") == `"another"` },
 		"versioning": func(r *http.Request) bool { return r.URL.Query().Has("versioning") },
 	} {
-		b := behind(t, server, upload.Options{RetryFor: time.Millisecond}, quirks.When(gone, quirks.DropRequest()))
+		b := behind(t, server, bucket.Options{RetryFor: time.Millisecond}, quirks.When(gone, quirks.DropRequest()))
 		report, err := doctor.Examine(t.Context(), b)
 		if !errors.Is(err, bucket.ErrUnreachable) || report.Of(check) != doctor.NotTried || report.Of("delete") != doctor.NotTried || len(report.Left) > 0 {
 			t.Errorf("%s: %s, delete %s, left %q, %v", check, report.Of(check), report.Of("delete"), report.Left, err)
@@ -142,7 +142,7 @@ func TestBrokenOff(t *testing.T) {
 // What an examination had to leave behind is named, and no use of the prefix.
 func TestNothingMayBeDeleted(t *testing.T) {
 	server := testserver.Start(t)
-	b := behind(t, server, upload.Options{}, quirks.When(func(r *http.Request) bool { return r.Method == http.MethodDelete },
+	b := behind(t, server, bucket.Options{}, quirks.When(func(r *http.Request) bool { return r.Method == http.MethodDelete },
 		answer(http.StatusForbidden, "AccessDenied", "")))
 	report, err := doctor.Examine(t.Context(), b)
 	if err != nil || report.Of("delete") != doctor.Refused || report.Of("abort") != doctor.Refused || len(report.Left) == 0 {
@@ -150,7 +150,7 @@ func TestNothingMayBeDeleted(t *testing.T) {
 	}
 	folder, _, _ := strings.Cut(report.Left[slices.IndexFunc(report.Left, isName)], "/")
 	found := 0
-	for o, err := range open(t, bucket.URL{Bucket: b.URL().Bucket, Prefix: prefix + "/" + folder}, upload.Options{}).List(t.Context(), "") {
+	for o, err := range open(t, bucket.URL{Bucket: b.URL().Bucket, Prefix: prefix + "/" + folder}, bucket.Options{}).List(t.Context(), "") {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +176,7 @@ func isName(left string) bool { return strings.HasPrefix(left, bucket.TrialPrefi
 // A wrapper is looked through. A bucket that has no trial cannot be examined.
 func TestWrapped(t *testing.T) {
 	dir := t.TempDir()
-	b := open(t, bucket.URL{Dir: dir}, upload.Options{})
+	b := open(t, bucket.URL{Dir: dir}, bucket.Options{})
 	report, err := doctor.Examine(t.Context(), wrapper{b})
 	if err != nil || !report.CanBackup() || !report.CanRestore() || report.URL != b.URL() {
 		t.Errorf("%+v, %v", report, err)

@@ -1,0 +1,395 @@
+package s3store
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+)
+
+// How long taking back may last: short where somebody waits for the end of
+// the process.
+const (
+	abortTimeout          = 10 * time.Second
+	abortTimeoutCancelled = 3 * time.Second
+)
+
+// afterwards returns a context for taking back, also when ctx is done.
+func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+	timeout := abortTimeout
+	if ctx.Err() != nil {
+		timeout = abortTimeoutCancelled
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), timeout)
+}
+
+// createTimeout is how long the answer with an upload's ID is awaited then.
+const createTimeout = 2 * time.Second
+
+// Put implements Bucket. Content that fits into one part is uploaded at once
+// after write has returned; more than that in parts of equal size, several at
+// a time, while write goes on.
+func (b *store) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.Object, error) {
+	size, err := partSize(o.MaxSize, b.options.PartSize)
+	if err != nil {
+		return bucket.Object{}, fmt.Errorf("put %s/%s: %w", b.url, name, err)
+	}
+	p := &s3Put{
+		bucket: b, name: name, options: o, started: time.Now(),
+		pool: newPartPool(size, partsHeld(size, b.options.Concurrency), b.options.TempDir),
+	}
+	object, err := p.run(ctx, write)
+	if left := p.pool.close(); left != nil { // temp files without names: the object is as good
+		b.options.Log.Warn("a spooled part could not be closed", "err", left)
+	}
+	return object, err
+}
+
+// An s3Put is one Put on its way.
+type s3Put struct {
+	bucket  *store
+	name    string
+	options bucket.PutOptions
+	started time.Time // by this machine's clock
+	pool    *partPool
+
+	current *part // being filled
+	total   int64
+	failed  error      // of an earlier write, in case the caller goes on
+	parts   *multipart // nil while everything fits into one part
+	beside  bool       // tags were written beside the object
+}
+
+// run either stores the object or leaves nothing behind, also when write
+// panics.
+func (p *s3Put) run(ctx context.Context, write func(io.Writer) error) (object bucket.Object, err error) {
+	done := false
+	defer func() {
+		if p.current != nil {
+			p.pool.put(p.current)
+		}
+		if p.parts != nil && !done {
+			err = p.parts.takeBack(ctx, err)
+		}
+		if p.beside && !done && !errors.Is(err, bucket.ErrExists) {
+			p.untagBeside(ctx)
+		}
+	}()
+	p.current, err = p.pool.get(ctx, p.hint())
+	if err != nil {
+		return bucket.Object{}, p.wrap(err)
+	}
+	if err := write(writerFunc(func(data []byte) (int, error) { return p.write(ctx, data) })); err != nil {
+		return bucket.Object{}, p.wrap(err)
+	}
+	if p.failed == nil && ctx.Err() != nil {
+		p.failed = context.Cause(ctx)
+	}
+	if p.failed != nil {
+		return bucket.Object{}, p.wrap(p.failed)
+	}
+	if p.parts == nil {
+		object, err = p.putWhole(ctx)
+	} else {
+		object, err = p.putParts(ctx)
+	}
+	if done = err == nil; !done {
+		return object, err
+	}
+	object, err = p.settle(ctx, object)
+	if p.parts != nil && (err == nil || ctx.Err() != nil) {
+		err = errors.Join(err, p.keepTags(ctx, object))
+	}
+	return object, err
+}
+
+// hint returns how large the first part will be at most.
+func (p *s3Put) hint() int64 {
+	if p.options.MaxSize > 0 {
+		return min(p.pool.size, p.options.MaxSize)
+	}
+	return p.pool.size
+}
+
+// write takes content. A full part is sent only when there is more to come.
+func (p *s3Put) write(ctx context.Context, data []byte) (written int, err error) {
+	if p.failed == nil && ctx.Err() != nil {
+		p.failed = context.Cause(ctx)
+	}
+	if p.failed != nil {
+		return 0, p.failed
+	}
+	defer func() { p.failed = err }()
+	for len(data) > 0 {
+		if p.current.n == p.pool.size {
+			if err := p.send(ctx); err != nil {
+				return written, err
+			}
+		}
+		n, err := p.current.Write(data[:min(int64(len(data)), p.pool.size-p.current.n)])
+		written, p.total, data = written+n, p.total+int64(n), data[n:]
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// send gives the current part to the upload and begins a new one.
+func (p *s3Put) send(ctx context.Context) error {
+	if p.parts == nil {
+		p.parts = newMultipart(ctx, p)
+		if err := p.withTags(ctx, func() error { return p.parts.create(ctx) }); err != nil {
+			return err
+		}
+	}
+	full := p.current
+	p.current = nil
+	if err := p.parts.upload(full); err != nil {
+		return err
+	}
+	next, err := p.pool.get(p.parts.ctx, p.pool.size)
+	if err != nil {
+		return p.parts.failure(err)
+	}
+	p.current = next
+	return nil
+}
+
+// putWhole uploads everything with one PutObject.
+func (p *s3Put) putWhole(ctx context.Context) (bucket.Object, error) {
+	var out *s3.PutObjectOutput
+	err := p.withTags(ctx, func() error {
+		return p.make(ctx, "s3:PutObject", func(ctx context.Context, condition *string) (err error) {
+			out, err = p.bucket.client.PutObject(ctx, p.putInput(condition))
+			return err
+		})
+	})
+	var landed *landedError
+	if errors.As(err, &landed) {
+		landed.object.NotEncrypted = p.looksPlain(ctx)
+		return landed.object, nil
+	}
+	if err != nil {
+		return bucket.Object{}, err
+	}
+	object := p.object(out.ETag, out.Expiration)
+	object.NotEncrypted = !p.bucket.options.encryptedBy(out.ServerSideEncryption, out.SSECustomerAlgorithm)
+	return object, nil
+}
+
+func (p *s3Put) putInput(condition *string) *s3.PutObjectInput {
+	sse := p.bucket.options.SSE
+	return &s3.PutObjectInput{
+		Bucket: &p.bucket.url.Bucket, Key: p.key(), IfNoneMatch: condition,
+		Body: p.current.reader(), ContentLength: &p.current.n,
+		Tagging:        tagging(p.options.Tags),
+		ObjectLockMode: types.ObjectLockMode(p.bucket.options.Lock.Mode), ObjectLockRetainUntilDate: p.lockedUntil(),
+		ChecksumAlgorithm:    p.checksum(),
+		StorageClass:         types.StorageClass(p.bucket.options.StorageClass),
+		ServerSideEncryption: types.ServerSideEncryption(sse.Algorithm), SSEKMSKeyId: nonEmpty(sse.KMSKeyID),
+	}
+}
+
+// lockedUntil returns the end of the object's lock, nil if it gets none.
+func (p *s3Put) lockedUntil() *time.Time {
+	if p.bucket.options.Lock.For == 0 {
+		return nil
+	}
+	return aws.Time(p.bucket.clock.now().Add(p.bucket.options.Lock.For))
+}
+
+// checksum returns the algorithm of the checksums that S3 demands of what is
+// to be locked; otherwise it is left to the SDK's settings.
+func (p *s3Put) checksum() types.ChecksumAlgorithm {
+	if p.bucket.options.Lock.For == 0 {
+		return ""
+	}
+	return types.ChecksumAlgorithmCrc32
+}
+
+// putParts sends the last part and completes the upload.
+func (p *s3Put) putParts(ctx context.Context) (bucket.Object, error) {
+	last := p.current
+	p.current = nil
+	if err := p.parts.upload(last); err != nil {
+		return bucket.Object{}, p.wrap(err)
+	}
+	completed, err := p.parts.wait()
+	if err != nil {
+		return bucket.Object{}, p.wrap(err)
+	}
+	if err := p.mustBeFree(ctx); err != nil {
+		return bucket.Object{}, err
+	}
+	var out *s3.CompleteMultipartUploadOutput
+	err = p.make(ctx, "s3:PutObject", func(ctx context.Context, condition *string) (err error) {
+		out, err = p.parts.complete(ctx, completed, condition)
+		return err
+	})
+	var landed *landedError
+	if err != nil && !errors.As(err, &landed) {
+		return bucket.Object{}, err
+	}
+	p.parts.sweepIfUnsure(ctx)
+	if landed != nil {
+		landed.object.NotEncrypted = !p.parts.encrypted && p.parts.plainPart && p.looksPlain(ctx)
+		return landed.object, nil
+	}
+	object := p.object(out.ETag, out.Expiration)
+	object.NotEncrypted = !p.parts.encrypted && p.parts.plainPart && !p.bucket.options.encryptedBy(out.ServerSideEncryption, nil)
+	return object, nil
+}
+
+// A landedError says that an answer was lost, but the object is there.
+type landedError struct{ object bucket.Object }
+
+func (e *landedError) Error() string { return "the answer was lost, but the object is there" }
+
+// looksPlain asks the store for what a lost answer would have said: whether
+// what was asked for was not done. Credentials that may not read do not get to
+// know, and what is not known does not count as encrypted.
+func (p *s3Put) looksPlain(ctx context.Context) bool {
+	if !p.bucket.options.SSE.IsSet() {
+		return false
+	}
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	out, err := p.bucket.client.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket: &p.bucket.url.Bucket, Key: p.key(),
+	})
+	if err != nil {
+		p.bucket.options.Log.Debug("whether the store has encrypted an object whose answer was lost is not known", "err", err)
+		return true
+	}
+	return !p.bucket.options.encryptedBy(out.ServerSideEncryption, out.SSECustomerAlgorithm)
+}
+
+// make calls what makes the object visible, on the condition that there is
+// none of that name. A store that does not know the condition gets one try
+// without it, after a look. Where an answer was lost and the object has
+// landed all the same it returns a *landedError.
+func (p *s3Put) make(ctx context.Context, action string, call func(ctx context.Context, condition *string) error) error {
+	counting, attempts := countAttempts(ctx)
+	err := call(counting, aws.String("*"))
+	if lacksConditions(err) {
+		there, findErr := p.bucket.find(ctx, p.name)
+		if findErr != nil {
+			return findErr
+		}
+		if there != nil {
+			return p.exists(err)
+		}
+		err = call(counting, nil)
+	}
+	if err == nil {
+		return nil
+	}
+	return p.judge(ctx, action, err, attempts.Load() > 1)
+}
+
+// judge finds out what a failure to make the object visible means. The answer
+// to an earlier attempt may have been lost, and then a later one meets our own
+// object or an upload that is no more.
+func (p *s3Put) judge(ctx context.Context, action string, err error, repeated bool) error {
+	code, _ := codeOf(err)
+	exists := code == "PreconditionFailed" || statusOf(err) == http.StatusPreconditionFailed
+	unanswered := ctx.Err() != nil || statusOf(err) == 0 || isGarbled(err)
+	if unanswered || repeated && (exists || code == "NoSuchUpload" || retryable(err)) {
+		there, findErr := p.lookUp(ctx, !unanswered && (exists || code == "NoSuchUpload"))
+		if findErr == nil && there != nil && p.isOurs(there) {
+			return &landedError{*there}
+		}
+	}
+	if exists {
+		return p.exists(err)
+	}
+	return describe(ctx, failure{"put", p.where(), p.actions(action)}, err)
+}
+
+// isOurs: of our size, and not older than this Put (the store's times are in
+// whole seconds, and its clock is known to about one).
+func (p *s3Put) isOurs(o *bucket.Object) bool {
+	return o.Size == p.total && !o.Modified.Before(p.started.Add(p.bucket.clock.offset()-3*time.Second))
+}
+
+func (p *s3Put) exists(cause error) error {
+	return &storeError{error: reason.Errorf(bucket.ErrExists, cause, "put %s: %v", p.where(), bucket.ErrExists)}
+}
+
+// object returns the object as stored. Its time is near what a listing shows.
+func (p *s3Put) object(etag, expiration *string) bucket.Object {
+	return bucket.Object{
+		Name: p.name, Size: p.total,
+		ETag:       opaque(etag),
+		Modified:   p.bucket.clock.now().UTC().Truncate(time.Second),
+		Expiration: aws.ToString(expiration),
+	}
+}
+
+// actions names what the credentials need for an upload with these tags.
+func (p *s3Put) actions(action string) string {
+	if len(p.options.Tags) > 0 {
+		return action + ", and s3:PutObjectTagging for its tags"
+	}
+	return action
+}
+
+func (p *s3Put) key() *string  { return aws.String(p.bucket.key(p.name)) }
+func (p *s3Put) where() string { return p.bucket.url.String() + "/" + p.name }
+
+// wrap says where err happened, if it does not say so itself.
+func (p *s3Put) wrap(err error) error {
+	if strings.Contains(err.Error(), p.where()) {
+		return err
+	}
+	return fmt.Errorf("put %s: %w", p.where(), err)
+}
+
+// tagging returns the value of the x-amz-tagging header.
+func tagging(tags bucket.Tags) *string {
+	if len(tags) == 0 {
+		return nil
+	}
+	var pairs []string
+	for key, value := range tags {
+		pairs = append(pairs, queryEscape(key)+"="+queryEscape(value))
+	}
+	slices.Sort(pairs)
+	return aws.String(strings.Join(pairs, "&"))
+}
+
+// queryEscape writes a space as %20, which no store reads as a plus sign.
+func queryEscape(s string) string {
+	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
+}
+
+func nonEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func md5Base64(data []byte) string {
+	sum := md5.Sum(data)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

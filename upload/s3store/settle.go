@@ -1,0 +1,125 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+)
+
+// How long to wait before a listing that may be late is read again.
+const (
+	firstLook = 100 * time.Millisecond
+	maxLook   = 2 * time.Second
+)
+
+// settle returns what was uploaded as the listing shows it: that, and not the
+// answer to the upload, is what a later restore sees. It wraps ErrChanged if
+// another object is listed in its place.
+func (p *s3Put) settle(ctx context.Context, uploaded bucket.Object) (bucket.Object, error) {
+	listed, err := p.bucket.await(ctx, p.name)
+	if err != nil {
+		return uploaded, err
+	}
+	if listed.Size != uploaded.Size || uploaded.ETag != "" && listed.ETag != uploaded.ETag {
+		return uploaded, fmt.Errorf("%w: %s was uploaded with %d bytes and ETag %s, but is listed with %d bytes and ETag %s",
+			bucket.ErrChanged, p.where(), uploaded.Size, uploaded.ETag, listed.Size, listed.ETag)
+	}
+	uploaded.ETag, uploaded.Modified = listed.ETag, listed.Modified
+	return uploaded, nil
+}
+
+// await looks for an object that was uploaded until the listing shows it, for
+// as long as a store may fail: some list late.
+func (b *store) await(ctx context.Context, name string) (*bucket.Object, error) {
+	began := time.Now()
+	for wait := firstLook; ; wait = min(2*wait, maxLook) {
+		there, err := b.find(ctx, name)
+		if err != nil || there != nil {
+			return there, err
+		}
+		if time.Since(began)+wait > b.options.RetryFor {
+			return nil, reason.Errorf(bucket.ErrUnreachable, nil,
+				"list %s/%s: the store took it, but has not listed it for %s: it may be there all the same", b.url, name, b.options.RetryFor)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("list %s/%s: %w", b.url, name, context.Cause(ctx))
+		case <-time.After(wait):
+		}
+	}
+}
+
+// lookUp looks for the object after a failure. What is surely there is waited
+// for, since a listing may be late.
+func (p *s3Put) lookUp(ctx context.Context, surely bool) (*bucket.Object, error) {
+	if surely {
+		return p.bucket.await(ctx, p.name)
+	}
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	return p.bucket.find(ctx, p.name)
+}
+
+// keepTags sets the tags of an object that was uploaded in parts if the store
+// has lost them, as Ceph does. Where they may not be read it sets them anyway:
+// the object is new, so nobody has changed them. Interrupted, it still gets a
+// moment, since without tags the object is not held. Its errors wrap
+// bucket.ErrUntagged.
+func (p *s3Put) keepTags(ctx context.Context, object bucket.Object) error {
+	tags := p.options.Tags
+	if len(tags) == 0 {
+		return nil
+	}
+	ctx, cancel := linger(ctx, abortTimeoutCancelled)
+	defer cancel()
+	got, err := p.bucket.Tags(ctx, object)
+	if err == nil && maps.Equal(got, tags) {
+		return nil
+	}
+	unreadable := bucket.MissingAction(err) != ""
+	if err == nil || unreadable {
+		p.bucket.options.Log.Debug("the tags given with the upload are set again", "object", object.Name, "found", got, "err", err)
+		err = p.bucket.SetTags(ctx, object, tags)
+	}
+	if err == nil && !unreadable {
+		got, err = p.bucket.Tags(ctx, object)
+	}
+	if err == nil && !unreadable && !maps.Equal(got, tags) {
+		err = errors.New("the store takes its tags and forgets them")
+	}
+	if err != nil {
+		return reason.Errorf(bucket.ErrUntagged, err, "tags of %s: %v", p.where(), err)
+	}
+	return nil
+}
+
+// mustBeFree looks whether there is an object of that name. Stores are known
+// that take If-None-Match with the completion of an upload, and ignore it.
+func (p *s3Put) mustBeFree(ctx context.Context) error {
+	there, err := p.bucket.find(ctx, p.name)
+	if err == nil && there != nil {
+		err = p.exists(nil)
+	}
+	return err
+}
+
+// opaque returns an ETag without its quotes, and without the mark of a weak one
+// (W/"..."), which proxies that compress add: so two of them compare as RFC 9110
+// says of a weak comparison (section 8.8.3.2).
+func opaque(etag *string) string {
+	text := aws.ToString(etag)
+	if len(text) >= 2 && text[:2] == "W/" {
+		text = text[2:]
+	}
+	if len(text) >= 2 && text[0] == '"' && text[len(text)-1] == '"' {
+		text = text[1 : len(text)-1]
+	}
+	return text
+}

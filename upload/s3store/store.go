@@ -1,0 +1,266 @@
+// Package s3store is the bucket in an S3-compatible store. It alone knows the SDK
+// of AWS, and what stores other than AWS get wrong.
+package s3store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/logging"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
+)
+
+// A store is a Bucket in an S3-compatible store.
+type store struct {
+	url     bucket.URL
+	options settings
+	client  *s3.Client
+	clock   *clock
+	beside  atomic.Bool // the store knows no tags: they are kept beside the objects
+}
+
+// Open returns the bucket of a bucket URL, s3://bucket/prefix. It asks the
+// store nothing, but finding credentials may need the network.
+func Open(ctx context.Context, u bucket.URL, o bucket.Options) (bucket.Bucket, error) {
+	b, err := open(ctx, u, settings{Options: o})
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// open finds settings and credentials by the AWS default chain. A custom
+// endpoint gets path-style addressing, and checksums only where S3 demands
+// them: several compatible stores reject the trailing ones that the SDK sends
+// by default.
+func open(ctx context.Context, u bucket.URL, o settings) (*store, error) {
+	if err := errors.Join(checkEncryption(o.SSE), checkLock(o.Lock)); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(newHTTPClient(o.stall, o.patience())),
+		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+			o.Log.Debug(fmt.Sprintf(format, v...)) // by itself the SDK prints on stderr
+		})))
+	if err != nil {
+		return nil, reason.Errorf(bucket.ErrRefused, err, "open %s: AWS settings: %v", u, err)
+	}
+	b := &store{url: u, options: o, clock: &clock{}}
+	outage := &outage{limit: o.RetryFor, patience: o.patience()}
+	b.client = s3.NewFromConfig(cfg, func(s *s3.Options) {
+		s.HTTPClient = b.clock.watch(withoutRedirects(s.HTTPClient))
+		if o.intercept != nil {
+			s.HTTPClient = o.intercept(s.HTTPClient)
+		}
+		s.Retryer = newRetryer(outage, o.Log)
+		s.APIOptions = append(s.APIOptions, outage.watchOperations, new(contentSums).watchOperations, new(answerGuard).watchOperations, o.sendCustomerKey, signLess)
+		s.DisableLogOutputChecksumValidationSkipped = true
+		if s.BaseEndpoint != nil {
+			adaptToEndpoint(s, cfg)
+		}
+	})
+	if err := b.check(ctx); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// adaptToEndpoint sets what stores other than AWS need.
+func adaptToEndpoint(s *s3.Options, cfg aws.Config) {
+	s.UsePathStyle = true
+	if s.Region == "" {
+		s.Region = "us-east-1"
+	}
+	request, response := explicitChecksums(cfg)
+	if !request {
+		s.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+	}
+	if !response {
+		s.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+	}
+}
+
+// explicitChecksums reports whether the user has set the two checksum modes:
+// the loaded configuration itself no longer tells a setting from a default.
+func explicitChecksums(cfg aws.Config) (request, response bool) {
+	for _, source := range cfg.ConfigSources {
+		switch c := source.(type) {
+		case config.EnvConfig:
+			request = request || c.RequestChecksumCalculation != 0
+			response = response || c.ResponseChecksumValidation != 0
+		case config.SharedConfig:
+			request = request || c.RequestChecksumCalculation != 0
+			response = response || c.ResponseChecksumValidation != 0
+		}
+	}
+	return request, response
+}
+
+// check finds missing settings before any work is done for nothing.
+func (b *store) check(ctx context.Context) error {
+	o := b.client.Options()
+	refuse := func(text string, cause error) error {
+		return reason.Errorf(bucket.ErrRefused, cause, "open %s: %s", b.url, text)
+	}
+	if o.Region == "" {
+		return refuse("no AWS region is configured (AWS_REGION, or AWS_ENDPOINT_URL_S3 for another store)", nil)
+	}
+	if o.BaseEndpoint != nil {
+		e, err := url.Parse(*o.BaseEndpoint)
+		if err != nil || e.Host == "" || (e.Scheme != "http" && e.Scheme != "https") {
+			return refuse("the configured endpoint URL is not http://host or https://host", nil)
+		}
+		if text := refuseEndpoint(b.url, e); text != "" {
+			return &storeError{
+				error:   refuse(text, nil),
+				setting: "set AWS_ENDPOINT_URL_S3 to " + e.Scheme + "://" + e.Host + ": Lifeboat puts the bucket's name behind it",
+			}
+		}
+		if e.Scheme == "http" && len(b.options.SSE.CustomerKey) > 0 {
+			return refuse("a customer key must not be sent over plain HTTP: the endpoint URL needs https", nil)
+		}
+	}
+	if o.Credentials == nil {
+		return refuse("no AWS credentials are configured", nil)
+	}
+	if _, err := o.Credentials.Retrieve(ctx); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("open %s: %w", b.url, context.Cause(ctx))
+		}
+		return refuse("no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role: "+innermost(err).Error(), err)
+	}
+	return nil
+}
+
+// URL implements Bucket.
+func (b *store) URL() bucket.URL { return b.url }
+
+// ClockOffset implements Bucket. It is exact to about a second.
+func (b *store) ClockOffset() time.Duration { return b.clock.offset() }
+
+func (b *store) key(name string) string { return b.url.Prefix + "/" + name }
+
+// List implements Bucket.
+func (b *store) List(ctx context.Context, after string) iter.Seq2[bucket.Object, error] {
+	return func(yield func(bucket.Object, error) bool) {
+		input := s3.ListObjectsV2Input{Prefix: aws.String(b.key("")), Delimiter: aws.String("/")}
+		if after != "" {
+			input.StartAfter = aws.String(b.key(after))
+		}
+		for page, err := range b.objectPages(ctx, input) {
+			if err != nil {
+				yield(bucket.Object{}, err)
+				return
+			}
+			for _, entry := range page.Contents {
+				object, ok := b.listed(entry, page.EncodingType)
+				if ok && object.Name > after && !yield(object, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// listed returns an entry of a listing as an Object, or false for what is not an
+// object of the bucket.
+func (b *store) listed(entry types.Object, encoding types.EncodingType) (bucket.Object, bool) {
+	object, found := b.listedAt(entry, encoding)
+	return object, found && isPlace(object.Name)
+}
+
+// isPlace reports whether a name is an object's, and neither deeper than the
+// prefix nor a sidecar's.
+func isPlace(name string) bool {
+	return name != "" && !strings.Contains(name, "/") && !sidecar.Is(name)
+}
+
+// listedAt returns an entry of a listing as an Object, or false for what is not
+// below the prefix.
+func (b *store) listedAt(entry types.Object, encoding types.EncodingType) (bucket.Object, bool) {
+	key := aws.ToString(entry.Key)
+	if encoding == types.EncodingTypeUrl {
+		decoded, err := url.QueryUnescape(key)
+		if err != nil {
+			return bucket.Object{}, false
+		}
+		key = decoded
+	}
+	name, found := strings.CutPrefix(key, b.key(""))
+	return bucket.Object{
+		Name:     name,
+		Size:     aws.ToInt64(entry.Size),
+		ETag:     opaque(entry.ETag),
+		Modified: aws.ToTime(entry.LastModified),
+	}, found && name != ""
+}
+
+// Delete implements Bucket.
+func (b *store) Delete(ctx context.Context, object bucket.Object) error {
+	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{
+		Bucket:    &b.url.Bucket,
+		Key:       aws.String(b.key(object.Name)),
+		VersionId: version(object),
+	})
+	if err != nil {
+		err = describe(ctx, b.failure("delete", object, "s3:DeleteObject"), err)
+	}
+	if err != nil && !errors.Is(err, bucket.ErrNotFound) { // some stores say so of what is gone
+		return err
+	}
+	if b.beside.Load() && object.Version == "" {
+		return b.deleteSidecar(ctx, object.Name)
+	}
+	return nil
+}
+
+// find looks for one object by listing exactly its key, which needs no right
+// to read. A nil object and no error: it is not there.
+func (b *store) find(ctx context.Context, name string) (*bucket.Object, error) {
+	// The key itself sorts before all that it begins.
+	for page, err := range b.objectPages(ctx, s3.ListObjectsV2Input{Prefix: aws.String(b.key(name)), MaxKeys: aws.Int32(1)}) {
+		if err != nil {
+			return nil, err
+		}
+		if len(page.Contents) == 0 {
+			continue
+		}
+		if object, ok := b.listedAt(page.Contents[0], page.EncodingType); ok && object.Name == name {
+			return &object, nil
+		}
+		return nil, nil
+	}
+	return nil, nil
+}
+
+// failure begins the description of a failed operation on one object. On a
+// given version IAM knows most actions by another name.
+func (b *store) failure(operation string, object bucket.Object, action string) failure {
+	where := b.url.String() + "/" + object.Name
+	if object.Version != "" {
+		where += " version " + object.Version
+		action = strings.NewReplacer("ObjectTagging", "ObjectVersionTagging",
+			"GetObject", "GetObjectVersion", "DeleteObject", "DeleteObjectVersion").Replace(action)
+	}
+	return failure{operation, where, action}
+}
+
+func version(object bucket.Object) *string {
+	if object.Version == "" {
+		return nil
+	}
+	return &object.Version
+}

@@ -1,0 +1,219 @@
+package s3store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/trial"
+)
+
+// Trial implements trial.StoreBucket.
+func (b *store) Trial() trial.Store { return &s3Trial{store: b} }
+
+// An s3Trial is one trial of a store on its way.
+type s3Trial struct {
+	*store
+	written []bucket.Object // to be deleted, by version where there is one
+	begun   []*s3Upload     // to be aborted
+}
+
+// Refuses is for trial.Is.
+func (e *storeError) Refuses(r trial.Refusal) bool {
+	code, _ := codeOf(e)
+	status := statusOf(e)
+	switch r {
+	case trial.Any:
+		return status != 0 || !errors.Is(e.error, bucket.ErrUnreachable)
+	case trial.Denied:
+		return isDenied(code, status)
+	case trial.Rejected:
+		return status >= 400 && status < 500 || status == http.StatusNotImplemented
+	case trial.NoConditions:
+		return lacksConditions(e)
+	case trial.Condition:
+		return isPrecondition(e)
+	case trial.MayLackTags:
+		return mayLackTags(e)
+	case trial.Unset:
+		return isUnset(e) && !isUnknown(e)
+	}
+	return false
+}
+
+// Brief is for trial.Brief.
+func (e *storeError) Brief() string {
+	if e.brief != "" {
+		return e.brief
+	}
+	return e.Error()
+}
+
+// describe puts an error of the SDK into words.
+func (x *s3Trial) describe(ctx context.Context, operation, name, action string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return describe(ctx, x.failure(operation, bucket.Object{Name: name}, action), err)
+}
+
+// Credentials implements trial.Store.
+func (x *s3Trial) Credentials(ctx context.Context) (string, error) {
+	c, err := x.client.Options().Credentials.Retrieve(ctx)
+	if err != nil {
+		return "", describe(ctx, failure{"get", "AWS credentials", ""}, err)
+	}
+	id := c.AccessKeyID
+	text := fmt.Sprintf("access key ID ...%s from %s", id[max(0, len(id)-4):], c.Source)
+	if c.CanExpire {
+		text += ", valid until " + c.Expires.UTC().Format(time.RFC3339)
+	}
+	return text, nil
+}
+
+// Put implements trial.Store.
+func (x *s3Trial) Put(ctx context.Context, name string, content []byte, tags bucket.Tags) (trial.Stored, error) {
+	return x.put(ctx, name, content, tags, nil)
+}
+
+// PutIfAbsent implements trial.Store.
+func (x *s3Trial) PutIfAbsent(ctx context.Context, name string, content []byte, tags bucket.Tags) (trial.Stored, error) {
+	return x.put(ctx, name, content, tags, aws.String("*"))
+}
+
+func (x *s3Trial) put(ctx context.Context, name string, content []byte, tags bucket.Tags, condition *string) (trial.Stored, error) {
+	known := x.wrote(name, nil)
+	out, err := x.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &x.url.Bucket, Key: aws.String(x.key(name)), Body: bytes.NewReader(content),
+		Tagging: tagging(tags), IfNoneMatch: condition,
+	})
+	err = x.describe(ctx, "put", name, "s3:PutObject", err)
+	if err != nil {
+		if !known {
+			x.refused(name, err)
+		}
+		return trial.Stored{}, err
+	}
+	x.wrote(name, out.VersionId)
+	stored := trial.Stored{
+		Object:     bucket.Object{Name: name, Size: int64(len(content)), ETag: opaque(out.ETag)},
+		Versioned:  aws.ToString(out.VersionId) != "" && *out.VersionId != "null",
+		Encryption: string(out.ServerSideEncryption),
+	}
+	if stored.Encryption == "" && len(x.options.SSE.CustomerKey) > 0 {
+		stored.Encryption = "with your own key"
+	}
+	return stored, nil
+}
+
+// wrote remembers an object that may be there now, and reports whether its
+// name was known before. A version takes the place of the name alone: deleting
+// by name would leave a delete marker.
+func (x *s3Trial) wrote(name string, version *string) (known bool) {
+	known = slices.ContainsFunc(x.written, func(o bucket.Object) bool { return o.Name == name })
+	object := bucket.Object{Name: name, Version: aws.ToString(version)}
+	if object.Version != "" {
+		x.written = slices.DeleteFunc(x.written, func(o bucket.Object) bool { return o.Name == name && o.Version == "" })
+	} else if known {
+		return known
+	}
+	x.written = append(x.written, object)
+	return known
+}
+
+// refused forgets an object that the store said no to, so that it is not there.
+func (x *s3Trial) refused(name string, err error) {
+	if trial.Is(err, trial.Rejected) {
+		x.written = slices.DeleteFunc(x.written, func(o bucket.Object) bool { return o.Name == name })
+	}
+}
+
+// Names implements trial.Store.
+func (x *s3Trial) Names(ctx context.Context, prefix, after string) (names []string, err error) {
+	out, err := x.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+		Bucket: &x.url.Bucket, Prefix: aws.String(x.key(prefix)), StartAfter: aws.String(x.key(after)),
+		Delimiter: aws.String("/"), EncodingType: types.EncodingTypeUrl,
+	})
+	if err != nil {
+		return nil, x.describe(ctx, "list", prefix, "s3:ListBucket", err)
+	}
+	for _, o := range out.Contents {
+		if object, ok := x.listedAt(o, out.EncodingType); ok {
+			names = append(names, object.Name)
+		}
+	}
+	return names, nil
+}
+
+// ReadIfMatch implements trial.Store.
+func (x *s3Trial) ReadIfMatch(ctx context.Context, name, etag string) error {
+	out, err := x.client.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: &x.url.Bucket, Key: aws.String(x.key(name)), IfMatch: aws.String(`"` + etag + `"`), Range: aws.String("bytes=0-0"),
+	})
+	if err != nil {
+		return x.describe(ctx, "read", name, "s3:GetObject", err)
+	}
+	return out.Body.Close()
+}
+
+// Tags implements trial.Store.
+func (x *s3Trial) Tags(ctx context.Context, name string) (bucket.Tags, error) {
+	return x.storeTags(ctx, bucket.Object{Name: name})
+}
+
+// SetTags implements trial.Store.
+func (x *s3Trial) SetTags(ctx context.Context, name string, tags bucket.Tags) error {
+	return x.setStoreTags(ctx, bucket.Object{Name: name}, tags)
+}
+
+// Delete implements trial.Store.
+func (x *s3Trial) Delete(ctx context.Context, name string) error {
+	return x.delete(ctx, bucket.Object{Name: name})
+}
+
+// delete deletes one object or version. A delete marker that comes of it is to
+// be deleted too.
+func (x *s3Trial) delete(ctx context.Context, object bucket.Object) error {
+	out, err := x.client.DeleteObject(ctx, &s3.DeleteObjectInput{
+		Bucket: &x.url.Bucket, Key: aws.String(x.key(object.Name)), VersionId: version(object),
+	})
+	if err != nil {
+		return describe(ctx, x.failure("delete", object, "s3:DeleteObject"), err)
+	}
+	if object.Version == "" && aws.ToBool(out.DeleteMarker) && aws.ToString(out.VersionId) != "" {
+		x.written = append(x.written, bucket.Object{Name: object.Name, Version: *out.VersionId})
+	}
+	return nil
+}
+
+// Close implements trial.Store.
+func (x *s3Trial) Close(ctx context.Context) (left []string) {
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	for _, u := range slices.Clone(x.begun) {
+		if err := u.Abort(ctx); err != nil {
+			left = append(left, "an unfinished upload of "+u.name)
+		}
+	}
+	for i := 0; i < len(x.written); i++ { // it grows by delete markers
+		o := x.written[i]
+		err := x.delete(ctx, o)
+		switch {
+		case err == nil, errors.Is(err, bucket.ErrNotFound):
+		case o.Version != "":
+			left = append(left, o.Name+", version "+o.Version)
+		default:
+			left = append(left, o.Name)
+		}
+	}
+	return left
+}

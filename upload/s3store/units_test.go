@@ -1,0 +1,156 @@
+package s3store
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
+)
+
+func TestPartSize(t *testing.T) {
+	const limit = 10_000 * defaultPart
+	for _, c := range []struct{ maxSize, wanted, want int64 }{
+		{0, 0, 8 * mib},
+		{1, 0, 8 * mib},
+		{limit, 0, 8 * mib},
+		{limit + 1, 0, 9 * mib},
+		{9 * mib * 10_000, 0, 9 * mib},
+		{9*mib*10_000 + 1, 0, 10 * mib},
+		{1 << 40, 0, 105 * mib},
+		{maxPart * maxParts, 0, maxPart},
+		{1, 5 * mib, 5 * mib},
+		{limit, 16 * mib, 16 * mib},
+		{limit + 1, 5 * mib, 9 * mib},
+	} {
+		got, err := partSize(c.maxSize, c.wanted)
+		if err != nil || got != c.want {
+			t.Errorf("partSize(%d, %d) = %d, %v, want %d", c.maxSize, c.wanted, got, err, c.want)
+		}
+		if c.maxSize > got*maxParts {
+			t.Errorf("partSize(%d, %d) = %d: more than 10,000 parts", c.maxSize, c.wanted, got)
+		}
+	}
+	for _, bad := range [][2]int64{{maxPart*maxParts + 1, 0}, {1, minPart - 1}, {1, -1}, {1, maxPart + 1}} {
+		if got, err := partSize(bad[0], bad[1]); err == nil {
+			t.Errorf("partSize(%d, %d) = %d, want an error", bad[0], bad[1], got)
+		}
+	}
+}
+
+func TestPartsHeldBoundsMemory(t *testing.T) {
+	for size := int64(minPart); size <= spoolOver; size += mib {
+		for _, concurrency := range []int{1, 4, 1000} {
+			held := partsHeld(size, concurrency)
+			if held < 2 || held > concurrency+1 || int64(held)*size > maxMemory {
+				t.Errorf("%d parts of %d bytes with concurrency %d", held, size, concurrency)
+			}
+		}
+	}
+	if held := partsHeld(spoolOver+mib, 4); held != 5 {
+		t.Errorf("%d spooled parts, want 5", held)
+	}
+}
+
+func TestOutage(t *testing.T) {
+	begin := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC)
+	at := func(seconds int) time.Time { return begin.Add(time.Duration(seconds) * time.Second) }
+	o := &outage{limit: time.Minute, patience: 30 * time.Second}
+	o.begin(at(0))
+	o.observe(true, at(0), at(0))
+	o.observe(true, at(59), at(59))
+	if o.tooLong(at(59)) || !o.tooLong(at(60)) {
+		t.Error("an outage must end after the limit, not before")
+	}
+	o.observe(false, at(60), at(60))
+	if o.tooLong(at(1000)) {
+		t.Error("a good answer must end the outage")
+	}
+	o.observe(true, at(1000), at(1000))
+	o.end()
+	o.begin(at(1059)) // soon after: the same outage
+	o.observe(true, at(1060), at(1060))
+	if !o.tooLong(at(1060)) {
+		t.Error("the next operation must not wait as long again")
+	}
+	o.end()
+	o.begin(at(5000)) // much later
+	o.observe(true, at(5000), at(5000))
+	if o.tooLong(at(5001)) {
+		t.Error("an old outage must not count against a new operation")
+	}
+}
+
+// A long upload that is broken off was at work, and is tried again; one that
+// waited for a silent store all the time was not.
+func TestOutageAndLongAttempts(t *testing.T) {
+	begin := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC)
+	at := func(seconds int) time.Time { return begin.Add(time.Duration(seconds) * time.Second) }
+	for _, test := range []struct {
+		began, ended, good int
+		tooLongAt          int
+	}{
+		{began: 0, ended: 300, tooLongAt: 360},            // broken off after five minutes of work
+		{began: 0, ended: 30, tooLongAt: 60},              // silence
+		{began: 0, ended: 25, good: 20, tooLongAt: 80},    // another part was answered meanwhile
+		{began: 0, ended: 300, good: 299, tooLongAt: 360}, // both
+	} {
+		o := &outage{limit: time.Minute, patience: 30 * time.Second}
+		if test.good > 0 {
+			o.observe(false, at(test.good-1), at(test.good))
+		}
+		o.observe(true, at(test.began), at(test.ended))
+		if o.tooLong(at(test.tooLongAt-1)) || !o.tooLong(at(test.tooLongAt)) {
+			t.Errorf("%+v: outage since %v", test, o.since.Sub(begin))
+		}
+	}
+}
+
+func TestServerSideEncryptionCheck(t *testing.T) {
+	key := make([]byte, 32)
+	for _, good := range []bucket.ServerSideEncryption{{}, {Algorithm: "AES256"}, {Algorithm: "aws:kms"}, {Algorithm: "aws:kms", KMSKeyID: "k"}, {CustomerKey: key}} {
+		if err := checkEncryption(good); err != nil {
+			t.Errorf("%+v: %v", good, err)
+		}
+	}
+	for _, bad := range []bucket.ServerSideEncryption{
+		{Algorithm: "rot13"}, {KMSKeyID: "k"}, {Algorithm: "AES256", KMSKeyID: "k"},
+		{CustomerKey: key[:31]}, {CustomerKey: key, Algorithm: "AES256"},
+	} {
+		if err := checkEncryption(bad); err == nil {
+			t.Errorf("%+v is no error", bad)
+		}
+	}
+}
+
+func TestTagging(t *testing.T) {
+	if got := tagging(nil); got != nil {
+		t.Errorf("no tags: header %q", *got)
+	}
+	if got := *tagging(bucket.Tags{"b": "x y+z", "a": "1&2=3"}); got != "a=1%262%3D3&b=x%20y%2Bz" {
+		t.Errorf("header %q", got)
+	}
+}
+
+func TestSpooledPart(t *testing.T) {
+	dir := t.TempDir()
+	p, err := newPart(spoolOver+mib, 0, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	for _, data := range [][]byte{buckettest.Content(3000), buckettest.Content(10)} {
+		p.reset()
+		for piece := range slices.Chunk(data, 1000) {
+			if _, err := p.Write(piece); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := make([]byte, len(data)+1)
+		if n, _ := p.reader().Read(got); n != len(data) || !slices.Equal(got[:n], data) {
+			t.Errorf("read %d bytes of %d, or others", n, len(data))
+		}
+	}
+	buckettest.SameNames(t, buckettest.DirNames(t, dir), nil)
+}
