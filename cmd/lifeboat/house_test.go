@@ -26,18 +26,21 @@ var below = map[string][]string{
 	"deploy":    {},
 }
 
-// belowUpload are the packages of upload that some of them may import. Doctor
-// knows no store.
+// belowUpload are the packages of upload that some of them may import. The stores
+// know no series, and doctor and the series no store.
 var belowUpload = map[string][]string{
-	"upload/bucket":       {},
-	"upload/bucket/trial": {"upload/bucket"},
-	"upload/series":       {"upload/bucket"},
-	"upload/doctor":       {"upload/bucket", "upload/bucket/trial", "upload/series"},
+	"upload/bucket":         {},
+	"upload/bucket/trial":   {"upload/bucket"},
+	"upload/bucket/sidecar": {"upload/bucket"},
+	"upload/series":         {"upload/bucket"},
+	"upload/dirstore":       {"upload/bucket", "upload/bucket/sidecar", "upload/bucket/trial"},
+	"upload/s3store":        {"upload/bucket", "upload/bucket/sidecar", "upload/bucket/trial"},
+	"upload/doctor":         {"upload/bucket", "upload/bucket/trial", "upload/series"},
 }
 
 // mayUseSDK are the packages that import the SDK of AWS, their tests included: the
 // S3 store, and what tests of others have for looking behind its back.
-var mayUseSDK = []string{"upload/s3store"}
+var mayUseSDK = []string{"upload/s3store", "upload/testserver/rawclient"}
 
 // forTests are the packages that serve tests alone; only tests import them.
 var forTests = []string{"upload/bucket/buckettest", "upload/testserver", "deploy/kubernetes/kubetest", "deploy/e2e"}
