@@ -204,6 +204,20 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// The files that the page on the house sends to are there.
+func TestPathsInArchitecture(t *testing.T) {
+	root, seen := filepath.Join("..", ".."), 0
+	for _, path := range regexp.MustCompile("`([a-z0-9]+(?:/[a-z0-9*.]+)+)`").FindAllStringSubmatch(readFile(t, page("architecture")), -1) {
+		seen++
+		if found, err := filepath.Glob(filepath.Join(root, path[1])); err != nil || len(found) == 0 {
+			t.Errorf("%s: found %v, %v", path[1], found, err)
+		}
+	}
+	if seen < 15 {
+		t.Errorf("only %d paths", seen)
+	}
+}
+
 // A page is read on a screen: the README has at most 180 lines, and no cell of a
 // table is longer than 200 characters.
 func TestDocumentsAreShort(t *testing.T) {
