@@ -19,6 +19,10 @@ CEPH  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lifeboat-test/ceph
 FUZZTIME ?= 10m
 RACE     ?= -race
 
+# What make test and make short test, and more flags of go test for both.
+PACKAGES  ?= ./...
+TESTFLAGS ?=
+
 # The image's name; what may build it, the first that works; the certificate
 # authorities that it trusts: Mozilla's as Debian has them, and none that was
 # added on this machine.
@@ -26,7 +30,7 @@ IMAGE           ?= localhost/lifeboat
 ENGINE          ?= docker podman buildah
 CA_CERTIFICATES ?= /usr/share/ca-certificates/mozilla/*.crt
 
-.PHONY: build static image release sbom demo check test e2e fuzz lint vuln bench tools tools-test tools-check tools-image tools-lint tools-release tools-sbom clean
+.PHONY: build static image release sbom demo check short test e2e fuzz lint vuln bench tools tools-test tools-check tools-image tools-lint tools-release tools-sbom clean
 
 build: tools
 	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o dist/lifeboat ./cmd/lifeboat
@@ -71,13 +75,15 @@ demo: build
 
 # The short path, less than a minute: no servers, no race detector, and none of
 # the tests that take seconds.
-check: tools-check lint
+check: lint short
 	$(GO) vet -tags $(TAGS),e2e ./...
-	PATH="$(GOBIN):$$PATH" $(GO) test -short -vet=off -tags $(TAGS) ./...
+
+short: tools-check
+	PATH="$(GOBIN):$$PATH" $(GO) test -short -vet=off -tags $(TAGS) $(TESTFLAGS) $(PACKAGES)
 
 test: tools-test
 	$(GO) vet -tags $(TAGS) ./...
-	PATH="$(GOBIN):$$PATH" $(GO) test $(RACE) -timeout 30m -tags $(TAGS) ./...
+	PATH="$(GOBIN):$$PATH" $(GO) test $(RACE) -timeout 30m -tags $(TAGS) $(TESTFLAGS) $(PACKAGES)
 
 # The deployment on a real Kubernetes: deploy/e2e/README.md says which.
 e2e: tools-test image
