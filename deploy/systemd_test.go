@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // exposure is what systemd-analyze security says of each service, as in its
@@ -120,6 +122,7 @@ func TestUnitCommands(t *testing.T) {
 // TestUnitDocument runs the commands of the README, but for those of systemctl,
 // and has systemd look at the drop-in.
 func TestUnitDocument(t *testing.T) {
+	needs.Time(t) // it makes the program
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "bin/systemctl"), "#!/bin/sh\necho \"systemctl $*\" >>"+dir+"/log\n", 0o755)
 	t.Setenv("PATH", filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
