@@ -5,6 +5,8 @@ import (
 	"errors"
 	"runtime"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/databases"
 )
 
 // A run over many databases that a signal ends does not collect memory for
@@ -15,7 +17,7 @@ func TestEndedRunLeavesTheRest(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range 100 {
-		if _, _, err := new(job).backup(ctx, nil); !errors.Is(err, context.Canceled) {
+		if _, _, err := (&job{Database: new(databases.Database)}).backup(ctx, nil); !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
 	}
