@@ -35,7 +35,7 @@ type Item struct {
 
 // Terms are what is decided under.
 type Terms struct {
-	// Policy says how long classes are kept. With a nil Policy nothing
+	// Policy is how long classes are kept. With a nil Policy nothing
 	// expires; releasing needs none.
 	Policy Policy
 	// Hold is how long a successor must have been in the bucket: 0 for

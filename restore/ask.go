@@ -14,8 +14,8 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
-// A QueryResult is what one query said about the database. Its JSON is part
-// of what the program prints.
+// A QueryResult is the database's answer to one query. Its JSON is part of what the
+// program prints.
 type QueryResult struct {
 	SQL  string `json:"sql"`
 	True bool   `json:"true"`
@@ -29,7 +29,7 @@ type ForeignKeys struct {
 	Violations int64 `json:"violations"`
 	// First names a few of them.
 	First []string `json:"first"`
-	// Unknown is why they could not be looked at, or "".
+	// Unknown is why SQLite could not check them, or "".
 	Unknown string `json:"unknown,omitempty"`
 }
 
@@ -52,8 +52,8 @@ func restrain(ctx context.Context, c *sqlite.Conn) error {
 	return c.BoundCache(ctx, sqlite.QueryCache)
 }
 
-// foreignKeys counts the rows that refer to nothing. That SQLite cannot tell,
-// for example because a parent table lacks the index, is no error.
+// foreignKeys counts the rows that refer to nothing. Keys that SQLite cannot check,
+// for example because a parent table lacks the index, are no error.
 func foreignKeys(ctx context.Context, c *sqlite.Conn) (*ForeignKeys, error) {
 	found := &ForeignKeys{First: []string{}}
 	err := c.Each(ctx, "PRAGMA foreign_key_check", func(row []driver.Value) {
@@ -160,9 +160,9 @@ func single(ctx context.Context, c *sqlite.Conn, query string) (_ driver.Value, 
 	return row[0], nil
 }
 
-// truth tells whether a value is a number other than zero. The driver makes a
-// bool of what comes from a column declared so. A text is not repeated: it is
-// the user's data.
+// truth reports whether a value is a number other than zero, and returns the number
+// in words. The driver makes a bool of a value from a column that is declared so. A
+// text is not repeated: it is the user's data.
 func truth(value driver.Value) (bool, string) {
 	switch v := value.(type) {
 	case int64:

@@ -179,7 +179,7 @@ func TestPrepare(t *testing.T) {
 	b := openBucket(t, "file://"+t.TempDir())
 	source := newSource(t, "")
 	s := backUp(t, b, source, snapshot.MethodBackup)
-	plan := func(path string, o Options) Plan {
+	plan := func(path string, o Options) Preview {
 		t.Helper()
 		before := names(t, path)
 		p, err := Prepare(t.Context(), b, s, path, o, s.ID.Time().Add(time.Hour))

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A childOrder says what a child process does.
+// A childOrder is the work of a child process.
 type childOrder struct {
 	Target, Source string
 	PageSize       int
@@ -174,8 +174,8 @@ func killed(t testing.TB, o childOrder) {
 	}
 }
 
-// refusedWith runs a child that must fail for the given reason, and returns
-// what it says.
+// refusedWith runs a child that must fail for the given reason, and returns its
+// output.
 func refusedWith(t testing.TB, o childOrder, reason error, wrapper ...string) string {
 	t.Helper()
 	return refusedCommand(t, command(t, o, wrapper...), reason)
@@ -226,7 +226,7 @@ func holdOpen(t testing.TB, path, how string, wrapper ...string) *holderProcess 
 	t.Cleanup(h.end)
 	if b := make([]byte, 6); true {
 		if _, err := io.ReadFull(stdout, b); err != nil || string(b) != "ready\n" {
-			t.Fatalf("the process that opens %s (%s) said %q: %v", filepath.Base(path), how, b, err)
+			t.Fatalf("the process that opens %s (%s) printed %q: %v", filepath.Base(path), how, b, err)
 		}
 	}
 	return h
@@ -237,7 +237,7 @@ func (h *holderProcess) end() {
 	_ = h.cmd.Wait()
 }
 
-// openAndWait opens the target, says so, and keeps it open until stdin ends.
+// openAndWait opens the target, prints that, and keeps it open until stdin ends.
 func openAndWait(o childOrder) int {
 	if how := o.Open; how == "read-only file" {
 		f, err := os.Open(o.Target)
@@ -268,7 +268,7 @@ var openings = map[string][]string{
 	"in exclusive mode":     {"PRAGMA locking_mode=EXCLUSIVE", "BEGIN IMMEDIATE", "COMMIT"},
 }
 
-// exitCode tells the reasons apart, for a process of which nothing else is seen.
+// exitCode returns a code for each reason: nothing else is seen of the process.
 func exitCode(err error) int {
 	for i, reason := range []error{ErrTargetOpen, ErrTargetExists, ErrUncertain, ErrLocked, ErrRestoring, ErrNoRoom, ErrCannotSwap, ErrCannotLive, ErrTarget, snapshot.ErrDamaged} {
 		if errorsIs(err, reason) {

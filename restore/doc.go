@@ -9,11 +9,12 @@
 //	s, err := restore.Select(ctx, bucket, restore.Selector{})
 //	done, err := restore.Restore(ctx, bucket, s, "/var/lib/app/app.db", restore.Options{})
 //
-// Prepare says what Restore would do. Stream writes the database to an
-// io.Writer. Verify makes a drill: it restores to a temp file, and lets SQLite
-// check the result and answer questions.
+// Prepare returns what Restore would do. Stream writes the database to an io.Writer.
+// Verify makes a drill: it restores to a temp file, and has SQLite check the result
+// and answer queries.
 //
-// To find out whether anybody has the target open, this package opens the
-// target's file itself. A process that may have SQLite connections to the
-// target must close them first, or restore with Options.Live.
+// To find out whether a process has the target open, this package opens the target's
+// file itself. An application must close its own SQLite connections to the target
+// first, or restore with Options.Live: closing any descriptor of a file drops all
+// locks that the process has on it.
 package restore

@@ -66,9 +66,9 @@ func (b countingBlob) ReadAt(p []byte, offset int64) (int, error) {
 	return b.Blob.ReadAt(p, offset)
 }
 
-// Encrypted, by a real store: what comes back is the database, with one
-// request more than it takes without encryption, and nothing that the store
-// tells of the object tells of its content.
+// Encrypted, by a real store: the restored file is the database, restoring takes one
+// request more than without encryption, and no tag or header of the object shows
+// anything of its content.
 func TestRestoreEncrypted(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)

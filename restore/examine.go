@@ -22,8 +22,8 @@ type Examiner interface {
 	// snapshot.CheckNone; else the first result is nil. A database that is not
 	// sound is an error that wraps ErrCheck, or snapshot.ErrUncheckable.
 	Check(ctx context.Context, path string, level snapshot.CheckLevel) (*ForeignKeys, error)
-	// Ask has the database answer a query within limit. That it does not is no
-	// error. A database that is not sound is one, as in Check.
+	// Ask has the database answer a query within limit. A query without an answer
+	// is no error. A database that is not sound is one, as in Check.
 	Ask(ctx context.Context, path, query string, limit time.Duration) (QueryResult, error)
 }
 
@@ -53,8 +53,8 @@ func (InProcess) Ask(ctx context.Context, path, query string, limit time.Duratio
 	return answer, err
 }
 
-// withRestored opens the rebuilt database for one look. It is opened as one that
-// never changes, so neither its journal mode nor any lock matters.
+// withRestored calls look with a connection to the rebuilt database. It is opened as
+// one that never changes, so neither its journal mode nor any lock matters.
 func withRestored(ctx context.Context, path string, look func(*sqlite.Conn) error) (err error) {
 	c, err := sqlite.Open(path, 0, url.Values{"mode": {"ro"}, "immutable": {"1"}})
 	if err != nil {
@@ -82,7 +82,7 @@ func checked(err error) error {
 	return err
 }
 
-// isTrouble tells that SQLite could not read the temp file: that says nothing
+// isTrouble reports whether SQLite could not read the temp file, which proves nothing
 // about the snapshot.
 func isTrouble(err error) bool {
 	code := sqlite.Code(err)

@@ -20,7 +20,7 @@ func (x site) noLeftovers(t testing.TB) {
 	for name, b := range readDir(t, x.dir) {
 		old, was := x.old[name]
 		sqlite := name == "app.db-shm" || name == "app.db-wal" && len(b) == 0
-		if !was && !sqlite && !strings.HasPrefix(name, "app.db-mj") || x.broken && was && string(b) != string(old) {
+		if !was && !sqlite && !strings.HasPrefix(name, "app.db-mj") || x.damaged && was && string(b) != string(old) {
 			t.Fatalf("%s is left over or changed", name)
 		}
 	}

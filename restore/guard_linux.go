@@ -11,10 +11,10 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
-// A guard holds the old database file closed to everybody else. Its write
-// lease is granted only while nobody has the file open, in whatever PID
-// namespace, and an open that comes later waits until the guard is released,
-// but shows at once in check. Source: fcntl(2), F_SETLEASE.
+// A guard keeps all other processes from opening the old database file. Its write
+// lease is granted only while no process has the file open, in any PID namespace. A
+// later open waits until the guard is released, and shows at once in check. Source:
+// fcntl(2), F_SETLEASE.
 type guard struct {
 	file   *os.File
 	leased bool
@@ -24,11 +24,10 @@ type guard struct {
 // Source: https://www.sqlite.org/src/file/src/os.h, "PENDING_BYTE".
 const lockStart, lockLength = 0x40000000, 512
 
-// lease takes a guard on the file at path. Nobody in this process may have it
-// open: closing the guard drops all POSIX locks that the process has on it.
-// Where the file system or the rights allow no lease, the guard takes the
-// locks of SQLite's EXCLUSIVE state instead, which stop what comes but do not
-// tell of connections that are idle.
+// lease takes a guard on the file at path, which this process must not have open:
+// closing the guard drops all POSIX locks that the process has on it. Where the file
+// system or the rights allow no lease, the guard takes the locks of SQLite's
+// EXCLUSIVE state instead. They stop later connections, but do not show idle ones.
 func lease(path string) (_ *guard, err error) {
 	f, err := disk.OpenRegular(path, os.O_RDONLY)
 	if err != nil {
@@ -61,7 +60,7 @@ func lease(path string) (_ *guard, err error) {
 	return g, nil // a file system without locks: detection is partial anyway
 }
 
-// check fails if somebody has opened the file since, or if path is another
+// check fails if another process has opened the file since, or if path is another
 // file by now.
 func (g *guard) check(path string) error {
 	held, err := g.file.Stat()
@@ -78,8 +77,8 @@ func (g *guard) check(path string) error {
 	return g.unopened(path)
 }
 
-// unopened fails if somebody has opened the file since, under whatever name it
-// has by now. path is what to call it.
+// unopened fails if another process has opened the file since, by any of its names.
+// path is its name in the error.
 func (g *guard) unopened(path string) error {
 	if !g.leased {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
-// A guard stands where there are no leases: it tells nothing about who has the
-// file open.
+// A guard has no lease on these systems, so it does not show which processes have
+// the file open.
 type guard struct {
 	file   *os.File
 	leased bool

@@ -37,5 +37,5 @@ func hasOpen(process string, file os.FileInfo) bool {
 	})
 }
 
-// openHere tells whether this very process has the file open.
+// openHere reports whether this process itself has the file open.
 func openHere(file os.FileInfo) bool { return hasOpen("/proc/self", file) }

@@ -107,7 +107,7 @@ func endlessImage(levels int) []byte {
 	return all
 }
 
-// Whatever stands at the target is put aside, whole, and says so ahead; live
+// Whatever stands at the target is put aside, whole, and Prepare names it before. Live
 // restores refuse what SQLite cannot write into, for good, and leave it alone.
 func TestImages(t *testing.T) {
 	source := newSource(t, "")
@@ -134,10 +134,10 @@ func TestImages(t *testing.T) {
 				write(t, path, b)
 			}
 
-			var p Plan
+			var p Preview
 			o := basicOrder(path, source)
 			if err := p.lookAt(t.Context(), path, o.content(), o.options()); err != nil || p.Refusal != nil || p.Old == "" {
-				t.Errorf("the dry run says %q, %v, %v", p.Old, p.Refusal, err)
+				t.Errorf("Prepare returns %q, %v, %v", p.Old, p.Refusal, err)
 			}
 			restored(t, o, limit...)
 			mustLook(t, path, genNew)

@@ -58,14 +58,14 @@ func checkSteps(t testing.TB, file string, steps []step) {
 	}
 }
 
-// The steps of a restore that takes everything back because somebody opened
+// The steps of a restore that takes everything back because another process opened
 // the target at the last moment.
 var undone = []undoing{
 	{stepLease, state{name: "unfolded WAL", build: unfoldedWAL, steps: all(tempSteps, foldSteps, noneBeside, []step{stepKeep, stepSyncKept, stepLease, stepUndo, stepRemoveTemp})}},
-	{stepLease, state{name: "garbage with a WAL", build: garbageMain, broken: true, steps: all(tempSteps, []step{stepTakeLease, stepSyncMain}, asideTwo, []step{stepKeep, stepSyncKept, stepLease, stepUndo, stepUndo, stepUndo, stepRemoveTemp})}},
+	{stepLease, state{name: "garbage with a WAL", build: garbageMain, damaged: true, steps: all(tempSteps, []step{stepTakeLease, stepSyncMain}, asideTwo, []step{stepKeep, stepSyncKept, stepLease, stepUndo, stepUndo, stepUndo, stepRemoveTemp})}},
 	{stepSwap, state{name: "unfolded WAL", build: unfoldedWAL, steps: all(tempSteps, foldSteps, noneBeside, backSteps)}},
 	{stepSwap, state{name: "unfolded WAL, discarded", build: unfoldedWAL, discard: true, steps: all(tempSteps, foldSteps, noneBeside, backSteps)}},
-	{stepSwap, state{name: "garbage with a WAL", build: garbageMain, broken: true, steps: all(tempSteps, []step{stepTakeLease, stepSyncMain}, asideTwo, backSteps, []step{stepUndo, stepUndo})}},
+	{stepSwap, state{name: "garbage with a WAL", build: garbageMain, damaged: true, steps: all(tempSteps, []step{stepTakeLease, stepSyncMain}, asideTwo, backSteps, []step{stepUndo, stepUndo})}},
 }
 
 // An undoing is a state whose target another process opens before a step.
@@ -105,12 +105,12 @@ func TestKillUndo(t *testing.T) {
 	}
 }
 
-// The parts of a broken database stay together under one name, also when the
+// The parts of a damaged database stay together under one name, also when the
 // run that finishes the work restores another snapshot.
 func TestKillThenAnother(t *testing.T) {
 	needs.Time(t)
 	source := newSource(t, "")
-	x := state{name: "garbage", build: garbageMain, broken: true}.make(t)
+	x := state{name: "garbage", build: garbageMain, damaged: true}.make(t)
 	o := x.order(source)
 	o.KillAt = slices.Index(all(tempSteps, []step{stepTakeLease, stepSyncMain}, asideTwo, keepSteps), stepSwap) + 1
 	killed(t, o)

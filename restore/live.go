@@ -20,10 +20,10 @@ import (
 // liveStep is how many bytes go into the target between two looks at the context.
 const liveStep = 4 << 20
 
-// live writes the temp file's content into the open target, in one
-// transaction, and keeps a copy of what was there.
+// live writes the temp file's content into the open target, in one transaction, and
+// keeps a copy of the old database.
 func (p *placement) live(ctx context.Context, t target, temp string) (kept []string, err error) {
-	defer func() { err = broken(t, err) }()
+	defer func() { err = liveError(t, err) }()
 	dst, err := p.openLive(ctx, t)
 	if err != nil {
 		return nil, err
@@ -57,9 +57,9 @@ func (p *placement) live(ctx context.Context, t target, temp string) (kept []str
 	return kept, err
 }
 
-// openLive opens the target, which reads it: that can be locked, or broken.
+// openLive opens the target, which reads it: it can be locked, or damaged.
 func (p *placement) openLive(ctx context.Context, t target) (c *sqlite.Conn, err error) {
-	if slices.Contains(t.sidecars, "-wal") { // it would be folded into a broken database when that is closed
+	if slices.Contains(t.sidecars, "-wal") { // closing a damaged database would fold it in
 		openable, err := probe(ctx, t.path, url.Values{"mode": {"ro"}})
 		if err == nil && !openable {
 			err = t.notADatabase(errors.New("its schema is damaged"))
@@ -75,9 +75,9 @@ func (p *placement) openLive(ctx context.Context, t target) (c *sqlite.Conn, err
 	return c, err
 }
 
-// broken gives an error of SQLite's its reason: the target's content or rights,
-// unless it is a lock, a full disk, or this process's own trouble.
-func broken(t target, err error) error {
+// liveError wraps an error of SQLite in ErrCannotLive: the target's content or rights
+// are the reason, unless it is a lock, a full disk, or this process's own trouble.
+func liveError(t target, err error) error {
 	code := sqlite.Code(err)
 	switch {
 	case err == nil, code == 0, sqlite.IsLocked(err), sqlite.IsFull(err), errors.Is(err, ErrCannotLive):
@@ -92,8 +92,8 @@ func broken(t target, err error) error {
 	return reason.Errorf(ErrCannotLive, err, "%s cannot be written through SQLite: %v", t.path, err)
 }
 
-// liveMode tells whether the target is in WAL mode, and refuses what cannot be
-// done live.
+// liveMode reports whether the target is in WAL mode, and returns an error for what
+// cannot be done live.
 func (p *placement) liveMode(ctx context.Context, t target, dst *sqlite.Conn) (wal bool, err error) {
 	var mode string
 	var pageSize int64
@@ -128,8 +128,7 @@ func (p *placement) adapt(temp string, wal bool) error {
 	return errors.Join(setJournalMode(f, wal), f.Close())
 }
 
-// retry calls f until it is no longer refused by another connection's lock, or
-// Wait is over.
+// retry calls f until no other connection's lock is in its way, or Wait is over.
 func (p *placement) retry(ctx context.Context, t target, f func() error) error {
 	err := sqlite.Retry(ctx, p.Wait, f)
 	if !sqlite.IsLocked(err) {
@@ -151,8 +150,8 @@ type liveWrite struct {
 	kept     string // the copy of the old content, once it is complete
 }
 
-// overWAL takes the write lock first: readers go on reading the old content,
-// also the one that copies it.
+// overWAL takes the write lock first. Readers go on reading the old content, and so
+// does the connection that copies it.
 func (w *liveWrite) overWAL(ctx context.Context) error {
 	b, err := w.begin(ctx)
 	if err != nil {
@@ -166,8 +165,8 @@ func (w *liveWrite) overWAL(ctx context.Context) error {
 	return w.write(ctx, b)
 }
 
-// overJournal copies the old content while others go on, and looks under the
-// lock whether it has changed since. Once the lock is taken, nobody reads.
+// overJournal copies the old content while applications go on, and checks under the
+// lock whether it has changed since. From the lock on no other connection reads.
 func (w *liveWrite) overJournal(ctx context.Context) (err error) {
 	var copied bool
 	var version int64
@@ -212,7 +211,7 @@ func (w *liveWrite) overJournal(ctx context.Context) (err error) {
 	return w.write(ctx, b)
 }
 
-// lockJournal locks everybody else out of a rollback database until dst closes.
+// lockJournal locks all other connections out of a rollback database until dst closes.
 func (w *liveWrite) lockJournal(ctx context.Context) error {
 	return w.steps.do(stepLiveLock, func() error {
 		if err := w.retry(ctx, w.target, func() error { return w.dst.Exec(ctx, "BEGIN EXCLUSIVE") }); err != nil {

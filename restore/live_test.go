@@ -103,8 +103,8 @@ func TestLivePageSize(t *testing.T) {
 			if n, err := app.Int(t.Context(), "SELECT max(gen) FROM account"); err != nil || n != genNew {
 				t.Fatal(n, err)
 			}
-		} else if said := refusedWith(t, o, ErrCannotLive); !strings.Contains(said, "8192") || !strings.Contains(said, "4096") {
-			t.Errorf("it says %s", said)
+		} else if text := refusedWith(t, o, ErrCannotLive); !strings.Contains(text, "8192") || !strings.Contains(text, "4096") {
+			t.Errorf("%s", text)
 		}
 		if err := app.Close(); err != nil {
 			t.Fatal(err)
@@ -142,8 +142,8 @@ func TestLiveLocked(t *testing.T) {
 				mustLook(t, path, genNew)
 				return
 			}
-			if said := refusedWith(t, o, ErrLocked); !strings.Contains(said, fmt.Sprintf("(pid %d)", h.cmd.Process.Pid)) {
-				t.Errorf("it does not name process %d: %s", h.cmd.Process.Pid, said)
+			if text := refusedWith(t, o, ErrLocked); !strings.Contains(text, fmt.Sprintf("(pid %d)", h.cmd.Process.Pid)) {
+				t.Errorf("it does not name process %d: %s", h.cmd.Process.Pid, text)
 			}
 			h.end()
 			mustLook(t, path, genOld)
@@ -214,7 +214,7 @@ func TestLiveBroken(t *testing.T) {
 		"nonsense behind a header, WAL": nonsenseWithWAL,
 	}
 	for _, s := range states {
-		if s.broken && s.name != "nonsense behind a header" { // SQLite takes its garbage of a journal for an end
+		if s.damaged && s.name != "nonsense behind a header" { // SQLite takes its garbage of a journal for an end
 			builds[s.name] = s.build
 		}
 	}
@@ -396,8 +396,8 @@ func checkBulk(t testing.TB, path string) {
 	}
 }
 
-// The old content that is kept is the last that was there, even if somebody
-// writes between the copy of it and the lock.
+// The old content that is kept is the last one, even if another process writes
+// between the copy and the lock.
 func TestLiveKeepsTheLast(t *testing.T) {
 	for _, mode := range []string{"WAL", "DELETE"} {
 		path := filepath.Join(t.TempDir(), "app.db")

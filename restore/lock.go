@@ -35,7 +35,7 @@ func takeLock(d steps, path string) (*lock, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 		}
-		// The one who held it before may have removed the file meanwhile.
+		// The run that had it before may have removed the file meanwhile.
 		held, err := f.Stat()
 		if err != nil {
 			return nil, errors.Join(err, f.Close())

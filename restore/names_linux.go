@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isMountPoint tells whether the file itself is mounted, as Kubernetes' subPath
+// isMountPoint reports whether the file itself is mounted, as Kubernetes' subPath
 // and docker -v do with single files.
 func isMountPoint(path string, file, dir os.FileInfo) bool {
 	var s unix.Statx_t
@@ -17,7 +17,7 @@ func isMountPoint(path string, file, dir os.FileInfo) bool {
 	return device(file) != device(dir)
 }
 
-// isImmutable tells whether the file system refuses to rename over the file.
+// isImmutable reports whether the file system refuses to rename over the file.
 func isImmutable(path string) bool {
 	var s unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &s)

@@ -63,15 +63,15 @@ func TestOpenElsewhere(t *testing.T) {
 					path := makeOld(t, "PRAGMA journal_mode="+mode+";")
 					h := holdOpen(t, path, how, holds...)
 					before := readDir(t, filepath.Dir(path))
-					said := refusedWith(t, basicOrder(path, source), ErrTargetOpen, restores...)
-					if restores == nil && !strings.Contains(said, "(pid ") {
-						t.Errorf("it does not say who has it open: %s", said)
+					text := refusedWith(t, basicOrder(path, source), ErrTargetOpen, restores...)
+					if restores == nil && !strings.Contains(text, "(pid ") {
+						t.Errorf("it names no process that has it open: %s", text)
 					}
-					if holds == nil && restores == nil && !strings.Contains(said, fmt.Sprintf("(pid %d)", h.cmd.Process.Pid)) {
-						t.Errorf("it does not name process %d: %s", h.cmd.Process.Pid, said)
+					if holds == nil && restores == nil && !strings.Contains(text, fmt.Sprintf("(pid %d)", h.cmd.Process.Pid)) {
+						t.Errorf("it does not name process %d: %s", h.cmd.Process.Pid, text)
 					}
-					if holds == nil && restores == nil && strings.Count(said, "(pid ") != 1 {
-						t.Errorf("it names more than the one that has it open: %s", said)
+					if holds == nil && restores == nil && strings.Count(text, "(pid ") != 1 {
+						t.Errorf("it names more than the one that has it open: %s", text)
 					}
 					if !maps.EqualFunc(before, readDir(t, filepath.Dir(path)), func(a, b []byte) bool { return string(a) == string(b) }) {
 						t.Error("a file was changed")
@@ -141,7 +141,7 @@ func TestOpenMeanwhile(t *testing.T) {
 					if text, err := opener.CombinedOutput(); err == nil || !strings.Contains(string(text), "temporarily unavailable") {
 						t.Errorf("the lease did not stop an open: %v %s", err, text)
 					}
-					if !x.broken {
+					if !x.damaged {
 						late.Stdout, late.Stderr = &out, &out
 						if err := late.Start(); err != nil {
 							t.Error(err)
@@ -160,7 +160,7 @@ func TestOpenMeanwhile(t *testing.T) {
 				x.checkWhole(t)
 				for name, b := range readDir(t, x.dir) {
 					old, was := x.old[name]
-					if !was || x.broken && string(old) != string(b) {
+					if !was || x.damaged && string(old) != string(b) {
 						t.Errorf("%s is left over or changed", name)
 					}
 				}
@@ -223,8 +223,8 @@ func TestWrittenMeanwhile(t *testing.T) {
 	})
 }
 
-// Without the right to take a lease, detection is partial: it is said, and
-// what SQLite's locks can tell is still looked at.
+// Without the right to take a lease, detection is partial: the error has that, and
+// SQLite's locks still count.
 func TestNoLease(t *testing.T) {
 	source := newSource(t, "")
 	wrapper := []string{"setpriv", "--bounding-set=-lease"}
@@ -315,7 +315,7 @@ func TestTwoAtOnce(t *testing.T) {
 				}
 			}
 			if won == before {
-				t.Fatal("nobody won")
+				t.Fatal("no restore won")
 			}
 		}
 		if lost == 0 {

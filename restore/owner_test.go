@@ -67,7 +67,7 @@ func tenantDir(t *testing.T, mode string) (path string) {
 func foreignFile(t *testing.T) (path string, content []byte) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "foreign.db")
-	run(t, path, fillSQL(genBroken)+"CREATE TABLE secret(s); INSERT INTO secret VALUES('a foreign secret')")
+	run(t, path, fillSQL(genHalf)+"CREATE TABLE secret(s); INSERT INTO secret VALUES('a foreign secret')")
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -220,8 +220,8 @@ func TestOwnerOfSymlink(t *testing.T) {
 		if reason == nil {
 			restored(t, o)
 			mustLook(t, own, genNew)
-		} else if said := refusedWith(t, o, reason); !strings.Contains(said, "symlink of user") {
-			t.Errorf("it says %s", said)
+		} else if text := refusedWith(t, o, reason); !strings.Contains(text, "symlink of user") {
+			t.Errorf("%s", text)
 		}
 		if err := os.Remove(link); err != nil {
 			t.Fatal(err)

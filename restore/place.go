@@ -80,7 +80,7 @@ func (p *placement) place(ctx context.Context, path string) (result Result, err 
 	if err != nil {
 		return Result{}, err
 	}
-	// Filling took its time: what stands there now is what counts.
+	// Filling took its time, so the target is inspected again.
 	if t, err = examine(path, o); err != nil {
 		return Result{}, err
 	}
@@ -98,8 +98,8 @@ func (p *placement) place(ctx context.Context, path string) (result Result, err 
 	return result, err
 }
 
-// withLeft adds what could not be cleared away to the outcome of a restore,
-// which has that as its only error if it succeeded.
+// withLeft adds an error of clearing away to the outcome of a restore. After a restore
+// that succeeded it is an ErrLeft.
 func withLeft(err, left error) error {
 	if err == nil && left != nil {
 		return fmt.Errorf("%w: %w", ErrLeft, left)
@@ -107,8 +107,8 @@ func withLeft(err, left error) error {
 	return errors.Join(err, left)
 }
 
-// lookAt inspects the target and says why it must be left alone, as far as can
-// be told without opening it.
+// lookAt inspects the target, and returns an error if it must be left alone. It opens
+// nothing.
 func lookAt(path string, o Options) (target, error) {
 	t, err := inspect(path)
 	if err == nil {
@@ -117,8 +117,8 @@ func lookAt(path string, o Options) (target, error) {
 	return t, err
 }
 
-// examine is lookAt, and says whether the target is open. Only the holder of
-// the lock may do this: it would show in the lease of another restore.
+// examine is lookAt, and returns an error if a process has the target open. It needs
+// the lock: its own open would show in the lease of another restore.
 func examine(path string, o Options) (target, error) {
 	t, err := lookAt(path, o)
 	if err == nil && !o.Live {
@@ -127,8 +127,8 @@ func examine(path string, o Options) (target, error) {
 	return t, err
 }
 
-// sweep clears what killed runs left. The second name that one had already
-// given the target is returned: a name to use again.
+// sweep removes what killed runs left. It returns the second name that one had already
+// given the target, to be used again.
 func (p *placement) sweep(t target) (stem string, err error) {
 	temps, err := t.leftovers()
 	if err != nil {
@@ -152,8 +152,8 @@ func (p *placement) sweep(t target) (stem string, err error) {
 	return stem, nil
 }
 
-// makeTemp fills a temp file beside the target. Its name is returned as soon
-// as it exists, also with an error.
+// makeTemp fills a temp file beside the target. It returns the name of a file that
+// exists also with an error.
 func (p *placement) makeTemp(ctx context.Context, t target) (name string, err error) {
 	f, err := p.createTemp(t)
 	if err != nil {
@@ -226,7 +226,7 @@ func (p *placement) write(ctx context.Context, f *os.File) error {
 	return setJournalMode(f, p.wal)
 }
 
-// setJournalMode makes the database file one in WAL or in rollback mode, as
+// setJournalMode sets the database file to WAL or to rollback mode, as
 // PRAGMA journal_mode would. Source: https://www.sqlite.org/fileformat2.html,
 // "file format version numbers".
 func setJournalMode(f *os.File, wal bool) error {

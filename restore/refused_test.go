@@ -145,8 +145,8 @@ func TestOddSidecars(t *testing.T) {
 					before := names(t, path)
 					o := basicOrder(path, source)
 					o.Replace, o.Live, o.Wait = how != "live", how == "live", time.Second
-					if said := refusedWith(t, o, ErrTarget, "timeout", "60"); !strings.Contains(said, path+suffix+" is not a regular file") {
-						t.Errorf("it says %s", said)
+					if text := refusedWith(t, o, ErrTarget, "timeout", "60"); !strings.Contains(text, path+suffix+" is not a regular file") {
+						t.Errorf("%s", text)
 					}
 					if after := names(t, path); !slices.Equal(before, after) {
 						t.Errorf("%v became %v", before, after)

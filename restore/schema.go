@@ -12,11 +12,10 @@ import (
 // A pageReader returns a page of a database, nil if it cannot be read.
 type pageReader func(number uint32) []byte
 
-// endless tells that the b-tree of the schema is none: it reaches a page in two
-// ways. SQLite would visit that page, and all that is below it, each time, and
-// 24 KiB are enough to keep it busy for years, already while it opens the
-// database, when nothing can interrupt it. Source:
-// https://www.sqlite.org/fileformat2.html#b_tree_pages
+// endless reports whether the schema's pages are no tree: one is reached in two ways.
+// SQLite would visit that page, and all below it, each time. 24 KiB are enough to keep
+// it busy for years, and that while it opens the database, when nothing can interrupt
+// it. Source: https://www.sqlite.org/fileformat2.html#b_tree_pages
 func (page pageReader) endless() bool {
 	const schema = 1
 	seen := map[uint32]bool{schema: true}

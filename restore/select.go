@@ -17,15 +17,15 @@ import (
 // latest is the Selector.Which of the newest snapshot.
 const latest = "latest"
 
-// A Selector says which snapshot of a series is meant, in one of three ways.
-// The zero value means the newest.
+// A Selector names a snapshot of a series in one of three ways. The zero value names
+// the newest.
 type Selector struct {
 	// Which is "latest", an ID, or the beginning of exactly one ID.
 	Which string
-	// At means the newest snapshot that is not after this time.
+	// At names the newest snapshot that is not after this time.
 	At time.Time
-	// Before means the newest snapshot that is older than this one, which
-	// need not exist.
+	// Before names the newest snapshot that is older than this one, which need
+	// not exist.
 	Before snapshot.ID
 	// Log gets a warning when a newer snapshot is left out because its times
 	// are implausible. Nil discards it.
@@ -43,18 +43,18 @@ func Select(ctx context.Context, b bucket.Bucket, s Selector) (series.Snapshot, 
 	if err != nil {
 		return found, fmt.Errorf("%w in %s", err, b.URL())
 	}
-	if s.Log != nil && !s.byID() {
+	if !s.byID() {
 		all = slices.DeleteFunc(all, func(other series.Snapshot) bool { return !s.matches(other.ID) })
-		WarnLeftOut(s.Log, found, all)
+		warnLeftOut(s.Log, found, all)
 	}
 	return found, nil
 }
 
-// WarnLeftOut warns of snapshots that sort after the one that was found, but
+// warnLeftOut warns of snapshots that sort after the one that was found, but
 // were left out because their times are implausible.
-func WarnLeftOut(log *slog.Logger, found series.Snapshot, all []series.Snapshot) {
+func warnLeftOut(log *slog.Logger, found series.Snapshot, all []series.Snapshot) {
 	left := slices.DeleteFunc(slices.Clone(all), func(s series.Snapshot) bool { return !s.Implausible || s.ID <= found.ID })
-	if len(left) == 0 {
+	if log == nil || len(left) == 0 {
 		return
 	}
 	last := left[len(left)-1]

@@ -13,10 +13,10 @@ import (
 // probeTime is how long SQLite may take to count what is in a schema.
 const probeTime = time.Minute
 
-// probe tells whether SQLite can open a database, without changing it: in
-// read-only mode SQLite neither checkpoints nor rolls back nor deletes. Any
-// reason why it cannot, but a full disk, counts: bad content shows in nearly all
-// of SQLite's codes, and what it cannot open is kept as it is in any case.
+// probe reports whether SQLite can open a database, without changing it: in read-only
+// mode SQLite neither checkpoints nor rolls back nor deletes. Every error but a full
+// disk counts as no: bad content shows in nearly all of SQLite's codes, and a file
+// that cannot be opened is kept as it is in any case.
 func probe(ctx context.Context, path string, params url.Values) (openable bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
@@ -38,9 +38,9 @@ func probe(ctx context.Context, path string, params url.Values) (openable bool, 
 	return false, err
 }
 
-// fold makes the main file alone hold the whole content: SQLite rolls a hot
-// journal back and checkpoints the WAL. It fails if another connection is in
-// the way, and leaves no lock behind.
+// fold brings the whole content into the main file: SQLite rolls a hot journal back
+// and checkpoints the WAL. It fails if another connection is in the way, and leaves
+// no lock behind.
 func fold(ctx context.Context, path string) (err error) {
 	c, err := sqlite.Open(path, 0, url.Values{"mode": {"rw"}})
 	if err != nil {

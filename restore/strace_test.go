@@ -73,8 +73,8 @@ func (x site) watch(t testing.TB, o childOrder) []call {
 	return calls
 }
 
-// The order on disk: every effect is in a step that says so, and the ones that
-// matter after a power cut are in the order that keeps the target whole.
+// The order on disk: every effect is in a step with its name, and those that matter
+// after a power cut are in the order that keeps the target whole.
 func TestOrder(t *testing.T) {
 	source := newSource(t, "")
 	for _, s := range states {
@@ -93,7 +93,7 @@ func TestOrder(t *testing.T) {
 					} else if ok {
 						changes = append(changes, string(c.step))
 					} else if !slices.Contains([]step{stepFill, stepFold, stepTakeLease, stepTry, stepProbe, stepRemoveProbe}, c.step) {
-						t.Errorf("%s in step %q, which says nothing of it: %s", c.name, c.step, c.text)
+						t.Errorf("%s in step %q, which has another name: %s", c.name, c.step, c.text)
 					}
 				}
 			}

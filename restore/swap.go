@@ -105,8 +105,8 @@ func (p *placement) exchange(t target, g *guard, temp, second string) error {
 	return errors.Join(err, back, p.steps.syncDir(stepSyncPlaced, filepath.Dir(t.path)))
 }
 
-// settle returns a guard on a main file that alone holds the whole old content,
-// or, where SQLite cannot open the old database, on its untouched main file.
+// settle returns a guard on the main file, with the whole old content folded into it.
+// Where SQLite cannot open the old database, the main file is untouched.
 func (p *placement) settle(ctx context.Context, t target) (g *guard, openable bool, err error) {
 	if openable, err = p.openable(ctx, t); err != nil {
 		return nil, false, err
@@ -142,8 +142,8 @@ func (p *placement) settle(ctx context.Context, t target) (g *guard, openable bo
 	return nil, false, reason.Errorf(ErrTargetOpen, nil, "%s is written again and again by other processes", t.path)
 }
 
-// openable tells whether SQLite can open the old database. It is found out
-// without changing anything: a broken one is evidence.
+// openable reports whether SQLite can open the old database. It changes nothing: a
+// damaged database is evidence.
 func (p *placement) openable(ctx context.Context, t target) (bool, error) {
 	g, err := t.guard(p.Options)
 	if err != nil {
@@ -216,9 +216,9 @@ func copyFile(to, from string) (err error) {
 	return disk.Wrap("copy "+from, errors.Join(err, dst.Close()))
 }
 
-// freeStem returns the name under which the old database is kept: prefer, or
-// the first of <db>.before-<ID>, -2, -3 and so on that is free itself and with
-// each of the suffixes.
+// freeStem returns the name under which the old database is kept: prefer, or the
+// first of <db>.before-<ID>, -2, -3 and so on that is free, alone and with each of
+// the suffixes.
 func (p *placement) freeStem(t target, prefer string, suffixes []string) string {
 	free := func(stem string) bool {
 		return stem != "" && !slices.ContainsFunc(append([]string{""}, suffixes...), func(suffix string) bool {
@@ -236,10 +236,10 @@ func (p *placement) freeStem(t target, prefer string, suffixes []string) string 
 	return stem
 }
 
-// clearSidecars takes all sidecars away from the target, for good or to the
-// names that go with the kept main file, and makes that durable, and also what
-// SQLite or an operator removed just before: a power cut could bring it back.
-// To truncate would not do: an empty WAL still makes SQLite use WAL mode.
+// clearSidecars removes all sidecars from the target, or moves them to the names that
+// go with the kept main file, and syncs the directory. The sync also makes durable
+// what SQLite or an operator removed just before: a power cut could bring it back.
+// Truncating is not enough: an empty WAL still makes SQLite use WAL mode.
 func (p *placement) clearSidecars(t target, stem string, discard bool) (aside []move, err error) {
 	for _, suffix := range t.sidecars {
 		if discard {

@@ -20,18 +20,18 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
-// What SQLite keeps beside a database. A super-journal is not among them: it
-// belongs to several databases, and SQLite itself removes it.
+// sidecarSuffixes are those of the files that SQLite keeps beside a database. A
+// super-journal is not among them: it belongs to several databases, and SQLite itself
+// removes it.
 var sidecarSuffixes = []string{"-wal", "-shm", "-journal"}
 
-// A target is what stands at the place of the restored database, as one look
-// found it.
+// A target is the place of the restored database, with what inspect found there.
 type target struct {
 	path     string      // absolute, behind all symlinks
 	info     os.FileInfo // nil if there is no file
 	dir      os.FileInfo
 	sidecars []string // suffixes of those that exist
-	// linkOwners are the users to whom the symlinks belong that led here.
+	// linkOwners are the users who own the symlinks that led here.
 	linkOwners []uint32
 }
 
@@ -70,13 +70,13 @@ func inspect(path string) (target, error) {
 	return t, nil
 }
 
-// isAbsent tells that no file has the name, or that none can have it.
+// isAbsent reports whether no file has the name, or none can have it.
 func isAbsent(err error) bool {
 	return errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENAMETOOLONG)
 }
 
-// resolve follows symlinks, also one that dangles, as SQLite does: it puts
-// its sidecars beside the real file. owners are those of the symlinks to files.
+// resolve follows symlinks, dangling ones too, as SQLite does, which puts its sidecars
+// beside the real file. owners are those of the symlinks to files.
 func resolve(path string) (real string, owners []uint32, err error) {
 	given := path
 	path, err = filepath.Abs(path)
@@ -106,8 +106,8 @@ func resolve(path string) (real string, owners []uint32, err error) {
 	return "", nil, fmt.Errorf("too many symlinks behind %s", given)
 }
 
-// allowed says why this target may not be restored into, as far as a look can
-// tell that nothing was opened for.
+// allowed returns why this target must not be restored into, or nil, without opening
+// it.
 func (t target) allowed(o Options) error {
 	if err := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(t.path), unix.R_OK|unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
 		return reason.Errorf(ErrTarget, err, "the directory %s is not writable and readable: %v", filepath.Dir(t.path), err)
@@ -140,7 +140,7 @@ func (t target) cannotSwap(why string) error {
 	return reason.Errorf(ErrCannotSwap, nil, "%s %s", t.path, why)
 }
 
-// renameError gives the reason why nothing can be renamed over the target.
+// renameError wraps an error of the rename over the target in its reason.
 func (t target) renameError(err error) error {
 	for _, permanent := range []error{unix.EPERM, unix.EACCES, unix.EBUSY, unix.EXDEV, unix.EROFS} {
 		if errors.Is(err, permanent) {
@@ -150,8 +150,8 @@ func (t target) renameError(err error) error {
 	return disk.Wrap("put the new database in place", err)
 }
 
-// closed says who has the target open. It is a look ahead: the swap itself is
-// made under a guard.
+// closed returns an error if a process has the target open. It is a look ahead: the
+// swap itself is made under a guard.
 func (t target) closed(o Options) (err error) {
 	if t.info == nil {
 		return nil
@@ -178,8 +178,8 @@ func (t target) guard(o Options) (*guard, error) {
 	return g, nil
 }
 
-// openRefused gives the reason why the target's file cannot be opened. O_NONBLOCK
-// makes an open fail that would wait for another process's lease.
+// openRefused wraps an error of opening the target's file in its reason. With
+// O_NONBLOCK an open fails that would wait for another process's lease.
 func openRefused(path string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EWOULDBLOCK):
@@ -192,7 +192,7 @@ func openRefused(path string, err error) error {
 	return err
 }
 
-// openError says who has path open.
+// openError returns an error that names the processes that have path open.
 func openError(path string) error {
 	text := path + " is open in a process that cannot be seen from here"
 	if info, err := os.Stat(path); err == nil {
@@ -220,7 +220,7 @@ func joinHolders(found []Holder) string {
 	return strings.Join(names, ", ")
 }
 
-// dirty tells that a sidecar holds content that belongs into the main file.
+// dirty reports whether a sidecar has content that belongs into the main file.
 func (t target) dirty() (bool, error) {
 	wal, err := t.firstByte("-wal")
 	if err != nil || wal >= 0 {
@@ -229,7 +229,7 @@ func (t target) dirty() (bool, error) {
 	return t.hot()
 }
 
-// hot tells that there is a journal to roll back. SQLite marks one as done with
+// hot reports whether there is a journal to roll back. SQLite marks one as done with
 // a zero at its beginning.
 func (t target) hot() (bool, error) {
 	first, err := t.firstByte("-journal")
@@ -259,7 +259,8 @@ func (t target) beside(name string) string {
 }
 
 // fits refuses a target whose name is too long for a file that SQLite needs to
-// open the content at all. One that it needs to write is the application's affair.
+// open the content at all. Files that it needs for writing are the application's
+// affair.
 func (c content) fits(t target) error {
 	const longest = 255 - len("-wal")
 	if base := filepath.Base(t.path); c.wal && len(base) > longest {
@@ -274,7 +275,7 @@ func (t target) before() string {
 }
 
 // stem is the target's file name in names that are made from it. A long one is
-// shortened, and told from its like by a hash: a file name has at most 255
+// shortened and gets a hash, which keeps it unique: a file name has at most 255
 // bytes, and what is added to this one takes up to 63, SQLite's -journal included.
 func (t target) stem() string {
 	const most, hashed = 192, 16
@@ -293,8 +294,8 @@ func (t target) stem() string {
 // tempPattern is what tempName adds, and SQLite to that.
 var tempPattern = regexp.MustCompile(`^\d{8}T\d{6}Z-[0-9a-f]{6}-[0-9a-f]{16}\.tmp(-wal|-shm|-journal)?$`)
 
-// leftovers returns the temp files that killed runs left beside the target.
-// Nobody else can have one while the lock is held.
+// leftovers returns the temp files that killed runs left beside the target. While this
+// run has the lock, no other run can have one.
 func (t target) leftovers() ([]string, error) {
 	prefix := filepath.Base(t.beside(""))
 	return t.siblings(func(name string) bool {
@@ -340,8 +341,8 @@ func (t target) stat() *syscall.Stat_t { return t.info.Sys().(*syscall.Stat_t) }
 
 func device(info os.FileInfo) uint64 { return uint64(info.Sys().(*syscall.Stat_t).Dev) }
 
-// canOwn tells whether this process may give a new file the owner and group of
-// this one.
+// canOwn reports whether this process may give a new file the owner and group of this
+// one.
 func canOwn(info os.FileInfo) bool {
 	s := info.Sys().(*syscall.Stat_t)
 	if os.Geteuid() == 0 {

@@ -16,44 +16,46 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-// VerifyOptions says what Verify does. The zero value is a drill with
-// SQLite's quick check.
+// VerifyOptions are what a drill does. The zero value is a drill with SQLite's quick
+// check.
 type VerifyOptions struct {
 	// Identities decrypt an encrypted snapshot.
 	Identities []age.Identity
-	// Fast verifies the frames only. It needs no disk, and nothing below but
-	// Workers and Progress counts.
+	// Fast verifies the frames only. It needs no disk, and of the fields below only
+	// Workers and Progress count.
 	Fast bool
-	// Check is what SQLite looks for; "" is snapshot.CheckQuick. Unless it is
-	// snapshot.CheckNone the foreign keys are looked at as well.
+	// Check is what SQLite checks; "" is snapshot.CheckQuick. Unless it is
+	// snapshot.CheckNone SQLite checks the foreign keys as well.
 	Check snapshot.CheckLevel
 	// Queries are SELECT statements that must each give one true number.
 	Queries []string
 	// QueryTime is how long each of them may take; 0 is a minute.
 	QueryTime time.Duration
-	// Examiner runs SQLite; nil is InProcess. The database is what a user of the
-	// series made of it: where that user is not trusted, another process is safer.
+	// Examiner runs SQLite; nil is InProcess. Who can write to the database or the
+	// bucket can make it hostile: where they are not trusted, another process is
+	// safer.
 	Examiner Examiner
-	// TempDir holds the database meanwhile; "" is os.TempDir.
+	// TempDir is where the database is rebuilt; "" is os.TempDir.
 	TempDir string
-	// Workers is how many frames are fetched and decoded at once; 0 leaves it
-	// to package snapshot.
+	// Workers is how many frames are fetched and decoded at once; 0 leaves the
+	// number to package snapshot.
 	Workers int
-	// Progress is called now and then with bytes of database done and to do.
+	// Progress is called now and then with the bytes of the database that are done,
+	// and their total.
 	Progress func(done, total int64)
 }
 
-// A VerifyReport says how far a drill came. What follows something that failed
-// has its zero value.
+// A VerifyReport is how far a drill came. The fields after the step that failed have
+// their zero value.
 type VerifyReport struct {
-	// Manifest is what the snapshot says of itself.
+	// Manifest is the snapshot's own.
 	Manifest snapshot.Manifest
 	// Frames: every frame was fetched and decoded, and is what was written, by
 	// its SHA-256 and by its content digest.
 	Frames bool
 	// Passed is the check that the database has passed.
 	Passed snapshot.CheckLevel
-	// ForeignKeys is nil if they were not looked at.
+	// ForeignKeys is nil if they were not checked.
 	ForeignKeys *ForeignKeys
 	// Queries has the answers, in order.
 	Queries []QueryResult
@@ -66,11 +68,10 @@ type VerifyReport struct {
 // recomputes its digests, rebuilds the database in a temp file that goes away
 // in the end, and has SQLite check it and answer queries.
 //
-// The report is valid also when there is an error, as far as it goes. Errors
-// wrap snapshot.ErrDamaged, ErrCheck, ErrQuery, snapshot.ErrUncheckable,
-// ErrNoRoom or those of the bucket where one of them is the reason. Violated
-// foreign keys are reported and no error: SQLite allows them, so the database
-// may well be what it was.
+// With an error the report is valid as far as the drill came. Errors wrap
+// snapshot.ErrDamaged, ErrCheck, ErrQuery, snapshot.ErrUncheckable, ErrNoRoom or those
+// of the bucket where one of them is the reason. Violated foreign keys are in the
+// report and no error: SQLite allows them, so the application may have made them.
 func Verify(ctx context.Context, b bucket.Bucket, s series.Snapshot, o VerifyOptions) (r VerifyReport, err error) {
 	archive, closeArchive, err := Open(ctx, b, s, o.Identities)
 	if err != nil {
@@ -151,9 +152,9 @@ func (r *VerifyReport) examine(ctx context.Context, path string, o VerifyOptions
 	return errors.Join(wrong...)
 }
 
-// Record notes in the tag lifeboat-verified that a drill of the snapshot has
-// succeeded, and keeps the other tags. An error wraps ErrNotRecorded and nothing
-// else: the drill itself is as good without.
+// Record sets the tag lifeboat-verified to now, the time of a drill of the snapshot
+// that succeeded, and keeps the other tags. An error wraps ErrNotRecorded alone: the
+// drill itself is as good without the tag.
 func Record(ctx context.Context, b bucket.Bucket, s series.Snapshot, now time.Time) error {
 	_, err := series.ChangeTags(ctx, b, s.Object, func(tags bucket.Tags) error {
 		series.Stamp(tags, series.TagVerified, now)

@@ -56,8 +56,8 @@ func TestVerifyTempFile(t *testing.T) {
 	noFiles(t, temp)
 }
 
-// The room is looked at before anything is fetched; a disk that fills up
-// meanwhile is told as such, too. Without the database none is needed.
+// Space is checked before anything is fetched; a disk that fills up meanwhile has the
+// same error. A fast drill, without the database, needs no space.
 func TestVerifyNoRoom(t *testing.T) {
 	needs.Time(t)
 	b := openBucket(t, "file://"+t.TempDir())

@@ -89,7 +89,7 @@ func TestVerify(t *testing.T) {
 					t.Errorf("without an identity: %v", err)
 				}
 
-				// Somebody has released it since it was listed: that stays.
+				// It was released after it was listed: that stays.
 				tags, err := b.Tags(t.Context(), s.Object)
 				if err != nil {
 					t.Fatal(err)
@@ -174,8 +174,8 @@ func TestVerifyDamaged(t *testing.T) {
 	noFiles(t, temp)
 }
 
-// An archive whose every frame has the right checksum, but another content
-// than its digest says: a restore does not see that, a drill does.
+// An archive whose every frame has the right checksum, but not the content of its
+// digest: a restore does not see that, a drill does.
 func TestVerifyDigest(t *testing.T) {
 	dir := t.TempDir()
 	b := openBucket(t, "file://"+dir)
@@ -371,7 +371,7 @@ func TestSample(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	picked := map[snapshot.ID]int{}
 	for range 1000 {
-		sample := Sample(all, 3, random)
+		sample := Sample(all, 3, random, nil)
 		if len(sample) != 4 || sample[0].ID != "8" {
 			t.Fatal(sample)
 		}
@@ -390,13 +390,13 @@ func TestSample(t *testing.T) {
 	if len(picked) != 8 {
 		t.Errorf("picked %v", picked)
 	}
-	if got := Sample(all, 100, random); len(got) != 8 {
+	if got := Sample(all, 100, random, nil); len(got) != 8 {
 		t.Error(got)
 	}
-	if got := Sample(all, 0, random); len(got) != 1 || got[0].ID != "8" {
+	if got := Sample(all, 0, random, nil); len(got) != 1 || got[0].ID != "8" {
 		t.Error(got)
 	}
-	if got := Sample(all[9:], 3, random); len(got) != 0 {
+	if got := Sample(all[9:], 3, random, nil); len(got) != 0 {
 		t.Error(got)
 	}
 }

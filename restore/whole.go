@@ -10,9 +10,9 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
-// fitForLive refuses a target that SQLite cannot open as a database while a
-// sidecar has content: SQLite would fold that into it, or delete it. It refuses
-// one that SQLite would not finish to open as well.
+// fitForLive returns an error for a target that SQLite cannot open as a database while
+// a sidecar has content, which SQLite would fold into it or delete, and for one that
+// SQLite would never finish opening.
 func (t target) fitForLive() error {
 	if err := sqlite.CutShort(t.path); errors.Is(err, snapshot.ErrCutShort) {
 		return reason.Errorf(ErrCannotLive, snapshot.ErrCutShort, "cannot write into it live: %v", err)
@@ -37,9 +37,9 @@ func (t target) notADatabase(why error) error {
 	return reason.Errorf(ErrCannotLive, why, "%s is not a database that SQLite can open: %v", t.path, why)
 }
 
-// whole tells whether SQLite may open the file: it begins as a database does,
-// has not lost pages over which a sidecar would be replayed, and has a schema
-// that comes to an end. This process may not have it open.
+// whole reports whether SQLite may open the file: it begins as a database does, has
+// not lost pages over which a sidecar would be replayed, and has a schema that comes
+// to an end. This process must not have it open.
 func (t target) whole() (bool, error) {
 	f, err := disk.OpenRegular(t.path, os.O_RDONLY)
 	if err != nil {

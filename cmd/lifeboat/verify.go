@@ -158,11 +158,7 @@ func (v *verifyCmd) choose(ctx context.Context, c *console, b bucket.Bucket) ([]
 	if v.All {
 		slices.Reverse(all)
 	} else {
-		sample := restore.Sample(all, v.Sample, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
-		if len(sample) > 0 {
-			restore.WarnLeftOut(c.log, sample[0], all)
-		}
-		all = sample
+		all = restore.Sample(all, v.Sample, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), c.log)
 	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("%w: there is none at all in %s", restore.ErrNoSnapshot, b.URL())

@@ -15,51 +15,53 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-// A Plan says what Restore would do.
-type Plan struct {
+// A Preview is what Restore would do.
+type Preview struct {
 	Snapshot series.Snapshot
 	Manifest snapshot.Manifest
 	Age      time.Duration
 	// Target is the real file, behind all symlinks.
 	Target string
-	// Old says in what state the target is, for people to read.
+	// Old is the state of the target, in words.
 	Old string
-	// OldSize is the target's size, 0 if it is absent; Need is what the
-	// restore takes on its disk, Free what is there. All in bytes.
+	// OldSize is the target's size, 0 if it is absent; Need is what the restore
+	// takes on its disk, and Free what that disk has. All in bytes.
 	OldSize, Need, Free int64
 	// Sidecars are files that belong to the old database.
 	Sidecars []string
-	// Kept is the name under which what is there would be kept, or "".
+	// Kept is the name under which the old database would be kept, or "".
 	Kept string
-	// Holders are the processes that are seen to have the target open.
+	// Holders are the processes that have the target open, as far as they can be
+	// seen.
 	Holders []Holder
 	// Refusal is why Restore would refuse, nil if it would not.
 	Refusal error
 }
 
-// Prepare finds out what Restore would do with the same arguments, and leaves
-// everything as it is. An error means that this could not be found out.
-func Prepare(ctx context.Context, b bucket.Bucket, s series.Snapshot, path string, o Options, now time.Time) (_ Plan, err error) {
+// Prepare returns what Restore would do with the same arguments, and changes
+// nothing. An error means that this is not known; why Restore would refuse is no
+// error, but Preview.Refusal.
+func Prepare(ctx context.Context, b bucket.Bucket, s series.Snapshot, path string, o Options, now time.Time) (_ Preview, err error) {
 	archive, closeArchive, err := Open(ctx, b, s, o.Identities)
 	if err != nil {
-		return Plan{}, err
+		return Preview{}, err
 	}
 	defer func() { err = errors.Join(err, closeArchive()) }()
 	m := archive.Manifest()
-	p := Plan{Snapshot: s, Manifest: m, Age: now.Sub(s.ID.Time())}
+	p := Preview{Snapshot: s, Manifest: m, Age: now.Sub(s.ID.Time())}
 	c := content{id: s.ID, size: m.Size, pageSize: m.PageSize, wal: m.JournalMode == "wal"}
 	looked := false
 	err = asOwner(path, o, func(path string, _ *owner) error {
 		looked = true
 		return p.lookAt(ctx, path, c, o)
 	})
-	if err != nil && !looked { // the target is why no look was taken
+	if err != nil && !looked { // the target itself is the reason
 		p.Target, p.Refusal, err = path, err, nil
 	}
 	return p, err
 }
 
-func (p *Plan) lookAt(ctx context.Context, path string, c content, o Options) error {
+func (p *Preview) lookAt(ctx context.Context, path string, c content, o Options) error {
 	t, err := inspect(path)
 	if p.Target = t.path; err != nil {
 		p.Refusal = err
@@ -84,17 +86,17 @@ func (p *Plan) lookAt(ctx context.Context, path string, c content, o Options) er
 		p.Kept = (&placement{content: c}).freeStem(t, "", wanted)
 	}
 	if p.Refusal = c.fits(t); p.Refusal == nil {
-		p.Refusal = wouldRefuse(path, o)
+		p.Refusal = refusal(path, o)
 	}
 	if p.Refusal == nil && p.Free < p.Need {
 		p.Refusal = noRoom(t, p.Need, p.Free)
 	}
-	p.Old, err = t.describe(ctx, p.Refusal)
+	p.Old, err = t.state(ctx, p.Refusal)
 	return err
 }
 
-// wouldRefuse says why Restore would leave the target alone.
-func wouldRefuse(path string, o Options) error {
+// refusal returns why Restore would leave the target alone, or nil.
+func refusal(path string, o Options) error {
 	t, err := lookAt(path, o)
 	if err != nil {
 		return err
@@ -107,9 +109,9 @@ func wouldRefuse(path string, o Options) error {
 	return errors.Join(err, l.release())
 }
 
-// describe says in what state the target is. The file is opened only if
-// nobody has it open, and nothing that could change it is tried.
-func (t target) describe(ctx context.Context, refusal error) (string, error) {
+// state returns the state of the target in words. It opens the file only where no
+// process has it open, and in no way that could change it.
+func (t target) state(ctx context.Context, refusal error) (string, error) {
 	if t.info == nil && len(t.sidecars) == 0 {
 		return "absent", nil
 	}
