@@ -17,7 +17,7 @@ import (
 // and is named.
 func TestDamagedTags(t *testing.T) {
 	dir := t.TempDir()
-	b, err := upload.Open(t.Context(), bucket.URL{Dir: dir}, upload.Options{})
+	b, err := upload.OpenURL(t.Context(), bucket.URL{Dir: dir}, upload.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

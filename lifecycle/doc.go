@@ -3,10 +3,11 @@
 // has been in the bucket for long enough, and is then taken by the bucket's
 // own lifecycle rules. Nothing that runs every day needs the right to delete.
 //
-// Release belongs after each upload.Backup, or into a job of its own. The rules
-// are written once, with an administrator's credentials:
+// Backup backs up and releases the older snapshots that are due. Release alone
+// belongs into a job of its own, where backups may not release. The rules are
+// written once, with an administrator's credentials:
 //
-//	done, err := lifecycle.Release(ctx, bucket, lifecycle.Options{})
+//	done, released, err := lifecycle.Backup(ctx, bucket, "/var/lib/app/app.db", upload.BackupOptions{}, lifecycle.Options{})
 //
 //	terms := lifecycle.Terms{Policy: lifecycle.DefaultPolicy()}
 //	p, err := lifecycle.Propose(ctx, bucket, terms, lifecycle.DefaultNoncurrent)

@@ -46,11 +46,7 @@ func serve(ctx context.Context, every time.Duration, rounds int) error {
 	}
 
 	// s3://bucket/prefix takes the same calls; keys come from the AWS settings.
-	url, err := bucket.ParseURL("file://" + filepath.Join(dir, "snapshots"))
-	if err != nil {
-		return err
-	}
-	bucket, err := upload.Open(ctx, url, upload.Options{Log: slog.Default()})
+	bucket, err := upload.Open(ctx, "file://"+filepath.Join(dir, "snapshots"), upload.Options{Log: slog.Default()})
 	if err != nil {
 		return err
 	}
@@ -70,11 +66,7 @@ func serve(ctx context.Context, every time.Duration, rounds int) error {
 }
 
 func backUp(ctx context.Context, bucket bucket.Bucket, path string) error {
-	done, err := upload.Backup(ctx, bucket, path, upload.BackupOptions{})
-	if err != nil {
-		return err
-	}
-	older, err := lifecycle.Release(ctx, bucket, lifecycle.Options{Hold: lifecycle.DefaultHold})
+	done, older, err := lifecycle.Backup(ctx, bucket, path, upload.BackupOptions{}, lifecycle.Options{})
 	if err != nil {
 		return err
 	}

@@ -73,11 +73,7 @@ func twoSnapshots(ctx context.Context) (opened bucket.Bucket, dir string, err er
 		return nil, dir, err
 	}
 	defer db.Close()
-	url, err := bucket.ParseURL("file://" + filepath.Join(dir, "snapshots"))
-	if err != nil {
-		return nil, dir, err
-	}
-	if opened, err = upload.Open(ctx, url, upload.Options{}); err != nil {
+	if opened, err = upload.Open(ctx, "file://"+filepath.Join(dir, "snapshots"), upload.Options{}); err != nil {
 		return nil, dir, err
 	}
 	for _, change := range []string{"CREATE TABLE notes (text TEXT)", "INSERT INTO notes VALUES ('first')"} {

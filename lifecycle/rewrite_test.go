@@ -36,7 +36,7 @@ func TestRewritesMeet(t *testing.T) {
 func meet(t *testing.T, bucketName string) {
 	t.Helper()
 	open := func(prefix string) bucket.Bucket {
-		b, err := upload.Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: prefix}, upload.Options{})
+		b, err := upload.OpenURL(t.Context(), bucket.URL{Bucket: bucketName, Prefix: prefix}, upload.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,7 @@ import (
 func open(t testing.TB, server *testserver.Server, bucketName string) bucket.Bucket {
 	t.Helper()
 	server.Setenv(t)
-	b, err := upload.Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, upload.Options{RetryFor: 10 * time.Second})
+	b, err := upload.OpenURL(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, upload.Options{RetryFor: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,7 +344,7 @@ func testRuleLimit(t *testing.T, b bucket.Bucket) {
 // A directory keeps tags beside the snapshots and has no rules: prune deletes
 // both, and nothing that is pinned or the newest.
 func TestPruneDirectory(t *testing.T) {
-	b, err := upload.Open(t.Context(), bucket.URL{Dir: filepath.Join(t.TempDir(), "series")}, upload.Options{})
+	b, err := upload.OpenURL(t.Context(), bucket.URL{Dir: filepath.Join(t.TempDir(), "series")}, upload.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

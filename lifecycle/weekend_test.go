@@ -67,7 +67,7 @@ func TestWeekendIsRestored(t *testing.T) {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "app.db")
 		exec(t, path, "CREATE TABLE sales (n); WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c WHERE n < 5000) INSERT INTO sales SELECT n FROM c")
-		b, err := upload.Open(t.Context(), bucket.URL{Dir: filepath.Join(dir, "series")}, upload.Options{})
+		b, err := upload.OpenURL(t.Context(), bucket.URL{Dir: filepath.Join(dir, "series")}, upload.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

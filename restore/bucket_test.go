@@ -25,7 +25,7 @@ func openBucket(t testing.TB, url string) bucket.Bucket {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := upload.Open(t.Context(), u, upload.Options{})
+	b, err := upload.OpenURL(t.Context(), u, upload.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

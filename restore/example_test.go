@@ -78,11 +78,7 @@ func backedUp(ctx context.Context) (opened bucket.Bucket, dir string, err error)
 	if _, err := db.ExecContext(ctx, "CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('first')"); err != nil {
 		return nil, dir, err
 	}
-	url, err := bucket.ParseURL("file://" + filepath.Join(dir, "snapshots")) // or s3://my-bucket/app
-	if err != nil {
-		return nil, dir, err
-	}
-	if opened, err = upload.Open(ctx, url, upload.Options{}); err != nil {
+	if opened, err = upload.Open(ctx, "file://"+filepath.Join(dir, "snapshots"), upload.Options{}); err != nil {
 		return nil, dir, err
 	}
 	_, err = upload.Backup(ctx, opened, path, upload.BackupOptions{})

@@ -22,11 +22,7 @@ import (
 // emptySeries returns an empty series in a directory, and a small database.
 func emptySeries(t *testing.T) (bucket.Bucket, string) {
 	t.Helper()
-	u, err := bucket.ParseURL("file://" + filepath.Join(t.TempDir(), "series"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := Open(t.Context(), u, bucket.Options{})
+	b, err := Open(t.Context(), "file://"+filepath.Join(t.TempDir(), "series"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,7 @@
 // A bucket URL names a series, the snapshots of one database. Open returns its
 // Bucket, and Backup takes a snapshot of a live database and stores it there:
 //
-//	url, err := bucket.ParseURL("s3://my-bucket/app") // or file:///mnt/nas/app
-//	b, err := upload.Open(ctx, url, upload.Options{})
+//	b, err := upload.Open(ctx, "s3://my-bucket/app", upload.Options{}) // or file:///mnt/nas/app
 //	done, err := upload.Backup(ctx, b, "/var/lib/app/app.db", upload.BackupOptions{})
 //
 // Package series lists the snapshots of a bucket, and package doctor tries out

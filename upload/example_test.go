@@ -11,7 +11,6 @@ import (
 	_ "github.com/mattn/go-sqlite3"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
@@ -43,11 +42,7 @@ func backUpTwice(ctx context.Context) error {
 		return err
 	}
 
-	url, err := bucket.ParseURL("file://" + filepath.Join(dir, "snapshots")) // or s3://my-bucket/app
-	if err != nil {
-		return err
-	}
-	bucket, err := upload.Open(ctx, url, bucket.Options{})
+	bucket, err := upload.Open(ctx, "file://"+filepath.Join(dir, "snapshots"), upload.Options{})
 	if err != nil {
 		return err
 	}

@@ -11,10 +11,19 @@ import (
 // Options say how to talk to a bucket. The zero value is good.
 type Options = bucket.Options
 
-// Open returns the bucket of a bucket URL. It does not ask the store anything,
-// except that finding credentials may need the network. A directory is not
-// created before the first Put.
-func Open(ctx context.Context, u bucket.URL, o Options) (bucket.Bucket, error) {
+// Open returns the bucket of a bucket URL, s3://bucket/prefix or file:///dir. It
+// asks the store nothing, but finding credentials may need the network. A directory
+// is not created before the first Put.
+func Open(ctx context.Context, bucketURL string, o Options) (bucket.Bucket, error) {
+	u, err := bucket.ParseURL(bucketURL)
+	if err != nil {
+		return nil, err
+	}
+	return OpenURL(ctx, u, o)
+}
+
+// OpenURL is Open for a bucket URL that is parsed already.
+func OpenURL(ctx context.Context, u bucket.URL, o Options) (bucket.Bucket, error) {
 	if u.Dir != "" {
 		return dirstore.Open(u, o)
 	}

@@ -78,7 +78,7 @@ func TestTagsRefused(t *testing.T) {
 				nothingIn(t, server, b)
 				continue
 			}
-			next, err := Open(t.Context(), b.URL(), bucket.Options{PartSize: buckettest.PartSize}) // another process
+			next, err := OpenURL(t.Context(), b.URL(), bucket.Options{PartSize: buckettest.PartSize}) // another process
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,7 +107,7 @@ func emptyBucket(t *testing.T, server *testserver.Server, o bucket.Options) buck
 	t.Helper()
 	server.Setenv(t)
 	o.PartSize, o.RetryFor = buckettest.PartSize, cmp.Or(o.RetryFor, 20*time.Second)
-	b, err := Open(t.Context(), bucket.URL{Bucket: server.Bucket(t), Prefix: "some where/app"}, o)
+	b, err := OpenURL(t.Context(), bucket.URL{Bucket: server.Bucket(t), Prefix: "some where/app"}, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,7 +126,7 @@ func (b *backupCmd) backup(ctx context.Context, c *console) (d *backupDocument, 
 	if err != nil {
 		return nil, "", err
 	}
-	result, err := upload.Backup(ctx, bucket, b.DB, upload.BackupOptions{
+	result, done, err := b.backUp(ctx, bucket, lifecycle.Options{Hold: b.holdOf(), Log: c.log}, upload.BackupOptions{
 		Name: b.name(), Adopt: b.Adopt, Always: b.Always || b.Refresh == 0, Refresh: time.Duration(b.Refresh),
 		Check: b.Check, Level: b.Level, Recipients: recipients, Plaintext: b.Plaintext,
 		Copy: snapshot.CopyOptions{
@@ -145,28 +145,20 @@ func (b *backupCmd) backup(ctx context.Context, c *console) (d *backupDocument, 
 	}
 	report.Succeeded = true
 	report.Add(measuresOf(result)...)
-	var done lifecycle.Result
-	var releaseErr error
-	if !errors.Is(err, upload.ErrOtherDatabase) { // nothing relies on a series that two databases share
-		done, releaseErr = b.release(ctx, c, bucket)
-	}
 	if b.WantsMetrics() {
 		err = errors.Join(err, survey(ctx, report, bucket, b.holdOf()))
 	}
 	d, text = b.describe(result, done, time.Since(began))
-	return d, text, errors.Join(err, releaseErr)
+	return d, text, err
 }
 
-// release gives the older snapshots that are due their class.
-func (b *backupCmd) release(ctx context.Context, c *console, bucket bucket.Bucket) (lifecycle.Result, error) {
+// backUp uploads, and releases older snapshots unless --release is never.
+func (b *backupCmd) backUp(ctx context.Context, bucket bucket.Bucket, release lifecycle.Options, o upload.BackupOptions) (upload.BackupResult, lifecycle.Result, error) {
 	if b.Release == "never" {
-		return lifecycle.Result{}, nil
+		done, err := upload.Backup(ctx, bucket, b.DB, o)
+		return done, lifecycle.Result{}, err
 	}
-	done, err := lifecycle.Release(ctx, bucket, lifecycle.Options{Hold: b.holdOf(), Log: c.log})
-	if err != nil {
-		err = fmt.Errorf("%w: %w", upload.ErrIncomplete, err)
-	}
-	return done, err
+	return lifecycle.Backup(ctx, bucket, b.DB, o, release)
 }
 
 func (b *backupCmd) describe(r upload.BackupResult, done lifecycle.Result, took time.Duration) (*backupDocument, string) {

@@ -84,7 +84,7 @@ func shellSeries(t *testing.T) (url, id string) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	sqlite(t, "live app.db", "CREATE TABLE t (x)")
-	b, err := upload.Open(t.Context(), bucket.URL{Dir: filepath.Join(dir, "bucket")}, upload.Options{})
+	b, err := upload.OpenURL(t.Context(), bucket.URL{Dir: filepath.Join(dir, "bucket")}, upload.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

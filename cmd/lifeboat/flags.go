@@ -42,7 +42,7 @@ func (s seriesFlags) open(ctx context.Context, c *console, o upload.Options) (bu
 		}
 		o.SSE.CustomerKey = key
 	}
-	b, err := upload.Open(ctx, s.URL.URL, o)
+	b, err := upload.OpenURL(ctx, s.URL.URL, o)
 	if err != nil && ctx.Err() == nil && exitCode(err) == exitFailed {
 		return nil, usage("%w", err) // only the settings were looked at
 	}

@@ -96,7 +96,7 @@ func TestForgedNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := upload.Open(t.Context(), u, upload.Options{})
+	b, err := upload.OpenURL(t.Context(), u, upload.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

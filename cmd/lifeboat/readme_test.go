@@ -95,7 +95,7 @@ func seed(t *testing.T, server *testserver.Server, db string) []string {
 	if err := client.KeepVersions(t.Context(), bucketName); err != nil {
 		t.Fatal(err)
 	}
-	b, err := upload.Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, upload.Options{})
+	b, err := upload.OpenURL(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, upload.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

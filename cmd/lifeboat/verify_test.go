@@ -20,7 +20,7 @@ func TestVerifyGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := upload.Open(t.Context(), url, upload.Options{})
+	b, err := upload.OpenURL(t.Context(), url, upload.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

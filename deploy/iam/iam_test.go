@@ -47,7 +47,7 @@ func newUser(t *testing.T, server *testserver.Server, bucketName, file string) u
 	filled := strings.NewReplacer("BUCKET", bucketName, "PREFIX", prefix).Replace(string(policy))
 	restricted := server.As(t, filled)
 	restricted.Setenv(t)
-	b, err := upload.Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: prefix},
+	b, err := upload.OpenURL(t.Context(), bucket.URL{Bucket: bucketName, Prefix: prefix},
 		upload.Options{RetryFor: 10 * time.Second, PartSize: 5 << 20})
 	if err != nil {
 		t.Fatal(err)

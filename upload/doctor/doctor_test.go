@@ -29,7 +29,7 @@ func behind(t *testing.T, server *testserver.Server, o bucket.Options, list ...q
 
 func open(t *testing.T, u bucket.URL, o bucket.Options) bucket.Bucket {
 	t.Helper()
-	b, err := upload.Open(t.Context(), u, o)
+	b, err := upload.OpenURL(t.Context(), u, o)
 	if err != nil {
 		t.Fatal(err)
 	}

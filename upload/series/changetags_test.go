@@ -319,7 +319,7 @@ func TestSnapshotsAheadOfTheStore(t *testing.T) {
 	for _, ahead := range []time.Duration{-time.Hour, 4 * time.Minute, time.Hour} {
 		buckettest.Put(t, b, series.ObjectName(snapshot.NewID(time.Now().Add(ahead))), []byte("x"), nil)
 	}
-	fresh, err := upload.Open(t.Context(), b.URL(), bucket.Options{})
+	fresh, err := upload.OpenURL(t.Context(), b.URL(), bucket.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,7 +344,7 @@ func inMinIO(t *testing.T, server *testserver.Server) bucket.Bucket {
 
 func opened(t *testing.T, u bucket.URL) bucket.Bucket {
 	t.Helper()
-	b, err := upload.Open(t.Context(), u, bucket.Options{RetryFor: 20 * time.Second})
+	b, err := upload.OpenURL(t.Context(), u, bucket.Options{RetryFor: 20 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
