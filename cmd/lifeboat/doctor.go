@@ -13,7 +13,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/doctor"
 )
 
-// doctorCmd gives up sooner than other commands: somebody sits before it.
+// doctorCmd gives up sooner than other commands: a person waits for it.
 type doctorCmd struct {
 	URL      bucketURL `arg:"" name:"bucket-url" help:"Where the snapshots are or will be: s3://bucket/prefix or file:///dir."`
 	RetryFor duration  `default:"15s" placeholder:"15s" group:"Store" help:"How long to retry a store that fails."`
@@ -79,7 +79,7 @@ func findingsTable(r doctor.Report) string {
 	}
 	w.Flush() // into memory
 	for _, name := range r.Left {
-		terminal.Fprintf(&b, "left behind, for somebody who may delete: %s\n", name)
+		terminal.Fprintf(&b, "left behind, because these credentials may not delete it: %s\n", name)
 	}
 	return b.String()
 }
@@ -97,6 +97,8 @@ func verdict(r doctor.Report, broken error) error {
 		return fmt.Errorf("a backup would not work with %s: %w", r.URL, upload.ErrClock)
 	case !backup && r.Of("put") != doctor.Refused && r.URL.Dir == "":
 		return fmt.Errorf("a backup would not work with %s: %w", r.URL, bucket.ErrRefused)
+	case r.URL.Dir != "" && restore: // a copy that is mounted to be read, or a full disk
+		return fmt.Errorf("in %s a restore would work, a backup not: %w", r.URL, errOneOfTwo)
 	case backup:
 		return fmt.Errorf("with these credentials a backup would work, a restore not: %w", errOneOfTwo)
 	}

@@ -74,7 +74,7 @@ var (
 	// printed.
 	errNotPrinted = errors.New("the result could not be printed")
 	// errOneOfTwo: right for the keys of a job that needs only the one.
-	errOneOfTwo = errors.New("right for the keys of one role alone")
+	errOneOfTwo = errors.New("right for a job that needs no more")
 	// errNoneFound: a job that finds nothing to do must not report success
 	// forever.
 	errNoneFound = errors.New("no database was found")
