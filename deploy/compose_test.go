@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/lifeboat-sqlite/lifeboat/deploy/docs/docstest"
 )
 
 // A composition has those keys of compose's schema that ours uses: any other
@@ -46,7 +48,7 @@ type service struct {
 func sidecar(t *testing.T) service {
 	t.Helper()
 	var c composition
-	if err := yaml.Load([]byte(read(t, "compose/compose.yaml")), &c, yaml.WithKnownFields()); err != nil {
+	if err := yaml.Load([]byte(docstest.Read(t, "compose/compose.yaml")), &c, yaml.WithKnownFields()); err != nil {
 		t.Fatal(err)
 	}
 	if got := c.Services["app"]; got.User != c.Services["backup"].User || !slices.Equal(got.Volumes, c.Services["backup"].Volumes[:1]) {
@@ -125,7 +127,7 @@ func TestSidecar(t *testing.T) {
 				<-ended
 				t.Errorf("it did not end")
 			}
-			return read(t, output.Name())
+			return docstest.Read(t, output.Name())
 		}
 	}
 
@@ -216,7 +218,7 @@ exec "$@"
 		t.Errorf("the keys: %v, %v", info, err)
 	}
 	want := []string{"up", "logs", "ps", "stop app backup", "run", "start app backup"}
-	for i, line := range strings.Split(strings.TrimSpace(read(t, log)), "\n") {
+	for i, line := range strings.Split(strings.TrimSpace(docstest.Read(t, log)), "\n") {
 		if i >= len(want) || !strings.HasPrefix(line, "compose "+want[i]) {
 			t.Errorf("docker %s", line)
 		}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/deploy/docs/docstest"
 )
 
 // TestCron installs the crontab as its document does, and runs its command as
@@ -16,10 +18,10 @@ func TestCron(t *testing.T) {
 	etc, data, bucket, bin := t.TempDir(), filepath.Join(t.TempDir(), "app"), filepath.Join(t.TempDir(), "bucket"), t.TempDir()
 	newDatabase(t, filepath.Join(data, "app.db"))
 	testCommands(t, "cron/README.md", "/etc/lifeboat", etc, "/etc/cron.d", etc, "-o app", "-o "+strconv.Itoa(os.Geteuid()))
-	settings := strings.NewReplacer("/var/lib/app", data, "s3://my-bucket/app", "file://"+bucket).Replace(read(t, filepath.Join(etc, "app.env")))
+	settings := strings.NewReplacer("/var/lib/app", data, "s3://my-bucket/app", "file://"+bucket).Replace(docstest.Read(t, filepath.Join(etc, "app.env")))
 	write(t, filepath.Join(etc, "app.env"), settings+"LIFEBOAT_LOG_FORMAT=json\n", 0o600)
 	programAs(t, filepath.Join(bin, "lifeboat"))
-	crontab := strings.NewReplacer("/etc/lifeboat", etc, "/usr/local/bin", bin).Replace(read(t, filepath.Join(etc, "lifeboat")))
+	crontab := strings.NewReplacer("/etc/lifeboat", etc, "/usr/local/bin", bin).Replace(docstest.Read(t, filepath.Join(etc, "lifeboat")))
 	var environment, jobs []string
 	for _, line := range strings.Split(crontab, "\n") {
 		switch {

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lifeboat-sqlite/lifeboat/deploy/docs/docstest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -116,7 +117,7 @@ func TestEngine(t *testing.T) {
 	write(t, filepath.Join(bin, "podman"), "#!/bin/sh\necho \"$*\" >>"+log+"\n", 0o755)
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	makes(t, "--old-file=static", "image", "IMAGE=registry.example.com/lifeboat")
-	if got := read(t, log); !strings.Contains(got, "\nbuild --file deploy/Dockerfile ") || !strings.Contains(got, " --tag registry.example.com/lifeboat:latest dist/image\n") {
+	if got := docstest.Read(t, log); !strings.Contains(got, "\nbuild --file deploy/Dockerfile ") || !strings.Contains(got, " --tag registry.example.com/lifeboat:latest dist/image\n") {
 		t.Errorf("podman was asked for %s", got)
 	}
 }
@@ -128,7 +129,7 @@ func testInImage(t *testing.T) {
 	name := container(t, testImage)
 	data, temp := t.TempDir(), t.TempDir()
 	newDatabase(t, filepath.Join(data, "app.db"))
-	write(t, filepath.Join(data, "ca.pem"), read(t, server.CAFile), 0o644)
+	write(t, filepath.Join(data, "ca.pem"), docstest.Read(t, server.CAFile), 0o644)
 	for path, mode := range map[string]os.FileMode{data: 0o777, temp: 0o777, filepath.Join(data, "app.db"): 0o666} {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
@@ -205,11 +206,11 @@ func unpack(t *testing.T, image string) unpacked {
 		Layers []blob
 	}
 	path := func(b blob) string { return filepath.Join(dir, strings.TrimPrefix(b.Digest, "sha256:")) }
-	if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, "manifest.json"))), &manifest); err != nil {
+	if err := json.Unmarshal([]byte(docstest.Read(t, filepath.Join(dir, "manifest.json"))), &manifest); err != nil {
 		t.Fatal(err)
 	}
 	u := unpacked{files: map[string]file{}}
-	if err := json.Unmarshal([]byte(read(t, path(manifest.Config))), &struct{ Config any }{&u.configuration}); err != nil {
+	if err := json.Unmarshal([]byte(docstest.Read(t, path(manifest.Config))), &struct{ Config any }{&u.configuration}); err != nil {
 		t.Fatal(err)
 	}
 	for _, layer := range manifest.Layers {

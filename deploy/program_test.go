@@ -3,7 +3,6 @@
 package deploy_test
 
 import (
-	"bytes"
 	"database/sql"
 	"errors"
 	"net/http"
@@ -11,13 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
 
 	_ "github.com/mattn/go-sqlite3"
 
+	"github.com/lifeboat-sqlite/lifeboat/deploy/docs/docstest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -159,16 +158,6 @@ func snapshots(t *testing.T, dir string) int {
 	return len(found)
 }
 
-// read returns what is in a file.
-func read(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 // write makes a file, and the directories that it is in.
 func write(t *testing.T, path, text string, mode os.FileMode) {
 	t.Helper()
@@ -184,14 +173,11 @@ func write(t *testing.T, path, text string, mode os.FileMode) {
 // repository, with its names replaced by real ones.
 func testCommands(t *testing.T, document string, names ...string) string {
 	t.Helper()
-	var commands bytes.Buffer
-	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(read(t, document), -1) {
-		commands.WriteString(block[1])
-	}
-	if commands.Len() == 0 {
+	commands := docstest.Commands(t, document)
+	if commands == "" {
 		t.Fatalf("%s: no commands found", document)
 	}
 	t.Setenv("MAKEFLAGS", "")
 	t.Setenv("MAKELEVEL", "")
-	return runs(t, "..", "sh", "-eux", "-c", strings.NewReplacer(names...).Replace(commands.String()))
+	return runs(t, "..", "sh", "-eux", "-c", strings.NewReplacer(names...).Replace(commands))
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lifeboat-sqlite/lifeboat/deploy/docs/docstest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -31,7 +32,7 @@ func units(t *testing.T, dir string) []string {
 	for _, path := range paths {
 		if ext := filepath.Ext(path); ext == ".service" || ext == ".timer" {
 			copies = append(copies, filepath.Join(dir, filepath.Base(path)))
-			write(t, copies[len(copies)-1], strings.ReplaceAll(read(t, path), "/usr/local/bin/lifeboat", program(t)), 0o644)
+			write(t, copies[len(copies)-1], strings.ReplaceAll(docstest.Read(t, path), "/usr/local/bin/lifeboat", program(t)), 0o644)
 		}
 	}
 	return copies
@@ -57,7 +58,7 @@ func TestUnits(t *testing.T) {
 			}
 			service := "systemd/" + name + ".service"
 			runs(t, "", "systemd-analyze", "security", "--no-pager", "--offline=true", fmt.Sprintf("--threshold=%.0f", level*10), service)
-			if says := fmt.Sprintf("`%s` at %.1f", name, level); !strings.Contains(read(t, "systemd/README.md"), says) {
+			if says := fmt.Sprintf("`%s` at %.1f", name, level); !strings.Contains(docstest.Read(t, "systemd/README.md"), says) {
 				t.Errorf("the README does not say %s", says)
 			}
 			checkExits(t, parseUnit(t, service))
@@ -91,10 +92,10 @@ func TestUnitCommands(t *testing.T) {
 	newDatabase(t, filepath.Join(data, "app.db"))
 	notices := newNotices(t)
 	settings := strings.NewReplacer("/var/lib/app", data, "s3://my-bucket/app", "file://"+bucket,
-		"#LIFEBOAT_PING_URL", "LIFEBOAT_PING_URL", "https://hc-ping.com", notices.URL).Replace(read(t, "systemd/app.env"))
+		"#LIFEBOAT_PING_URL", "LIFEBOAT_PING_URL", "https://hc-ping.com", notices.URL).Replace(docstest.Read(t, "systemd/app.env"))
 	metrics := filepath.Join(data, "lifeboat.prom")
 	write(t, filepath.Join(etc, "app.env"), settings+"LIFEBOAT_METRICS_FILE="+metrics+"\n", 0o600)
-	write(t, filepath.Join(etc, "app.restore.env"), read(t, "systemd/app.restore.env")+"LIFEBOAT_SQL='SELECT balance = 42 FROM account'\n", 0o600)
+	write(t, filepath.Join(etc, "app.restore.env"), docstest.Read(t, "systemd/app.restore.env")+"LIFEBOAT_SQL='SELECT balance = 42 FROM account'\n", 0o600)
 	write(t, filepath.Join(etc, "lifeboat.env"), "LIFEBOAT_ALWAYS=true\n", 0o600)
 	write(t, filepath.Join(etc, "lifeboat.yaml"), fmt.Sprintf("databases: [{path: %s/app.db, url: 'file://%s'}]\n", data, bucket), 0o600)
 	for _, step := range []struct {
@@ -114,7 +115,7 @@ func TestUnitCommands(t *testing.T) {
 	if got := notices.got(); !slices.Equal(got, []string{"/your-uuid/start", "/your-uuid"}) {
 		t.Errorf("notices: %q", got)
 	}
-	if got := read(t, metrics); !strings.Contains(got, "lifeboat_backup_last_exit_code") || strings.Contains(got, "lifeboat_verify") {
+	if got := docstest.Read(t, metrics); !strings.Contains(got, "lifeboat_backup_last_exit_code") || strings.Contains(got, "lifeboat_verify") {
 		t.Errorf("metrics: %s", got)
 	}
 }
@@ -134,7 +135,7 @@ func TestUnitDocument(t *testing.T) {
 	runs(t, "", filepath.Join(dir, "bin/lifeboat"), "version")
 	units(t, system) // the same, but for the path of the program
 	verifies(t, filepath.Join(system, "lifeboat-backup@shop.service"))
-	for _, unit := range regexp.MustCompile(`lifeboat-[^ \n]+`).FindAllString(read(t, filepath.Join(dir, "log")), -1) {
+	for _, unit := range regexp.MustCompile(`lifeboat-[^ \n]+`).FindAllString(docstest.Read(t, filepath.Join(dir, "log")), -1) {
 		name, kind, isTimer := strings.Cut(unit, ".")
 		if !isTimer {
 			kind = "service"
@@ -152,7 +153,7 @@ type unit map[string][]string
 func parseUnit(t *testing.T, path string) unit {
 	t.Helper()
 	u := unit{}
-	for _, line := range strings.Split(read(t, path), "\n") {
+	for _, line := range strings.Split(docstest.Read(t, path), "\n") {
 		if key, value, found := strings.Cut(line, "="); found && !strings.HasPrefix(line, "#") {
 			u[key] = append(u[key], strings.ReplaceAll(value, "%i", "app"))
 		}
@@ -176,7 +177,7 @@ func (u unit) start(t *testing.T, program, etc string) string {
 	lines := slices.Clone(u["Environment"])
 	for _, path := range u["EnvironmentFile"] {
 		path = strings.Replace(path, "/etc/lifeboat", etc, 1) // none may be missing
-		lines = append(lines, strings.Split(read(t, path), "\n")...)
+		lines = append(lines, strings.Split(docstest.Read(t, path), "\n")...)
 	}
 	for _, line := range lines {
 		if name, value, found := strings.Cut(line, "="); found && !strings.HasPrefix(line, "#") {
@@ -197,7 +198,7 @@ func (u unit) start(t *testing.T, program, etc string) string {
 	if err != nil {
 		t.Fatalf("%v: %v: %s", arguments, err, output)
 	}
-	u.checkCalls(t, read(t, calls))
+	u.checkCalls(t, docstest.Read(t, calls))
 	return string(output)
 }
 

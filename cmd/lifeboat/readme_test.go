@@ -10,14 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/deploy/docs/docstest"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
-	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
@@ -30,7 +28,7 @@ import (
 // snapshots in a versioned bucket, has changed since, and then has this happen
 // to it. In the end every database in its directory must be whole.
 func testDocument(t *testing.T, server *testserver.Server, path string, happens func(t *testing.T, db string)) {
-	commands := commandsIn(t, path)
+	commands := docstest.Commands(t, path)
 	work := t.TempDir()
 	db := filepath.Join(work, "app.db")
 	names := seed(t, server, db)
@@ -62,20 +60,11 @@ func testDocument(t *testing.T, server *testserver.Server, path string, happens 
 	}
 }
 
-// commandsIn returns what is in the sh blocks of a document.
-func commandsIn(t *testing.T, path string) string {
-	var commands []string
-	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(readFile(t, path), -1) {
-		commands = append(commands, block[1])
-	}
-	return strings.Join(commands, "\n")
-}
-
 // testPages runs the commands of every page behind the README.
 func testPages(t *testing.T, server *testserver.Server) {
 	ran := 0
-	for _, page := range documents(t) {
-		if filepath.Base(filepath.Dir(page)) != "docs" || commandsIn(t, page) == "" {
+	for _, page := range docstest.All(t) {
+		if filepath.Base(filepath.Dir(page)) != "docs" || docstest.Commands(t, page) == "" {
 			continue
 		}
 		ran++
@@ -130,122 +119,6 @@ func seed(t *testing.T, server *testserver.Server, db string) []string {
 		"2026-11-20 17:00", newest.ID.Time().Format(time.DateTime),
 		"--version-id VERSION", "--version-id " + head.Get("X-Amz-Version-Id"),
 	}
-}
-
-// TestPicture checks the numbers in the picture of two weeks against the plan
-// that retention goes by.
-func TestPicture(t *testing.T) {
-	now := time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC)
-	var items []lifecycle.Item
-	for taken := time.Date(2026, 11, 10, 13, 7, 0, 0, time.UTC); taken.Before(now); taken = taken.Add(time.Hour) {
-		items = append(items, lifecycle.Item{Snapshot: series.Snapshot{ID: snapshot.NewID(taken), Object: bucket.Object{Size: 1, Modified: taken}}})
-	}
-	count := map[string]int{}
-	for _, d := range lifecycle.Decide(items, lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold}, now) {
-		count[string(d.Action)+" "+string(d.Class)]++
-	}
-	text := readFile(t, page("retention"))
-	for _, want := range []string{
-		fmt.Sprintf(" %d snapshots taken", len(items)),
-		fmt.Sprintf(" %d, every hour", len(items)-count["release hourly"]-count["release daily"]-count["release weekly"]-count["expire hourly"]),
-		fmt.Sprintf(" %d hourly,", count["release hourly"]),
-		fmt.Sprintf(" %d daily,", count["release daily"]),
-		fmt.Sprintf(" %d weekly,", count["release weekly"]),
-		fmt.Sprintf(" %d other hours", count["expire hourly"]),
-	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the picture does not say%s: %v", want, count)
-		}
-	}
-}
-
-// page returns the path of a page behind the README.
-func page(name string) string { return filepath.Join("..", "..", "deploy", "docs", name+".md") }
-
-// documents returns the README, the pages behind it and those about deploying.
-func documents(t *testing.T) []string {
-	found := []string{filepath.Join("..", "..", "README.md")}
-	err := filepath.WalkDir(filepath.Join("..", "..", "deploy"), func(path string, _ os.DirEntry, err error) error {
-		if filepath.Ext(path) == ".md" {
-			found = append(found, path)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
-}
-
-func readFile(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-// What the documents link to is there: files, and headings as GitHub names them.
-func TestLinks(t *testing.T) {
-	for _, document := range documents(t) {
-		for _, link := range regexp.MustCompile(`\]\(([^):]*)\)`).FindAllStringSubmatch(readFile(t, document), -1) {
-			path, heading, _ := strings.Cut(link[1], "#")
-			target := document
-			if path != "" {
-				target = filepath.Join(filepath.Dir(document), path)
-			}
-			if _, err := os.Stat(target); err != nil {
-				t.Errorf("%s: %v", document, err)
-			} else if heading != "" && !slices.Contains(headings(readFile(t, target)), heading) {
-				t.Errorf("%s: %s has no heading %s", document, target, heading)
-			}
-		}
-	}
-}
-
-// The files that the page on the house sends to are there.
-func TestPathsInArchitecture(t *testing.T) {
-	root, seen := filepath.Join("..", ".."), 0
-	for _, path := range regexp.MustCompile("`([a-z0-9]+(?:/[a-z0-9*.]+)+)`").FindAllStringSubmatch(readFile(t, page("architecture")), -1) {
-		seen++
-		if found, err := filepath.Glob(filepath.Join(root, path[1])); err != nil || len(found) == 0 {
-			t.Errorf("%s: found %v, %v", path[1], found, err)
-		}
-	}
-	if seen < 15 {
-		t.Errorf("only %d paths", seen)
-	}
-}
-
-// A page is read on a screen: the README has at most 180 lines, and no cell of a
-// table is longer than 200 characters.
-func TestDocumentsAreShort(t *testing.T) {
-	all := documents(t)
-	if lines := strings.Count(readFile(t, all[0]), "\n"); lines > 180 {
-		t.Errorf("the README has %d lines", lines)
-	}
-	for _, document := range all {
-		for _, line := range strings.Split(readFile(t, document), "\n") {
-			if !strings.HasPrefix(line, "| ") {
-				continue
-			}
-			for _, cell := range strings.Split(strings.Trim(line, "| "), " | ") {
-				if len([]rune(cell)) > 200 {
-					t.Errorf("%s: a cell of %d characters: %.60s...", document, len([]rune(cell)), cell)
-				}
-			}
-		}
-	}
-}
-
-// headings returns the anchors of a document.
-func headings(document string) (anchors []string) {
-	for _, heading := range regexp.MustCompile("(?m)^#+ (.*)$").FindAllStringSubmatch(document, -1) {
-		plain := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(heading[1]), "")
-		anchors = append(anchors, strings.ReplaceAll(plain, " ", "-"))
-	}
-	return anchors
 }
 
 // ruin makes a database what nobody can open, with a log beside it.

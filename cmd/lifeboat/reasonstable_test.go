@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/deploy/docs/docstest"
 )
 
 // TestEverySentinelHasAReason reads the library's source: each error that it
@@ -130,7 +132,7 @@ func TestReasons(t *testing.T) {
 // but for what it adds in brackets.
 func TestExitCodesInDocument(t *testing.T) {
 	var known []string
-	text := regexp.MustCompile(" \\([^)]*\\)|`").ReplaceAllString(readFile(t, page("reference")), "")
+	text := regexp.MustCompile(" \\([^)]*\\)|`").ReplaceAllString(docstest.Read(t, docstest.Page(t, "reference")), "")
 	documented := regexp.MustCompile(`(?m)^\| \d+ \| .+ \| (retry|fail at once|alert) \|$`).FindAllString(text, -1)
 	for _, c := range codes {
 		known = append(known, fmt.Sprintf("| %d | %s | %s |", c.exit, c.means, c.advice))

@@ -6,11 +6,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/deploy/docs/docstest"
 )
 
 // Every field of a JSON document stands in the reference, under its command.
 func TestReferenceHasEveryField(t *testing.T) {
-	text := readFile(t, page("reference"))
+	text := docstest.Read(t, docstest.Page(t, "reference"))
 	for heading, documents := range map[string][]any{
 		"A snapshot":                  {snapshotDocument{}, retainedDocument{}},
 		"backup":                      {backupDocument{}, manyDocument{}},

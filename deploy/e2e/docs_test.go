@@ -6,22 +6,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/deploy/docs/docstest"
 )
 
 // readConsole returns the commands in the console blocks of a document in
 // deploy/, which must have so many: the lines with a prompt.
 func readConsole(t *testing.T, document string, count int) (blocks [][]string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", document))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, block := range regexp.MustCompile("(?ms)^```console\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+	for _, block := range docstest.Blocks(t, filepath.Join("..", document), "console") {
 		var lines []string
-		for line := range strings.SplitSeq(block[1], "\n") {
+		for line := range strings.SplitSeq(block, "\n") {
 			if command, ok := strings.CutPrefix(line, "$ "); ok {
 				lines = append(lines, command)
 			}
