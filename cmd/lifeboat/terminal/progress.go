@@ -114,6 +114,9 @@ func status(done, total int64, since, took time.Duration, room int) string {
 	}
 	if total > 0 {
 		sizes = fmt.Sprintf("%s of %s", Size(done), Size(total))
+	}
+	// A bar begins with its first bytes, which may be the last: no rate, then.
+	if total > 0 && (took == 0 || took >= 100*time.Millisecond) {
 		rate = Size(int64(float64(done)/max(since, time.Millisecond).Seconds())) + "/s"
 	}
 	for _, text := range []string{

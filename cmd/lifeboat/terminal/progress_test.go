@@ -20,6 +20,7 @@ func TestStatus(t *testing.T) {
 		{5 * mib, 10 * mib, 5 * time.Second, 0, 25, "5s left"},
 		{5 * mib, 10 * mib, 5 * time.Second, 0, 13, ""},
 		{10 * mib, 10 * mib, time.Hour, 4 * time.Second, 60, "10 MiB of 10 MiB 2.5 MiB/s in 4s"},
+		{10 * mib, 10 * mib, time.Second, time.Millisecond, 60, "10 MiB of 10 MiB in 0s"},
 		{mib, 1 << 40, time.Second, 0, 60, "1.0 MiB of 1.0 TiB 1.0 MiB/s 12d left"},
 		{1, 3601, time.Second, 0, 60, "1 B of 3.5 KiB 1 B/s 1h00m left"},
 		{0, 0, 90 * time.Second, 0, 60, "1m30s so far"},
