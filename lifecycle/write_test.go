@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -143,8 +145,48 @@ func TestWriteIsChecked(t *testing.T) {
 func TestReadSaysWhatIsWrong(t *testing.T) {
 	for status, want := range map[int]string{403: "s3:GetLifecycleConfiguration", 501: "no lifecycle rules"} {
 		f := forgetful{fails: status}
-		if _, err := Read(t.Context(), f.bucket(t)); !errors.Is(err, bucket.ErrRefused) || !strings.Contains(err.Error(), want) {
+		_, err := Read(t.Context(), f.bucket(t))
+		if !errors.Is(err, bucket.ErrRefused) || errors.Is(err, bucket.ErrNoLifecycle) != (status == 501) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d: %v", status, err)
 		}
+	}
+}
+
+// A directory has no rules, and each function that needs them returns that.
+func TestDirectoryHasNoRules(t *testing.T) {
+	b, err := upload.Open(t.Context(), bucket.URL{Dir: t.TempDir()}, upload.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	object := put(t, b, time.Now(), series.Held, "x")
+	for name, call := range map[string]func() error{
+		"read":       func() error { _, err := Read(t.Context(), b); return err },
+		"propose":    func() error { _, err := Propose(t.Context(), b, Terms{Policy: DefaultPolicy()}, None); return err },
+		"apply":      func() error { _, err := (&Proposal{Changes: []string{"x"}}).Apply(t.Context(), b); return err },
+		"freeze":     func() error { _, err := Freeze(t.Context(), b, settle); return err },
+		"thaw":       func() error { _, err := Thaw(t.Context(), b, settle); return err },
+		"expiration": func() error { _, _, err := Expiration(t.Context(), b, object); return err },
+	} {
+		if err := call(); !errors.Is(err, bucket.ErrNoLifecycle) || !strings.Contains(err.Error(), b.URL().String()) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if !bucket.TagsBeside(b) {
+		t.Error("a directory has its tags beside the snapshots")
+	}
+}
+
+// A bucket that is wrapped has its rules all the same.
+func TestWrappedBucketHasRules(t *testing.T) {
+	var f forgetful
+	b := timed{f.bucket(t), time.Now()}
+	if n, err := Freeze(t.Context(), b, settle); n != 6 || err != nil {
+		t.Errorf("froze %d: %v", n, err)
+	}
+	if has, err := Read(t.Context(), b); err != nil || !has.Frozen() {
+		t.Errorf("frozen %v: %v", has.Frozen(), err)
+	}
+	if bucket.TagsBeside(b) {
+		t.Error("a store has its tags beside the snapshots")
 	}
 }

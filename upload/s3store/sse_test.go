@@ -57,6 +57,10 @@ func TestServerSideEncryptionIsNoticed(t *testing.T) {
 			if whole.NotEncrypted != c.want || parts.NotEncrypted != c.want {
 				t.Errorf("not encrypted: %v, in parts %v; want %v", whole.NotEncrypted, parts.NotEncrypted, c.want)
 			}
+			// Only who has the customer's key may ask about the object.
+			if when, err := b.Expiration(t.Context(), parts); when != "" || err != nil {
+				t.Errorf("expiration: %q, %v", when, err)
+			}
 			if c.want && seen.Load() == 0 {
 				t.Error("the server did not say that it encrypts")
 			}
