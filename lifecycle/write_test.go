@@ -154,7 +154,7 @@ func TestReadSaysWhatIsWrong(t *testing.T) {
 
 // A directory has no rules, and each function that needs them returns that.
 func TestDirectoryHasNoRules(t *testing.T) {
-	b, err := upload.Open(t.Context(), bucket.URL{Dir: t.TempDir()}, upload.Options{})
+	b, err := upload.Open(t.Context(), "file://"+t.TempDir(), upload.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
