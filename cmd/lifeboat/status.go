@@ -17,7 +17,7 @@ import (
 type statusCmd struct {
 	URL      bucketURL `arg:"" optional:"" name:"bucket-url" help:"Where the snapshots are: s3://bucket/prefix or file:///dir."`
 	RetryFor duration  `default:"15s" placeholder:"15s" group:"Store" help:"How long to retry a store that fails."`
-	MaxAge   duration  `placeholder:"26h" help:"Exit with 9 if the newest snapshot was taken, or last confirmed, longer ago."`
+	MaxAge   duration  `placeholder:"26h" help:"Exit with 9 if the newest snapshot was taken, or last confirmed, longer ago. Without it any age is fresh."`
 	holdFlag
 	configFlags
 	reportFlags
