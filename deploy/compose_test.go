@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/lifeboat-sqlite/lifeboat/deploy/docs/docstest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 )
 
 // A composition has those keys of compose's schema that ours uses: any other
@@ -136,7 +137,7 @@ func TestSidecar(t *testing.T) {
 		t.Error("healthy without a snapshot")
 	}
 	newDatabase(t, filepath.Join(data, "app.db"))
-	waitUntil(t, "two snapshots", func() bool { return snapshots(t, bucket) >= 2 })
+	await.That(t, func() bool { return snapshots(t, bucket) >= 2 })
 	if !health() {
 		t.Error("not healthy")
 	}
@@ -151,7 +152,7 @@ func TestSidecar(t *testing.T) {
 	change(t, filepath.Join(data, "app.db"), "CREATE TABLE large AS SELECT randomblob(10000000)")
 	before := snapshots(t, bucket)
 	stop = start("EVERY=1h", "LIFEBOAT_MAX_RATE=1MiB")
-	waitUntil(t, "a copy", func() bool {
+	await.That(t, func() bool {
 		copies, _ := filepath.Glob(filepath.Join(temp, "*", "copy.db"))
 		return len(copies) == 1
 	})
@@ -221,16 +222,6 @@ exec "$@"
 	for i, line := range strings.Split(strings.TrimSpace(docstest.Read(t, log)), "\n") {
 		if i >= len(want) || !strings.HasPrefix(line, "compose "+want[i]) {
 			t.Errorf("docker %s", line)
-		}
-	}
-}
-
-// waitUntil waits until something is so.
-func waitUntil(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited for %s in vain", what)
 		}
 	}
 }

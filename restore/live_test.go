@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -157,7 +159,7 @@ func TestLiveLocked(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(300 * time.Millisecond) // either order must do
+			awaitOpen(t, cmd, path)
 			h.end()
 			if err := cmd.Wait(); err != nil {
 				t.Fatal(err)
@@ -165,6 +167,18 @@ func TestLiveLocked(t *testing.T) {
 			mustLook(t, path, genNew)
 		})
 	}
+}
+
+// awaitOpen waits until a process has a database open.
+func awaitOpen(t *testing.T, cmd *exec.Cmd, path string) {
+	t.Helper()
+	file, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	await.That(t, func() bool {
+		return slices.ContainsFunc(holders(file), func(h Holder) bool { return h.PID == cmd.Process.Pid })
+	})
 }
 
 // While a restore waits for a writer, that one can commit: what waits holds no
@@ -184,15 +198,10 @@ func TestLiveWriterCommits(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Stat(path + ".before-" + string(testID)); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the old content was not copied")
-		}
-	}
-	time.Sleep(300 * time.Millisecond) // it tries to get its lock meanwhile; if it does not yet, that must do as well
+	await.That(t, func() bool {
+		_, err := os.Stat(path + ".before-" + string(testID))
+		return err == nil // and the next thing is the lock
+	})
 	if err := writer.Exec(t.Context(), "COMMIT"); err != nil {
 		t.Errorf("the writer cannot commit: %v", err)
 	}

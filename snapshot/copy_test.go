@@ -19,6 +19,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -84,12 +85,7 @@ func startWriters(t *testing.T, path string, n int, busyTimeout time.Duration) *
 	}
 	w.stop = sync.OnceFunc(func() { cancel(); group.Wait() })
 	t.Cleanup(w.stop)
-	for deadline := time.Now().Add(20 * time.Second); w.commits.Load() < 20; {
-		if time.Now().After(deadline) {
-			t.Fatal("writers do not get going")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	await.That(t, func() bool { return w.commits.Load() >= 20 })
 	return w
 }
 

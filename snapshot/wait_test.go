@@ -5,12 +5,15 @@ import (
 	"database/sql"
 	"errors"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -29,6 +32,17 @@ func openAsApplication(t *testing.T, path string, params url.Values) *sql.DB {
 	return db
 }
 
+// openTimes counts the descriptors that this process has of a file.
+func openTimes(path string) (times int) {
+	descriptors, _ := filepath.Glob("/proc/self/fd/*")
+	for _, d := range descriptors {
+		if to, err := os.Readlink(d); err == nil && to == path {
+			times++
+		}
+	}
+	return times
+}
+
 // The time to wait begins when the database is opened, which reads it.
 func TestWaitBeginsWithTheOpening(t *testing.T) {
 	for _, method := range []Method{MethodBackup, MethodVacuum} {
@@ -39,7 +53,8 @@ func TestWaitBeginsWithTheOpening(t *testing.T) {
 		}
 		var group sync.WaitGroup
 		group.Go(func() {
-			time.Sleep(400 * time.Millisecond)
+			await.That(t, func() bool { return openTimes(path) > 1 })
+			time.Sleep(3 * sqlite.AttemptTime) // more than one attempt finds the lock
 			if _, err := db.Exec("COMMIT"); err != nil {
 				t.Error(err)
 			}

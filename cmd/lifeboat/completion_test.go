@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -186,15 +186,15 @@ func keyboard(t *testing.T, shell, setup string, args ...string) func(keys strin
 	terminal.gets(t, "ready")
 	return func(keys string) string {
 		press("\x15" + keys + "\x14") // beginning with ^U, an empty line
-		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-			if line, err := os.ReadFile(written); err == nil {
-				if err := os.Remove(written); err != nil {
-					t.Fatal(err)
-				}
-				return string(line)
-			}
+		var line []byte
+		await.That(t, func() (there bool) {
+			var err error
+			line, err = os.ReadFile(written)
+			return err == nil
+		})
+		if err := os.Remove(written); err != nil {
+			t.Fatal(err)
 		}
-		t.Fatalf("%s did nothing with %q: %q", shell, keys, terminal.text())
-		return ""
+		return string(line)
 	}
 }

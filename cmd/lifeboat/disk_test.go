@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -79,7 +80,7 @@ func slowly(t *testing.T, db, bucket, temp string) (finish func() (code int, out
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool {
+	await.That(t, func() bool {
 		copies, _ := filepath.Glob(filepath.Join(temp, "*", "copy.db"))
 		if len(copies) != 1 || sizeOf(copies[0]) < 1<<20 {
 			return false

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -60,16 +60,11 @@ func TestDrillKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer drill.Process.Kill()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	pid := 0
-	for deadline := time.After(30 * time.Second); pid == 0; pid = workerIn(temp) {
-		select {
-		case <-deadline:
-			t.Fatal("no worker was started")
-		case <-tick.C:
-		}
-	}
+	var pid int
+	await.That(t, func() bool {
+		pid = workerIn(temp)
+		return pid != 0
+	})
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 		t.Error(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 )
 
 // away is how long a store is away that comes back.
@@ -294,7 +295,7 @@ func TestOutageInMidRestore(t *testing.T) {
 			target := filepath.Join(f.dir, "new.db")
 			f.toxic("bandwidth", "downstream", `"rate":4000`)
 			code, out := f.outage(back, func() {
-				waitFor(t, func() bool {
+				await.That(t, func() bool {
 					temps, _ := filepath.Glob(filepath.Join(f.dir, ".new.db.lifeboat-*.tmp"))
 					return len(temps) == 1
 				})
@@ -304,20 +305,6 @@ func TestOutageInMidRestore(t *testing.T) {
 			}
 			f.checkLeft(back)
 		})
-	}
-}
-
-// waitFor returns when ready says so.
-func waitFor(t *testing.T, ready func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(30 * time.Second); !ready(); {
-		select {
-		case <-deadline:
-			t.Fatal("it never came to the point")
-		case <-tick.C:
-		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/deploy/kubernetes/kubetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -295,9 +296,9 @@ func TestKubernetesSidecar(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- loop.Wait() }()
 	// It goes on after a run that fails, for want of a database here.
-	waitFor(t, func() bool { return strings.Contains(said(), "lifeboat exited with 4") })
+	await.That(t, func() bool { return strings.Contains(said(), "lifeboat exited with 4") })
 	makeDB(t, db, 10, "")
-	waitFor(t, func() bool {
+	await.That(t, func() bool {
 		found, _ := filepath.Glob(filepath.Join(bucket, "*.db.zst"))
 		return len(found) == 1
 	})
@@ -305,7 +306,7 @@ func TestKubernetesSidecar(t *testing.T) {
 	if err := os.Rename(db+".large", db); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool {
+	await.That(t, func() bool {
 		copies, _ := filepath.Glob(filepath.Join(temp, "*", "copy.db"))
 		return len(copies) == 1 && sizeOf(copies[0]) > 1<<20
 	})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 )
 
 func TestExitOfAll(t *testing.T) {
@@ -116,9 +117,7 @@ func testMany(t *testing.T, server *testserver.Server) {
 		if err := command.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for copies(temp) == 0 {
-			time.Sleep(time.Millisecond)
-		}
+		await.That(t, func() bool { return copies(temp) > 0 })
 		send(t, command, syscall.SIGTERM)
 		err := command.Wait()
 		if n := strings.Count(output.String(), `"exit": 143`); n != 3 || !strings.Contains(output.String(), "error: terminated during: 3 of 3 databases not backed up: "+db) {

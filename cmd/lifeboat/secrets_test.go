@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 )
 
 // Every kind of secret, in settings that are right and in such that are wrong
@@ -105,7 +106,7 @@ func TestNobodyElseSees(t *testing.T) {
 	bucket := filepath.Join(dir, "bucket")
 	command, out := start("lifeboat backup " + db + " file://" + bucket + " --max-rate 4MiB")
 	seen := map[string]bool{}
-	waitFor(t, func() bool {
+	await.That(t, func() bool {
 		line, err := os.ReadFile("/proc/" + strconv.Itoa(command.Process.Pid) + "/cmdline")
 		if err == nil && strings.Contains(string(line), "hunter2") {
 			t.Fatalf("the command line is %q", line)

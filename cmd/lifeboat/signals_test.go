@@ -7,22 +7,18 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // copying waits until a backup with this temp directory has begun its copy.
 func copying(t *testing.T, temp string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
-		if copies, _ := filepath.Glob(filepath.Join(temp, "*", "copy.db")); len(copies) == 1 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the copy never began")
-		}
-	}
+	await.That(t, func() bool {
+		copies, _ := filepath.Glob(filepath.Join(temp, "*", "copy.db"))
+		return len(copies) == 1
+	})
 }
 
 // A closed window ends a run as SIGTERM does, but not one under nohup, whose

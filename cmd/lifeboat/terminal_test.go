@@ -13,11 +13,11 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/creack/pty"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -148,13 +148,12 @@ func (t *emulator) shows() *screen {
 func (t *emulator) awaits(tb testing.TB, pattern string) string {
 	tb.Helper()
 	expression := regexp.MustCompile("(?m)^.*" + pattern + ".*$")
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if found := expression.FindString(t.shows().String()); found != "" {
-			return found
-		}
-	}
-	tb.Fatalf("%q was never shown: %q", pattern, t.text())
-	return ""
+	var found string
+	t.await(tb, func() bool {
+		found = expression.FindString(t.shows().String())
+		return found != ""
+	})
+	return found
 }
 
 func (t *emulator) text() string {
@@ -166,11 +165,21 @@ func (t *emulator) text() string {
 // gets waits until something was written to the terminal.
 func (t *emulator) gets(tb testing.TB, text string) {
 	tb.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(t.text(), text); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			tb.Fatalf("%q was never written: %q", text, t.text())
+	t.await(tb, func() bool { return strings.Contains(t.text(), text) })
+}
+
+// await waits for what a program writes, and shows all of that if it does not
+// come.
+func (t *emulator) await(tb testing.TB, is func() bool) {
+	tb.Helper()
+	came := false
+	defer func() {
+		if !came {
+			tb.Logf("it wrote %q", t.text())
 		}
-	}
+	}()
+	await.That(tb, is)
+	came = true
 }
 
 // closed waits for the end of the output. Until the line that begins with

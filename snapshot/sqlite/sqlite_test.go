@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -105,16 +104,17 @@ func TestWaitForLocks(t *testing.T) {
 	if _, err := c.Column(ctx, "SELECT a FROM t"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("after its context: %v", err)
 	}
-	var group sync.WaitGroup
-	defer group.Wait()
-	group.Go(func() {
-		time.Sleep(50 * time.Millisecond)
-		if err := other.Exec(t.Context(), "COMMIT"); err != nil {
-			t.Error(err)
+	attempts := 0
+	err = c.Patiently(t.Context(), "SELECT a FROM t", func() error {
+		attempts++
+		err := c.each(t.Context(), "SELECT a FROM t", func([]driver.Value) {})
+		if attempts == 2 {
+			err = errors.Join(err, other.Exec(t.Context(), "COMMIT"))
 		}
+		return err
 	})
-	if _, err := c.Column(t.Context(), "SELECT a FROM t"); err != nil {
-		t.Errorf("unlocked: %v", err)
+	if err != nil || attempts != 3 {
+		t.Errorf("unlocked: %v after %d attempts", err, attempts)
 	}
 }
 

@@ -146,7 +146,7 @@ printf '{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"%s","Expiration":"%%s
 	b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if isPart(r) && r.URL.Query().Get("partNumber") == "1" {
 			before.Store(int32(fetched()))
-			time.Sleep(1100 * time.Millisecond) // until they have run out
+			time.Sleep(1100 * time.Millisecond) // they run out in the next second
 		}
 		if isComplete(r) {
 			after.Store(int32(fetched()))

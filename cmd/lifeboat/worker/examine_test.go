@@ -13,6 +13,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -130,7 +131,7 @@ func TestDrillEnds(t *testing.T) {
 		ended := make(chan error, 1)
 		begin := func() {
 			go func() { ended <- do(ctx) }()
-			waitFor(t, func() bool { return len(children(t)) == 1 })
+			await.That(t, func() bool { return len(children(t)) == 1 })
 		}
 		begin()
 		for _, pid := range children(t) {

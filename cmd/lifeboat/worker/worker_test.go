@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -222,7 +223,7 @@ func TestTruncatedShm(t *testing.T) {
 	}()
 	written := filepath.Join(t.TempDir(), "written")
 	fmt.Fprintf(stdin, "PRAGMA wal_autocheckpoint=0; INSERT INTO t SELECT randomblob(1000) FROM generate_series(1, 20000);\n.shell touch %s\n", written)
-	waitFor(t, func() bool { _, err := os.Stat(written); return err == nil })
+	await.That(t, func() bool { _, err := os.Stat(written); return err == nil })
 	err = p.take(t.Context(), path, 0, once(func() {
 		if err := os.Truncate(path+"-shm", 0); err != nil {
 			t.Error(err)
@@ -239,19 +240,6 @@ func TestTruncatedShm(t *testing.T) {
 func once(f func()) func(done, total int64) {
 	var o sync.Once
 	return func(int64, int64) { o.Do(f) }
-}
-
-func waitFor(t *testing.T, ready func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(30 * time.Second); !ready(); {
-		select {
-		case <-deadline:
-			t.Fatal("it never came to the point")
-		case <-tick.C:
-		}
-	}
 }
 
 // A worker that is killed while it works is that database's failure; one that
@@ -278,7 +266,7 @@ func TestKilled(t *testing.T) {
 			t.Errorf("%d workers, want an idle one", n)
 		}
 		kill()
-		waitFor(t, func() bool { return !p.idle[0].alive() })
+		await.That(t, func() bool { return !p.idle[0].alive() })
 	}
 }
 
@@ -349,7 +337,7 @@ func TestErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(stdin, "BEGIN EXCLUSIVE;\n.shell touch %s\n", filepath.Join(dir, "held"))
-	waitFor(t, func() bool { _, err := os.Stat(filepath.Join(dir, "held")); return err == nil })
+	await.That(t, func() bool { _, err := os.Stat(filepath.Join(dir, "held")); return err == nil })
 	for path, want := range map[string]error{filepath.Join(dir, "missing"): snapshot.ErrSource, text: snapshot.ErrSource, locked: snapshot.ErrLocked} {
 		err := p.take(t.Context(), path, 0, nil)
 		if !errors.Is(err, want) || !strings.Contains(err.Error(), path) {
