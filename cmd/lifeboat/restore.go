@@ -20,7 +20,7 @@ type restoreCmd struct {
 	DB string `arg:"" name:"db" help:"The file to restore to, or - for stdout."`
 
 	Snapshot choice `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or its beginning."`
-	At       moment `placeholder:"TIME" xor:"which" help:"The newest not after, say, \"2026-11-20 17:00\" (UTC)."`
+	At       moment `placeholder:"TIME" xor:"which" help:"Take the newest snapshot that is no later than this, such as \"2026-11-20 17:00\" (UTC)."`
 	Before   choice `placeholder:"ID" xor:"which" group:"Which snapshot" help:"The newest that is older than this one."`
 	identityFlag
 	VersionID string `placeholder:"VERSION" group:"Which snapshot" help:"This version of --snapshot; see list --versions."`
