@@ -39,7 +39,7 @@ func TestDamagedTags(t *testing.T) {
 		"survey": func() ([]Item, error) { return Survey(t.Context(), b, time.Second) },
 	} {
 		items, err := look()
-		if err != nil || len(items) != 10 || items[4].Held() || items[4].Tags == nil {
+		if err != nil || len(items) != 10 || items[4].Held() || !items[4].TagsKnown {
 			t.Fatalf("%s: %v, %v", what, items, err)
 		}
 		if err := Damaged(items); !errors.Is(err, bucket.ErrTagsDamaged) || !strings.Contains(err.Error(), string(damaged)) || !strings.Contains(err.Error(), path) {

@@ -23,13 +23,14 @@ const (
 	ActExpire Action = "expire"
 )
 
-// An Item is a snapshot with its tags. Nil tags were not read: such a snapshot
-// counts as held, as every upload is.
+// An Item is a snapshot with its tags.
 type Item struct {
 	series.Snapshot
 	Tags bucket.Tags
-	// Damaged is why the tags could not be read. They then count as none, and
-	// are not nil.
+	// TagsKnown: the tags were read. A snapshot with unknown tags counts as held,
+	// as every upload is.
+	TagsKnown bool
+	// Damaged is why the tags that were read are none: they are damaged.
 	Damaged error
 }
 
@@ -75,7 +76,7 @@ type Decision struct {
 
 // Held reports whether the snapshot waits for its release.
 func (i Item) Held() bool {
-	return i.Tags == nil || i.Tags[series.TagRetention] == series.Held
+	return !i.TagsKnown || i.Tags[series.TagRetention] == series.Held
 }
 
 // Released returns the class that the snapshot was released into, or "".

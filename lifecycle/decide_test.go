@@ -55,7 +55,7 @@ func itemsAt(times ...time.Time) []Item {
 		items = append(items, Item{
 			Snapshot: series.Snapshot{ID: id, Object: bucket.Object{
 				Name: string(id) + series.Suffix, Size: 1000, Modified: t.Add(time.Minute)}},
-			Tags: bucket.Tags{series.TagRetention: series.Held},
+			Tags: bucket.Tags{series.TagRetention: series.Held}, TagsKnown: true,
 		})
 	}
 	return items
@@ -79,7 +79,7 @@ func parse(times ...string) []time.Time {
 
 func tagged(items []Item, retention string, which ...int) []Item {
 	for _, i := range which {
-		items[i].Tags = bucket.Tags{series.TagRetention: retention}
+		items[i].Tags, items[i].TagsKnown = bucket.Tags{series.TagRetention: retention}, true
 	}
 	return items
 }

@@ -31,7 +31,7 @@ func Load(ctx context.Context, b bucket.Bucket, after time.Time) ([]Item, error)
 	if err := readTags(ctx, b, items, which); err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(items, func(item Item) bool { return item.Tags == nil }), nil
+	return slices.DeleteFunc(items, func(item Item) bool { return !item.TagsKnown }), nil
 }
 
 // list returns the snapshots without their tags.
@@ -48,7 +48,7 @@ func list(ctx context.Context, b bucket.Bucket, after time.Time) ([]Item, error)
 }
 
 // readTags reads the tags of some of the items. A snapshot that is no longer
-// there keeps nil tags.
+// there keeps unknown tags.
 func readTags(ctx context.Context, b bucket.Bucket, items []Item, which []int) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
@@ -74,7 +74,7 @@ func (i *Item) readTags(ctx context.Context, b bucket.Bucket) error {
 	if err == nil && tags == nil {
 		tags = bucket.Tags{}
 	}
-	i.Tags = tags
+	i.Tags, i.TagsKnown = tags, err == nil
 	return err
 }
 

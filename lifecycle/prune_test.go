@@ -169,7 +169,7 @@ func TestPinAndUnpin(t *testing.T) {
 			t.Errorf("%d: pinned again: %v", test.place, err)
 		}
 		year := c.now.Add(365 * day)
-		for _, d := range Decide([]Item{{Snapshot: item.Snapshot, Tags: c.objects[item.Object.Name].tags}, items[149]}, terms, year)[:1] {
+		for _, d := range Decide([]Item{{Snapshot: item.Snapshot, Tags: c.objects[item.Object.Name].tags, TagsKnown: true}, items[149]}, terms, year)[:1] {
 			if d.Action != ActKeep {
 				t.Errorf("%d: pinned, but %s", test.place, d.Action)
 			}

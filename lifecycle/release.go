@@ -172,8 +172,8 @@ func (o *Options) readBack(ctx context.Context, b bucket.Bucket, items []Item, n
 		var unknown []int
 		for _, i := range batch {
 			read := known[items[i].ID]
-			items[i].Tags, items[i].Damaged = read.Tags, read.Damaged
-			if read.Tags == nil {
+			items[i].Tags, items[i].TagsKnown, items[i].Damaged = read.Tags, read.TagsKnown, read.Damaged
+			if !read.TagsKnown {
 				unknown = append(unknown, i)
 			}
 		}
@@ -231,7 +231,7 @@ func (o *Options) lookAgain(ctx context.Context, b bucket.Bucket, released []Dec
 	}
 	for i, item := range items {
 		now := item.Tags[series.TagRetention]
-		if item.Tags != nil && now != string(released[i].Class) && now != series.Pinned {
+		if item.TagsKnown && now != string(released[i].Class) && now != series.Pinned {
 			o.Log.Warn("released, but another command has changed its tag since", "snapshot", item.ID, "class", released[i].Class, "tag", now)
 		}
 	}

@@ -21,7 +21,7 @@ const surveyed = 32
 // one at least a day older than the hold. Where releases are done that is about as
 // many as a day has snapshots, however long the series is.
 //
-// Other snapshots that are not due have nil tags, which Decide takes for held. Older
+// Other snapshots that are not due have unknown tags, which Decide takes for held. Older
 // ones get the tag with which they were released, their class, which follows from
 // the times. So Survey misses that an old snapshot is pinned.
 //
@@ -53,11 +53,11 @@ func Survey(ctx context.Context, b bucket.Bucket, hold time.Duration) ([]Item, e
 	}
 	for i, d := range Decide(items, Terms{Hold: o.Hold}, now)[:released] {
 		if _, read := known[d.ID]; !read && d.Class != "" {
-			items[i].Tags = bucket.Tags{series.TagRetention: string(d.Class)}
+			items[i].Tags, items[i].TagsKnown = bucket.Tags{series.TagRetention: string(d.Class)}, true
 		}
 	}
 	return slices.DeleteFunc(items, func(item Item) bool {
 		found, read := known[item.ID]
-		return read && found.Tags == nil // gone meanwhile
+		return read && !found.TagsKnown // gone meanwhile
 	}), nil
 }
