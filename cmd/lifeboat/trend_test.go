@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
@@ -33,7 +34,7 @@ func TestStatusOfTwoDatabasesInOneSeries(t *testing.T) {
 	} {
 		var all []lifecycle.Decision
 		for i, digest := range test.digests {
-			d := lifecycle.Decision{Item: lifecycle.Item{TagsKnown: true}}
+			d := lifecycle.Decision{Item: lifecycle.Item{Tags: bucket.Tags{}, TagsKnown: true}}
 			d.Object.Size = 100
 			if digest != ' ' {
 				d.Tags[series.TagDigest] = string(digest)
