@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/lifeboat-sqlite/lifeboat/deploy/docs/docstest"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 )
 
@@ -149,7 +150,7 @@ func TestSidecar(t *testing.T) {
 		t.Errorf("the log: %s", output)
 	}
 
-	change(t, filepath.Join(data, "app.db"), "CREATE TABLE large AS SELECT randomblob(10000000)")
+	sqlitetest.Exec(t, filepath.Join(data, "app.db"), "CREATE TABLE large AS SELECT randomblob(10000000)")
 	before := snapshots(t, bucket)
 	stop = start("EVERY=1h", "LIFEBOAT_MAX_RATE=1MiB")
 	await.That(t, func() bool {
@@ -209,7 +210,7 @@ exec "$@"
 	}
 	newDatabase(t, db)
 	runs(t, "", "lifeboat", "backup", db, url)
-	change(t, db, "DELETE FROM account")
+	sqlitetest.Exec(t, db, "DELETE FROM account")
 	copied := filepath.Join(work, "compose")
 	runs(t, "", "cp", "-r", "compose", copied)
 	testCommands(t, "compose/README.md", "make image", "true", "deploy/compose", copied)

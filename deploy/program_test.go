@@ -17,6 +17,7 @@ import (
 	_ "github.com/mattn/go-sqlite3"
 
 	"github.com/lifeboat-sqlite/lifeboat/deploy/docs/docstest"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -118,20 +119,7 @@ func newDatabase(t *testing.T, path string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	change(t, path, "PRAGMA journal_mode=WAL; CREATE TABLE account (balance); INSERT INTO account VALUES (42)")
-}
-
-// change changes a database and closes it.
-func change(t *testing.T, path, statements string) {
-	t.Helper()
-	db, err := sql.Open("sqlite3", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.Exec(statements); err != nil {
-		t.Fatal(err)
-	}
+	sqlitetest.Exec(t, path, "PRAGMA journal_mode=WAL; CREATE TABLE account (balance); INSERT INTO account VALUES (42)")
 }
 
 // checkDatabase checks that a database has the row.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
@@ -45,7 +46,7 @@ func backupBucket(t *testing.T) (bucket.Bucket, string) {
 		t.Fatal(err)
 	}
 	db := filepath.Join(t.TempDir(), "app.db")
-	exec(t, db, "CREATE TABLE t (a)")
+	sqlitetest.Exec(t, db, "CREATE TABLE t (a)")
 	return b, db
 }
 

@@ -10,24 +10,12 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
-
-// exec runs statements on a database.
-func exec(t *testing.T, path, statements string) {
-	t.Helper()
-	db, err := sql.Open("sqlite3", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.Exec(statements); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // ship makes a real snapshot of a database in a directory, at a time that the
 // test chooses.
@@ -66,7 +54,7 @@ func TestWeekendIsRestored(t *testing.T) {
 	for _, ignoreShrink := range []bool{false, true} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "app.db")
-		exec(t, path, "CREATE TABLE sales (n); WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c WHERE n < 5000) INSERT INTO sales SELECT n FROM c")
+		sqlitetest.Exec(t, path, "CREATE TABLE sales (n); WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c WHERE n < 5000) INSERT INTO sales SELECT n FROM c")
 		b, err := upload.OpenURL(t.Context(), bucket.URL{Dir: filepath.Join(dir, "series")}, upload.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -80,7 +68,7 @@ func TestWeekendIsRestored(t *testing.T) {
 				if err := os.Remove(path); err != nil {
 					t.Fatal(err)
 				}
-				exec(t, path, "CREATE TABLE sales (n)")
+				sqlitetest.Exec(t, path, "CREATE TABLE sales (n)")
 			}
 			if _, err := Release(t.Context(), timed{b, now}, Options{IgnoreShrink: ignoreShrink}); err != nil {
 				t.Fatal(err)

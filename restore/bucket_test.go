@@ -21,11 +21,7 @@ import (
 
 func openBucket(t testing.TB, url string) bucket.Bucket {
 	t.Helper()
-	u, err := bucket.ParseURL(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := upload.OpenURL(t.Context(), u, upload.Options{})
+	b, err := upload.Open(t.Context(), url, upload.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

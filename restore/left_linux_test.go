@@ -4,12 +4,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // A database that is in its place is restored, also when the lock file cannot
@@ -51,23 +49,10 @@ func TestVerifiedButLeft(t *testing.T) {
 		}
 	}
 	t.Cleanup(func() { chmod(0o700) })
-	type outcome struct {
-		r   VerifyReport
-		err error
-	}
-	done := make(chan outcome)
-	go func() {
-		runtime.LockOSThread() // and never unlock: the thread ends with its lost rights
-		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-		var data [2]unix.CapUserData
-		if unix.Capget(&header, &data[0]) == nil {
-			data[0].Effective &^= 1 << unix.CAP_DAC_OVERRIDE
-			_ = unix.Capset(&header, &data[0]) // fails for a user who never had it
-		}
+	needs.NoOverride(func() {
 		r, err := Verify(t.Context(), b, s, VerifyOptions{TempDir: temp, Check: snapshot.CheckNone, Progress: func(int64, int64) { chmod(0o500) }})
-		done <- outcome{r, err}
-	}()
-	if got := <-done; got.err != nil || !errors.Is(got.r.Left, ErrLeft) {
-		t.Errorf("left %v, %v", got.r.Left, got.err)
-	}
+		if err != nil || !errors.Is(r.Left, ErrLeft) {
+			t.Errorf("left %v, %v", r.Left, err)
+		}
+	})
 }

@@ -255,16 +255,7 @@ func noTempFiles(t *testing.T, dir string) {
 
 func TestLocked(t *testing.T) {
 	path := bank(t, "delete", 1)
-	uri, err := sqlite.URI(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := sql.Open("sqlite3", uri)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	db.SetMaxOpenConns(1)
+	db := openAsApplication(t, path, nil)
 	if _, err := db.Exec("BEGIN EXCLUSIVE"); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"bytes"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -40,16 +39,7 @@ func state(t *testing.T, path string) string {
 func crashed(t *testing.T, mode string) string {
 	t.Helper()
 	live := bank(t, mode, 1)
-	uri, err := sqlite.URI(live, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := sql.Open("sqlite3", uri)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	db.SetMaxOpenConns(1)
+	db := openAsApplication(t, live, nil)
 	if _, err := db.Exec("PRAGMA cache_size=5"); err != nil {
 		t.Fatal(err)
 	}

@@ -8,13 +8,13 @@ import (
 	"iter"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
@@ -27,15 +27,8 @@ func emptySeries(t *testing.T) (bucket.Bucket, string) {
 		t.Fatal(err)
 	}
 	db := filepath.Join(t.TempDir(), "app.db")
-	runSQL(t, db, "CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+	sqlitetest.Exec(t, db, "CREATE TABLE t (a); INSERT INTO t VALUES (1)")
 	return b, db
-}
-
-func runSQL(t *testing.T, path, sql string) {
-	t.Helper()
-	if out, err := exec.Command("sqlite3", path, sql).CombinedOutput(); err != nil {
-		t.Fatalf("sqlite3 %s: %v\n%s", sql, err, out)
-	}
 }
 
 func backup(t *testing.T, b bucket.Bucket, db string, o BackupOptions) BackupResult {
@@ -115,7 +108,7 @@ func TestBackupOfUnchangedDatabase(t *testing.T) {
 				t.Fatal(err)
 			}
 			if test.change != "" {
-				runSQL(t, db, test.change)
+				sqlitetest.Exec(t, db, test.change)
 			}
 			r := backup(t, b, db, test.options)
 			if r.Unchanged != test.skipped {
@@ -252,7 +245,7 @@ func TestBackupIgnoresImplausibleSnapshots(t *testing.T) {
 
 func TestBackupWithAFailedCheckIsNotVisible(t *testing.T) {
 	b, db := emptySeries(t)
-	runSQL(t, db, "CREATE TABLE u (a); INSERT INTO u SELECT randomblob(3000) FROM generate_series(1, 100)")
+	sqlitetest.Exec(t, db, "CREATE TABLE u (a); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 100) INSERT INTO u SELECT randomblob(3000) FROM n")
 	content, err := os.ReadFile(db)
 	if err != nil {
 		t.Fatal(err)

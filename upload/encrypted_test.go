@@ -11,14 +11,16 @@ import (
 	"time"
 
 	"filippo.io/age"
+
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 func TestEncryptedBackup(t *testing.T) {
 	b, db := emptySeries(t)
-	runSQL(t, db, "INSERT INTO t VALUES (randomblob(3000000))") // does not get smaller
+	sqlitetest.Exec(t, db, "INSERT INTO t VALUES (randomblob(3000000))") // does not get smaller
 	to := BackupOptions{Recipients: []age.Recipient{x25519(t).Recipient()}}
 	plain := backup(t, b, db, BackupOptions{})
 	first := backup(t, b, db, to) // the same content, but that one is readable

@@ -4,41 +4,25 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
-// application makes a database of an application: its schema, and so many rows
-// of its own.
-func application(t *testing.T, schema string, rows int) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "app.db")
-	runSQL(t, path, schema+"; CREATE TABLE item (id INTEGER PRIMARY KEY, body)")
-	fill(t, path, rows)
-	return path
-}
-
-func fill(t *testing.T, path string, rows int) {
-	t.Helper()
-	runSQL(t, path, fmt.Sprintf("INSERT INTO item (body) SELECT hex(randomblob(200)) FROM generate_series(1, %d)", rows))
-}
-
 func TestBackupGuardsTheContent(t *testing.T) {
 	b, _ := emptySeries(t)
-	first := application(t, "CREATE TABLE account (name)", 1000)
+	first := sqlitetest.Application(t, "CREATE TABLE account (name)", 1000)
 	backup(t, b, first, BackupOptions{})
-	other := application(t, "CREATE TABLE song (title)", 1000)
-	runSQL(t, other, "ALTER TABLE item RENAME TO track")
+	other := sqlitetest.Application(t, "CREATE TABLE song (title)", 1000)
+	sqlitetest.Exec(t, other, "ALTER TABLE item RENAME TO track")
 	temp := t.TempDir()
 	if _, err := Backup(t.Context(), b, other, BackupOptions{Copy: snapshot.CopyOptions{TempDir: temp}}); !errors.Is(err, ErrOtherDatabase) || errors.Is(err, ErrIncomplete) || count(t, b) != 1 {
 		t.Errorf("another database of the same name: %v, %d snapshots", err, count(t, b))
@@ -47,12 +31,12 @@ func TestBackupGuardsTheContent(t *testing.T) {
 		t.Errorf("left in the temp directory: %v, %v", left, err)
 	}
 	backup(t, b, other, BackupOptions{Adopt: true})
-	fill := func(path string) { runSQL(t, path, "INSERT INTO track (body) VALUES (1)") }
+	fill := func(path string) { sqlitetest.Exec(t, path, "INSERT INTO track (body) VALUES (1)") }
 	fill(other)
 	backup(t, b, other, BackupOptions{})
 
 	b, _ = emptySeries(t)
-	for i, path := range []string{first, application(t, "CREATE TABLE account (name)", 1000)} {
+	for i, path := range []string{first, sqlitetest.Application(t, "CREATE TABLE account (name)", 1000)} {
 		var log bytes.Buffer
 		backup(t, b, path, BackupOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		if warned := strings.Contains(log.String(), "level=WARN"); warned != (i == 1) {
@@ -78,9 +62,9 @@ func TestFirstBackupsOfTwoDatabases(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
 	dir, _ := emptySeries(t)
-	first := application(t, "CREATE TABLE account (name)", 1000)
-	song := application(t, "CREATE TABLE song (title)", 1000)
-	runSQL(t, song, "ALTER TABLE item RENAME TO track")
+	first := sqlitetest.Application(t, "CREATE TABLE account (name)", 1000)
+	song := sqlitetest.Application(t, "CREATE TABLE song (title)", 1000)
+	sqlitetest.Exec(t, song, "ALTER TABLE item RENAME TO track")
 	for what, test := range map[string]struct {
 		other string
 		o     BackupOptions
@@ -88,7 +72,7 @@ func TestFirstBackupsOfTwoDatabases(t *testing.T) {
 	}{
 		"another name":        {song, BackupOptions{Name: "songs"}, false},
 		"another application": {song, BackupOptions{}, false},
-		"another host":        {application(t, "CREATE TABLE account (name)", 1000), BackupOptions{}, false},
+		"another host":        {sqlitetest.Application(t, "CREATE TABLE account (name)", 1000), BackupOptions{}, false},
 		"the same":            {first, BackupOptions{}, true},
 	} {
 		for _, b := range []bucket.Bucket{dir, emptyBucket(t, server, bucket.Options{})} {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/doctor"
@@ -98,7 +99,7 @@ func TestTagsRefused(t *testing.T) {
 func newDatabase(t *testing.T, rows int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "app.db")
-	runSQL(t, path, fmt.Sprintf("CREATE TABLE t (a INTEGER PRIMARY KEY, b); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < %d) INSERT INTO t SELECT i, randomblob(2000) FROM n", rows))
+	sqlitetest.Exec(t, path, fmt.Sprintf("CREATE TABLE t (a INTEGER PRIMARY KEY, b); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < %d) INSERT INTO t SELECT i, randomblob(2000) FROM n", rows))
 	return path
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
@@ -35,7 +36,7 @@ func TestBackupAfterAClockThatWasAhead(t *testing.T) {
 		b, db := emptySeries(t)
 		if !first {
 			backup(t, b, db, BackupOptions{})
-			runSQL(t, db, "INSERT INTO t VALUES (2)")
+			sqlitetest.Exec(t, db, "INSERT INTO t VALUES (2)")
 		}
 		ahead := time.Now().AddDate(1, 0, 0)
 		plantAt(t, b, snapshot.NewID(ahead), ahead)

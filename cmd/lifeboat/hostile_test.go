@@ -12,7 +12,6 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
@@ -92,11 +91,7 @@ func TestForgedNames(t *testing.T) {
 	url := "file://" + dir + "/bucket"
 	sqlite(t, filepath.Join(dir, "app.db"), "CREATE TABLE t (x)")
 	lifeboat(t, 0, "backup", filepath.Join(dir, "app.db"), url, "--name", strings.ReplaceAll(hostile, "\xff", ""))
-	u, err := bucket.ParseURL(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := upload.OpenURL(t.Context(), u, upload.Options{})
+	b, err := upload.Open(t.Context(), url, upload.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ var belowUpload = map[string][]string{
 var mayUseSDK = []string{"upload/s3store", "upload/testserver/rawclient"}
 
 // forTests are the packages that serve tests alone; only tests import them.
-var forTests = []string{"upload/bucket/buckettest", "upload/testserver", "deploy/docs/docstest", "deploy/kubernetes/kubetest", "deploy/e2e"}
+var forTests = []string{"snapshot/sqlite/sqlitetest", "upload/bucket/buckettest", "upload/testserver", "deploy/docs/docstest", "deploy/kubernetes/kubetest", "deploy/e2e"}
 
 func isForTests(name string) bool {
 	return strings.HasSuffix(name, "_test.go") || slices.ContainsFunc(forTests, func(dir string) bool {

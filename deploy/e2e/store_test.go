@@ -9,9 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -98,24 +96,12 @@ func (n namespace) forward(t *testing.T, pod string, ports ...int) []string {
 	}
 	command := exec.CommandContext(t.Context(), "kubectl", args...)
 	command.Stderr = os.Stderr
-	// Killed with this process, whatever its end: by the thread that starts it.
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	output, err := command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	started, ended := make(chan error), make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(ended)
-		err := command.Start()
-		started <- err
-		if err == nil {
-			command.Wait() // it is killed
-		}
-	}()
-	if err := <-started; err != nil {
+	ended, err := testserver.StartBound(command)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { <-ended })

@@ -2,28 +2,13 @@ package series
 
 import (
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
-
-// application makes a database of an application: its schema, and so many rows
-// of its own.
-func application(t *testing.T, schema string, rows int) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "app.db")
-	runSQL(t, path, schema+"; CREATE TABLE item (id INTEGER PRIMARY KEY, body)")
-	fill(t, path, rows)
-	return path
-}
-
-func fill(t *testing.T, path string, rows int) {
-	t.Helper()
-	runSQL(t, path, fmt.Sprintf("INSERT INTO item (body) SELECT hex(randomblob(200)) FROM generate_series(1, %d)", rows))
-}
 
 // tagOf returns the tags that a backup of the database would set.
 func tagOf(t *testing.T, path string) bucket.Tags {
@@ -60,47 +45,47 @@ func TestIdentity(t *testing.T) {
 		want   Likeness
 	}{
 		"nothing":        {func(*testing.T, string) string { return "" }, Alike},
-		"rows are added": {func(t *testing.T, path string) string { fill(t, path, 300); return "" }, Alike},
+		"rows are added": {func(t *testing.T, path string) string { sqlitetest.Fill(t, path, 300); return "" }, Alike},
 		"rows change": {func(t *testing.T, path string) string {
-			runSQL(t, path, "UPDATE item SET body = 'x' WHERE id < 10; DELETE FROM item WHERE id > 900")
+			sqlitetest.Exec(t, path, "UPDATE item SET body = 'x' WHERE id < 10; DELETE FROM item WHERE id > 900")
 			return ""
 		}, Alike},
 		"a table is renamed": {func(t *testing.T, path string) string {
-			runSQL(t, path, "ALTER TABLE account RENAME TO customer; ALTER TABLE item ADD COLUMN more")
+			sqlitetest.Exec(t, path, "ALTER TABLE account RENAME TO customer; ALTER TABLE item ADD COLUMN more")
 			return ""
 		}, Alike},
 		"all tables are renamed": {func(t *testing.T, path string) string {
-			runSQL(t, path, "ALTER TABLE account RENAME TO a; ALTER TABLE entry RENAME TO b; ALTER TABLE item RENAME TO c")
+			sqlitetest.Exec(t, path, "ALTER TABLE account RENAME TO a; ALTER TABLE entry RENAME TO b; ALTER TABLE item RENAME TO c")
 			return ""
 		}, Alike},
 		"VACUUM": {func(t *testing.T, path string) string {
-			runSQL(t, path, "DELETE FROM item WHERE id % 7 = 0; VACUUM")
+			sqlitetest.Exec(t, path, "DELETE FROM item WHERE id % 7 = 0; VACUUM")
 			return ""
 		}, Rewritten},
 		"another page size": {func(t *testing.T, path string) string {
-			runSQL(t, path, "PRAGMA page_size=1024; VACUUM")
+			sqlitetest.Exec(t, path, "PRAGMA page_size=1024; VACUUM")
 			return ""
 		}, Rewritten},
-		"an application_id is set": {func(t *testing.T, path string) string { runSQL(t, path, "PRAGMA application_id=7"); return "" }, Alike},
+		"an application_id is set": {func(t *testing.T, path string) string { sqlitetest.Exec(t, path, "PRAGMA application_id=7"); return "" }, Alike},
 		"it came up empty": {func(t *testing.T, path string) string {
 			empty := filepath.Join(t.TempDir(), "app.db")
-			runSQL(t, empty, "VACUUM")
+			sqlitetest.Exec(t, empty, "VACUUM")
 			return empty
 		}, Unknown},
-		"the application's database on another host": {func(t *testing.T, path string) string { return application(t, schema, 1000) }, Rewritten},
+		"the application's database on another host": {func(t *testing.T, path string) string { return sqlitetest.Application(t, schema, 1000) }, Rewritten},
 		"another application": {func(t *testing.T, path string) string {
-			other := application(t, "CREATE TABLE song (title); INSERT INTO song VALUES (1)", 1000)
-			runSQL(t, other, "ALTER TABLE item RENAME TO track")
+			other := sqlitetest.Application(t, "CREATE TABLE song (title); INSERT INTO song VALUES (1)", 1000)
+			sqlitetest.Exec(t, other, "ALTER TABLE item RENAME TO track")
 			return other
 		}, Foreign},
 		"a small one of another application": {func(t *testing.T, path string) string {
 			other := filepath.Join(t.TempDir(), "app.db")
-			runSQL(t, other, "CREATE TABLE song (title)")
+			sqlitetest.Exec(t, other, "CREATE TABLE song (title)")
 			return other
 		}, Foreign},
 	} {
 		t.Run(what, func(t *testing.T) {
-			path := application(t, schema, 1000)
+			path := sqlitetest.Application(t, schema, 1000)
 			before := tagOf(t, path)
 			other := test.change(t, path)
 			if other == "" {
@@ -117,7 +102,7 @@ func TestIdentity(t *testing.T) {
 func TestIdentityByApplicationID(t *testing.T) {
 	var tags []bucket.Tags
 	for id := range 3 {
-		path := application(t, fmt.Sprintf("PRAGMA application_id=%d", id), 1000)
+		path := sqlitetest.Application(t, fmt.Sprintf("PRAGMA application_id=%d", id), 1000)
 		tags = append(tags, tagOf(t, path))
 	}
 	if Compare(tags[1], tags[2]) != Foreign || Compare(tags[0], tags[1]) != Rewritten {
@@ -133,12 +118,5 @@ func TestIdentityOfRubbish(t *testing.T) {
 		if got := Compare(bucket.Tags{TagIdentity: value}, bucket.Tags{TagIdentity: "4096:0:abcd:abcd"}); got != Unknown {
 			t.Errorf("%q: %d", value, got)
 		}
-	}
-}
-
-func runSQL(t *testing.T, path, sql string) {
-	t.Helper()
-	if out, err := exec.Command("sqlite3", path, sql).CombinedOutput(); err != nil {
-		t.Fatalf("sqlite3 %s: %v\n%s", sql, err, out)
 	}
 }

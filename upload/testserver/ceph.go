@@ -164,7 +164,7 @@ func (c *ceph) background(program string, args ...string) error {
 	defer output.Close()
 	command := c.command(program, append(args, "--foreground")...)
 	command.Stdout, command.Stderr = output, output
-	ended, err := startBound(command)
+	ended, err := StartBound(command)
 	if err != nil {
 		return err
 	}

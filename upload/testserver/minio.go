@@ -100,7 +100,7 @@ func (s *Server) run(t testing.TB, program string, secure bool) string {
 			"MINIO_KMS_SECRET_KEY=key:"+base64.StdEncoding.EncodeToString(make([]byte, 32)))
 	}
 	command.Stdout, command.Stderr = &output, &output
-	ended, err := startBound(command)
+	ended, err := StartBound(command)
 	if err != nil {
 		return err.Error()
 	}

@@ -54,7 +54,7 @@ func startOther(t testing.TB, name string, of func(s *Server, program, address, 
 		var output bytes.Buffer
 		command := of(s, program, address, t.TempDir())
 		command.Stdout, command.Stderr = &output, &output
-		ended, err := startBound(command)
+		ended, err := StartBound(command)
 		if err != nil {
 			t.Fatal(err)
 		}

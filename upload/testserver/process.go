@@ -74,11 +74,11 @@ func moveFile(from, to string) error {
 	return os.Rename(temp, to)
 }
 
-// startBound starts the command so that it cannot outlive this process, and
+// StartBound starts the command so that it cannot outlive this process, and
 // returns a channel that is closed when it has ended. A test binary that is
 // killed or runs into its deadline runs no cleanup, so the kernel ends the
 // server: it does when the thread that started it ends, hence the locked one.
-func startBound(command *exec.Cmd) (<-chan struct{}, error) {
+func StartBound(command *exec.Cmd) (<-chan struct{}, error) {
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started, ended := make(chan error), make(chan struct{})
 	go func() {

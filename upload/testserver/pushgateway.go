@@ -44,7 +44,7 @@ func StartPushgateway(t testing.TB) string {
 		var output bytes.Buffer
 		command := exec.Command(program, "--web.listen-address="+address)
 		command.Stdout, command.Stderr = &output, &output
-		ended, err := startBound(command)
+		ended, err := StartBound(command)
 		if err != nil {
 			t.Fatal(err)
 		}
