@@ -23,7 +23,7 @@ type watched struct {
 	lists     int
 }
 
-func (w *watched) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.Object, error) {
+func (w *watched) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.PutResult, error) {
 	if w.meanwhile != nil {
 		w.meanwhile()
 	}

@@ -45,8 +45,8 @@ type timed struct {
 	now time.Time
 }
 
-func (b timed) Unwrap() bucket.Bucket      { return b.Bucket }
-func (b timed) ClockOffset() time.Duration { return offset(b.now) }
+func (b timed) Unwrap() bucket.Bucket              { return b.Bucket }
+func (b timed) ClockOffset() (time.Duration, bool) { return offset(b.now), true }
 
 // offset is how far the clock of a bucket is ahead, for which it is now, or a
 // moment later.
@@ -105,19 +105,19 @@ func (c *clockwork) retention(name string) string {
 
 func (c *clockwork) URL() bucket.URL { return bucket.URL{Bucket: "clockwork", Prefix: "app"} }
 
-func (c *clockwork) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.Object, error) {
+func (c *clockwork) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.PutResult, error) {
 	if err := c.begin("put", name); err != nil {
-		return bucket.Object{}, err
+		return bucket.PutResult{}, err
 	}
 	var b writer
 	if err := write(&b); err != nil {
-		return bucket.Object{}, err
+		return bucket.PutResult{}, err
 	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	object := bucket.Object{Name: name, Size: int64(len(b)), ETag: fmt.Sprint(len(c.objects)), Modified: c.now}
 	c.objects[name] = stored{object, maps.Clone(o.Tags), string(b)}
-	return object, nil
+	return bucket.PutResult{Object: object}, nil
 }
 
 type writer []byte
@@ -197,4 +197,4 @@ func (c *clockwork) Delete(ctx context.Context, o bucket.Object) error {
 
 func (c *clockwork) NeverUsed(context.Context) (bool, error) { return false, nil }
 
-func (c *clockwork) ClockOffset() time.Duration { return offset(c.now) }
+func (c *clockwork) ClockOffset() (time.Duration, bool) { return offset(c.now), true }

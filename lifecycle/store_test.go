@@ -32,7 +32,7 @@ func open(t testing.TB, server *testserver.Server, bucketName string) bucket.Buc
 // put stores a snapshot whose ID is of the given time.
 func put(t testing.TB, b bucket.Bucket, taken time.Time, retention, text string) bucket.Object {
 	t.Helper()
-	object, err := b.Put(t.Context(), series.ObjectName(snapshot.NewID(taken)), bucket.PutOptions{
+	done, err := b.Put(t.Context(), series.ObjectName(snapshot.NewID(taken)), bucket.PutOptions{
 		MaxSize: int64(len(text)),
 		Tags:    bucket.Tags{series.TagRetention: retention, series.TagDatabase: "app.db"},
 	}, func(w io.Writer) error {
@@ -42,7 +42,7 @@ func put(t testing.TB, b bucket.Bucket, taken time.Time, retention, text string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return object
+	return done.Object
 }
 
 func retentions(t testing.TB, b bucket.Bucket) []string {

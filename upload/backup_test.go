@@ -163,7 +163,7 @@ type wrapped struct {
 	notEncrypted bool
 }
 
-func (b wrapped) ClockOffset() time.Duration { return b.offset }
+func (b wrapped) ClockOffset() (time.Duration, bool) { return b.offset, true }
 
 func (b wrapped) SetTags(ctx context.Context, o bucket.Object, tags bucket.Tags) error {
 	if b.setTags != nil {
@@ -179,16 +179,16 @@ func (b wrapped) Tags(ctx context.Context, o bucket.Object) (bucket.Tags, error)
 	return b.Bucket.Tags(ctx, o)
 }
 
-func (b wrapped) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.Object, error) {
-	object, err := b.Bucket.Put(ctx, name, o, write)
+func (b wrapped) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.PutResult, error) {
+	result, err := b.Bucket.Put(ctx, name, o, write)
 	if b.list != nil && err == nil {
 		var ok bool
-		if object, ok = b.list(object); !ok {
+		if result.Object, ok = b.list(result.Object); !ok {
 			err = bucket.ErrUnreachable
 		}
 	}
-	object.Expiration, object.NotEncrypted = b.expires, b.notEncrypted
-	return object, err
+	result.Expiration, result.NotEncrypted = b.expires, b.notEncrypted
+	return result, err
 }
 
 func (b wrapped) List(ctx context.Context, after string) iter.Seq2[bucket.Object, error] {

@@ -51,7 +51,7 @@ type meanwhile struct {
 	backup func()
 }
 
-func (m meanwhile) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.Object, error) {
+func (m meanwhile) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.PutResult, error) {
 	m.backup()
 	return m.Bucket.Put(ctx, name, o, write)
 }

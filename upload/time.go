@@ -13,10 +13,10 @@ import (
 // waitToBeNewer waits until a snapshot that is taken now has a later second
 // than the newest one. That is a matter of a second, or of minutes where the
 // machine that took the newest has a clock that is ahead.
-func (o *BackupOptions) waitToBeNewer(ctx context.Context, newest series.Snapshot) error {
-	until := newest.ID.Time().Add(time.Second)
+func (r *run) waitToBeNewer(ctx context.Context) error {
+	until := r.newest.ID.Time().Add(time.Second)
 	if wait := time.Until(until); wait > 2*time.Second {
-		o.Log.Info("waiting, so that the new snapshot is newer than the last: a clock is ahead", "newest", newest.ID, "wait", wait.Round(time.Second))
+		r.Log.Info("waiting, so that the new snapshot is newer than the last: a clock is ahead", "newest", r.newest.ID, "wait", wait.Round(time.Second))
 	}
 	// The clock may be set meanwhile: look again.
 	for wait := time.Until(until); wait > 0; wait = time.Until(until) {
@@ -24,7 +24,7 @@ func (o *BackupOptions) waitToBeNewer(ctx context.Context, newest series.Snapsho
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("wait until a snapshot is newer than %s: %w", newest.ID, context.Cause(ctx))
+			return fmt.Errorf("wait until a snapshot is newer than %s: %w", r.newest.ID, context.Cause(ctx))
 		case <-timer.C:
 		}
 	}

@@ -23,12 +23,6 @@ type Object struct {
 	Modified time.Time
 	// Version is the version ID where it was asked for, else "".
 	Version string
-	// Expiration is what the store said with Put about when one of the
-	// bucket's rules will take the object (S3: x-amz-expiration), else "".
-	Expiration string
-	// NotEncrypted: Options.SSE asked for encryption, and the store's answer
-	// to Put does not say that it was done.
-	NotEncrypted bool
 }
 
 // A Version is one version of an object in a versioned bucket: the object
@@ -108,6 +102,18 @@ type PutOptions struct {
 	Tags Tags
 }
 
+// A PutResult is what Put has stored, and what the store said about it.
+type PutResult struct {
+	// Object is as it is listed.
+	Object
+	// Expiration says when which of the bucket's rules will take the object (S3:
+	// x-amz-expiration), "" if none will.
+	Expiration string
+	// NotEncrypted: Options.SSE asked for encryption, and the store does not say
+	// that it was done.
+	NotEncrypted bool
+}
+
 // A Blob reads ranges of one object. A ReadAt that returns less than asked
 // returns an error, as io.ReaderAt demands. Any number of goroutines may call
 // it at once.
@@ -124,12 +130,12 @@ type Bucket interface {
 	URL() URL
 
 	// Put stores what write produces as one new object, visible whole or not
-	// at all, and returns it as it is listed. If write returns an error,
+	// at all. If write returns an error,
 	// nothing becomes visible, what was sent is taken back (also when ctx is
 	// done), and the error is returned. An object of that name is never
-	// replaced: ErrExists. With ErrUntagged the object is returned too: it is
-	// there, but its tags are not.
-	Put(ctx context.Context, name string, options PutOptions, write func(io.Writer) error) (Object, error)
+	// replaced: ErrExists. With ErrUntagged the result is valid: the object
+	// is there, but its tags are not.
+	Put(ctx context.Context, name string, options PutOptions, write func(io.Writer) error) (PutResult, error)
 
 	// List yields the objects directly under the prefix whose names sort
 	// after the given one ("" for all), in ascending order of name. What is
@@ -157,7 +163,8 @@ type Bucket interface {
 	// directory that does not exist is an error.
 	NeverUsed(ctx context.Context) (bool, error)
 
-	// ClockOffset returns how far the store's clock, as last seen in an
-	// answer, is ahead of this machine's. Zero if nothing has been seen yet.
-	ClockOffset() time.Duration
+	// ClockOffset returns how far the store's clock, as last seen in an answer,
+	// is ahead of this machine's, and false if there was no answer yet. Buckets
+	// without a clock of their own go by this machine's.
+	ClockOffset() (ahead time.Duration, known bool)
 }

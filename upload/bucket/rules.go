@@ -31,7 +31,7 @@ type Ruled interface {
 	PutRules(ctx context.Context, rules Rules) error
 
 	// Expiration returns when which rule will take the object, as
-	// Object.Expiration does: "" if none will.
+	// PutResult.Expiration does: "" if none will.
 	Expiration(ctx context.Context, object Object) (string, error)
 
 	// Folders yields what is right under the prefix and has something below it,

@@ -38,7 +38,7 @@ func (b *directory) URL() bucket.URL { return b.url }
 
 // ClockOffset implements Bucket: a directory has no clock of its own,
 // and Put sets the time of a file by this machine's.
-func (b *directory) ClockOffset() time.Duration { return 0 }
+func (b *directory) ClockOffset() (time.Duration, bool) { return 0, true }
 
 // TagsBeside is for bucket.TagsBeside.
 func (b *directory) TagsBeside() bool { return true }

@@ -26,13 +26,13 @@ const (
 
 // Put implements Bucket. The directory is created if need be. The content is
 // on disk before the name is, and the tags are there before the object.
-func (b *directory) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.Object, error) {
+func (b *directory) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.PutResult, error) {
 	where := "put " + b.url.String() + "/" + name
 	if err := checkName(name); err != nil {
-		return bucket.Object{}, fmt.Errorf("%s: %w", where, err)
+		return bucket.PutResult{}, fmt.Errorf("%s: %w", where, err)
 	}
 	if err := makeDir(b.url.Dir); err != nil {
-		return bucket.Object{}, fileError(where, err, "")
+		return bucket.PutResult{}, fileError(where, err, "")
 	}
 	b.removeLeftOver(time.Now())
 	var writing error
@@ -41,10 +41,10 @@ func (b *directory) Put(ctx context.Context, name string, o bucket.PutOptions, w
 		return writing
 	})
 	if writing != nil {
-		return bucket.Object{}, fmt.Errorf("%s: %w", where, err)
+		return bucket.PutResult{}, fmt.Errorf("%s: %w", where, err)
 	}
 	if err != nil {
-		return bucket.Object{}, fileError(where, err, "")
+		return bucket.PutResult{}, fileError(where, err, "")
 	}
 	object, err := b.publish(temp, name, o.Tags)
 	if errors.Is(err, fs.ErrExist) {
@@ -55,7 +55,7 @@ func (b *directory) Put(ctx context.Context, name string, o bucket.PutOptions, w
 	if left := removeIfThere(temp); err != nil {
 		err = errors.Join(err, left)
 	} // else the object is there, and a later Put removes its second name
-	return object, err
+	return bucket.PutResult{Object: object}, err
 }
 
 // removeIfThere removes a temporary name that may have become another.

@@ -79,7 +79,11 @@ func listAnswer(err error) (Answer, string, error) {
 }
 
 func tryClock(_ context.Context, x *storeExam) (Answer, string, error) {
-	ahead := x.ClockOffset().Round(time.Second)
+	ahead, known := x.ClockOffset()
+	if !known {
+		return NotTried, "no answer of the store has a date", nil
+	}
+	ahead = ahead.Round(time.Second)
 	detail := fmt.Sprintf("the store's clock is %v ahead", ahead)
 	if ahead < 0 {
 		detail = fmt.Sprintf("the store's clock is %v behind", -ahead)

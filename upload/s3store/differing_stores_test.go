@@ -47,7 +47,7 @@ func TestLateListings(t *testing.T) {
 				t.Errorf("%s, %d bytes: %v", name, size, err)
 				continue
 			}
-			if listed := buckettest.Find(t, b, o.Name); listed != o || !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
+			if listed := buckettest.Find(t, b, o.Name); listed != o.Object || !bytes.Equal(buckettest.ReadAll(t, b, o.Object), data) {
 				t.Errorf("%s: put returned %+v, listed is %+v, or the content differs", name, o, listed)
 			}
 			noUploads(t, server.Client(t), b, o.Name)
@@ -95,7 +95,7 @@ func TestTagsLostAtComplete(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := direct.Tags(t.Context(), o); err != nil || !c.fails && !maps.Equal(got, tags) {
+		if got, err := direct.Tags(t.Context(), o.Object); err != nil || !c.fails && !maps.Equal(got, tags) {
 			t.Errorf("%s: tags %v, %v", name, got, err)
 		}
 	}

@@ -88,6 +88,7 @@ func (c *watchedConn) Write(p []byte) (int, error) {
 // A clock learns the store's time from the Date of its answers.
 type clock struct {
 	ahead atomic.Int64 // nanoseconds
+	seen  atomic.Bool
 }
 
 func (c *clock) offset() time.Duration { return time.Duration(c.ahead.Load()) }
@@ -103,6 +104,7 @@ func (c *clock) watch(next aws.HTTPClient) aws.HTTPClient {
 		}
 		if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
 			c.ahead.Store(int64(time.Until(date)))
+			c.seen.Store(true)
 		}
 		return response, nil
 	})

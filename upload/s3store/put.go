@@ -43,20 +43,20 @@ const createTimeout = 2 * time.Second
 // Put implements Bucket. Content that fits into one part is uploaded at once
 // after write has returned; more than that in parts of equal size, several at
 // a time, while write goes on.
-func (b *store) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.Object, error) {
+func (b *store) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.PutResult, error) {
 	size, err := partSize(o.MaxSize, b.options.PartSize)
 	if err != nil {
-		return bucket.Object{}, fmt.Errorf("put %s/%s: %w", b.url, name, err)
+		return bucket.PutResult{}, fmt.Errorf("put %s/%s: %w", b.url, name, err)
 	}
 	p := &s3Put{
 		bucket: b, name: name, options: o, started: time.Now(),
 		pool: newPartPool(size, partsHeld(size, b.options.Concurrency), b.options.TempDir),
 	}
-	object, err := p.run(ctx, write)
+	result, err := p.run(ctx, write)
 	if left := p.pool.close(); left != nil { // temp files without names: the object is as good
 		b.options.Log.Warn("a spooled part could not be closed", "err", left)
 	}
-	return object, err
+	return result, err
 }
 
 // An s3Put is one Put on its way.
@@ -76,7 +76,7 @@ type s3Put struct {
 
 // run either stores the object or leaves nothing behind, also when write
 // panics.
-func (p *s3Put) run(ctx context.Context, write func(io.Writer) error) (object bucket.Object, err error) {
+func (p *s3Put) run(ctx context.Context, write func(io.Writer) error) (result bucket.PutResult, err error) {
 	done := false
 	defer func() {
 		if p.current != nil {
@@ -91,30 +91,30 @@ func (p *s3Put) run(ctx context.Context, write func(io.Writer) error) (object bu
 	}()
 	p.current, err = p.pool.get(ctx, p.hint())
 	if err != nil {
-		return bucket.Object{}, p.wrap(err)
+		return bucket.PutResult{}, p.wrap(err)
 	}
 	if err := write(writerFunc(func(data []byte) (int, error) { return p.write(ctx, data) })); err != nil {
-		return bucket.Object{}, p.wrap(err)
+		return bucket.PutResult{}, p.wrap(err)
 	}
 	if p.failed == nil && ctx.Err() != nil {
 		p.failed = context.Cause(ctx)
 	}
 	if p.failed != nil {
-		return bucket.Object{}, p.wrap(p.failed)
+		return bucket.PutResult{}, p.wrap(p.failed)
 	}
 	if p.parts == nil {
-		object, err = p.putWhole(ctx)
+		result, err = p.putWhole(ctx)
 	} else {
-		object, err = p.putParts(ctx)
+		result, err = p.putParts(ctx)
 	}
 	if done = err == nil; !done {
-		return object, err
+		return result, err
 	}
-	object, err = p.settle(ctx, object)
+	result.Object, err = p.settle(ctx, result.Object)
 	if p.parts != nil && (err == nil || ctx.Err() != nil) {
-		err = errors.Join(err, p.keepTags(ctx, object))
+		err = errors.Join(err, p.keepTags(ctx, result.Object))
 	}
-	return object, err
+	return result, err
 }
 
 // hint returns how large the first part will be at most.
@@ -171,7 +171,7 @@ func (p *s3Put) send(ctx context.Context) error {
 }
 
 // putWhole uploads everything with one PutObject.
-func (p *s3Put) putWhole(ctx context.Context) (bucket.Object, error) {
+func (p *s3Put) putWhole(ctx context.Context) (bucket.PutResult, error) {
 	var out *s3.PutObjectOutput
 	err := p.withTags(ctx, func() error {
 		return p.make(ctx, "s3:PutObject", func(ctx context.Context, condition *string) (err error) {
@@ -181,15 +181,13 @@ func (p *s3Put) putWhole(ctx context.Context) (bucket.Object, error) {
 	})
 	var landed *landedError
 	if errors.As(err, &landed) {
-		landed.object.NotEncrypted = p.looksPlain(ctx)
-		return landed.object, nil
+		return bucket.PutResult{Object: landed.object, NotEncrypted: p.looksPlain(ctx)}, nil
 	}
 	if err != nil {
-		return bucket.Object{}, err
+		return bucket.PutResult{}, err
 	}
-	object := p.object(out.ETag, out.Expiration)
-	object.NotEncrypted = !p.bucket.options.encryptedBy(out.ServerSideEncryption, out.SSECustomerAlgorithm)
-	return object, nil
+	plain := !p.bucket.options.encryptedBy(out.ServerSideEncryption, out.SSECustomerAlgorithm)
+	return bucket.PutResult{Object: p.object(out.ETag), Expiration: aws.ToString(out.Expiration), NotEncrypted: plain}, nil
 }
 
 func (p *s3Put) putInput(condition *string) *s3.PutObjectInput {
@@ -223,18 +221,18 @@ func (p *s3Put) checksum() types.ChecksumAlgorithm {
 }
 
 // putParts sends the last part and completes the upload.
-func (p *s3Put) putParts(ctx context.Context) (bucket.Object, error) {
+func (p *s3Put) putParts(ctx context.Context) (bucket.PutResult, error) {
 	last := p.current
 	p.current = nil
 	if err := p.parts.upload(last); err != nil {
-		return bucket.Object{}, p.wrap(err)
+		return bucket.PutResult{}, p.wrap(err)
 	}
 	completed, err := p.parts.wait()
 	if err != nil {
-		return bucket.Object{}, p.wrap(err)
+		return bucket.PutResult{}, p.wrap(err)
 	}
 	if err := p.mustBeFree(ctx); err != nil {
-		return bucket.Object{}, err
+		return bucket.PutResult{}, err
 	}
 	var out *s3.CompleteMultipartUploadOutput
 	err = p.make(ctx, "s3:PutObject", func(ctx context.Context, condition *string) (err error) {
@@ -243,16 +241,14 @@ func (p *s3Put) putParts(ctx context.Context) (bucket.Object, error) {
 	})
 	var landed *landedError
 	if err != nil && !errors.As(err, &landed) {
-		return bucket.Object{}, err
+		return bucket.PutResult{}, err
 	}
 	p.parts.sweepIfUnsure(ctx)
 	if landed != nil {
-		landed.object.NotEncrypted = !p.parts.encrypted && p.parts.plainPart && p.looksPlain(ctx)
-		return landed.object, nil
+		return bucket.PutResult{Object: landed.object, NotEncrypted: !p.parts.encrypted && p.parts.plainPart && p.looksPlain(ctx)}, nil
 	}
-	object := p.object(out.ETag, out.Expiration)
-	object.NotEncrypted = !p.parts.encrypted && p.parts.plainPart && !p.bucket.options.encryptedBy(out.ServerSideEncryption, nil)
-	return object, nil
+	plain := !p.parts.encrypted && p.parts.plainPart && !p.bucket.options.encryptedBy(out.ServerSideEncryption, nil)
+	return bucket.PutResult{Object: p.object(out.ETag), Expiration: aws.ToString(out.Expiration), NotEncrypted: plain}, nil
 }
 
 // A landedError says that an answer was lost, but the object is there.
@@ -332,12 +328,11 @@ func (p *s3Put) exists(cause error) error {
 }
 
 // object returns the object as stored. Its time is near what a listing shows.
-func (p *s3Put) object(etag, expiration *string) bucket.Object {
+func (p *s3Put) object(etag *string) bucket.Object {
 	return bucket.Object{
 		Name: p.name, Size: p.total,
-		ETag:       opaque(etag),
-		Modified:   p.bucket.clock.now().UTC().Truncate(time.Second),
-		Expiration: aws.ToString(expiration),
+		ETag:     opaque(etag),
+		Modified: p.bucket.clock.now().UTC().Truncate(time.Second),
 	}
 }
 

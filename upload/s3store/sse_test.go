@@ -53,7 +53,7 @@ func TestServerSideEncryptionIsNoticed(t *testing.T) {
 				}
 				return response, nil
 			}).intercept})
-			whole, parts := buckettest.Put(t, b, "whole", buckettest.Content(10), nil), buckettest.Put(t, b, "parts", buckettest.Content(buckettest.PartSize+1), nil)
+			whole, parts := buckettest.PutAll(t, b, "whole", buckettest.Content(10), nil), buckettest.PutAll(t, b, "parts", buckettest.Content(buckettest.PartSize+1), nil)
 			if whole.NotEncrypted != c.want || parts.NotEncrypted != c.want {
 				t.Errorf("not encrypted: %v, in parts %v; want %v", whole.NotEncrypted, parts.NotEncrypted, c.want)
 			}
@@ -103,7 +103,7 @@ func TestLostAnswerOfEncryption(t *testing.T) {
 			}).intercept})
 			for _, size := range []int{10, buckettest.PartSize + 10} {
 				losses.Store(0)
-				o := buckettest.Put(t, b, string(rune('a'+size%26)), buckettest.Content(size), nil)
+				o := buckettest.PutAll(t, b, string(rune('a'+size%26)), buckettest.Content(size), nil)
 				if o.NotEncrypted != c.want || losses.Load() == 0 {
 					t.Errorf("%d bytes: not encrypted: %v, want %v", size, o.NotEncrypted, c.want)
 				}

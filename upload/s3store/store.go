@@ -149,7 +149,7 @@ func (b *store) check(ctx context.Context) error {
 func (b *store) URL() bucket.URL { return b.url }
 
 // ClockOffset implements Bucket. It is exact to about a second.
-func (b *store) ClockOffset() time.Duration { return b.clock.offset() }
+func (b *store) ClockOffset() (time.Duration, bool) { return b.clock.offset(), b.clock.seen.Load() }
 
 func (b *store) key(name string) string { return b.url.Prefix + "/" + name }
 

@@ -268,7 +268,7 @@ func TestExpirationIsReported(t *testing.T) {
 		return response, err
 	}).intercept})
 	for _, size := range []int{10, buckettest.PartSize + 10} {
-		if o := buckettest.Put(t, b, fmt.Sprint(size), buckettest.Content(size), nil); o.Expiration != `expiry-date="x", rule-id="y"` {
+		if o := buckettest.PutAll(t, b, fmt.Sprint(size), buckettest.Content(size), nil); o.Expiration != `expiry-date="x", rule-id="y"` {
 			t.Errorf("%d bytes: expiration %q", size, o.Expiration)
 		}
 	}
@@ -312,7 +312,7 @@ func BenchmarkS3(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		return o
+		return o.Object
 	}
 	b.Run("upload", func(b *testing.B) {
 		b.SetBytes(size)

@@ -63,7 +63,10 @@ func (s Snapshot) Why() string {
 
 // Present returns the present by the bucket's clock: that of the store as its
 // last answer told it, or this machine's before any answer and for a directory.
-func Present(b bucket.Bucket) time.Time { return time.Now().Add(b.ClockOffset()) }
+func Present(b bucket.Bucket) time.Time {
+	ahead, _ := b.ClockOffset()
+	return time.Now().Add(ahead)
+}
 
 // Snapshots returns the snapshots that were taken in the second of after or
 // later (the zero time: all), sorted by ID. Other objects under the prefix are

@@ -45,7 +45,7 @@ type listingBucket struct {
 
 func (b *listingBucket) URL() bucket.URL { return bucket.URL{Dir: "/many"} }
 
-func (b *listingBucket) ClockOffset() time.Duration { return time.Until(b.now) }
+func (b *listingBucket) ClockOffset() (time.Duration, bool) { return time.Until(b.now), true }
 
 func (b *listingBucket) List(_ context.Context, after string) iter.Seq2[bucket.Object, error] {
 	return func(yield func(bucket.Object, error) bool) {

@@ -34,6 +34,12 @@ func InPieces(data []byte) func(io.Writer) error {
 // Put stores an object that must be new.
 func Put(t *testing.T, b bucket.Bucket, name string, data []byte, tags bucket.Tags) bucket.Object {
 	t.Helper()
+	return PutAll(t, b, name, data, tags).Object
+}
+
+// PutAll is Put with all that the bucket says about it.
+func PutAll(t *testing.T, b bucket.Bucket, name string, data []byte, tags bucket.Tags) bucket.PutResult {
+	t.Helper()
 	o, err := b.Put(t.Context(), name, bucket.PutOptions{MaxSize: int64(len(data)), Tags: tags}, InPieces(data))
 	if err != nil {
 		t.Fatal(err)
