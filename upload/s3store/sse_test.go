@@ -58,7 +58,7 @@ func TestServerSideEncryptionIsNoticed(t *testing.T) {
 				t.Errorf("not encrypted: %v, in parts %v; want %v", whole.NotEncrypted, parts.NotEncrypted, c.want)
 			}
 			// Only who has the customer's key may ask about the object.
-			if when, err := b.Expiration(t.Context(), parts); when != "" || err != nil {
+			if when, err := b.Expiration(t.Context(), parts.Object); when != "" || err != nil {
 				t.Errorf("expiration: %q, %v", when, err)
 			}
 			if c.want && seen.Load() == 0 {
