@@ -176,7 +176,7 @@ func (b *backupCmd) describe(r upload.BackupResult, done lifecycle.Result, took 
 	text := terminal.Sprintf("unchanged: %s of %s, the same as snapshot %s (%s)\n", whole, b.name(), r.Snapshot.ID, took)
 	if !r.Unchanged {
 		text = terminal.Sprintf("uploaded: snapshot %s of %s, %s as %s%s (ratio %.2f) in %s\n", r.Snapshot.ID, b.name(),
-			whole, terminal.Size(d.Stored), encrypted(d.Encrypted), float64(r.Size)/float64(max(d.Stored, 1)), took)
+			whole, terminal.Size(d.Stored), encryptedSuffix(d.Encrypted), float64(r.Size)/float64(max(d.Stored, 1)), took)
 	}
 	return d, text + released(done.Released)
 }

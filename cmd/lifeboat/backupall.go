@@ -55,10 +55,10 @@ func (b *backupCmd) backupMany(ctx context.Context, c *console, args []string) e
 		return err
 	}
 	stop := c.startWorkers(s.parallel)
-	r := &runs{console: c, json: b.JSON, documents: make([]entryDocument, len(s.jobs))}
-	printing := s.each(c, func(c *console, i int, j *job) error {
-		d, text, err := j.backup(ctx, c)
-		return r.ended(ctx, i, j, d, text, err)
+	r := &runs{console: c, json: b.JSON, documents: make([]entryDocument, len(s.tasks))}
+	printing := s.each(c, func(c *console, i int, t *task) error {
+		d, text, err := t.backup(ctx, c)
+		return r.ended(ctx, i, t, d, text, err)
 	})
 	if printing == nil {
 		printing = c.result(b.JSON, manyDocument{b.file(), r.documents}, c.unlessQuiet(r.summary()))
@@ -66,19 +66,19 @@ func (b *backupCmd) backupMany(ctx context.Context, c *console, args []string) e
 	return errors.Join(verdictOf(ctx, r.outcomes(), "failed", "not backed up", exitOfAll), printing, stop())
 }
 
-// backup backs up the job's database, unless the run as a whole has ended.
-func (j *job) backup(ctx context.Context, c *console) (d *backupDocument, text string, err error) {
+// backup backs up the task's database, unless the run as a whole has ended.
+func (t *task) backup(ctx context.Context, c *console) (d *backupDocument, text string, err error) {
 	defer recovered(&err)
-	if j.Err != nil || ctx.Err() != nil {
-		return nil, "", errors.Join(j.Err, ctx.Err())
+	if t.Err != nil || ctx.Err() != nil {
+		return nil, "", errors.Join(t.Err, ctx.Err())
 	}
 	// What one backup leaves to be collected must not add to the next one's. It
 	// takes milliseconds: too long for thousands that a signal leaves undone.
 	defer debug.FreeOSMemory()
-	if err := j.Check(); err != nil {
+	if err := t.Check(); err != nil {
 		return nil, "", err
 	}
-	return j.command.Backup.backup(ctx, c)
+	return t.command.Backup.backup(ctx, c)
 }
 
 // runs collects what became of the databases, and tells it as they end.
@@ -91,22 +91,22 @@ type runs struct {
 }
 
 // ended takes note of a result. The error is that of printing.
-func (r *runs) ended(ctx context.Context, i int, j *job, d *backupDocument, text string, err error) error {
+func (r *runs) ended(ctx context.Context, i int, t *task, d *backupDocument, text string, err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err = withSignal(ctx, err)
-	e := entryDocument{Path: terminal.ValidText(j.Path), URL: j.BucketURL(), backupDocument: d, Exit: exitCode(err)}
+	e := entryDocument{Path: terminal.ValidText(t.Path), URL: t.BucketURL(), backupDocument: d, Exit: exitCode(err)}
 	if err != nil {
 		e.Error = strings.ReplaceAll(terminal.ValidText(err.Error()), "\n", "; ")
 	}
 	r.documents[i] = e
 	if err != nil && ctx.Err() == nil { // what was broken off, the verdict says
-		r.fail(fmt.Errorf("%s: %w", j.Path, err))
+		r.fail(fmt.Errorf("%s: %w", t.Path, err))
 	}
 	if d == nil || r.json {
 		return nil
 	}
-	return r.result(false, nil, r.unlessQuiet(terminal.Printable(j.Path)+": "+text))
+	return r.result(false, nil, r.unlessQuiet(terminal.Printable(t.Path)+": "+text))
 }
 
 // summary counts.

@@ -17,7 +17,7 @@ func TestEndedRunLeavesTheRest(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range 100 {
-		if _, _, err := (&job{Database: new(databases.Database)}).backup(ctx, nil); !errors.Is(err, context.Canceled) {
+		if _, _, err := (&task{Database: &databases.Database{}}).backup(ctx, nil); !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
 	}

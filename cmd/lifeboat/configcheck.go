@@ -28,13 +28,13 @@ type configCheckCmd struct {
 
 // scheduleDocument is what config check prints with --json.
 type scheduleDocument struct {
-	Config    string        `json:"config"`
-	Parallel  int           `json:"parallel"`
-	Databases []jobDocument `json:"databases"` // in the order of the configuration
-	Warnings  []string      `json:"warnings"`
+	Config    string         `json:"config"`
+	Parallel  int            `json:"parallel"`
+	Databases []taskDocument `json:"databases"` // in the order of the configuration
+	Warnings  []string       `json:"warnings"`
 }
 
-type jobDocument struct {
+type taskDocument struct {
 	Path     string            `json:"path"`
 	Database string            `json:"database"`      // its name in the series
 	URL      string            `json:"url,omitempty"` // none if the template makes none
@@ -53,17 +53,17 @@ func (k *configCheckCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	d := scheduleDocument{k.file(), s.parallel, []jobDocument{}, append([]string{}, s.warnings...)}
+	d := scheduleDocument{k.file(), s.parallel, []taskDocument{}, append([]string{}, s.warnings...)}
 	var wrong []error
-	for _, j := range s.jobs {
-		d.Databases = append(d.Databases, j.describe(flags))
-		switch _, missing := os.Stat(j.Path); {
-		case j.Err != nil && exitCode(j.Err) == exitUsage:
-			wrong = append(wrong, databases.Problem(j.Entry.Line, "%s: %w", j.Path, j.Err))
-		case j.Err != nil:
-			d.Warnings = append(d.Warnings, j.Err.Error())
+	for _, t := range s.tasks {
+		d.Databases = append(d.Databases, t.describe(flags))
+		switch _, missing := os.Stat(t.Path); {
+		case t.Err != nil && exitCode(t.Err) == exitUsage:
+			wrong = append(wrong, databases.Problem(t.Entry.Line, "%s: %w", t.Path, t.Err))
+		case t.Err != nil:
+			d.Warnings = append(d.Warnings, t.Err.Error())
 		case missing != nil: // right where the file is checked on another machine
-			d.Warnings = append(d.Warnings, fmt.Sprintf("there is no database %s (line %d)", j.Path, j.Entry.Line))
+			d.Warnings = append(d.Warnings, fmt.Sprintf("there is no database %s (line %d)", t.Path, t.Entry.Line))
 		}
 	}
 	for _, w := range d.Warnings {
@@ -76,17 +76,17 @@ func (k *configCheckCmd) Run(ctx context.Context, c *console) error {
 	return errors.Join(usage("%w", databases.InFile(k.file(), errors.Join(wrong...))), printing)
 }
 
-// describe says what a job would do. Values are told as they are written:
-// what a variable holds may be a secret.
-func (j *job) describe(flags map[string]*kong.Flag) jobDocument {
-	d := jobDocument{Path: terminal.ValidText(j.Path), Database: terminal.ValidText(j.Name), URL: j.BucketURL(), Line: j.Entry.Line, Settings: map[string]string{}}
-	if j.Err != nil {
-		d.Error = terminal.ValidText(j.Err.Error())
+// describe returns what a task would do. Values are as the file has them: what a
+// variable holds may be a secret.
+func (t *task) describe(flags map[string]*kong.Flag) taskDocument {
+	d := taskDocument{Path: terminal.ValidText(t.Path), Database: terminal.ValidText(t.Name), URL: t.BucketURL(), Line: t.Entry.Line, Settings: map[string]string{}}
+	if t.Err != nil {
+		d.Error = terminal.ValidText(t.Err.Error())
 	}
 	for name, flag := range flags {
 		if variable := overridden(flag); variable != "" {
 			d.Settings[name] = "${" + variable + "}"
-		} else if s, ok := j.Entry.Settings[name]; ok {
+		} else if s, ok := t.Entry.Settings[name]; ok {
 			d.Settings[name] = strings.Join(s.Written, ", ")
 			if name == "ping-url" && s.Text() == d.Settings[name] {
 				d.Settings[name] = "(secret)" // who knows it can send notices
@@ -100,12 +100,12 @@ func (d scheduleDocument) table() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "DATABASE\tBUCKET URL\tSETTINGS")
-	for _, j := range d.Databases {
+	for _, t := range d.Databases {
 		var settings []string
-		for _, name := range slices.Sorted(maps.Keys(j.Settings)) {
-			settings = append(settings, name+"="+terminal.Quote(j.Settings[name]))
+		for _, name := range slices.Sorted(maps.Keys(t.Settings)) {
+			settings = append(settings, name+"="+terminal.Quote(t.Settings[name]))
 		}
-		terminal.Fprintf(w, "%s\t%s\t%s\n", j.Path, cmp.Or(j.URL, "-"), strings.Join(settings, " "))
+		terminal.Fprintf(w, "%s\t%s\t%s\n", t.Path, cmp.Or(t.URL, "-"), strings.Join(settings, " "))
 	}
 	w.Flush() // into memory
 	return b.String()

@@ -100,7 +100,7 @@ var examples = map[string]string{
 // printHelp prints examples first: most people need nothing else. The error
 // wraps errNotPrinted.
 func printHelp(_ kong.HelpOptions, ctx *kong.Context) error {
-	return printed(ctx, helpOf(ctx.Model, ctx.Selected()))
+	return writeHelp(ctx, helpOf(ctx.Model, ctx.Selected()))
 }
 
 // A helpAll is the flag that explains every flag of a command, where --help
@@ -109,14 +109,14 @@ type helpAll bool
 
 // BeforeReset implements kong's hook that runs before anything is checked.
 func (helpAll) BeforeReset(ctx *kong.Context) error {
-	if err := printed(ctx, fullHelpOf(ctx.Model, ctx.Selected())); err != nil {
+	if err := writeHelp(ctx, fullHelpOf(ctx.Model, ctx.Selected())); err != nil {
 		return err
 	}
 	ctx.Exit(exitDone)
 	return nil
 }
 
-func printed(ctx *kong.Context, text string) error {
+func writeHelp(ctx *kong.Context, text string) error {
 	if _, err := io.WriteString(ctx.Stdout, text); err != nil {
 		return fmt.Errorf("%w: %w", errNotPrinted, err)
 	}
@@ -148,12 +148,4 @@ func helpWith(model *kong.Application, command *kong.Node, flags string) string 
 		b.WriteString(row("  "+child.Name, child.Help, 12))
 	}
 	return b.String() + flags + exitStatus(verb) + "\nEverywhere: -h, --help, --help-all, -q, --quiet, --debug, --log-format=text|json\n"
-}
-
-// commandOf returns a command with those above it, such as "lifecycle plan".
-func commandOf(n *kong.Node) string {
-	if n.Parent != nil && n.Parent.Type == kong.CommandNode {
-		return n.Parent.Name + " " + n.Name
-	}
-	return n.Name
 }

@@ -107,3 +107,11 @@ func row(name, text string, column int) string {
 	b.WriteString(strings.TrimRight(line, " ") + "\n")
 	return b.String()
 }
+
+// commandOf returns a command with those above it, such as "lifecycle plan".
+func commandOf(n *kong.Node) string {
+	if n.Parent != nil && n.Parent.Type == kong.CommandNode {
+		return n.Parent.Name + " " + n.Name
+	}
+	return n.Name
+}

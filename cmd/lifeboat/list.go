@@ -111,7 +111,7 @@ func table(snapshots []retainedDocument, now time.Time) string {
 		if s.Verified != nil {
 			why += "; verified " + s.verified(now)
 		}
-		terminal.Fprintf(w, "%s\t%s\t%s%s\t%s\t%s\t%s\n", s.ID, terminal.Ago(s.Taken, now), terminal.Size(s.Stored), encrypted(s.Encrypted), cmp.Or(s.Retention, "-"), s.goes(), why)
+		terminal.Fprintf(w, "%s\t%s\t%s%s\t%s\t%s\t%s\n", s.ID, terminal.Ago(s.Taken, now), terminal.Size(s.Stored), encryptedSuffix(s.Encrypted), cmp.Or(s.Retention, "-"), s.goes(), why)
 	}
 	w.Flush() // a strings.Builder does not fail
 	return b.String()

@@ -4,38 +4,11 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io"
 	"os"
 	"runtime/debug"
-	"strings"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 )
-
-// program is the command line. Each verb has a file of its own, with a struct
-// of its flags and a Run method.
-type program struct {
-	globals
-	HelpAll helpAll `env:"-" help:"Explain every flag of a command."`
-
-	Backup    backupCmd    `cmd:"" help:"Take a snapshot of a live database and ship it."`
-	List      listCmd      `cmd:"" help:"List the snapshots, newest last."`
-	Show      showCmd      `cmd:"" help:"Show what is in a snapshot, and when it goes."`
-	Restore   restoreCmd   `cmd:"" help:"Bring a snapshot back."`
-	Verify    verifyCmd    `cmd:"" help:"Prove that a snapshot can be restored: a drill in a temp file."`
-	Lifecycle lifecycleCmd `cmd:"" help:"Retention by the bucket's own rules."`
-	Prune     pruneCmd     `cmd:"" help:"Delete snapshots whose time is over, where no rules do it."`
-	Pin       pinCmd       `cmd:"" help:"Keep a snapshot until it is unpinned."`
-	Unpin     unpinCmd     `cmd:"" help:"Give a pinned snapshot back to retention."`
-	Config    configCmd    `cmd:"" help:"The file that names many databases."`
-	Status    statusCmd    `cmd:"" help:"Is the newest snapshot young enough?"`
-	Doctor    doctorCmd    `cmd:"" help:"Try out what a bucket and its credentials can do."`
-	Version   versionCmd   `cmd:"" help:"Print the version."`
-
-	Completion completionCmd `cmd:"" help:"Print the completion script of a shell."`
-	Complete   completeCmd   `cmd:"" name:"__complete" hidden:"" passthrough:""`
-}
 
 func main() {
 	if worker.Asked() {
@@ -59,42 +32,4 @@ func run(args []string, stdout, stderr *os.File) int {
 	err := withSignal(ctx, p.do(ctx, args, c))
 	c.fail(err)
 	return exitCode(err)
-}
-
-// do parses and runs.
-func (p *program) do(ctx context.Context, args []string, c *console) (err error) {
-	defer recovered(&err)
-	if err := errors.Join(enoughFiles(), unsetEmpty()); err != nil {
-		return err
-	}
-	parser, err := newParser(ctx, c, p)
-	if err != nil {
-		return err
-	}
-	if len(args) == 0 {
-		io.WriteString(c.stderr, topHelp)
-		return withHelp(nil, usage("a command is missing"))
-	}
-	parsed, err := parser.Parse(args)
-	if errors.Is(err, errNotPrinted) { // it was the help
-		return err
-	}
-	if err != nil {
-		return withHelp(commandIn(err), usage("%s", withoutSecret(readable(err.Error()))))
-	}
-	c.start()
-	return withHelp(parsed.Selected(), parsed.Run())
-}
-
-// unsetEmpty has empty variables count as unset: that is how optional settings
-// look in many a deployment.
-func unsetEmpty() error {
-	for _, setting := range os.Environ() {
-		if name, value, _ := strings.Cut(setting, "="); strings.HasPrefix(name, envPrefix+"_") && value == "" {
-			if err := os.Unsetenv(name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

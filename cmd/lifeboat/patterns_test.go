@@ -56,7 +56,7 @@ func TestPatternAndSymlinks(t *testing.T) {
 	}
 	run(64, "perhaps")
 
-	swapped := &job{Database: &databases.Database{Path: evil, Base: filepath.Join(dir, "tenants")}}
+	swapped := &task{Database: &databases.Database{Path: evil, Base: filepath.Join(dir, "tenants")}}
 	if _, _, err := swapped.backup(t.Context(), &console{}); !errors.Is(err, snapshot.ErrSource) {
 		t.Errorf("swapped after the pattern was expanded: %v", err)
 	}

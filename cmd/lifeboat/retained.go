@@ -75,7 +75,7 @@ func unlessZero(t time.Time) *time.Time {
 
 // encrypted returns what follows the size of an encrypted snapshot, "" for
 // others.
-func encrypted(is bool) string {
+func encryptedSuffix(is bool) string {
 	if is {
 		return " encrypted"
 	}

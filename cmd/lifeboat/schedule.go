@@ -20,12 +20,12 @@ const lookingParallel = 8
 // A schedule is what a configuration means on this machine, now.
 type schedule struct {
 	parallel int
-	jobs     []*job
+	tasks    []*task
 	warnings []string
 }
 
-// A job is one database of the configuration, with the command that runs for it.
-type job struct {
+// A task is one database of the configuration, with the command that runs for it.
+type task struct {
 	*databases.Database
 	command perDatabase // as if DB and BUCKET_URL had been given
 }
@@ -40,7 +40,7 @@ type perDatabase struct {
 // newSchedule reads the configuration and finds its databases, for backup or status.
 // args are a command line of that verb with flags only; they override the
 // environment, and that the file. The error is about the file as a whole; what is
-// wrong with one database is in its job.
+// wrong with one database is in its task.
 func newSchedule(ctx context.Context, c *console, f configFlags, verb string, args []string) (schedule, error) {
 	keys, err := fileKeys(ctx, c, verb)
 	if err != nil {
@@ -83,23 +83,23 @@ func (s *schedule) add(ctx context.Context, e databases.Entry, verb string, comm
 	}
 	s.warnings = append(s.warnings, warnings...)
 	for _, d := range found {
-		j := &job{d, command}
-		j.command.Status.URL = bucketURL{d.URL}
-		j.command.Backup.DB, j.command.Backup.URL = d.Path, bucketURL{d.URL}
+		t := &task{d, command}
+		t.command.Status.URL = bucketURL{d.URL}
+		t.command.Backup.DB, t.command.Backup.URL = d.Path, bucketURL{d.URL}
 		if d.Err == nil && verb == "backup" {
-			d.Err = j.command.Backup.Validate()
+			d.Err = t.command.Backup.Validate()
 		}
-		s.jobs = append(s.jobs, j)
+		s.tasks = append(s.tasks, t)
 	}
 	return nil
 }
 
-// refuseMixing gives an error to the jobs whose snapshots would mix. All errors of
-// jobs are of usage then, but those of databases that could not be read.
+// refuseMixing gives an error to the tasks whose snapshots would mix. Then all
+// errors of tasks are of usage, except those of databases that could not be read.
 func (s *schedule) refuseMixing() {
 	var all []*databases.Database
-	for _, j := range s.jobs {
-		all = append(all, j.Database)
+	for _, t := range s.tasks {
+		all = append(all, t.Database)
 	}
 	databases.RefuseMixing(all)
 	for _, d := range all {

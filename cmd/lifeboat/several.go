@@ -23,25 +23,26 @@ func load(ctx context.Context, c *console, f configFlags, verb string, args []st
 	for _, w := range s.warnings {
 		c.log.Warn(w)
 	}
-	if len(s.jobs) == 0 {
+	if len(s.tasks) == 0 {
 		return s, errNoneFound
 	}
 	return s, nil
 }
 
-// each does something for every job, with a console of its own, and as many at
-// once as the schedule says. What is left when ctx ends, do must notice.
-func (s *schedule) each(c *console, do func(c *console, i int, j *job) error) error {
+// each calls do for every task, with a console of its own, and as many at once as
+// the schedule allows. It calls do even after ctx is done; do must check ctx
+// itself.
+func (s *schedule) each(c *console, do func(c *console, i int, t *task) error) error {
 	var group errgroup.Group
 	group.SetLimit(s.parallel)
-	for i, j := range s.jobs {
+	for i, t := range s.tasks {
 		group.Go(func() error {
 			own := *c
-			own.log = c.log.With("database", j.Path)
+			own.log = c.log.With("database", t.Path)
 			if s.parallel > 1 {
-				own.bars = nil // they tell one job's stages
+				own.bars = nil // they show the stages of one task
 			}
-			return do(&own, i, j)
+			return do(&own, i, t)
 		})
 	}
 	return group.Wait()

@@ -122,7 +122,7 @@ func (d showDocument) text(now time.Time) string {
 		{"goes", d.goes()},
 		{"database", m.Database},
 		{"size", fmt.Sprintf("%s in %s pages of %s", terminal.Size(m.Size), humanize.Comma(int64(m.PageCount)), terminal.Size(int64(m.PageSize)))},
-		{"stored", fmt.Sprintf("%s%s (ratio %.2f)", terminal.Size(d.Stored), encrypted(d.Encrypted), float64(m.Size)/float64(max(d.Stored, 1)))},
+		{"stored", fmt.Sprintf("%s%s (ratio %.2f)", terminal.Size(d.Stored), encryptedSuffix(d.Encrypted), float64(m.Size)/float64(max(d.Stored, 1)))},
 		{"checked", m.Check},
 		{"copied by", string(m.Method)},
 		{"journal mode", m.JournalMode},

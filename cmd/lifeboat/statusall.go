@@ -68,15 +68,15 @@ func (s *statusCmd) statusMany(ctx context.Context, c *console, args []string) (
 	if err != nil {
 		return err
 	}
-	documents := make([]seriesDocument, len(plan.jobs))
+	documents := make([]seriesDocument, len(plan.tasks))
 	var collecting sync.Mutex
-	if err := plan.each(c, func(c *console, i int, j *job) error {
-		d, err := j.status(ctx, c)
+	if err := plan.each(c, func(c *console, i int, t *task) error {
+		d, err := t.status(ctx, c)
 		collecting.Lock()
 		defer collecting.Unlock()
-		documents[i] = j.describeSeries(d, withSignal(ctx, err))
+		documents[i] = t.describeSeries(d, withSignal(ctx, err))
 		if err != nil && ctx.Err() == nil { // the verdict names those that a signal stopped
-			c.fail(fmt.Errorf("%s: %w", j.Path, err))
+			c.fail(fmt.Errorf("%s: %w", t.Path, err))
 		}
 		return nil
 	}); err != nil {
@@ -94,19 +94,19 @@ func (s *statusCmd) statusMany(ctx context.Context, c *console, args []string) (
 	return errors.Join(verdictOf(ctx, all, "are not well", "not looked at", exitOfStatus), printing)
 }
 
-// status looks at the job's series, unless the run as a whole has ended.
-func (j *job) status(ctx context.Context, c *console) (d *healthDocument, err error) {
+// status examines the task's series, unless the run as a whole has ended.
+func (t *task) status(ctx context.Context, c *console) (d *healthDocument, err error) {
 	defer recovered(&err)
-	if j.Err != nil || ctx.Err() != nil {
-		return nil, errors.Join(j.Err, ctx.Err())
+	if t.Err != nil || ctx.Err() != nil {
+		return nil, errors.Join(t.Err, ctx.Err())
 	}
-	j.command.Status.PingURL = reports.URL{}
-	d, _, err = j.command.Status.status(ctx, c)
+	t.command.Status.PingURL = reports.URL{}
+	d, _, err = t.command.Status.status(ctx, c)
 	return d, err
 }
 
-func (j *job) describeSeries(d *healthDocument, err error) seriesDocument {
-	s := seriesDocument{Path: terminal.ValidText(j.Path), URL: j.BucketURL(), healthDocument: d, Exit: exitCode(err)}
+func (t *task) describeSeries(d *healthDocument, err error) seriesDocument {
+	s := seriesDocument{Path: terminal.ValidText(t.Path), URL: t.BucketURL(), healthDocument: d, Exit: exitCode(err)}
 	if err != nil {
 		s.Error = strings.ReplaceAll(terminal.ValidText(err.Error()), "\n", "; ")
 	}

@@ -26,7 +26,7 @@ func (d *healthDocument) text(now time.Time, paint func(colour int, text string)
 		if n.Confirmed != nil {
 			terminal.Fprintf(w, "confirmed\t%s (%s)\n", n.Confirmed.Format(time.RFC3339), terminal.Ago(*n.Confirmed, now))
 		}
-		terminal.Fprintf(w, "stored\t%s%s%s\n", terminal.Size(n.Stored), encrypted(n.Encrypted), d.change())
+		terminal.Fprintf(w, "stored\t%s%s%s\n", terminal.Size(n.Stored), encryptedSuffix(n.Encrypted), d.change())
 	}
 	terminal.Fprintf(w, "snapshots\t%d", d.Snapshots)
 	if d.Held != nil {
