@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,14 +16,58 @@ const (
 	dialTimeout   = 10 * time.Second
 	answerTimeout = 60 * time.Second
 	socketBuffer  = 128 << 10
+	// maxIdle bounds the connections that wait for another request.
+	maxIdle = 32
 
 	minAnswerTimeout = 5 * time.Second
 )
 
+// A connections is what all stores of this process with the same limits share, so
+// that a run over hundreds of series does not keep idle connections for each.
+type connections struct {
+	client *awshttp.BuildableClient // finds credentials
+
+	mu         sync.Mutex
+	transports []*http.Transport // for requests to stores, one for each CA bundle
+}
+
+// limits are how long a connection may stand still, and how long an answer is
+// waited for.
+type limits struct{ stall, patience time.Duration }
+
+var (
+	shared   = map[limits]*connections{}
+	sharedMu sync.Mutex
+)
+
+// share returns the connections of all stores with these limits.
+func share(l limits) *connections {
+	sharedMu.Lock()
+	defer sharedMu.Unlock()
+	if shared[l] == nil {
+		shared[l] = &connections{client: newHTTPClient(l)}
+	}
+	return shared[l]
+}
+
+// like returns the shared transport that trusts the same authorities as one that
+// was just made.
+func (c *connections) like(made *http.Transport) *http.Transport {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.transports {
+		if t.TLSClientConfig.RootCAs.Equal(made.TLSClientConfig.RootCAs) {
+			return t
+		}
+	}
+	c.transports = append(c.transports, made)
+	return made
+}
+
 // newHTTPClient returns the SDK's own kind of client, without which
 // AWS_CA_BUNDLE does not work. No request can hang: not while connecting, not
 // for want of an answer, and not with a body that stopped for the time stall.
-func newHTTPClient(stall, patience time.Duration) *awshttp.BuildableClient {
+func newHTTPClient(l limits) *awshttp.BuildableClient {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -30,12 +75,12 @@ func newHTTPClient(stall, patience time.Duration) *awshttp.BuildableClient {
 			if err != nil {
 				return nil, err
 			}
-			return &watchedConn{Conn: conn, stall: stall}, nil
+			return &watchedConn{Conn: conn, stall: l.stall}, nil
 		}
-		t.ResponseHeaderTimeout = patience
-		t.MaxIdleConnsPerHost = 32
+		t.ResponseHeaderTimeout = l.patience
+		t.MaxIdleConns, t.MaxIdleConnsPerHost = maxIdle, maxIdle
 		// An idle connection is closed before its deadline would break it.
-		t.IdleConnTimeout = stall / 2
+		t.IdleConnTimeout = l.stall / 2
 		t.WriteBufferSize = socketBuffer
 		t.ReadBufferSize = socketBuffer
 		// One connection for each transfer: parts do not queue behind another.
@@ -46,13 +91,13 @@ func newHTTPClient(stall, patience time.Duration) *awshttp.BuildableClient {
 // withoutRedirects follows no redirect, which would take customer keys and
 // content to where no user has sent them, over plain HTTP perhaps. The signature
 // covers the host, so that no store can mean one.
-func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
+func (c *connections) withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
 	buildable, ok := client.(*awshttp.BuildableClient)
 	if !ok {
 		return client
 	}
 	return &http.Client{
-		Transport:     buildable.GetTransport(),
+		Transport:     c.like(buildable.GetTransport()),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

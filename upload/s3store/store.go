@@ -51,7 +51,8 @@ func open(ctx context.Context, u bucket.URL, o settings) (*store, error) {
 		return nil, err
 	}
 	o = o.withDefaults()
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(newHTTPClient(o.stall, o.patience())),
+	connections := share(limits{o.stall, o.patience()})
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(connections.client),
 		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
 			o.Log.Debug(fmt.Sprintf(format, v...)) // by itself the SDK prints on stderr
 		})))
@@ -61,7 +62,7 @@ func open(ctx context.Context, u bucket.URL, o settings) (*store, error) {
 	b := &store{url: u, options: o, clock: &clock{}}
 	outage := &outage{limit: o.RetryFor, patience: o.patience()}
 	b.client = s3.NewFromConfig(cfg, func(s *s3.Options) {
-		s.HTTPClient = b.clock.watch(withoutRedirects(s.HTTPClient))
+		s.HTTPClient = b.clock.watch(connections.withoutRedirects(s.HTTPClient))
 		if o.intercept != nil {
 			s.HTTPClient = o.intercept(s.HTTPClient)
 		}
