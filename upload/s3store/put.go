@@ -85,6 +85,9 @@ func (p *s3Put) run(ctx context.Context, write func(io.Writer) error) (result bu
 		if p.parts != nil && !done {
 			err = p.parts.takeBack(ctx, err)
 		}
+		if p.parts != nil {
+			p.parts.cancel(nil) // the caller's context may live long
+		}
 		if p.beside && !done && !errors.Is(err, bucket.ErrExists) {
 			p.untagBeside(ctx)
 		}

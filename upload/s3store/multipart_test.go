@@ -1,0 +1,93 @@
+package s3store
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
+)
+
+// A heldContext is an application's own, and counts what has registered with it
+// and not gone since.
+type heldContext struct {
+	context.Context
+	children atomic.Int64
+}
+
+// Done implements context.Context. Its channel is never closed.
+func (c *heldContext) Done() <-chan struct{} { return make(chan struct{}) }
+
+// AfterFunc is what package context calls for a child of a foreign context.
+func (c *heldContext) AfterFunc(func()) (stop func() bool) {
+	c.children.Add(1)
+	var stopped atomic.Bool
+	return func() bool {
+		if stopped.Swap(true) {
+			return false
+		}
+		c.children.Add(-1)
+		return true
+	}
+}
+
+// partsServer is a store for one upload in parts after another.
+func partsServer(t *testing.T, size int) {
+	var listed atomic.Pointer[string]
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/xml")
+		switch {
+		case isCreate(r):
+			listed.Store(nil)
+			io.WriteString(w, `<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>`)
+		case isPart(r):
+			w.Header().Set("ETag", `"e"`)
+		case isComplete(r):
+			key := strings.TrimPrefix(r.URL.Path, "/bucket/")
+			listed.Store(&key)
+			io.WriteString(w, `<CompleteMultipartUploadResult><ETag>"f"</ETag></CompleteMultipartUploadResult>`)
+		default:
+			contents := ""
+			if key := listed.Load(); key != nil {
+				contents = fmt.Sprintf(`<Contents><Key>%s</Key><Size>%d</Size><ETag>"f"</ETag><LastModified>%s</LastModified></Contents>`,
+					*key, size, time.Now().UTC().Format(time.RFC3339))
+			}
+			fmt.Fprintf(w, `<ListBucketResult><IsTruncated>false</IsTruncated>%s</ListBucketResult>`, contents)
+		}
+	}))
+	t.Cleanup(server.Close)
+	useServer(t, server.URL)
+}
+
+// An upload in parts that succeeds leaves nothing registered with the caller's
+// context, which may live as long as an application.
+func TestPartsLeaveTheContext(t *testing.T) {
+	content := buckettest.Content(2*buckettest.PartSize + 10)
+	partsServer(t, len(content))
+	b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, bucket.Options{PartSize: buckettest.PartSize})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := &heldContext{Context: context.Background()}
+	for i := range 3 {
+		_, err := b.Put(ctx, fmt.Sprint("object-", i), bucket.PutOptions{MaxSize: int64(len(content))}, func(w io.Writer) error {
+			_, err := io.Copy(w, bytes.NewReader(content))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := ctx.children.Load(); n != 0 {
+		t.Errorf("%d contexts are registered with the caller's after 3 uploads", n)
+	}
+}
