@@ -101,12 +101,12 @@ func (r *VerifyReport) drill(ctx context.Context, archive *snapshot.Archive, o V
 			r.Left = fmt.Errorf("%w: %w", ErrLeft, left)
 		}
 	}()
-	path := filepath.Join(scratch.Path(), "drill.db")
-	if err := rebuild(ctx, archive, path, extract); err != nil {
+	const name = "drill.db"
+	if err := rebuild(ctx, archive, scratch.Root(), name, extract); err != nil {
 		return err
 	}
 	r.Frames = true
-	return r.examine(ctx, path, o)
+	return r.examine(ctx, filepath.Join(scratch.Path(), name), o)
 }
 
 // nowhere takes a database and keeps nothing of it.
@@ -114,8 +114,8 @@ type nowhere struct{}
 
 func (nowhere) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 
-func rebuild(ctx context.Context, archive *snapshot.Archive, path string, o snapshot.ExtractOptions) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+func rebuild(ctx context.Context, archive *snapshot.Archive, dir *os.Root, name string, o snapshot.ExtractOptions) error {
+	f, err := dir.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return disk.Wrap("create the temp file", err)
 	}

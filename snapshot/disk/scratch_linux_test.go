@@ -12,8 +12,22 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
+
+// sweepPath is sweep of a directory by its name.
+func sweepPath(t *testing.T, path string) {
+	t.Helper()
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sweep(root)
+	if err := root.Close(); err != nil {
+		t.Error(err)
+	}
+}
 
 // A file under a lease makes an open of it wait for 45 s, and any user can
 // plant some in a shared temp directory. They are neither waited for nor
@@ -48,7 +62,7 @@ func TestSweepOfPlantedLocks(t *testing.T) {
 	}
 	before, _ := os.ReadDir(temp)
 	began := time.Now()
-	sweep(temp)
+	sweepPath(t, temp)
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
@@ -68,7 +82,7 @@ func TestSweepLeavesOthers(t *testing.T) {
 	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(lock, nil, 0o600), os.Chown(dir, 65534, -1)); err != nil {
 		t.Fatal(err)
 	}
-	sweep(temp)
+	sweepPath(t, temp)
 	if _, err := os.Stat(lock); err != nil {
 		t.Error(err)
 	}
@@ -96,7 +110,7 @@ func TestSweepWithoutALock(t *testing.T) {
 	made("locking", true, "lock.new")
 	made("young", false, "lock.new")
 	made("full", true, "copy.db")
-	sweep(temp)
+	sweepPath(t, temp)
 	var left []string
 	entries, _ := os.ReadDir(temp)
 	for _, entry := range entries {
@@ -115,7 +129,7 @@ func TestRemovalKeepsTheLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A directory whose file this user may not remove.
-	stuck := filepath.Join(d.path, "a")
+	stuck := filepath.Join(d.Path(), "a")
 	if err := errors.Join(os.Mkdir(stuck, 0o700), os.WriteFile(filepath.Join(stuck, "file"), nil, 0o600), os.Chmod(stuck, 0o500)); err != nil {
 		t.Fatal(err)
 	}
@@ -123,14 +137,89 @@ func TestRemovalKeepsTheLock(t *testing.T) {
 	if err == nil {
 		t.Fatal("it was removed")
 	}
-	if _, err := os.Stat(filepath.Join(d.path, "lock")); err != nil {
+	if _, err := os.Stat(filepath.Join(d.Path(), "lock")); err != nil {
 		t.Error(err)
 	}
 	if err := os.Chmod(stuck, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	sweep(temp)
+	sweepPath(t, temp)
 	if left, _ := os.ReadDir(temp); len(left) != 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// Another user, to whom the parent belongs, puts a symlink in the place of a
+// directory: nothing behind the link is removed, and neither is the link.
+func TestRemovalFollowsNoLink(t *testing.T) {
+	parent, victim := t.TempDir(), t.TempDir()
+	precious := filepath.Join(victim, "precious")
+	if err := os.WriteFile(precious, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewScratch(parent, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, moved := s.Path(), s.Path()+"-moved"
+	if err := errors.Join(os.WriteFile(filepath.Join(path, "copy.db"), nil, 0o600), os.Chown(parent, 65534, 65534),
+		os.Rename(path, moved), os.Symlink(victim, path)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err == nil {
+		t.Error("the directory is still there, without an error")
+	}
+	for _, name := range []string{precious, path} {
+		if _, err := os.Lstat(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if left, err := os.ReadDir(moved); err != nil || len(left) != 0 {
+		t.Errorf("left of the database: %v, %v", left, err)
+	}
+}
+
+// Root works in no temp directory where another user can rename what it makes.
+func TestTempOfOthers(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		owner int
+		mode  os.FileMode
+		below string // the temp directory, in one of that owner and mode
+		good  bool
+	}{
+		{"root's", 0, 0o755, ".", true},
+		{"a shared one", 0, os.ModeSticky | 0o777, ".", true},
+		{"root's, in a shared one", 0, os.ModeSticky | 0o777, "a", true},
+		{"another user's", 65534, 0o755, ".", false},
+		{"another user's, shared", 65534, os.ModeSticky | 0o777, ".", false},
+		{"root's, in another user's", 65534, 0o755, "a", false},
+		{"open to all", 0, 0o777, ".", false},
+		{"open to a group", 0, 0o775, ".", false},
+		{"root's, in one that is open to all", 0, 0o777, "a", false},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			dir := t.TempDir()
+			temp := filepath.Join(dir, c.below)
+			if err := errors.Join(os.MkdirAll(temp, 0o755), os.Chown(dir, c.owner, 0), os.Chmod(dir, c.mode)); err != nil {
+				t.Fatal(err)
+			}
+			link := filepath.Join(t.TempDir(), "link")
+			if err := os.Symlink(temp, link); err != nil {
+				t.Fatal(err)
+			}
+			for _, path := range []string{temp, link} {
+				s, err := NewScratch(path, 0)
+				if err == nil {
+					err = s.Close()
+				}
+				if c.good && err != nil || !c.good && !errors.Is(err, reason.ErrTempDir) {
+					t.Errorf("%s: %v", path, err)
+				}
+			}
+			if left, err := os.ReadDir(temp); err != nil || len(left) > 1 {
+				t.Errorf("left: %v, %v", left, err)
+			}
+		})
 	}
 }

@@ -25,13 +25,14 @@ func newRoom(parent string, who identity) (_ *room, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &room{who: who, scratch: scratch}
-	r.path, err = filepath.Abs(scratch.Path())
-	if err == nil && who.changed {
-		err = r.handOver()
+	r := &room{who: who, scratch: scratch, path: scratch.Path()}
+	name := "."
+	if who.changed {
+		name = "copy"
+		err = r.handOver(name)
 	}
 	if err == nil {
-		r.dir, err = os.Open(r.path)
+		r.dir, err = scratch.Root().Open(name)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: make a directory for the copy: %w", snapshot.ErrTempDir, err), scratch.Close())
@@ -40,17 +41,18 @@ func newRoom(parent string, who identity) (_ *room, err error) {
 }
 
 // handOver makes the directory that belongs to the worker's user.
-func (r *room) handOver() error {
+func (r *room) handOver(name string) error {
 	if closed := firstClosed(filepath.Dir(r.path), r.who); closed != "" {
 		return fmt.Errorf("user %d, whom the database belongs to and who therefore makes the copy, may not enter %s", r.who.user, closed)
 	}
-	r.path = filepath.Join(r.path, "copy")
-	err := os.Chmod(r.scratch.Path(), 0o711)
+	r.path = filepath.Join(r.path, name)
+	root := r.scratch.Root()
+	err := root.Chmod(".", 0o711)
 	if err == nil {
-		err = os.Mkdir(r.path, 0o700)
+		err = root.Mkdir(name, 0o700)
 	}
 	if err == nil {
-		err = os.Chown(r.path, r.who.user, r.who.group)
+		err = root.Lchown(name, r.who.user, r.who.group)
 	}
 	return err
 }
