@@ -37,16 +37,19 @@ const unlockedAge = time.Hour
 
 // NewScratch makes a Scratch under parent ("" is os.TempDir), after it has
 // removed what killed runs left there. Unless need bytes are free, the error
-// wraps reason.ErrNoRoom; other errors wrap reason.ErrTempDir. One is that this
-// process is root, and another user could move the directory away: SQLite opens
-// the files in it by name.
+// wraps reason.ErrNoRoom; a need of 0 is not known yet, and not looked at. Other
+// errors wrap reason.ErrTempDir. One is that this process is root, and another
+// user could move the directory away: SQLite opens the files in it by name.
 func NewScratch(parent string, need int64) (_ *Scratch, err error) {
 	at, err := openTemp(parent)
 	if err != nil {
 		return nil, WrapTemp("use the temp directory", err)
 	}
 	sweep(at)
-	if err := CheckTemp(at.Name(), need); err != nil {
+	if need > 0 {
+		err = CheckTemp(at.Name(), need)
+	}
+	if err != nil {
 		return nil, errors.Join(err, at.Close())
 	}
 	s, err := makeScratch(at)
@@ -111,7 +114,7 @@ func CheckTemp(dir string, need int64) error {
 		return WrapTemp("use the temp directory", err)
 	}
 	if need += 1 << 20; free < need {
-		return reason.Errorf(reason.ErrNoRoom, nil, "the copy needs %d MiB in the temp directory %s, which has %d MiB free", need>>20, dir, free>>20)
+		return reason.Errorf(reason.ErrNoRoom, nil, "the database needs %d MiB in the temp directory %s, which has %d MiB free", need>>20, dir, free>>20)
 	}
 	return nil
 }

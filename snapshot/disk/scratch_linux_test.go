@@ -223,3 +223,27 @@ func TestTempOfOthers(t *testing.T) {
 		})
 	}
 }
+
+// A room that is not known yet is not looked at: only the copy can tell how much
+// it needs.
+func TestScratchOfUnknownSize(t *testing.T) {
+	temp := t.TempDir()
+	if err := unix.Mount("full", temp, "tmpfs", 0, "size=64k"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := unix.Unmount(temp, 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	s, err := NewScratch(temp, 0)
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if _, err := NewScratch(temp, 46<<20); !errors.Is(err, reason.ErrNoRoom) || !strings.Contains(err.Error(), "needs 47 MiB") {
+		t.Error(err)
+	}
+}
