@@ -171,7 +171,7 @@ func TestDirectoryHasNoRules(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if !bucket.TagsBeside(b) {
+	if beside, known := bucket.TagsBeside(b); !beside || !known {
 		t.Error("a directory has its tags beside the snapshots")
 	}
 }
@@ -186,7 +186,7 @@ func TestWrappedBucketHasRules(t *testing.T) {
 	if has, err := Read(t.Context(), b); err != nil || !has.Frozen() {
 		t.Errorf("frozen %v: %v", has.Frozen(), err)
 	}
-	if bucket.TagsBeside(b) {
+	if beside, _ := bucket.TagsBeside(b); beside {
 		t.Error("a store has its tags beside the snapshots")
 	}
 }

@@ -59,7 +59,7 @@ type newestDocument struct {
 // returns the policy that they carry out: nil if there is none, or if these
 // credentials may not know.
 func (d *healthDocument) rules(ctx context.Context, b bucket.Bucket) (lifecycle.Policy, error) {
-	if bucket.TagsBeside(b) {
+	if beside, _ := bucket.TagsBeside(b); beside {
 		d.Retention = "prune"
 		return nil, nil
 	}

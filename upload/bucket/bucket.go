@@ -90,7 +90,8 @@ func As[T any](b Bucket) (T, bool) {
 	}
 }
 
-// Tags are an object's tags. Setting them always replaces the whole set.
+// Tags are an object's tags. Setting them always replaces the whole set. Nil is the
+// same as an empty set: no tags.
 type Tags map[string]string
 
 // PutOptions says how to store one object.

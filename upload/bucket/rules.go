@@ -40,12 +40,15 @@ type Ruled interface {
 }
 
 // TagsBeside reports whether b keeps tags in files or objects of their own, which
-// no lifecycle rule matches. A store shows that it has no tags by its answers, so
-// for such a bucket it is true only after one tag was read or written.
-func TagsBeside(b Bucket) bool {
+// no lifecycle rule matches. A store shows by its answers whether it has tags, so
+// known is false until tags were read or set.
+func TagsBeside(b Bucket) (beside, known bool) {
 	keeper, ok := As[interface {
 		Bucket
-		TagsBeside() bool
+		TagsBeside() (beside, known bool)
 	}](b)
-	return ok && keeper.TagsBeside()
+	if !ok {
+		return false, true
+	}
+	return keeper.TagsBeside()
 }

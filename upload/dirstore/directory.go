@@ -41,7 +41,7 @@ func (b *directory) URL() bucket.URL { return b.url }
 func (b *directory) ClockOffset() (time.Duration, bool) { return 0, true }
 
 // TagsBeside is for bucket.TagsBeside.
-func (b *directory) TagsBeside() bool { return true }
+func (b *directory) TagsBeside() (beside, known bool) { return true, true }
 
 func (b *directory) path(name string) string { return filepath.Join(b.url.Dir, name) }
 

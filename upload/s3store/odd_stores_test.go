@@ -74,6 +74,9 @@ func TestStoreWithoutTags(t *testing.T) {
 		})
 		log.Reset()
 		b := s.Open(t)
+		if beside, known := bucket.TagsBeside(b); beside || known {
+			t.Errorf("%s: before any answer the tags are beside: %v, %v", code, beside, known)
+		}
 		for i := range 3 {
 			buckettest.Put(t, b, fmt.Sprint("object-", i), buckettest.Content(10), bucket.Tags{"a": "b"})
 		}
@@ -88,6 +91,23 @@ func TestStoreWithoutTags(t *testing.T) {
 		if tags, err := again.Tags(t.Context(), buckettest.Find(t, again, "object-1")); err != nil || tags["a"] != "b" {
 			t.Errorf("%s: read again: %v, %v", code, tags, err)
 		}
+	}
+}
+
+// Whether a store has tags is known when it has answered with some.
+func TestStoreWithTags(t *testing.T) {
+	server := testserver.Start(t)
+	server.Setenv(t)
+	b := openBucket(t, server, settings{})
+	o := buckettest.Put(t, b, "object", nil, bucket.Tags{"a": "b"})
+	if beside, known := bucket.TagsBeside(b); beside || known {
+		t.Errorf("before any answer the tags are beside: %v, %v", beside, known)
+	}
+	if _, err := b.Tags(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if beside, known := bucket.TagsBeside(b); beside || !known {
+		t.Errorf("after one the tags are beside: %v, %v", beside, known)
 	}
 }
 

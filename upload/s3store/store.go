@@ -30,6 +30,7 @@ type store struct {
 	client  *s3.Client
 	clock   *clock
 	beside  atomic.Bool // the store knows no tags: they are kept beside the objects
+	tagged  atomic.Bool // the store knows tags: it has answered with some, or taken them
 }
 
 // Open returns the bucket of a bucket URL, s3://bucket/prefix. It asks the

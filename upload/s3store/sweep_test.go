@@ -64,7 +64,7 @@ func TestSweepSidecars(t *testing.T) {
 	there, gone := series.ObjectName(snapshot.NewID(time.Now())), series.ObjectName(snapshot.NewID(time.Now().Add(-time.Hour)))
 	buckettest.Put(t, b, there, []byte("x"), bucket.Tags{series.TagRetention: series.Held})
 	buckettest.Put(t, b, gone, []byte("x"), bucket.Tags{series.TagRetention: series.Held})
-	if !b.TagsBeside() {
+	if beside, known := b.TagsBeside(); !beside || !known {
 		t.Fatal("the tags are not beside")
 	}
 	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(gone))}); err != nil {

@@ -55,9 +55,11 @@ func (b *store) keepBeside(cause error) {
 	}
 }
 
-// TagsBeside is for bucket.TagsBeside: whether an answer has shown that the store
-// has no object tags.
-func (b *store) TagsBeside() bool { return b.beside.Load() }
+// TagsBeside is for bucket.TagsBeside: what answers have shown of the store.
+func (b *store) TagsBeside() (beside, known bool) {
+	beside = b.beside.Load()
+	return beside, beside || b.tagged.Load()
+}
 
 func (b *store) storeTags(ctx context.Context, object bucket.Object) (bucket.Tags, error) {
 	out, err := b.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
@@ -68,6 +70,7 @@ func (b *store) storeTags(ctx context.Context, object bucket.Object) (bucket.Tag
 	if err != nil {
 		return nil, describe(ctx, b.failure("get tags of", object, "s3:GetObjectTagging"), err)
 	}
+	b.tagged.Store(true)
 	tags := make(bucket.Tags, len(out.TagSet))
 	for _, tag := range out.TagSet {
 		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
@@ -89,6 +92,7 @@ func (b *store) setStoreTags(ctx context.Context, object bucket.Object, tags buc
 	if err != nil {
 		return describe(ctx, b.failure("set tags of", object, "s3:PutObjectTagging"), err)
 	}
+	b.tagged.Store(true)
 	return nil
 }
 
