@@ -3,8 +3,10 @@ package s3store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,8 +14,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
 // A heldContext is an application's own, and counts what has registered with it
@@ -89,5 +98,42 @@ func TestPartsLeaveTheContext(t *testing.T) {
 	}
 	if n := ctx.children.Load(); n != 0 {
 		t.Errorf("%d contexts are registered with the caller's after 3 uploads", n)
+	}
+}
+
+// What is stored keeps its tags on a store that loses them, also when no listing
+// can show it.
+func TestTagsAreKeptWithoutAListing(t *testing.T) {
+	server := testserver.Start(t)
+	server.Setenv(t)
+	tags := bucket.Tags{series.TagRetention: series.Held}
+	var completed atomic.Bool
+	b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize, RetryFor: time.Second}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+		if completed.Load() && r.URL.Query().Has("list-type") {
+			return answers(r, http.StatusForbidden, "AccessDenied", "Access Denied."), nil
+		}
+		response, err := next.Do(r)
+		if isComplete(r) {
+			completed.Store(true)
+		}
+		return response, err
+	}).intercept})
+	b.client = s3.New(b.client.Options(), func(o *s3.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			return stack.Build.Add(middleware.BuildMiddlewareFunc("LoseTags", func(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (middleware.BuildOutput, middleware.Metadata, error) {
+				if r := in.Request.(*smithyhttp.Request); isCreate(r.Request) {
+					r.Header.Del("X-Amz-Tagging")
+				}
+				return next.HandleBuild(ctx, in)
+			}), middleware.After)
+		})
+	})
+	data := buckettest.Content(buckettest.PartSize + 10)
+	put, err := b.Put(t.Context(), "object", bucket.PutOptions{Tags: tags}, buckettest.InPieces(data))
+	if !errors.Is(err, bucket.ErrRefused) || errors.Is(err, bucket.ErrUntagged) {
+		t.Errorf("%v, want the listing's ErrRefused alone", err)
+	}
+	if got, err := b.Tags(t.Context(), put.Object); err != nil || !maps.Equal(got, tags) {
+		t.Errorf("tags %v, %v", got, err)
 	}
 }

@@ -114,7 +114,9 @@ func (p *s3Put) run(ctx context.Context, write func(io.Writer) error) (result bu
 		return result, err
 	}
 	result.Object, err = p.settle(ctx, result.Object)
-	if p.parts != nil && (err == nil || ctx.Err() != nil) {
+	// It is stored, whether or not a listing could show it. What is listed in its
+	// place is left alone.
+	if p.parts != nil && !errors.Is(err, bucket.ErrChanged) {
 		err = errors.Join(err, p.keepTags(ctx, result.Object))
 	}
 	return result, err
