@@ -59,7 +59,8 @@ func (m *multipart) create(ctx context.Context) error {
 		StorageClass:         types.StorageClass(b.options.StorageClass),
 		ServerSideEncryption: types.ServerSideEncryption(sse.Algorithm), SSEKMSKeyId: nonEmpty(sse.KMSKeyID),
 	})
-	m.unsure = attempts.Load() > 1 || err != nil && (statusOf(err) == 0 || isGarbled(err))
+	// An earlier attempt, with tags, may have left one too.
+	m.unsure = m.unsure || attempts.Load() > 1 || err != nil && (statusOf(err) == 0 || isGarbled(err))
 	if err != nil {
 		return describe(ctx, failure{"put", m.put.where(), m.put.actions("s3:PutObject")}, err)
 	}

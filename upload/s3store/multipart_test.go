@@ -137,3 +137,30 @@ func TestTagsAreKeptWithoutAListing(t *testing.T) {
 		t.Errorf("tags %v, %v", got, err)
 	}
 }
+
+// The answer to the beginning of an upload is lost, the repetition is refused for
+// its tags, and it begins without them: the first upload is swept all the same.
+func TestLostBeginningIsSweptAfterAnother(t *testing.T) {
+	server := testserver.Start(t)
+	server.Setenv(t)
+	var begun atomic.Int32
+	b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+		switch {
+		case isCreate(r) && begun.Add(1) == 1:
+			response, err := next.Do(r)
+			if err != nil {
+				return nil, err
+			}
+			response.Body.Close()
+			return nil, errors.New("connection reset by peer")
+		case r.Header.Get("X-Amz-Tagging") != "":
+			return answers(r, http.StatusNotImplemented, "NotImplemented", "x-amz-tagging"), nil
+		}
+		return next.Do(r)
+	}).intercept})
+	buckettest.Put(t, b, "object", buckettest.Content(buckettest.PartSize+10), bucket.Tags{"a": "b"})
+	if n := begun.Load(); n != 3 {
+		t.Fatalf("%d attempts to begin an upload, want 3", n)
+	}
+	noUploads(t, server.Client(t), b, "object")
+}
