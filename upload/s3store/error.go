@@ -249,6 +249,14 @@ func codeOf(err error) (code, message string) {
 	return api.ErrorCode(), api.ErrorMessage()
 }
 
+// sameCode reports whether a store gave the same code, which it did give, in both
+// errors.
+func sameCode(a, b error) bool {
+	first, _ := codeOf(a)
+	second, _ := codeOf(b)
+	return first != "" && first == second
+}
+
 // statusOf returns the HTTP status of the answer, 0 if there was none.
 func statusOf(err error) int {
 	var response *smithyhttp.ResponseError

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -129,4 +130,21 @@ func silent(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		response.Header.Del("X-Amz-Server-Side-Encryption")
 	}
 	return response, err
+}
+
+// A store without a KMS refuses the encryption in the words in which others refuse
+// tags. The error names the object, and not the one that tags would be in.
+func TestRefusedEncryptionIsNoRefusalOfTags(t *testing.T) {
+	server := testserver.Start(t)
+	server.Setenv(t)
+	b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize, SSE: bucket.ServerSideEncryption{Algorithm: "AES256"}}})
+	for _, size := range []int{10, buckettest.PartSize + 10} {
+		_, err := b.Put(t.Context(), "object", bucket.PutOptions{Tags: bucket.Tags{"a": "b"}}, buckettest.InPieces(buckettest.Content(size)))
+		if !errors.Is(err, bucket.ErrRefused) || strings.Contains(err.Error(), sidecar.Of("object")) || !strings.Contains(err.Error(), "ncryption") {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+		if beside, _ := b.TagsBeside(); beside {
+			t.Error("the store counts as one without tags")
+		}
+	}
 }

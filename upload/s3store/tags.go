@@ -167,6 +167,9 @@ func (p *s3Put) withTags(ctx context.Context, put func() error) error {
 		}
 	}
 	if err := p.tagBeside(ctx); err != nil {
+		if sameCode(cause, err) {
+			return cause // it was not for the tags
+		}
 		return err
 	}
 	err := put()
