@@ -78,8 +78,9 @@ demo: build
 check: lint short
 	$(GO) vet -tags $(TAGS),e2e ./...
 
+# Half of the time would go into what a debugger needs.
 short: tools-check
-	PATH="$(GOBIN):$$PATH" $(GO) test -short -vet=off -tags $(TAGS) $(TESTFLAGS) $(PACKAGES)
+	PATH="$(GOBIN):$$PATH" $(GO) test -short -vet=off -ldflags '-s -w' -tags $(TAGS) $(TESTFLAGS) $(PACKAGES)
 
 test: tools-test
 	$(GO) vet -tags $(TAGS) ./...
