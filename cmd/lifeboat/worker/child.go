@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -102,17 +101,11 @@ func (c *child) alive() bool {
 	return err == nil && quiet
 }
 
-// A bound says for how long a worker may go without an answer.
-type bound struct {
-	time time.Duration
-	each bool // counts anew with each sign of progress
-}
-
 // grace is how long a worker may take to end what was cancelled.
 const grace = 3 * time.Second
 
 var (
-	errTooLong = errors.New("took too long")
+	errTooLong = errors.New("took longer")
 	errDied    = errors.New("died")
 )
 
@@ -126,52 +119,29 @@ func (c *child) call(ctx context.Context, r request, b bound, note func(reply)) 
 	if err := c.send(r); err != nil {
 		return reply{}, c.broken(ctx, err)
 	}
-	var mu sync.Mutex
-	cancelled, done := false, make(chan struct{})
+	w := &wait{child: c, bound: b, end: time.Now().Add(b.whole)}
+	done := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(done)
-		mu.Lock()
-		defer mu.Unlock()
-		cancelled = true
-		// What fails here, reading sees.
-		_ = c.send(request{Cancel: true})
-		_ = c.out.SetReadDeadline(time.Now().Add(grace))
+		w.cancel()
 	})
 	defer func() {
 		if !stop() {
 			<-done
 		}
 	}()
-	wait := func() error {
-		mu.Lock()
-		defer mu.Unlock()
-		if cancelled {
-			return nil
-		}
-		return c.out.SetReadDeadline(time.Now().Add(b.time))
+	answer, err := w.answer(note)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil:
+		return reply{}, fmt.Errorf("%w than %s", errTooLong, w.limit.Round(time.Second/10))
+	case err != nil:
+		return reply{}, c.broken(ctx, err)
 	}
-	if err := wait(); err != nil {
-		return reply{}, err
+	err = answer.Error.err()
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err()
 	}
-	for {
-		answer, err := c.read()
-		if err != nil {
-			return reply{}, c.broken(ctx, err)
-		}
-		if answer.End {
-			err := answer.Error.err()
-			if err != nil && ctx.Err() != nil {
-				err = ctx.Err()
-			}
-			return answer, err
-		}
-		note(answer)
-		if b.each {
-			if err := wait(); err != nil {
-				return reply{}, err
-			}
-		}
-	}
+	return answer, err
 }
 
 func (c *child) send(r request) error {
@@ -208,8 +178,6 @@ func (c *child) broken(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return errTooLong
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.EPIPE):
 		return fmt.Errorf("%w: %s", errDied, c.autopsy())
 	}

@@ -36,7 +36,7 @@ func (e Examiner) Check(ctx context.Context, path string, level snapshot.CheckLe
 	}
 	answer, err := e.call(ctx, request{Drill: &drillRequest{[]byte(path), level}}, limit)
 	if err != nil {
-		return nil, ofWorker(err, "the worker that checked", restored, limit, restore.ErrCheck)
+		return nil, ofWorker(err, "the worker that checked", restored, restore.ErrCheck)
 	}
 	if level != snapshot.CheckNone && answer.ForeignKeys == nil {
 		return nil, fmt.Errorf("check %s: the worker returned nothing", restored)
@@ -53,7 +53,7 @@ func (e Examiner) Ask(ctx context.Context, path, query string, limit time.Durati
 	case errors.Is(err, errTooLong):
 		result.Answer = restore.NoAnswerWithin(limit)
 	case err != nil:
-		return result, ofWorker(err, "the worker that asked", restored, limit, restore.ErrCheck)
+		return result, ofWorker(err, "the worker that asked", restored, restore.ErrCheck)
 	case answer.Answer == nil:
 		return result, fmt.Errorf("ask %s: the worker returned nothing", restored)
 	default:

@@ -53,9 +53,7 @@ func (l *lease) take(ctx context.Context, real string, o snapshot.CopyOptions) (
 		return nil, err
 	}
 	began := time.Now()
-	// Before the first sign of progress, SQLite may have to read all of a WAL
-	// or journal.
-	b := bound{o.Wait + max(l.limit, DefaultCheckLimit(bytesOf(real, "", "-wal", "-journal"), snapshot.CheckQuick)), o.Method != snapshot.MethodVacuum}
+	b := copyBound(bytesOf(real, "", "-wal", "-journal"), l.limit, o)
 	answer, err := l.call(ctx, "the worker that read", request{Take: &takeRequest{
 		Path: []byte(l.path), Dir: []byte(l.room.path), Method: o.Method, MaxRate: o.MaxRate, Wait: o.Wait,
 	}}, b, o)
@@ -100,17 +98,17 @@ func (l *lease) call(ctx context.Context, what string, r request, b bound, o sna
 	}
 	answer, err := l.child.call(ctx, r, b, func(r reply) { pass(ctx, r, o) })
 	l.failed = err != nil
-	return answer, ofWorker(err, what, l.path, b.time, snapshot.ErrSource)
+	return answer, ofWorker(err, what, l.path, snapshot.ErrSource)
 }
 
 // ofWorker says what became of a worker, if that is the error. It is the fault
 // of the database with that name then, by a reason of that.
-func ofWorker(err error, what, name string, limit time.Duration, reason error) error {
+func ofWorker(err error, what, name string, reason error) error {
 	switch {
 	case errors.Is(err, errDied):
 		return &failed{fmt.Sprintf("%s %s %v", what, name, err), []error{reason}}
 	case errors.Is(err, errTooLong):
-		return &failed{fmt.Sprintf("%s %s was ended: it took longer than %s", what, name, limit.Round(time.Second/10)), []error{reason, ErrTooLong}}
+		return &failed{fmt.Sprintf("%s %s was ended: it %v", what, name, err), []error{reason, ErrTooLong}}
 	}
 	return err
 }

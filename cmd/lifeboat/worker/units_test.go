@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -96,6 +97,111 @@ func TestReplyWithoutEnd(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// talking returns a child that goes on to send what say returns, until it is
+// closed.
+func talking(t *testing.T, say func(n int) string) *child {
+	t.Helper()
+	c := new(child)
+	theirIn, in, err1 := os.Pipe()
+	out, theirOut, err2 := os.Pipe()
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	c.in, c.out, c.lines, c.ended = in, out, bufio.NewReader(out), true
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := 0; ; n++ {
+			if _, err := fmt.Fprintln(theirOut, say(n)); err != nil {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	t.Cleanup(func() {
+		if err := closeAll(in, out); err != nil {
+			t.Error(err)
+		}
+		<-done
+		if err := closeAll(theirIn, theirOut); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// A worker that is under a database's control gets no more time for what it
+// says.
+func TestProgressWithoutEnd(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		say   func(n int) string
+		bound bound
+		want  error
+		text  string
+	}{
+		{"the same again", func(int) string { return `{"Progress":[1,100]}` }, bound{200 * time.Millisecond, time.Minute}, errTooLong, "than 200ms"},
+		{"less and less", func(n int) string { return fmt.Sprintf(`{"Progress":[%d,100]}`, 1<<40-n) }, bound{200 * time.Millisecond, time.Minute}, errTooLong, "than 200ms"},
+		{"nothing", func(int) string { return `{}` }, bound{200 * time.Millisecond, time.Minute}, errTooLong, "than 200ms"},
+		{"more and more", func(n int) string { return fmt.Sprintf(`{"Progress":[%d,100]}`, n) }, bound{200 * time.Millisecond, 600 * time.Millisecond}, errTooLong, "than 600ms"},
+		{"progress that does not count", func(n int) string { return fmt.Sprintf(`{"Progress":[%d,100]}`, n) }, bound{time: 200 * time.Millisecond}, errTooLong, "than 200ms"},
+		{"log lines", func(int) string { return `{"Log":{}}` }, bound{time.Minute, time.Minute}, errDied, "log lines without end"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			lines := 0
+			_, err := talking(t, c.say).call(ctx, request{Take: &takeRequest{}}, c.bound, func(r reply) {
+				if r.Log != nil {
+					lines++
+				}
+			})
+			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
+				t.Errorf("got %v", err)
+			}
+			if lines > maxLogLines {
+				t.Errorf("%d lines were handed on", lines)
+			}
+		})
+	}
+}
+
+// A copy that is on its way, or begins anew, gets its time.
+func TestProgressRenews(t *testing.T) {
+	b := bound{500 * time.Millisecond, time.Minute}
+	began := time.Now()
+	c := talking(t, func(n int) string {
+		if time.Since(began) > 3*b.time {
+			return `{"End":true}`
+		}
+		return fmt.Sprintf(`{"Progress":[%d,100]}`, n%10)
+	})
+	if _, err := c.call(t.Context(), request{Take: &takeRequest{}}, b, func(reply) {}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCopyBound(t *testing.T) {
+	const gib = 1 << 30
+	for _, c := range []struct {
+		size    int64
+		limit   time.Duration
+		options snapshot.CopyOptions
+		want    bound
+	}{
+		{gib, 0, snapshot.CopyOptions{Wait: time.Minute}, bound{3 * time.Minute, time.Hour}},
+		{gib, time.Hour, snapshot.CopyOptions{}, bound{time.Hour, 20 * time.Hour}},
+		{gib, 0, snapshot.CopyOptions{Method: snapshot.MethodVacuum}, bound{time: 2 * time.Minute}},
+		{gib, 0, snapshot.CopyOptions{MaxRate: gib / 100}, bound{2 * time.Minute, 40*time.Minute + 2000*time.Second}},
+		{1 << 50, time.Hour, snapshot.CopyOptions{MaxRate: 1}, bound{DefaultCheckLimit(1<<50, snapshot.CheckQuick), 20*DefaultCheckLimit(1<<50, snapshot.CheckQuick) + 10*365*24*time.Hour}},
+	} {
+		got := copyBound(c.size, c.limit, c.options)
+		if got.time != c.want.time || (got.whole-c.want.whole).Abs() > time.Second {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
 
 func TestDefaultCheckLimit(t *testing.T) {
 	for _, c := range []struct {
