@@ -222,7 +222,7 @@ func (b *directory) SetTags(ctx context.Context, object bucket.Object, tags buck
 		return fileError(where, err, "")
 	}
 	if err := os.Rename(temp, b.tagsPath(object.Name)); err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", where, err), os.Remove(temp))
+		return errors.Join(fileError(where, err, ""), os.Remove(temp))
 	}
 	return fileError(where, disk.SyncDir(b.url.Dir), "")
 }
