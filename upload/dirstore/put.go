@@ -171,14 +171,26 @@ func (b *directory) writeTemp(write func(io.Writer) error) (path string, err err
 	if err := write(file); err != nil {
 		return "", err
 	}
-	// The time of an upload is by this machine's clock, as ClockOffset says, and
-	// not by that of a file server, where it can be set.
-	_ = os.Chtimes(file.Name(), time.Time{}, time.Now())
+	if err := b.setTime(filepath.Base(file.Name()), time.Now()); err != nil {
+		return "", err
+	}
 	if err := file.Sync(); err != nil {
 		return "", err
 	}
 	complete = true
 	return file.Name(), nil
+}
+
+// setTime sets the time of a file in the directory, by this machine's clock, as
+// ClockOffset promises, and not by a file server's. It follows no symlink out of the
+// directory: one that another user puts in the file's place would lead root to any
+// file.
+func (b *directory) setTime(name string, now time.Time) error {
+	root, err := os.OpenRoot(b.url.Dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(root.Chtimes(name, time.Time{}, now), root.Close())
 }
 
 // place gives a file its name in the same directory, and fails with

@@ -2,9 +2,12 @@ package dirstore
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
@@ -38,5 +41,44 @@ func TestStickyDirectoryRefuses(t *testing.T) {
 	})
 	if !errors.Is(set, bucket.ErrRefused) || !errors.Is(deleted, bucket.ErrRefused) {
 		t.Errorf("set tags: %v; delete: %v; want ErrRefused", set, deleted)
+	}
+}
+
+// A user of the directory puts a symlink in the place of the temp file while root
+// writes it: the file that it leads to keeps its time. A temp file that is gone has
+// no time to set, and that is an error.
+func TestTimeOfAReplacedFile(t *testing.T) {
+	dir, other := t.TempDir(), filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(other, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	buckettest.MakeOld(t, other, 48*time.Hour)
+	before, err := os.Stat(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := openDir(t, dir)
+	replace := func(link string) func(io.Writer) error {
+		return func(io.Writer) error {
+			temp := filepath.Join(dir, buckettest.DirNames(t, dir)[0])
+			if err := os.Remove(temp); err != nil || link == "" {
+				return err
+			}
+			return os.Symlink(link, temp)
+		}
+	}
+	if _, err := b.writeTemp(replace(other)); err != nil { // either is good
+		t.Log(err)
+	}
+	if after, err := os.Stat(other); err != nil || !after.ModTime().Equal(before.ModTime()) {
+		t.Errorf("the time of another file is %v, %v; want %v", after.ModTime(), err, before.ModTime())
+	}
+	for _, name := range buckettest.DirNames(t, dir) {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.writeTemp(replace("")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v, want that the file is gone", err)
 	}
 }
