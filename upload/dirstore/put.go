@@ -34,7 +34,7 @@ func (b *directory) Put(ctx context.Context, name string, o bucket.PutOptions, w
 	if err := makeDir(b.url.Dir); err != nil {
 		return bucket.PutResult{}, fileError(where, err, "")
 	}
-	b.removeLeftOver(time.Now())
+	_ = b.removeLeftOver(ctx, time.Now()) // the next Put tries again, and Sweep returns it
 	var writing error
 	temp, err := b.writeTemp(func(w io.Writer) error {
 		writing = writeWhole(ctx, w, write)
@@ -213,18 +213,17 @@ func place(temp, path string) error {
 }
 
 // Sweep implements bucket.Sweeper.
-func (b *directory) Sweep(_ context.Context, now time.Time) error {
-	b.removeLeftOver(now)
-	return nil
+func (b *directory) Sweep(ctx context.Context, now time.Time) error {
+	return b.removeLeftOver(ctx, now)
 }
 
 // removeLeftOver removes what runs that were killed have left: temp files, and
 // tags without an object, whose Put had not come so far, or whose Delete had
-// not. It is not worth an error: the next Put tries again.
-func (b *directory) removeLeftOver(now time.Time) {
+// not. It goes on after an error, and returns all of them.
+func (b *directory) removeLeftOver(ctx context.Context, now time.Time) error {
 	entries, err := os.ReadDir(b.url.Dir)
 	if err != nil {
-		return
+		return fileError("list "+b.url.String(), err, "no such directory")
 	}
 	stems := map[string]bool{}
 	for _, entry := range entries {
@@ -232,16 +231,32 @@ func (b *directory) removeLeftOver(now time.Time) {
 			stems[sidecar.Stem(entry.Name())] = true
 		}
 	}
+	var errs []error
 	for _, entry := range entries {
+		if ctx.Err() != nil {
+			return errors.Join(append(errs, fmt.Errorf("list %s: %w", b.url, context.Cause(ctx)))...)
+		}
 		name := entry.Name()
 		temp := strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
 		if !entry.Type().IsRegular() || !temp && !sidecar.IsOrphan(name, stems) {
 			continue
 		}
-		if info, err := entry.Info(); err == nil && now.Sub(info.ModTime()) > tempAge {
-			_ = os.Remove(b.path(name))
-		}
+		errs = append(errs, b.removeOld(entry, now.Add(-tempAge)))
 	}
+	return errors.Join(errs...)
+}
+
+// removeOld removes a file that was last written before a time. One that has gone
+// meanwhile is no error.
+func (b *directory) removeOld(entry fs.DirEntry, before time.Time) error {
+	info, err := entry.Info()
+	if err == nil && info.ModTime().Before(before) {
+		err = os.Remove(b.path(entry.Name()))
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fileError("clear away "+b.url.String()+"/"+entry.Name(), err, "")
 }
 
 // makeDir creates a directory and those above it (0700), each of them durably.

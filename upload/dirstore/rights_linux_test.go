@@ -1,6 +1,7 @@
 package dirstore
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -41,6 +42,33 @@ func TestStickyDirectoryRefuses(t *testing.T) {
 	})
 	if !errors.Is(set, bucket.ErrRefused) || !errors.Is(deleted, bucket.ErrRefused) {
 		t.Errorf("set tags: %v; delete: %v; want ErrRefused", set, deleted)
+	}
+}
+
+// What cannot be cleared away is an error of Sweep, and none of Put.
+func TestSweepThatFails(t *testing.T) {
+	dir := t.TempDir()
+	b := openDir(t, dir)
+	left := filepath.Join(dir, tempPrefix+"1"+tempSuffix)
+	if err := os.WriteFile(left, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	buckettest.MakeOld(t, left, 2*tempAge)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.Sweep(ended, time.Now()); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want context.Canceled", err)
+	}
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	needs.NoOverride(func() { err = b.Sweep(t.Context(), time.Now()) })
+	if !errors.Is(err, bucket.ErrRefused) {
+		t.Errorf("%v, want ErrRefused", err)
+	}
+	if _, err := os.Lstat(left); err != nil {
+		t.Error(err)
 	}
 }
 
