@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -52,7 +51,7 @@ func Propose(ctx context.Context, b bucket.Bucket, t Terms, noncurrent Keep) (*P
 	}
 	prefix := b.URL().Prefix
 	want := rulesFor(prefix, t.Policy, noncurrent)
-	p := &Proposal{before: before, settle: t.settle(), Rules: wrap(want)}
+	p := &Proposal{before: before, settle: t.Settle, Rules: wrap(want)}
 	_, changes := merge(before.rules, prefix, want)
 	for _, c := range changes {
 		p.Changes = append(p.Changes, c.String())
@@ -175,7 +174,7 @@ func switchRules(ctx context.Context, b bucket.Bucket, settle time.Duration, to 
 	if err != nil {
 		return 0, err
 	}
-	r := rewrite{bucket: ruled, settle: cmp.Or(settle, DefaultSettle)}
+	r := rewrite{bucket: ruled, settle: settle}
 	r.edit = func(has []s3Rule) ([]s3Rule, int, error) {
 		if mine, _ := split(has, b.URL().Prefix); len(mine) == 0 {
 			if r.written != nil {

@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"cmp"
 	"fmt"
 	"time"
 
@@ -46,12 +45,9 @@ type Terms struct {
 	IgnoreShrink bool
 	// Settle is how long what is written to the bucket must last before it
 	// counts, against other commands that write at the same time: 0 for
-	// DefaultSettle.
+	// DefaultSettle. Below 0 is an error.
 	Settle time.Duration
 }
-
-// settle returns what Settle means.
-func (t Terms) settle() time.Duration { return cmp.Or(t.Settle, DefaultSettle) }
 
 // hold returns what Hold means.
 func (t Terms) hold() time.Duration { return holdOf(t.Hold) }

@@ -29,7 +29,7 @@ func Pin(ctx context.Context, b bucket.Bucket, id snapshot.ID, t Terms, log *slo
 	if err != nil {
 		return d, err
 	}
-	err = series.SettleTags(ctx, b, d.Object, t.settle(), func(tags bucket.Tags) error {
+	err = series.SettleTags(ctx, b, d.Object, t.Settle, func(tags bucket.Tags) error {
 		tags[series.TagRetention] = series.Pinned
 		return nil
 	})
@@ -66,7 +66,7 @@ func Unpin(ctx context.Context, b bucket.Bucket, id snapshot.ID, t Terms, log *s
 		to = string(d.Class)
 	}
 	unpinned := false
-	err = series.SettleTags(ctx, b, d.Object, t.settle(), func(tags bucket.Tags) error {
+	err = series.SettleTags(ctx, b, d.Object, t.Settle, func(tags bucket.Tags) error {
 		switch now := tags[series.TagRetention]; {
 		case now == series.Pinned:
 			tags[series.TagRetention], unpinned = to, true

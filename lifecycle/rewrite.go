@@ -33,7 +33,7 @@ var errSlow = errors.New("too long after the read")
 // read before its write has written too, and repeats what is gone by then.
 type rewrite struct {
 	bucket bucket.Ruled
-	settle time.Duration
+	settle time.Duration // see series.SettleTime
 	// edit returns what the bucket should have, and in how many rules that
 	// differs from what it has.
 	edit func(has []s3Rule) ([]s3Rule, int, error)
@@ -47,6 +47,9 @@ type rewrite struct {
 // run returns what the bucket has in the end, and how many rules differed at
 // first. Where the rules are right already, it only reads and waits.
 func (r *rewrite) run(ctx context.Context) (after Configuration, changed int, err error) {
+	if r.settle, err = series.SettleTime(r.settle); err != nil {
+		return Configuration{}, 0, err
+	}
 	window := r.settle
 	for attempt := range rewrites + 1 {
 		began := time.Now()

@@ -1,6 +1,7 @@
 package series
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,15 @@ import (
 // it: longer than longestChange, so that every other command that had read the
 // tags before has written them by then.
 const Settle = 5 * time.Second
+
+// SettleTime returns what a time to settle means: 0 is Settle. One below 0 is an
+// error, since a change that nothing looks at again may be undone.
+func SettleTime(settle time.Duration) (time.Duration, error) {
+	if settle < 0 {
+		return 0, fmt.Errorf("a time to settle of %s is not possible: want 0 for %s, or more", settle, Settle)
+	}
+	return cmp.Or(settle, Settle), nil
+}
 
 const (
 	// longestChange is how long after its read ChangeTags may write at first.
@@ -120,12 +130,16 @@ func setTagsBy(ctx context.Context, b bucket.Bucket, object bucket.Object, tags 
 }
 
 // SettleTags is ChangeTags for what must not be lost. It looks again after the
-// time to settle and up to twice that, makes the change once more if another
+// time to settle (see SettleTime) and up to twice that, makes the change once more if another
 // command has undone it by then, and returns when it has lasted. It takes damaged
 // tags for none and writes them anew.
 func SettleTags(ctx context.Context, b bucket.Bucket, object bucket.Object, settle time.Duration, change func(bucket.Tags) error) error {
+	settle, err := SettleTime(settle)
+	if err != nil {
+		return err
+	}
 	unlock, locked := lockTags(ctx, b)
-	_, err := changeTags(ctx, b, object, tagsOrNone(b), change)
+	_, err = changeTags(ctx, b, object, tagsOrNone(b), change)
 	unlock()
 	for range tagAttempts {
 		if err != nil || locked {

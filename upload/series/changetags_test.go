@@ -350,3 +350,14 @@ func opened(t *testing.T, u bucket.URL) bucket.Bucket {
 	}
 	return b
 }
+
+func TestSettleTime(t *testing.T) {
+	for settle, want := range map[time.Duration]time.Duration{0: series.Settle, 1: 1, time.Hour: time.Hour} {
+		if got, err := series.SettleTime(settle); got != want || err != nil {
+			t.Errorf("%s: %s, %v, want %s", settle, got, err, want)
+		}
+	}
+	if _, err := series.SettleTime(-1); err == nil {
+		t.Error("below 0: no error")
+	}
+}
