@@ -99,8 +99,11 @@ func prune(ctx context.Context, b bucket.Bucket, d *Decision) error {
 		return nil
 	})
 	switch {
-	case errors.Is(err, errMoved), errors.Is(err, bucket.ErrTagsDamaged):
+	case errors.Is(err, errMoved):
 		d.Action, d.Reason = ActKeep, errMoved.Error()
+		return nil
+	case errors.Is(err, bucket.ErrTagsDamaged):
+		d.Action, d.Reason = ActKeep, "its tags have been damaged meanwhile"
 		return nil
 	case errors.Is(err, bucket.ErrNotFound):
 		d.Action, d.Reason = ActKeep, "another command has deleted it"

@@ -99,8 +99,23 @@ func TestPruneIsCareful(t *testing.T) {
 		return nil
 	}
 	decisions, _, err := Prune(t.Context(), c, terms, nil)
+	if reason := decisions[0].Reason; reason != errMoved.Error() {
+		t.Errorf("what was pinned meanwhile stays, since %s", reason)
+	}
 	if _, found := c.objects[first]; !found || err != nil || decisions[0].Action != ActKeep {
 		t.Errorf("what was pinned meanwhile is gone: %v", err)
+	}
+	c, terms = start()
+	reads.Store(0)
+	c.before = func(operation, _ string) error {
+		if operation == "tags" && reads.Add(1) == 241 {
+			return bucket.ErrTagsDamaged
+		}
+		return nil
+	}
+	decisions, deleted, err := Prune(t.Context(), c, terms, nil)
+	if reason := decisions[0].Reason; err != nil || decisions[0].Action != ActKeep || deleted == 0 || !strings.Contains(reason, "damaged") {
+		t.Errorf("tags that were damaged meanwhile: %s, since %s; %v", decisions[0].Action, reason, err)
 	}
 	c, terms = start()
 	c.before = func(operation, _ string) error {
