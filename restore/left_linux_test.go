@@ -35,6 +35,32 @@ func TestRestoredButLeft(t *testing.T) {
 	mustLook(t, path, genNew)
 }
 
+// So is one whose old file cannot be removed, when the new one has its name.
+func TestSwappedButLeft(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.db")
+	run(t, path, fillSQL(genOld))
+	o := basicOrder(path, newSource(t, ""))
+	o.DiscardOld = true
+	options := o.options()
+	SetHook(&options, func(s string) {
+		if s != string(stepDiscard) {
+			return
+		}
+		found, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".app.db*.tmp"))
+		if err != nil || len(found) != 1 {
+			t.Fatal(found, err)
+		}
+		if err := errors.Join(os.Remove(found[0]), os.MkdirAll(filepath.Join(found[0], "full"), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	result, err := place(t.Context(), path, o.content(), options)
+	if !errors.Is(err, ErrLeft) || result.Target == "" {
+		t.Errorf("%+v, %v", result, err)
+	}
+	mustLook(t, path, genNew)
+}
+
 // A drill that has succeeded has, also when its temp file cannot be removed.
 func TestVerifiedButLeft(t *testing.T) {
 	b := openBucket(t, "file://"+t.TempDir())

@@ -40,7 +40,7 @@ func (p *placement) swap(ctx context.Context, t target, temp, stem string) (kept
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, g.release()) }()
+	defer func() { err = withLeft(err, g.release()) }()
 	if err := p.steps.syncFile(stepSyncMain, g.file); err != nil {
 		return nil, err
 	}
@@ -68,12 +68,13 @@ func (p *placement) swap(ctx context.Context, t target, temp, stem string) (kept
 	if err := p.exchange(t, g, temp, second); err != nil {
 		return nil, errors.Join(err, p.undo(aside))
 	}
+	var left error
 	if p.DiscardOld && second != "" {
-		err = p.steps.remove(stepDiscard, second)
+		left = p.steps.remove(stepDiscard, second)
 	} else if !p.DiscardOld {
 		kept = append(kept, second)
 	}
-	return append(kept, destinations(aside)...), errors.Join(err, p.steps.syncDir(stepSyncPlaced, filepath.Dir(t.path)))
+	return append(kept, destinations(aside)...), withLeft(p.steps.syncDir(stepSyncPlaced, filepath.Dir(t.path)), left)
 }
 
 // exchange renames the temp file over the target, of which second is another
