@@ -1,11 +1,13 @@
 package restore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"syscall"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
@@ -24,25 +26,33 @@ type owner struct {
 }
 
 // oneOwner keeps two restores in one process from working as each other's
-// owner.
-var oneOwner sync.RWMutex
+// owner: a restore that works as itself takes one share, and one that works as an
+// owner takes all.
+var oneOwner = semaphore.NewWeighted(allShares)
+
+const allShares = 1 << 30
 
 // asOwner calls f as the user to whom the target belongs, if this process is
 // root and others can rename files in the target's directory. f gets the real
-// name of the target, and that owner, nil if there was no need.
-func asOwner(path string, o Options, f func(string, *owner) error) (err error) {
+// name of the target, and that owner, nil if there was no need. It waits for other
+// restores of this process as long as ctx lasts.
+func asOwner(ctx context.Context, path string, o Options, f func(string, *owner) error) (err error) {
 	w, t, err := ownerToBe(path, o)
 	if err != nil {
 		return err
 	}
 	path = t.path // symlinks are followed once
+	share := int64(1)
+	if w != nil {
+		share = allShares
+	}
+	if err := oneOwner.Acquire(ctx, share); err != nil {
+		return err
+	}
+	defer oneOwner.Release(share)
 	if w == nil {
-		oneOwner.RLock()
-		defer oneOwner.RUnlock()
 		return f(path, nil)
 	}
-	oneOwner.Lock()
-	defer oneOwner.Unlock()
 	if err := w.take(); err != nil {
 		return reason.Errorf(ErrTarget, err, "work at %s as its owner, user %d: %v", path, w.uid, err)
 	}

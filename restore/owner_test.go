@@ -2,6 +2,8 @@ package restore
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -230,4 +233,34 @@ func TestOwnerOfSymlink(t *testing.T) {
 	if !maps.EqualFunc(readDir(t, filepath.Dir(foreign)), map[string][]byte{"foreign.db": content}, bytes.Equal) {
 		t.Error("the foreign database was changed, or there is a file beside it")
 	}
+}
+
+// A restore that waits for another one of its process ends with its context.
+func TestOwnerWaitsWithItsContext(t *testing.T) {
+	b := openBucket(t, "file://"+t.TempDir())
+	s := backUp(t, b, newSource(t, ""), snapshot.MethodBackup)
+	path := tenantDir(t, "DELETE")
+	if err := oneOwner.Acquire(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	defer oneOwner.Release(1)
+	options := Options{Replace: true, AsOwner: true}
+	for what, work := range map[string]func(context.Context) error{
+		"Restore": func(ctx context.Context) error { _, err := Restore(ctx, b, s, path, options); return err },
+		"Prepare": func(ctx context.Context) error { _, err := Prepare(ctx, b, s, path, options, time.Now()); return err },
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		done := make(chan error, 1)
+		go func() { done <- work(ctx) }()
+		select {
+		case err := <-done:
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v", what, err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%s still waits", what)
+		}
+		cancel()
+	}
+	mustLook(t, path, genOld)
 }

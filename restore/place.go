@@ -37,7 +37,7 @@ const foldAttempts = 5
 // place brings c to the target. Nothing at the target changes until the new
 // file beside it is complete, verified and synced.
 func place(ctx context.Context, path string, c content, o Options) (result Result, err error) {
-	err = asOwner(path, o, func(path string, w *owner) (err error) {
+	err = asOwner(ctx, path, o, func(path string, w *owner) (err error) {
 		p := placement{c, o, steps{o.hook}, w}
 		result, err = p.place(ctx, path)
 		return err

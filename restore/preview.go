@@ -51,11 +51,11 @@ func Prepare(ctx context.Context, b bucket.Bucket, s series.Snapshot, path strin
 	p := Preview{Snapshot: s, Manifest: m, Age: now.Sub(s.ID.Time())}
 	c := content{id: s.ID, size: m.Size, pageSize: m.PageSize, wal: m.JournalMode == "wal"}
 	looked := false
-	err = asOwner(path, o, func(path string, _ *owner) error {
+	err = asOwner(ctx, path, o, func(path string, _ *owner) error {
 		looked = true
 		return p.lookAt(ctx, path, c, o)
 	})
-	if err != nil && !looked { // the target itself is the reason
+	if err != nil && !looked && ctx.Err() == nil { // the target itself is the reason
 		p.Target, p.Refusal, err = path, err, nil
 	}
 	return p, err
