@@ -15,15 +15,24 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
-// A Taken is what a process that has made a copy for another one tells it. Its
-// JSON goes from one to the other and is kept nowhere.
+// A Taken says when and how a database was read, and what its first page says.
 type Taken struct {
-	TakenAt     time.Time
-	Method      Method
+	// TakenAt is when the read transaction began.
+	TakenAt time.Time
+	// Method is how the database was read.
+	Method Method
+	// JournalMode is the source's, as its header has it: "wal" or "delete".
 	JournalMode string
-	Restarts    int
-	ReadLocked  bool
-	Tables      []string
+	// Restarts counts how often the read began anew because another
+	// connection had written. Always 0 for a WAL database.
+	Restarts int
+	// ReadLocked means that one read transaction was open for the whole (last) read.
+	ReadLocked bool
+	// Header is what the first page that was read says.
+	Header Header
+	// Tables are the names of its tables, SQLite's own left out: at most 1,000
+	// of 200 characters, and none if its schema cannot be read.
+	Tables []string
 }
 
 // TakeInto is Take for a process that reads a database on behalf of another
@@ -46,7 +55,7 @@ func TakeInto(ctx context.Context, path string, o CopyOptions) (t Taken, err err
 	if err := os.WriteFile(filepath.Join(o.TempDir, hashesName), hashes, 0o600); err != nil {
 		return Taken{}, disk.Wrap("write the hashes of frames", err)
 	}
-	return Taken{c.TakenAt, c.Method, c.JournalMode, c.Restarts, c.ReadLocked, c.Tables}, nil
+	return c.Taken, nil
 }
 
 // An Adoption is a copy that another process has made, and what goes with it.
@@ -76,9 +85,8 @@ func Adopt(a Adoption) (_ *Copy, err error) {
 	if t.JournalMode != "wal" && t.JournalMode != "delete" {
 		return nil, fmt.Errorf("copy of %s: unknown journal mode %q", a.Source, t.JournalMode)
 	}
-	c := &Copy{TakenAt: t.TakenAt, Method: t.Method, JournalMode: t.JournalMode, Restarts: t.Restarts, ReadLocked: t.ReadLocked,
-		Tables: t.Tables[:min(maxTables, len(t.Tables))],
-		source: a.Source, adopted: &a}
+	t.Header, t.Tables = Header{}, t.Tables[:min(maxTables, len(t.Tables))] // the header is the copy's own
+	c := &Copy{Taken: t, source: a.Source, adopted: &a}
 	if c.files, err = openFiles(a.Dir, a.User); err != nil {
 		return nil, err
 	}

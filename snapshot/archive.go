@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"os"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/mattn/go-sqlite3"
@@ -50,42 +51,67 @@ type ArchiveOptions struct {
 }
 
 // MaxArchiveSize returns how large the copy's archive can become, in bytes.
-func (c *Copy) MaxArchiveSize() int64 { return maxArchiveSize(c.Header.Size(), c.Header.PageSize) }
+func (c *Copy) MaxArchiveSize() int64 {
+	return geometry{KindFull, c.Header.PageSize, c.Header.PageCount}.maxArchiveSize()
+}
 
-// WriteArchive compresses the copy on all cores and writes the archive to w.
-// d is the copy's digest. Errors are those of w, or wrap ErrSource, ErrNoRoom or
-// what ended ctx.
+// WriteArchive compresses the copy on all cores and writes the archive of a full
+// snapshot to w. d is the copy's digest. Errors are those of w, or wrap
+// ErrSource, ErrNoRoom or what ended ctx.
 func (c *Copy) WriteArchive(ctx context.Context, w io.Writer, d *Digest, o ArchiveOptions) (Manifest, error) {
+	m := c.Taken.manifest(d, &o)
+	m.Kind, m.Format = KindFull, formats[KindFull]
+	// Read for the last time, unless the check comes to it later: it must not
+	// push out what applications read all the time.
+	return m, writeArchive(ctx, w, &m, content{c.source, c.db, d.leaves, d.frames, memoryIsScarce(m.Size)}, o)
+}
+
+// manifest returns what is the same in every archive of what was taken.
+func (t *Taken) manifest(d *Digest, o *ArchiveOptions) Manifest {
 	if o.Level == "" {
 		o.Level = LevelFastest
 	}
 	version, _, _ := sqlite3.Version()
-	m := Manifest{
-		Format: Format, ID: o.ID, Kind: KindFull, Database: o.Database, Created: c.TakenAt.Truncate(1e6),
-		Tool: o.Tool, SQLite: version, Method: c.Method, Check: string(o.Check),
-		Size: c.Header.Size(), PageSize: c.Header.PageSize, PageCount: c.Header.PageCount, JournalMode: c.JournalMode,
-		UserVersion: c.Header.UserVersion, ApplicationID: c.Header.ApplicationID, Digest: d.root, Level: o.Level,
+	return Manifest{
+		ID: o.ID, Database: o.Database, Created: t.TakenAt.Truncate(1e6),
+		Tool: o.Tool, SQLite: version, Method: t.Method, Check: string(o.Check),
+		Size: t.Header.Size(), PageSize: t.Header.PageSize, PageCount: t.Header.PageCount, JournalMode: t.JournalMode,
+		UserVersion: t.Header.UserVersion, ApplicationID: t.Header.ApplicationID, Digest: d.root, Level: o.Level,
 	}
-	if skippableHead+tagSize+len(d.frames)*tableEntry > maxTable {
-		return m, fmt.Errorf("write the archive of %s: %w: a database of %d GiB is larger than format %d holds", c.source, ErrSource, m.Size>>30, Format)
+}
+
+// content is what goes into the data frames of an archive.
+type content struct {
+	source  string // for messages
+	file    *os.File
+	leaves  io.ReaderAt // page digests, as the archive has them
+	frames  []hashed
+	dropped bool // from the page cache, once it has been read
+}
+
+// writeArchive writes an archive and completes its manifest.
+func writeArchive(ctx context.Context, w io.Writer, m *Manifest, from content, o ArchiveOptions) error {
+	if skippableHead+tagSize+len(from.frames)*tableEntry > maxTable {
+		return fmt.Errorf("write the archive of %s: %w: a database of %d GiB is larger than format %d holds", from.source, ErrSource, m.Size>>30, m.Format)
 	}
-	a := &archiveWriter{w: w, table: make([]byte, 0, len(d.frames)*tableEntry)}
-	err := a.writeFrames(ctx, c, d, o)
+	a := &archiveWriter{w: w, g: m.geometry(), table: make([]byte, 0, len(from.frames)*tableEntry)}
+	err := a.writeFrames(ctx, from, o)
 	if err == nil {
-		err = a.writePages(d.leaves, m.PageCount)
+		err = a.writePages(from.leaves)
 	}
 	if err == nil {
-		err = a.writeTail(&m)
+		err = a.writeTail(m)
 	}
 	if err != nil {
-		return m, fmt.Errorf("write the archive of %s: %w", c.source, err)
+		return fmt.Errorf("write the archive of %s: %w", from.source, err)
 	}
-	return m, nil
+	return nil
 }
 
 // archiveWriter collects what the end of an archive says of its beginning.
 type archiveWriter struct {
 	w       io.Writer
+	g       geometry
 	entries []seekEntry
 	table   []byte
 }
@@ -101,7 +127,7 @@ func (a *archiveWriter) write(parts ...[]byte) error {
 
 // writeFrames compresses frame after frame. Each is independent of the
 // others, which is what lets writer and reader work on many at a time.
-func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o ArchiveOptions) error {
+func (a *archiveWriter) writeFrames(ctx context.Context, from content, o ArchiveOptions) error {
 	workers := workers()
 	level, ok := levels[o.Level]
 	if !ok {
@@ -113,56 +139,52 @@ func (a *archiveWriter) writeFrames(ctx context.Context, c *Copy, d *Digest, o A
 		return err
 	}
 	defer encoder.Close()
-	size := c.Header.Size()
-	// Read for the last time, unless the check comes to it later: it must not
-	// push out what applications read all the time.
-	drop := memoryIsScarce(size)
-	raw := newBufferPool(workers, frameSize)
-	packed := newBufferPool(2*workers, encoder.MaxEncodedSize(frameSize))
+	total := a.g.offset(a.g.frames())
+	raw := newBufferPool(workers, a.g.length(0))
+	packed := newBufferPool(2*workers, encoder.MaxEncodedSize(a.g.length(0)))
 	type frame struct {
 		i    int
 		data []byte
 		hash sum
 	}
 	work := func(_ context.Context, i int) (frame, error) {
-		content := raw.get()[:frameLength(size, i)]
+		content := raw.get()[:a.g.length(i)]
 		defer raw.put(content)
-		if _, err := c.db.ReadAt(content, int64(i)*frameSize); err != nil {
+		if _, err := from.file.ReadAt(content, a.g.offset(i)); err != nil {
 			return frame{}, disk.Wrap("read the copy", err)
 		}
-		if crc32.Checksum(content, castagnoli) != d.frames[i].checksum {
+		if crc32.Checksum(content, castagnoli) != from.frames[i].checksum {
 			return frame{}, fmt.Errorf("frame %d of the copy is not what was hashed", i)
 		}
 		data := encoder.EncodeAll(content, packed.get())
-		if drop {
-			dropCache(c.db, int64(i)*frameSize, int64(len(content)))
+		if from.dropped {
+			dropCache(from.file, a.g.offset(i), int64(len(content)))
 		}
 		return frame{i, data, sha256.Sum256(data)}, nil
 	}
 	emit := func(f frame) error {
 		defer packed.put(f.data)
-		a.entries = append(a.entries, seekEntry{uint32(len(f.data)), uint32(frameLength(size, f.i))})
-		a.table = append(append(a.table, f.hash[:]...), d.frames[f.i].content[:]...)
+		a.entries = append(a.entries, seekEntry{uint32(len(f.data)), uint32(a.g.length(f.i))})
+		a.table = append(append(a.table, f.hash[:]...), from.frames[f.i].content[:]...)
 		if o.Progress != nil {
-			o.Progress(min(size, int64(f.i+1)*frameSize), size)
+			o.Progress(a.g.offset(f.i+1), total)
 		}
 		return a.write(f.data)
 	}
-	return inOrder(ctx, frameCount(size), workers, work, emit)
+	return inOrder(ctx, a.g.frames(), workers, work, emit)
 }
 
 // writePages writes the page digests, from the file that they were spooled to.
-func (a *archiveWriter) writePages(leaves io.ReaderAt, pages int) error {
-	in := bufio.NewReaderSize(io.NewSectionReader(leaves, 0, int64(pages)*digestSize), 1<<18)
-	for pages > 0 {
-		n := min(pages, maxPagesInFrame)
-		if err := a.skippable(tagPages, n*digestSize); err != nil {
+func (a *archiveWriter) writePages(leaves io.ReaderAt) error {
+	in := bufio.NewReaderSize(io.NewSectionReader(leaves, 0, int64(a.g.pages*a.g.entrySize())), 1<<18)
+	for i := range a.g.digestFrames() {
+		n := a.g.digestLength(i)
+		if err := a.skippable(a.g.tag(), n); err != nil {
 			return err
 		}
-		if _, err := io.CopyN(a.w, in, int64(n)*digestSize); err != nil {
+		if _, err := io.CopyN(a.w, in, int64(n)); err != nil {
 			return disk.Wrap("copy page digests", err)
 		}
-		pages -= n
 	}
 	return nil
 }

@@ -146,7 +146,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-func zstdTool(t *testing.T, in []byte, args ...string) []byte {
+func zstdTool(t testing.TB, in []byte, args ...string) []byte {
 	t.Helper()
 	cmd := exec.Command("zstd", append(args, "-q", "-c")...)
 	cmd.Stdin = bytes.NewReader(in)
@@ -185,7 +185,7 @@ func TestDigestDependsOnContentAlone(t *testing.T) {
 // that a change of the format cannot pass unnoticed.
 func TestDigestIsFixed(t *testing.T) {
 	page := bytes.Repeat([]byte{7}, 512)
-	digests := pageDigests(nil, append(append([]byte{}, page...), make([]byte, 512)...), 512)
+	digests := pageDigests(nil, append(append([]byte{}, page...), make([]byte, 512)...), 2, 512)
 	const pages = "15933044960fd23a7daaac9ce51355f1076a27c79e5ace2a3d47f9dd2e83e4ff"
 	if got := hex.EncodeToString(digests); got != pages {
 		t.Errorf("page digests: got %s, want %s", got, pages)
@@ -241,7 +241,7 @@ func TestSeekTableIsBounded(t *testing.T) {
 
 // What no reader would take is not written.
 func TestTooLarge(t *testing.T) {
-	c := &Copy{Header: Header{PageSize: 65536, PageCount: 64 << 20}} // 4 TiB
+	c := &Copy{Taken: Taken{Header: Header{PageSize: 65536, PageCount: 64 << 20}}} // 4 TiB
 	var b bytes.Buffer
 	_, err := c.WriteArchive(t.Context(), &b, &Digest{frames: make([]hashed, frameCount(c.Header.Size()))}, ArchiveOptions{})
 	if !errors.Is(err, ErrSource) || b.Len() != 0 {

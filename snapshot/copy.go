@@ -55,22 +55,7 @@ type Header = sqlite.Header
 // A Copy is a consistent copy of a database at one point in time, in a temp
 // file that only this process uses. Close removes it.
 type Copy struct {
-	// TakenAt is when the read transaction of the copy began.
-	TakenAt time.Time
-	// Method is how the copy was made.
-	Method Method
-	// JournalMode is the source's, as its header has it: "wal" or "delete".
-	JournalMode string
-	// Restarts counts how often the copy began anew because another
-	// connection had written. Always 0 for a WAL database.
-	Restarts int
-	// ReadLocked means that one read transaction was open for the whole (last) copy.
-	ReadLocked bool
-	// Header is what the copy's own first page says.
-	Header Header
-	// Tables are the names of its tables, SQLite's own left out: at most 1,000
-	// of 200 characters, and none if its schema cannot be read.
-	Tables []string
+	Taken
 
 	source  string // for messages
 	path    string
@@ -114,8 +99,7 @@ func newPlace(parent string, need int64) (place, error) {
 	return place{s.Path(), s.Close}, nil
 }
 
-// takeIn makes the copy in the place that find returns for it.
-func takeIn(ctx context.Context, path string, o CopyOptions, find func(parent string, need int64) (place, error)) (_ *Copy, err error) {
+func (o CopyOptions) withDefaults() CopyOptions {
 	o.Wait = sqlite.WaitTime(o.Wait)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -126,6 +110,12 @@ func takeIn(ctx context.Context, path string, o CopyOptions, find func(parent st
 	if o.Method == "" {
 		o.Method = MethodBackup
 	}
+	return o
+}
+
+// takeIn makes the copy in the place that find returns for it.
+func takeIn(ctx context.Context, path string, o CopyOptions, find func(parent string, need int64) (place, error)) (_ *Copy, err error) {
+	o = o.withDefaults()
 	src, err := openSource(ctx, path, o.Wait)
 	if err != nil {
 		return nil, err
@@ -154,7 +144,7 @@ func takeIn(ctx context.Context, path string, o CopyOptions, find func(parent st
 			err = errors.Join(err, place.remove())
 		}
 	}()
-	c := &Copy{Method: o.Method, source: path, path: filepath.Join(place.dir, CopyName), place: place}
+	c := &Copy{Taken: Taken{Method: o.Method}, source: path, path: filepath.Join(place.dir, CopyName), place: place}
 	switch o.Method {
 	case MethodBackup:
 		err = c.backup(ctx, src, int(pageSize), o)

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
 const (
@@ -26,13 +27,36 @@ const (
 
 type sum = [sha256.Size]byte
 
-// pageDigests appends the digests of the pages in frame to dst.
-func pageDigests(dst, frame []byte, pageSize int) []byte {
-	for ; len(frame) > 0; frame = frame[min(pageSize, len(frame)):] {
-		d := sha256.Sum256(frame[:min(pageSize, len(frame))])
-		dst = append(dst, d[:digestSize]...)
+// pageDigests appends the digests of the pages in content to dst. The first of
+// them has that number, from 1.
+func pageDigests(dst, content []byte, first, pageSize int) []byte {
+	for number := first; len(content) > 0; number++ {
+		page := content[:min(pageSize, len(content))]
+		content = content[len(page):]
+		dst = append(dst, pageDigest(number, page)...)
 	}
 	return dst
+}
+
+// pageDigest returns the digest of the page with that number. In the first page
+// it takes for zeros what changes though the content does not: the change
+// counter, the schema cookie, and the change counter and version of the SQLite
+// that wrote it last (https://www.sqlite.org/fileformat2.html#the_database_header).
+// The backup API sets all of them.
+func pageDigest(number int, page []byte) []byte {
+	if number != 1 || len(page) < sqlite.HeaderSize {
+		d := sha256.Sum256(page)
+		return d[:digestSize]
+	}
+	var head [sqlite.HeaderSize]byte
+	copy(head[:], page)
+	clear(head[24:28])
+	clear(head[40:44])
+	clear(head[92:100])
+	h := sha256.New()
+	h.Write(head[:])
+	h.Write(page[len(head):])
+	return h.Sum(nil)[:digestSize]
 }
 
 // databaseDigest is the root of the digest tree.
@@ -91,7 +115,7 @@ func hashFrame(db io.ReaderAt, leaves io.WriterAt, buf []byte, i, length, pageSi
 			return hashed{}, disk.Wrap("read the copy", err)
 		}
 		h.checksum = crc32.Update(h.checksum, castagnoli, step)
-		digests = pageDigests(digests, step, pageSize)
+		digests = pageDigests(digests, step, (i*frameSize+done)/pageSize+1, pageSize)
 	}
 	h.content = sha256.Sum256(digests)
 	if _, err := leaves.WriteAt(digests, int64(i)*int64(frameSize/pageSize*digestSize)); err != nil {

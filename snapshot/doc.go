@@ -41,16 +41,35 @@
 // and the frame's content digest. The manifest has the SHA-256 of the frame
 // table's frame.
 //
+// # Archive, format 2
+//
+// The archive of a differential has the same parts. Its zstd stream decodes to a
+// WAL (https://www.sqlite.org/fileformat2.html#the_write_ahead_log) for the
+// database that its base is restored to:
+//
+//	zstd frame 0 .. n-1    whole WAL frames with 4 MiB of pages (the last has fewer);
+//	                       the first one begins with the WAL's header
+//	skippable frame(s)     "LBpn": page number (big-endian) and page digest, 20 bytes a page
+//
+// and frame table, manifest and seek table. The WAL holds one transaction: the
+// pages that differ from the base, each once and in page order, the first page in
+// any case, and never the page at 1 GiB that SQLite does not use. Its last frame
+// has the new page count. The manifest has the base's ID, digest and the SHA-256
+// of its manifest, and the digest of the result: the base's page digests, with
+// those of the differential laid over them, must give it.
+//
 // # Digests
 //
 // The digest identifies a database's content, however it was compressed:
 //
 //	page digest            first 16 bytes of SHA-256(page)
-//	frame's content digest SHA-256(page digests of the frame)
+//	frame's content digest SHA-256(page digests of the frame, as the archive has them)
 //	digest                 SHA-256(page size, page count, content digests)
 //
-// with page size and page count as four bytes each, big-endian. It is written
-// "lb1:" and 64 hex digits.
+// with page size and page count as four bytes each, big-endian, and the content
+// digests of a full archive. It is written "lb1:" and 64 hex digits. In the first
+// page, the bytes 24-27, 40-43 and 92-99 of the database header count as zeros:
+// change counters, schema cookie and SQLite's version change without the content.
 //
 // So every byte of an archive is vouched for: the manifest by its own SHA-256,
 // the frame table by the manifest, data frames and page digests by the frame

@@ -34,6 +34,12 @@ var (
 	ErrNewerFormat = errors.New("snapshot has a newer format")
 )
 
+// A BaseError is why a database cannot be a differential on a base, so that a
+// copy of it is needed.
+type BaseError struct{ Reason string }
+
+func (e *BaseError) Error() string { return "no differential on this base: " + e.Reason }
+
 func damaged(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrDamaged}, args...)...)
 }

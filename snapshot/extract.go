@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"io"
@@ -31,36 +30,44 @@ type ExtractOptions struct {
 // of the archive. If it returns an error, which wraps ErrDamaged or is that of w
 // or of the archive's reader, w has got rubbish.
 func (a *Archive) Extract(ctx context.Context, w io.WriterAt, o ExtractOptions) error {
-	return a.extract(ctx, o, func(i int, content []byte) error {
-		_, err := w.WriteAt(content, int64(i)*frameSize)
-		return disk.Wrap("write the database", err)
-	}, nil)
+	chain, err := NewChain(a)
+	if err != nil {
+		return err
+	}
+	if err := chain.verifyDigests(ctx); err != nil {
+		return err
+	}
+	return a.writeTo(ctx, w, o)
 }
 
 // Stream is Extract for a w that must be written in order. What it has written
 // before an error is verified, but not the whole database.
 func (a *Archive) Stream(ctx context.Context, w io.Writer, o ExtractOptions) error {
+	chain, err := NewChain(a)
+	if err != nil {
+		return err
+	}
+	if err := chain.verifyDigests(ctx); err != nil {
+		return err
+	}
 	return a.extract(ctx, o, nil, func(content []byte) error {
 		_, err := w.Write(content)
 		return disk.Wrap("write the database", err)
 	})
 }
 
-// extract reads, verifies and decodes all frames. place gets each from the
+// extract reads, verifies and decodes all data frames. place gets each from the
 // goroutine that decoded it; inTurn gets them one after the other, for which
 // they have to be kept, so it reads shorter ranges.
 func (a *Archive) extract(ctx context.Context, o ExtractOptions, place func(i int, content []byte) error, inTurn func(content []byte) error) error {
 	if o.Workers == 0 {
 		o.Workers = workers() + 1
 	}
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(o.Workers), zstd.WithDecoderMaxMemory(frameSize), zstd.WithDecoderMaxWindow(frameSize))
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(o.Workers), zstd.WithDecoderMaxMemory(maxContent), zstd.WithDecoderMaxWindow(maxContent))
 	if err != nil {
 		return err
 	}
 	defer decoder.Close()
-	if err := a.verifyPages(ctx); err != nil {
-		return err
-	}
 	if err := a.verifyUnknown(ctx); err != nil {
 		return err
 	}
@@ -69,7 +76,8 @@ func (a *Archive) extract(ctx context.Context, o ExtractOptions, place func(i in
 		spans = splitSpans(a.data, 1)
 	}
 	packed := newBufferPool(o.Workers, rangeSize)
-	contents := newBufferPool(2*o.Workers, frameSize)
+	g, total := a.manifest.geometry(), a.contentSize()
+	contents := newBufferPool(2*o.Workers, g.length(0))
 	work := func(ctx context.Context, s int) (last []byte, err error) {
 		frames := a.data[spans[s].first:spans[s].end]
 		buf, err := a.readRange(packed.get(), frames)
@@ -103,7 +111,7 @@ func (a *Archive) extract(ctx context.Context, o ExtractOptions, place func(i in
 			}
 		}
 		if o.Progress != nil {
-			o.Progress(min(int64(spans[turn].end)*frameSize, a.manifest.Size), a.manifest.Size)
+			o.Progress(g.offset(spans[turn].end), total)
 		}
 		turn++
 		return nil
@@ -142,49 +150,11 @@ func (a *Archive) decode(decoder *zstd.Decoder, dst, packed []byte, i int, diges
 		return nil, damaged("frame %d decodes to %d bytes instead of %d", i, len(content), f.content)
 	}
 	if digests {
-		pages := pageDigests(nil, content, a.manifest.PageSize)
-		if sha256.Sum256(pages) != f.contentDigest {
+		if sha256.Sum256(a.manifest.geometry().digests(i, content)) != f.contentDigest {
 			return nil, damaged("frame %d does not match its content digest", i)
 		}
 	}
 	return content, nil
-}
-
-// verifyPages compares the page digests with the content digests above them.
-func (a *Archive) verifyPages(ctx context.Context) error {
-	perFrame := frameSize / a.manifest.PageSize * digestSize
-	next := 0 // data frame
-	for _, f := range a.pages {
-		r := io.NewSectionReader(a.r, f.offset, int64(f.length))
-		head := make([]byte, skippableHead+tagSize)
-		if err := readFull(r, head); err != nil {
-			return err
-		}
-		left := f.length - len(head)
-		if !bytes.Equal(head, skippableHeader(tagPages, left)) {
-			return damaged("page digests have a wrong header")
-		}
-		buf := make([]byte, min(left, 4<<20/perFrame*perFrame+perFrame))
-		for left > 0 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			chunk := buf[:min(left, len(buf))]
-			if err := readFull(r, chunk); err != nil {
-				return err
-			}
-			left -= len(chunk)
-			for len(chunk) > 0 {
-				n := min(len(chunk), perFrame)
-				if next >= len(a.data) || sha256.Sum256(chunk[:n]) != a.data[next].contentDigest {
-					return damaged("page digests of frame %d do not match its content digest", next)
-				}
-				next++
-				chunk = chunk[n:]
-			}
-		}
-	}
-	return nil
 }
 
 // verifyUnknown makes sure that what this version skips is skipped by every

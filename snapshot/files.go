@@ -16,6 +16,8 @@ const CopyName = "copy.db"
 // The files beside it.
 const (
 	pagesName  = "pages"  // the page digests: the leaves of the digest tree
+	walName    = "wal"    // the pages that differ from a base
+	leavesName = "leaves" // the page digests of a database of which there is no copy
 	hashesName = "hashes" // of frames, for the process that adopts the copy
 )
 

@@ -26,9 +26,18 @@ func (c *Copy) tables(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, ctx.Err()
 	}
+	tables, err := tablesOf(ctx, db)
+	if db.Close() != nil {
+		return nil, ctx.Err()
+	}
+	return tables, err
+}
+
+// tablesOf is tables for a connection that is open.
+func tablesOf(ctx context.Context, db *sqlite.Conn) ([]string, error) {
 	names, err := db.Column(ctx, fmt.Sprintf(`SELECT substr(name, 1, %d) FROM sqlite_schema
 		WHERE type = 'table' AND name NOT LIKE 'sqlite\_%%' ESCAPE '\' LIMIT %d`, maxTableName, maxTables))
-	if closed := db.Close(); err != nil || closed != nil {
+	if err != nil {
 		return nil, ctx.Err()
 	}
 	tables := make([]string, len(names))

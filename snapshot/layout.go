@@ -13,7 +13,8 @@ const (
 	seekFootSize  = 9
 	tableEntry    = 2 * 32
 
-	tagPages    = "LBpd"
+	tagPages    = "LBpd" // page digests, of a full snapshot
+	tagChanged  = "LBpn" // page numbers and page digests, of a differential
 	tagTable    = "LBft"
 	tagManifest = "LBmf"
 
@@ -105,13 +106,4 @@ func parseSeekTable(frame []byte) ([]seekEntry, error) {
 		entries = append(entries, seekEntry{binary.LittleEndian.Uint32(list), binary.LittleEndian.Uint32(list[4:])})
 	}
 	return entries, nil
-}
-
-// maxArchiveSize returns how large the archive of a database can become that
-// cannot be compressed at all, in bytes.
-func maxArchiveSize(databaseSize int64, pageSize int) int64 {
-	frames := int64(frameCount(databaseSize))
-	pages := databaseSize / int64(pageSize)
-	const perFrame = 64 + frameSize/(128<<10)*3 + tableEntry + seekEntrySize // zstd: 3 bytes a block of 128 KiB, a header, a checksum
-	return databaseSize + frames*perFrame + pages*digestSize + (pages/maxPagesInFrame+4)*64 + maxManifest + 1<<10
 }

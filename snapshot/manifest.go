@@ -12,21 +12,32 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
-// Format is the archive format that this package writes, and the newest that
-// it reads.
-const Format = 1
+// Format is the newest archive format that this package reads. It writes a full
+// snapshot in format 1 and a differential in format 2, so that an archive is
+// refused by those readers alone that cannot know its kind.
+const Format = 2
 
-// KindFull is the only kind of snapshot so far: the whole database.
-const KindFull = "full"
+// A Kind is what an archive holds of a database.
+type Kind string
+
+// The kinds.
+const (
+	// KindFull: all of it.
+	KindFull Kind = "full"
+	// KindDifferential: the pages that differ from the base.
+	KindDifferential Kind = "differential"
+)
+
+var formats = map[Kind]int{KindFull: 1, KindDifferential: 2}
 
 const maxManifest = 16 << 10 // bytes of JSON
 
 // A Manifest says what an archive holds. Readers ignore fields that they do
 // not know and refuse a newer Format.
 type Manifest struct {
-	Format        int       `json:"format"` // 1: see Format
+	Format        int       `json:"format"` // see Format
 	ID            ID        `json:"id"`
-	Kind          string    `json:"kind"`     // KindFull
+	Kind          Kind      `json:"kind"`
 	Database      string    `json:"database"` // the database's name
 	Created       time.Time `json:"created"`  // when the read transaction began
 	Tool          string    `json:"tool"`     // name and version of the writer
@@ -41,8 +52,23 @@ type Manifest struct {
 	ApplicationID int32     `json:"application_id"`
 	Digest        string    `json:"digest"` // of the content: "lb1:" and 64 hex digits
 	Level         Level     `json:"level"`
-	FrameTable    string    `json:"frame_table"` // SHA-256 of the frame table's frame, hex
+	Base          Reference `json:"base,omitzero"`  // of a differential
+	Pages         int       `json:"pages,omitzero"` // of a differential: how many it holds
+	FrameTable    string    `json:"frame_table"`    // SHA-256 of the frame table's frame, hex
+
+	hash string
 }
+
+// A Reference names the base of a differential, and what it must be.
+type Reference struct {
+	ID       ID     `json:"id"`
+	Digest   string `json:"digest"`   // of its content
+	Manifest string `json:"manifest"` // see Manifest.Hash
+}
+
+// Hash returns the SHA-256 of the manifest as its archive has it, in hex. It is
+// empty for a manifest that was neither written nor read.
+func (m Manifest) Hash() string { return m.hash }
 
 // encode returns the payload of the manifest's frame behind its tag.
 func (m *Manifest) encode() ([]byte, error) {
@@ -54,6 +80,7 @@ func (m *Manifest) encode() ([]byte, error) {
 		return nil, fmt.Errorf("manifest of %s has %d bytes, more than %d", m.ID, len(text), maxManifest)
 	}
 	own := sha256.Sum256(text)
+	m.hash = hex.EncodeToString(own[:])
 	return append(own[:], text...), nil
 }
 
@@ -65,6 +92,7 @@ func decodeManifest(payload []byte) (Manifest, error) {
 		return m, damaged("manifest has %d bytes", len(payload))
 	}
 	text := payload[sha256.Size:]
+	m.hash = hex.EncodeToString(payload[:sha256.Size])
 	if own := sha256.Sum256(text); !bytes.Equal(own[:], payload[:sha256.Size]) {
 		return m, damaged("manifest does not match its checksum")
 	}
@@ -82,11 +110,12 @@ func decodeManifest(payload []byte) (Manifest, error) {
 }
 
 func (m *Manifest) validate() error {
-	if m.Format < 1 {
-		return damaged("manifest has format %d", m.Format)
-	}
-	if m.Kind != KindFull {
+	format, known := formats[m.Kind]
+	if !known {
 		return damaged("manifest has an unknown kind %q", m.Kind)
+	}
+	if m.Format != format {
+		return damaged("manifest of a %s snapshot has format %d", m.Kind, m.Format)
 	}
 	if _, err := ParseID(string(m.ID)); err != nil {
 		return damaged("manifest: %v", err)
@@ -95,14 +124,37 @@ func (m *Manifest) validate() error {
 		m.Size != int64(m.PageSize)*int64(m.PageCount) {
 		return damaged("manifest says %d pages of %d bytes are %d bytes", m.PageCount, m.PageSize, m.Size)
 	}
-	digest, found := strings.CutPrefix(m.Digest, digestPrefix)
-	if !found || !isSum(digest) {
+	if !isDigest(m.Digest) {
 		return damaged("manifest has no valid digest")
+	}
+	if err := m.validateBase(); err != nil {
+		return err
 	}
 	if !isSum(m.FrameTable) {
 		return damaged("manifest has no valid checksum of the frame table")
 	}
 	return nil
+}
+
+func (m *Manifest) validateBase() error {
+	if m.Kind == KindFull {
+		if m.Base != (Reference{}) || m.Pages != 0 {
+			return damaged("manifest of a full snapshot names a base")
+		}
+		return nil
+	}
+	if _, err := ParseID(string(m.Base.ID)); err != nil || m.Base.ID >= m.ID || !isDigest(m.Base.Digest) || !isSum(m.Base.Manifest) {
+		return damaged("manifest has no valid base")
+	}
+	if m.Pages < 1 || m.Pages > m.PageCount {
+		return damaged("manifest lists %d of %d pages", m.Pages, m.PageCount)
+	}
+	return nil
+}
+
+func isDigest(s string) bool {
+	digest, found := strings.CutPrefix(s, digestPrefix)
+	return found && isSum(digest)
 }
 
 func isSum(s string) bool {

@@ -14,7 +14,7 @@ const (
 
 	// maxFrame bounds a data frame. zstd falls back to raw blocks, so that a
 	// frame is never much larger than its content.
-	maxFrame = frameSize + 1<<16
+	maxFrame = maxContent + 1<<16
 )
 
 // An Archive is an archive that is open for reading. Its end has been read and
@@ -31,7 +31,7 @@ type Archive struct {
 type frame struct {
 	offset        int64
 	length        int // bytes in the archive
-	content       int // bytes of database; 0 for skippable frames
+	content       int // what it decodes to, in bytes; 0 for skippable frames
 	hash          sum // of the bytes in the archive
 	contentDigest sum
 }
@@ -113,7 +113,7 @@ func layOut(entries []seekEntry, end int64) ([]frame, error) {
 	frames := make([]frame, len(entries))
 	var offset int64
 	for i, e := range entries {
-		if e.content > frameSize || e.content > 0 && e.compressed > maxFrame {
+		if e.content > maxContent || e.content > 0 && e.compressed > maxFrame {
 			return nil, damaged("seek table: frame %d has impossible sizes", i)
 		}
 		frames[i] = frame{offset: offset, length: int(e.compressed), content: int(e.content)}
@@ -129,15 +129,15 @@ func layOut(entries []seekEntry, end int64) ([]frame, error) {
 // the manifest. Between the latter two may be frames that a later version
 // writes and this one skips.
 func (a *Archive) arrange(frames []frame, size int64, tail []byte, start int64) (err error) {
-	m := &a.manifest
-	n := frameCount(m.Size)
+	g := a.manifest.geometry()
+	n := g.frames()
 	if len(frames) < n {
 		return damaged("it has %d frames, the manifest needs %d", len(frames), n)
 	}
 	a.data = frames[:n]
 	for i, f := range a.data {
-		if f.content != frameLength(m.Size, i) {
-			return damaged("frame %d has %d bytes of database instead of %d", i, f.content, frameLength(m.Size, i))
+		if f.content != g.length(i) {
+			return damaged("frame %d has %d bytes of content instead of %d", i, f.content, g.length(i))
 		}
 	}
 	rest := frames[n:]
@@ -146,13 +146,13 @@ func (a *Archive) arrange(frames []frame, size int64, tail []byte, start int64) 
 			return damaged("frame %d is behind the end of the database", n+i)
 		}
 	}
-	pages := (m.PageCount + maxPagesInFrame - 1) / maxPagesInFrame
+	pages := g.digestFrames()
 	if len(rest) < pages+1 {
 		return damaged("page digests or frame table are missing")
 	}
 	a.pages = rest[:pages]
 	for i, f := range a.pages {
-		if want := min(maxPagesInFrame, m.PageCount-i*maxPagesInFrame) * digestSize; f.length != skippableHead+tagSize+want {
+		if f.length != skippableHead+tagSize+g.digestLength(i) {
 			return damaged("page digests have a wrong length")
 		}
 	}
@@ -182,7 +182,8 @@ func (a *Archive) readTable(frame []byte) error {
 		a.data[i].hash, a.data[i].contentDigest = sum(entry[:32]), sum(entry[32:64])
 		contents[i] = a.data[i].contentDigest
 	}
-	if databaseDigest(a.manifest.PageSize, a.manifest.PageCount, contents) != a.manifest.Digest {
+	m := &a.manifest
+	if m.Kind == KindFull && databaseDigest(m.PageSize, m.PageCount, contents) != m.Digest {
 		return damaged("frame table does not match the digest")
 	}
 	return nil
