@@ -41,29 +41,45 @@ func (c *Copy) Check(ctx context.Context, level CheckLevel) error {
 // findings. Where SQLite lacks something to check a table with, and finds nothing
 // wrong with the others, the error wraps ErrUncheckable.
 func CheckFile(ctx context.Context, path, name string, level CheckLevel) (err error) {
-	var pragma string
-	cache := sqlite.CopyCache
-	switch level {
-	case CheckNone:
-		return nil
-	case CheckQuick:
-		pragma = "quick_check"
-	case CheckFull:
-		pragma, cache = "integrity_check", sqlite.FullCheckCache
-	default:
-		return fmt.Errorf("check %s: unknown check %q", name, level)
+	pragma, cache, err := level.pragma()
+	if err != nil || pragma == "" {
+		return err
 	}
 	db, err := openForCheck(ctx, path, cache)
-	if err == nil {
-		defer func() { err = errors.Join(err, db.Close()) }()
-		var findings []driver.Value
-		if findings, err = db.Column(ctx, "PRAGMA "+pragma+"(5)"); err == nil {
-			return failed(name, findings)
-		}
-		if lacks := missing(ctx, db, "", err); lacks != "" || sqlite.Code(err) == sqlite3.ErrError {
-			return checkTables(ctx, db, name, pragma, err)
-		}
+	if err != nil {
+		return checkFailed(name, err)
 	}
+	return errors.Join(checkOpen(ctx, db, name, pragma), db.Close())
+}
+
+// pragma returns the name of SQLite's check, "" if there is none to make, and the
+// page cache that suits it, in bytes.
+func (l CheckLevel) pragma() (name string, cache int, err error) {
+	switch l {
+	case CheckNone:
+		return "", 0, nil
+	case CheckQuick:
+		return "quick_check", sqlite.CopyCache, nil
+	case CheckFull:
+		return "integrity_check", sqlite.FullCheckCache, nil
+	}
+	return "", 0, fmt.Errorf("unknown check %q", l)
+}
+
+// checkOpen is CheckFile for a connection that is open.
+func checkOpen(ctx context.Context, db *sqlite.Conn, name, pragma string) error {
+	findings, err := db.Column(ctx, "PRAGMA "+pragma+"(5)")
+	if err == nil {
+		return failed(name, findings)
+	}
+	if lacks := missing(ctx, db, "", err); lacks != "" || sqlite.Code(err) == sqlite3.ErrError {
+		return checkTables(ctx, db, name, pragma, err)
+	}
+	return checkFailed(name, err)
+}
+
+// checkFailed returns an error that ended a check.
+func checkFailed(name string, err error) error {
 	if errors.Is(err, ErrSource) {
 		return reason.Errorf(ErrSource, err, "%s failed its check: %v", name, err)
 	}

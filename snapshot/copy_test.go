@@ -398,3 +398,39 @@ func TestUnknownCollation(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A restart is seen although the step before it met a lock: the copy is no older
+// than a commit that it has.
+func TestRestartBehindALock(t *testing.T) {
+	path := bank(t, "delete", 12)
+	conn, err := openAsApplication(t, path, nil).Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(t.Context(), "PRAGMA synchronous = OFF"); err != nil {
+		t.Fatal(err)
+	}
+	var began time.Time
+	committed := make(chan error, 1)
+	progress := func(int64, int64) {
+		if !began.IsZero() {
+			return
+		}
+		began = time.Now()
+		if _, err := conn.ExecContext(t.Context(), "BEGIN EXCLUSIVE; UPDATE account SET balance = balance + 7 WHERE id = 1"); err != nil {
+			t.Error(err)
+		}
+		time.AfterFunc(300*time.Millisecond, func() {
+			_, err := conn.ExecContext(context.Background(), "COMMIT")
+			committed <- err
+		})
+	}
+	c := take(t, path, CopyOptions{Progress: progress})
+	if err := <-committed; err != nil {
+		t.Fatal(err)
+	}
+	if c.Restarts != 1 || c.TakenAt.Before(began.Add(200*time.Millisecond)) {
+		t.Errorf("%d restarts, taken %v after the writer began", c.Restarts, c.TakenAt.Sub(began))
+	}
+}

@@ -15,22 +15,51 @@ const maxWorkers = 3
 func workers() int { return min(runtime.GOMAXPROCS(0), maxWorkers) }
 
 // inOrder calls work(0) to work(n-1) on several goroutines and hands the
+// results to emit, one at a time and in order. The first error ends it all.
+func inOrder[T any](ctx context.Context, n, workers int, work func(ctx context.Context, i int) (T, error), emit func(T) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	in := make(chan int)
+	group.Go(func() error {
+		defer close(in)
+		for i := range n {
+			select {
+			case in <- i:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	group.Go(func() error { return ordered(ctx, in, workers, work, emit) })
+	return group.Wait()
+}
+
+// ordered calls work with all that comes in on several goroutines and hands the
 // results to emit, one at a time and in order. At most 2*workers results are
 // under way, which is what bounds memory. The first error ends it all.
-func inOrder[T any](ctx context.Context, n, workers int, work func(ctx context.Context, i int) (T, error), emit func(T) error) error {
+func ordered[J, R any](ctx context.Context, in <-chan J, workers int, work func(ctx context.Context, j J) (R, error), emit func(R) error) error {
 	type job struct {
-		i      int
-		result chan T
+		in     J
+		result chan R
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	jobs := make(chan job)
-	results := make(chan chan T, workers) // in the order of i
+	results := make(chan chan R, workers) // in the order of in
 
 	group.Go(func() error {
 		defer close(jobs)
 		defer close(results)
-		for i := range n {
-			j := job{i, make(chan T, 1)}
+		for {
+			var j job
+			select {
+			case next, more := <-in:
+				if !more {
+					return nil
+				}
+				j = job{next, make(chan R, 1)}
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 			select {
 			case results <- j.result:
 			case <-ctx.Done():
@@ -42,12 +71,11 @@ func inOrder[T any](ctx context.Context, n, workers int, work func(ctx context.C
 				return ctx.Err()
 			}
 		}
-		return nil
 	})
 	for range workers {
 		group.Go(func() error {
 			for j := range jobs {
-				v, err := work(ctx, j.i)
+				v, err := work(ctx, j.in)
 				if err != nil {
 					return err
 				}

@@ -5,14 +5,9 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"math"
 	"net/url"
 	"os"
-	"path/filepath"
 	"time"
-
-	"github.com/mattn/go-sqlite3"
-	"golang.org/x/time/rate"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
@@ -26,27 +21,17 @@ func (c *Copy) backup(ctx context.Context, src *sqlite.Conn, pageSize int, o Cop
 		return err
 	}
 	defer func() { err = errors.Join(err, dst.Close()) }()
-
-	mode, err := src.Column(ctx, "PRAGMA journal_mode")
+	f, err := c.follow(pageSize)
 	if err != nil {
 		return err
 	}
-	if len(mode) == 1 && mode[0] == "wal" {
-		if err := c.lockRead(ctx, src); err != nil {
-			return err
-		}
+	t := mover{Taken: &c.Taken, source: c.source, dir: c.place.dir, o: o}
+	t.moved = func(bytes int64, restarted bool) error {
+		f.copied(bytes, restarted)
+		return nil
 	}
-	b, err := dst.Backup("main", src.SQLiteConn, "main")
-	if err != nil {
-		return sqlite.WrapSource("copy "+c.source, err)
-	}
-	f, err := c.follow(pageSize)
-	if err != nil {
-		return errors.Join(err, b.Finish())
-	}
-	err = c.step(ctx, src, b, f, pageSize, o)
-	if finish := b.Finish(); err == nil && finish != nil {
-		err = sqlite.WrapSource("finish the copy of "+c.source, finish)
+	if err = t.begin(ctx, src); err == nil {
+		err = t.run(ctx, src, dst, pageSize)
 	}
 	early, followed := f.stop()
 	c.early = early
@@ -76,91 +61,6 @@ func (c *Copy) openCopy(ctx context.Context, pageSize int) (*sqlite.Conn, error)
 	return dst, nil
 }
 
-// lockRead opens a read transaction on the source that lasts until the source is
-// closed: what is copied from here on is the database of this moment.
-func (c *Copy) lockRead(ctx context.Context, src *sqlite.Conn) error {
-	if err := src.Exec(ctx, "BEGIN"); err != nil {
-		return err
-	}
-	_, err := src.Column(ctx, "SELECT 1 FROM sqlite_schema LIMIT 1")
-	c.ReadLocked, c.TakenAt = true, time.Now().UTC()
-	return err
-}
-
-// step runs the backup to its end. SQLite's step says nothing when it met a
-// lock or began anew, so both are read from the number of pages copied: with
-// steps of two sizes in turn, an unchanged number can only mean a lock, and
-// exactly one step's worth, after more than that, only a restart.
-func (c *Copy) step(ctx context.Context, src *sqlite.Conn, b *sqlite3.SQLiteBackup, f *follower, pageSize int, o CopyOptions) error {
-	pages := max(stepSize/pageSize, 2)
-	limit := rate.NewLimiter(rate.Inf, 0)
-	if o.MaxRate > 0 {
-		pages = int(min(int64(pages), max(o.MaxRate/10/int64(pageSize), 2))) // ten looks a second
-		limit = rate.NewLimiter(rate.Limit(o.MaxRate), (pages+1)*pageSize)
-	}
-	var room *roomWatch
-	wal := watchWAL(src.Path, o.Log)
-	copied, locked := 0, time.Time{}
-	for odd := 0; ; odd ^= 1 {
-		if err := limit.WaitN(ctx, min(limit.Burst(), (pages+odd)*pageSize)); err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if copied == 0 && !c.ReadLocked {
-			c.TakenAt = time.Now().UTC()
-		}
-		began, restarted := time.Now(), false
-		done, err := b.Step(pages + odd)
-		if err != nil {
-			return sqlite.WrapSource("copy "+c.source, err)
-		}
-		total := b.PageCount()
-		before := copied
-		copied = total - b.Remaining()
-		switch {
-		case done:
-			// A restart within the last step goes unseen. Then all of the
-			// database fitted into one step, which is at most a page longer than
-			// a frame: Digest reads the first frame and a shorter one anyway.
-			o.Progress(int64(total)*int64(pageSize), int64(total)*int64(pageSize))
-			return nil
-		case copied == before:
-			if locked.IsZero() {
-				locked = began
-			}
-			if time.Since(locked) > o.Wait {
-				return reason.Errorf(ErrLocked, nil, "copy %s: another connection kept it locked for %s", c.source, o.Wait)
-			}
-			continue
-		case before > 0 && copied <= pages+odd:
-			restarted = true
-			c.Restarts++
-			c.TakenAt = began.UTC()
-			o.Log.Debug("copy restarted: another connection wrote", "database", c.source, "restarts", c.Restarts)
-			if c.Restarts >= maxRestarts && !c.ReadLocked {
-				o.Log.Info("the copy continues in one read transaction: writers wait until it is complete", "database", c.source, "restarts", c.Restarts)
-				if err := c.lockRead(ctx, src); err != nil {
-					return err
-				}
-			}
-		}
-		locked = time.Time{}
-		f.copied(int64(copied)*int64(pageSize), restarted)
-		o.Progress(int64(copied)*int64(pageSize), int64(total)*int64(pageSize))
-		if room == nil {
-			room = newRoomWatch(src.Path, c.place.dir, int64(b.Remaining())*int64(pageSize))
-		}
-		if c.ReadLocked {
-			wal.look()
-			if err := room.check(int64(b.Remaining()) * int64(pageSize)); err != nil {
-				return err
-			}
-		}
-	}
-}
-
 // vacuum lets SQLite write a compact copy. It is one statement: progress is
 // seen from the size of the file, cancellation interrupts it.
 func (c *Copy) vacuum(ctx context.Context, src *sqlite.Conn, size int64, o CopyOptions) error {
@@ -184,11 +84,18 @@ func (c *Copy) vacuum(ctx context.Context, src *sqlite.Conn, size int64, o CopyO
 	if err != nil {
 		return err
 	}
-	wal := watchWAL(src.Path, o.Log)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	wal, room := watchWAL(src.Path, o.Log), newRoomWatch(src.Path, c.place.dir, size)
 	stop := everySecond(func() {
 		wal.look()
+		written := int64(0)
 		if info, err := os.Stat(c.path); err == nil {
-			o.Progress(min(info.Size(), size), size)
+			written = min(info.Size(), size)
+			o.Progress(written, size)
+		}
+		if err := room.check(size - written); err != nil {
+			cancel(err)
 		}
 	})
 	defer stop()
@@ -198,6 +105,9 @@ func (c *Copy) vacuum(ctx context.Context, src *sqlite.Conn, size int64, o CopyO
 		_, err := src.ExecContext(ctx, query, []driver.NamedValue{{Ordinal: 1, Value: uri}})
 		return err
 	})
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, ErrNoRoom) {
+		return cause
+	}
 	if missing := missingHere(err); missing != "" {
 		return reason.Errorf(ErrCannotVacuum, nil, "compact %s: only its application has what its schema needs: %s", c.source, missing)
 	}
@@ -221,48 +131,4 @@ func everySecond(f func()) (stop func()) {
 		}
 	}()
 	return func() { close(quit); <-gone }
-}
-
-// A roomWatch looks after the source's volume: while a read transaction is
-// held, the WAL cannot be reset and grows with every write.
-type roomWatch struct {
-	dir    string
-	shared bool  // the copy is written to the same volume
-	start  int64 // bytes free at first, less what the copy takes
-	last   time.Time
-	free   func(dir string) (int64, error)
-}
-
-const roomFloor = 256 << 20
-
-func newRoomWatch(source, temp string, size int64) *roomWatch {
-	w := &roomWatch{dir: filepath.Dir(source), last: time.Now(), free: disk.Free}
-	w.shared = disk.IsSame(w.dir, temp)
-	w.start = w.left(size)
-	return w
-}
-
-// left returns what will be free when the rest of the copy is written. Where
-// that cannot be told, it is taken for plenty.
-func (w *roomWatch) left(rest int64) int64 {
-	free, err := w.free(w.dir)
-	if err != nil {
-		return math.MaxInt64
-	}
-	if w.shared {
-		free -= min(free, rest)
-	}
-	return free
-}
-
-// check fails when little is left of what was free at first.
-func (w *roomWatch) check(rest int64) error {
-	if time.Since(w.last) < time.Second {
-		return nil
-	}
-	w.last = time.Now()
-	if left := w.left(rest); left < w.start/4 && left < roomFloor {
-		return reason.Errorf(ErrNoRoom, nil, "stop copying: the database's volume %s would have only %d MiB left, because its WAL grows meanwhile", w.dir, left>>20)
-	}
-	return nil
 }

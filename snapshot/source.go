@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/mattn/go-sqlite3"
 	"golang.org/x/sys/unix"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
@@ -54,8 +55,9 @@ func tryOpen(path, real string) (*sqlite.Conn, error) {
 	if err == nil || sqlite.IsLocked(err) {
 		return c, err
 	}
-	if denied := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(real), unix.W_OK, unix.AT_EACCESS); denied != nil {
-		// It is there and can be read (Locate): what fails is the making of a -shm file.
+	// It is there and can be read (Locate): only the making of a -shm file fails so.
+	noSHM := sqlite.Code(err) == sqlite3.ErrCantOpen || sqlite.Code(err) == sqlite3.ErrReadonly
+	if denied := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(real), unix.W_OK, unix.AT_EACCESS); noSHM && denied != nil {
 		return nil, reason.Errorf(ErrSource, denied, "open %s: its directory is not writable, and a WAL database needs a -shm file there: %v", real, denied)
 	}
 	return nil, err

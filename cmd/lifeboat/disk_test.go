@@ -190,6 +190,10 @@ func TestReadOnly(t *testing.T) {
 	rollback, wal := filepath.Join(dir, "rollback.db"), filepath.Join(dir, "wal.db")
 	makeDB(t, rollback, 10, "")
 	makeDB(t, wal, 10, "PRAGMA journal_mode=WAL;")
+	garbage := filepath.Join(dir, "garbage.db")
+	if err := os.WriteFile(garbage, bytes.Repeat([]byte("garbage "), 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -202,6 +206,7 @@ func TestReadOnly(t *testing.T) {
 	}{
 		{[]string{"backup", rollback, "file://" + bucket}, 0, "uploaded: "},
 		{[]string{"backup", wal, "file://" + bucket + "2"}, 4, "its directory is not writable, and a WAL database needs a -shm file there"},
+		{[]string{"backup", garbage, "file://" + bucket + "3"}, 4, "not a SQLite database"},
 		{[]string{"backup", rollback, "file://" + bucket, "--always", "--temp-dir", dir}, 8, "hint: set --temp-dir"},
 		{[]string{"backup", rollback, "file://" + dir + "/bucket"}, 11, "read-only file system"},
 		{[]string{"restore", "file://" + bucket, filepath.Join(dir, "new.db")}, 8, "read-only file system"},
