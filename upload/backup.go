@@ -10,7 +10,6 @@ import (
 	"filippo.io/age"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
@@ -102,7 +101,7 @@ func Backup(ctx context.Context, b bucket.Bucket, path string, o BackupOptions) 
 	if errors.Is(err, bucket.ErrNotFound) && !errors.Is(err, ErrIncomplete) {
 		// A backup asks for no snapshot that might not be there: the store has
 		// lost what it had, or what was uploaded a moment ago.
-		err = reason.Errorf(bucket.ErrUnreachable, nil, "%v", err)
+		err = lostError{err}
 	}
 	return r, err
 }

@@ -1,6 +1,10 @@
 package upload
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+)
 
 // The reasons for which Backup refuses or half fails, beside those of a bucket
 // and of package snapshot.
@@ -22,3 +26,17 @@ var (
 	// backup would not be.
 	ErrPlaintext = errors.New("the series is encrypted, and this snapshot would not be")
 )
+
+// A lostError is bucket.ErrUnreachable where its cause is bucket.ErrNotFound, and in
+// all else its cause. It has no Unwrap, by which errors.Is would find ErrNotFound.
+type lostError struct{ cause error }
+
+func (e lostError) Error() string { return e.cause.Error() }
+
+// Is is for errors.Is.
+func (e lostError) Is(target error) bool {
+	return target == bucket.ErrUnreachable || target != bucket.ErrNotFound && errors.Is(e.cause, target)
+}
+
+// As is for errors.As.
+func (e lostError) As(target any) bool { return errors.As(e.cause, target) }
