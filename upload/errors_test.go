@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 )
 
 type denied struct{ error }
@@ -29,5 +30,27 @@ func TestLostErrorHidesNotFoundAlone(t *testing.T) {
 	}
 	if err.Error() != "back up: "+cause.Error() {
 		t.Error(err)
+	}
+}
+
+// An application's bucket or logger that panics leaves nothing in the temp directory
+// of a process that goes on.
+func TestPanicRemovesTheCopy(t *testing.T) {
+	b, db := emptySeries(t)
+	dir := t.TempDir()
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		var o BackupOptions
+		o.Copy.TempDir = dir
+		bug := wrapped{Bucket: b, list: func(bucket.Object) (bucket.Object, bool) { panic("a bug of the application") }}
+		_, err := Backup(t.Context(), bug, db, o)
+		t.Error(err)
+	}()
+	if left := buckettest.DirNames(t, dir); len(left) > 0 {
+		t.Errorf("left in the temp directory: %v", left)
 	}
 }

@@ -47,8 +47,7 @@ func (r *run) backUp(ctx context.Context) (BackupResult, error) {
 	}
 	r.took(StageCopy, began)
 	r.result.Size, r.result.PageCount, r.result.Restarts = c.Header.Size(), c.Header.PageCount, c.Restarts
-	err = r.ship(ctx, c)
-	left := c.Close()
+	err, left := r.shipAndClose(ctx, c)
 	if err == nil || errors.Is(err, ErrIncomplete) {
 		err = errors.Join(err, damaged)
 		if left != nil {
@@ -56,6 +55,12 @@ func (r *run) backUp(ctx context.Context) (BackupResult, error) {
 		}
 	}
 	return r.result, errors.Join(err, left)
+}
+
+// shipAndClose removes the copy also when the application's logger or bucket panics.
+func (r *run) shipAndClose(ctx context.Context, c *snapshot.Copy) (err, left error) {
+	defer func() { left = c.Close() }()
+	return r.ship(ctx, c), nil
 }
 
 func (r *run) stage(s Stage) func(done, total int64) {
