@@ -15,7 +15,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
-// A Taken says when and how a database was read, and what its first page says.
+// A Taken describes when and how a database was read.
 type Taken struct {
 	// TakenAt is when the read transaction began.
 	TakenAt time.Time
@@ -23,12 +23,12 @@ type Taken struct {
 	Method Method
 	// JournalMode is the source's, as its header has it: "wal" or "delete".
 	JournalMode string
-	// Restarts counts how often the read began anew because another
+	// Restarts counts how often the read started again because another
 	// connection had written. Always 0 for a WAL database.
 	Restarts int
 	// ReadLocked means that one read transaction was open for the whole (last) read.
 	ReadLocked bool
-	// Header is what the first page that was read says.
+	// Header is the header in the first page that was read.
 	Header Header
 	// Tables are the names of its tables, SQLite's own left out: at most 1,000
 	// of 200 characters, and none if its schema cannot be read.

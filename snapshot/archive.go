@@ -16,7 +16,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
-// A Level says how hard to compress. Every level gives the same digest.
+// A Level is how hard to compress. The digest is the same at every level.
 type Level string
 
 // The levels are those of github.com/klauspost/compress/zstd.
@@ -32,7 +32,7 @@ var levels = map[Level]zstd.EncoderLevel{
 	LevelBetter: zstd.SpeedBetterCompression, LevelBest: zstd.SpeedBestCompression,
 }
 
-// ArchiveOptions says what WriteArchive writes.
+// ArchiveOptions are the options of WriteArchive.
 type ArchiveOptions struct {
 	// ID names the snapshot: see NewID.
 	ID ID
@@ -108,7 +108,7 @@ func writeArchive(ctx context.Context, w io.Writer, m *Manifest, from content, o
 	return nil
 }
 
-// archiveWriter collects what the end of an archive says of its beginning.
+// archiveWriter collects the tables that the end of an archive has of its data.
 type archiveWriter struct {
 	w       io.Writer
 	g       geometry

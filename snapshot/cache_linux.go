@@ -9,9 +9,9 @@ import (
 )
 
 // memoryIsScarce reports whether size bytes of files, read and written, would
-// take memory from what others read all the time: whether less than twice that
-// is free or holds what was read only once. Where that cannot be told it is not
-// scarce.
+// displace files that other processes read all the time: whether less than twice
+// that size is free or holds files that were read only once. Where the kernel does
+// not report it, memory is not scarce.
 func memoryIsScarce(size int64) bool {
 	text, err := os.ReadFile("/proc/meminfo")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
-// A CheckLevel says how thoroughly a copy is checked.
+// A CheckLevel is how thoroughly a copy is checked.
 type CheckLevel string
 
 // The levels, by what SQLite looks at. Source:
@@ -151,8 +151,8 @@ func checkTables(ctx context.Context, c *sqlite.Conn, name, pragma string, cause
 }
 
 // missing returns what SQLite lacks here according to err, "" if err is about
-// something else. An FTS5 table without its tokenizer says so only when it is
-// searched: table is its quoted name, or "".
+// something else. An FTS5 table without its tokenizer fails only when it is searched:
+// table is its quoted name, or "".
 func missing(ctx context.Context, c *sqlite.Conn, table string, err error) string {
 	if found := missingHere(err); found != "" || table == "" || sqlite.Code(err) != sqlite3.ErrError {
 		return found

@@ -168,8 +168,8 @@ func takeIn(ctx context.Context, path string, o CopyOptions, find func(parent st
 	return c, nil
 }
 
-// writeError tells an error of writing, which can only be the copy's, from one
-// of the source.
+// writeError gives an error of writing the reason ErrTempDir: only the copy is
+// written. It returns other errors unchanged.
 func (c *Copy) writeError(err error) error {
 	switch sqlite.ExtendedCode(err) {
 	case sqlite3.ErrIoErrWrite, sqlite3.ErrIoErrFsync, sqlite3.ErrIoErrTruncate:
@@ -187,7 +187,7 @@ func (c *Copy) Close() error {
 	return errors.Join(err, c.place.remove())
 }
 
-// readHeader fills in what the finished copy says of itself.
+// readHeader sets Header and JournalMode by the first page of the finished copy.
 func (c *Copy) readHeader() error {
 	info, err := c.db.Stat()
 	if err != nil {

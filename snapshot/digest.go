@@ -205,7 +205,7 @@ func (c *Copy) follow(pageSize int) (*follower, error) {
 	return f, nil
 }
 
-// copied tells the follower how much SQLite has copied.
+// copied notes how many bytes SQLite has copied, and wakes the follower.
 func (f *follower) copied(bytes int64, restarted bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -230,7 +230,7 @@ func (f *follower) run(db io.ReaderAt, leaves io.WriterAt, pageSize int) {
 			}
 			h, err := hashFrame(db, leaves, buf, i, frameSize, pageSize)
 			if err != nil {
-				break // Digest does it again, and says what is wrong if it still is
+				break // Digest hashes the frame again, and returns the error if there still is one
 			}
 			f.mu.Lock()
 			f.frames = append(f.frames, h)

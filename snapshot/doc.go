@@ -71,7 +71,7 @@
 // page, the bytes 24-27, 40-43 and 92-99 of the database header count as zeros:
 // change counters, schema cookie and SQLite's version change without the content.
 //
-// So every byte of an archive is vouched for: the manifest by its own SHA-256,
-// the frame table by the manifest, data frames and page digests by the frame
-// table, and the seek table by all of them having to be where it says.
+// So every byte of an archive is verified: the manifest by its own SHA-256, the
+// frame table by the manifest, data frames and page digests by the frame table, and
+// the seek table by the places of all of them.
 package snapshot

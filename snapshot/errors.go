@@ -7,8 +7,8 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
-// The reasons that a caller may want to tell apart. Every error of this
-// package that has one of them wraps it; the text says what was tried on what.
+// The reasons of errors. An error of this package wraps each reason that it has;
+// its text names what was tried on what.
 var (
 	// ErrSource: the database is missing, unreadable, not a SQLite database
 	// (or an encrypted one), corrupt, or failed its check.
@@ -24,11 +24,11 @@ var (
 	// ErrLocked: other connections kept the database locked for as long as
 	// the caller was willing to wait.
 	ErrLocked = reason.ErrLocked
-	// ErrNoRoom: a disk is full, or would have become so.
+	// ErrNoRoom: a disk is full, or would have become full.
 	ErrNoRoom = reason.ErrNoRoom
 	// ErrTempDir: the copy cannot be kept in the temp directory.
 	ErrTempDir = reason.ErrTempDir
-	// ErrDamaged: an archive is not what its writer wrote.
+	// ErrDamaged: an archive differs from what its writer wrote.
 	ErrDamaged = errors.New("snapshot damaged")
 	// ErrNewerFormat: an archive was written by a later version of Lifeboat.
 	ErrNewerFormat = errors.New("snapshot has a newer format")

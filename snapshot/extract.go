@@ -13,7 +13,7 @@ import (
 // rangeSize is how much is read at once, in bytes, unless one frame is larger.
 const rangeSize = 8 << 20
 
-// ExtractOptions says how Extract and Stream work.
+// ExtractOptions are the options of Extract and Stream.
 type ExtractOptions struct {
 	// Workers is how many ranges are fetched and decoded at a time; 0 is one
 	// more than there are cores, because fetching waits for the network, and at

@@ -32,8 +32,8 @@ var formats = map[Kind]int{KindFull: 1, KindDifferential: 2}
 
 const maxManifest = 16 << 10 // bytes of JSON
 
-// A Manifest says what an archive holds. Readers ignore fields that they do
-// not know and refuse a newer Format.
+// A Manifest describes the content of an archive. Readers ignore unknown fields and
+// refuse a newer Format.
 type Manifest struct {
 	Format        int       `json:"format"` // see Format
 	ID            ID        `json:"id"`

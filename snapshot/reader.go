@@ -189,7 +189,7 @@ func (a *Archive) readTable(frame []byte) error {
 	return nil
 }
 
-// Manifest returns what the archive says of itself.
+// Manifest returns the archive's manifest.
 func (a *Archive) Manifest() Manifest { return a.manifest }
 
 func readFull(r io.Reader, p []byte) error {

@@ -2,5 +2,5 @@
 
 package snapshot
 
-// blockingCheckpoint cannot be told here.
+// blockingCheckpoint always returns false: only Linux lists the locks of other processes.
 func blockingCheckpoint(string) bool { return false }

@@ -14,13 +14,13 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-// recipientFlags say to whom a backup encrypts: to public keys only.
+// recipientFlags are the public keys that a backup encrypts to.
 type recipientFlags struct {
 	AgeRecipient     []string `sep:"none" placeholder:"age1..." group:"Encryption" help:"Encrypt to this public key (age or ssh); repeatable."`
 	AgeRecipientFile []string `sep:"none" placeholder:"FILE" group:"Encryption" help:"Encrypt to the public keys in this file, one per line."`
 }
 
-// recipients returns what the flags say.
+// recipients returns the recipients of all flags.
 func (f recipientFlags) recipients() ([]age.Recipient, error) {
 	var all []age.Recipient
 	for _, text := range f.AgeRecipient {
@@ -44,12 +44,12 @@ func (f recipientFlags) recipients() ([]age.Recipient, error) {
 	return all, nil
 }
 
-// identityFlag says with what to decrypt.
+// identityFlag is the private keys that decrypt snapshots.
 type identityFlag struct {
 	AgeIdentity []string `sep:"none" placeholder:"FILE" help:"Private key file to decrypt with; repeatable."`
 }
 
-// identities returns what the flag says.
+// identities returns the identities in all files.
 func (f identityFlag) identities() ([]age.Identity, error) {
 	var all []age.Identity
 	for _, path := range f.AgeIdentity {
@@ -66,16 +66,16 @@ func (f identityFlag) identities() ([]age.Identity, error) {
 	return all, nil
 }
 
-// warnPlain says that a snapshot may not be what somebody with an identity
-// expects: whoever may upload can put one there in plain.
+// warnPlain warns that a snapshot is not encrypted although the user gave an
+// identity: anyone with the right to upload can put an unencrypted one there.
 func (f identityFlag) warnPlain(c *console, s series.Snapshot) {
 	if len(f.AgeIdentity) > 0 && !s.Encrypted {
 		c.log.Warn("an identity is given, but this snapshot is not encrypted", "snapshot", s.ID)
 	}
 }
 
-// readKeys reads a file of keys. A key given in place of the file's name must
-// not be printed.
+// readKeys reads a file of keys. It never prints a key that was given in place of
+// the file's name.
 func readKeys(flag, path string) ([]byte, error) {
 	if isSecret(path) {
 		return nil, usage("%s takes the name of a file, and was given a private key", flag)
@@ -101,9 +101,8 @@ func withoutSecret(text string) string {
 	return text
 }
 
-// keyLines calls parse for each line that is neither empty nor a comment. The
-// errors of the parsers may quote what they were given, which may be a secret
-// in the wrong place: so they are not passed on.
+// keyLines calls parse for each line that is neither empty nor a comment. It does
+// not pass on the parsers' errors: those may quote a secret.
 func keyLines(text string, parse func(line string) error, wrong string) error {
 	n := 0
 	for i, line := range strings.Split(text, "\n") {

@@ -68,9 +68,9 @@ type backupDocument struct {
 	PageCount int                `json:"page_count"`
 	Encrypted bool               `json:"encrypted"`
 	Stored    int64              `json:"stored"`   // size of the snapshot's object
-	Restarts  int                `json:"restarts"` // how often the copy began anew because of writers
-	Released  []retainedDocument `json:"released"` // older snapshots that got their class
-	Guarded   []retainedDocument `json:"guarded"`  // older snapshots that did not, because this one is suspiciously small
+	Restarts  int                `json:"restarts"` // how often the copy started again because of writers
+	Released  []retainedDocument `json:"released"` // older snapshots that were released
+	Guarded   []retainedDocument `json:"guarded"`  // older snapshots that are due, but kept because this one is suspiciously small
 	Seconds   map[string]float64 `json:"seconds"`  // copy, digest, upload, total
 }
 

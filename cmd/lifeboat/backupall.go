@@ -20,11 +20,11 @@ type manyDocument struct {
 	Backups []entryDocument `json:"backups"` // in the order of the configuration
 }
 
-// entryDocument is what became of one database. If its snapshot is not safe,
-// the fields of backupDocument are not there.
+// entryDocument is the result of one database. Without a snapshot that is safe it
+// has no fields of backupDocument.
 type entryDocument struct {
 	Path string `json:"path"`
-	URL  string `json:"url,omitempty"` // none if the template makes none
+	URL  string `json:"url,omitempty"` // absent if the template makes none
 	*backupDocument
 	Error string `json:"error,omitempty"`
 	Exit  int    `json:"exit"` // what the backup of this one alone would exit with
@@ -72,8 +72,8 @@ func (t *task) backup(ctx context.Context, c *console) (d *backupDocument, text 
 	if t.Err != nil || ctx.Err() != nil {
 		return nil, "", errors.Join(t.Err, ctx.Err())
 	}
-	// What one backup leaves to be collected must not add to the next one's. It
-	// takes milliseconds: too long for thousands that a signal leaves undone.
+	// The garbage of one backup must not add to that of the next. A collection takes
+	// milliseconds: too long for thousands that a signal leaves undone.
 	defer debug.FreeOSMemory()
 	if err := t.Check(); err != nil {
 		return nil, "", err
@@ -81,7 +81,7 @@ func (t *task) backup(ctx context.Context, c *console) (d *backupDocument, text 
 	return t.command.Backup.backup(ctx, c)
 }
 
-// runs collects what became of the databases, and tells it as they end.
+// runs collects the results of databases, and prints each as it ends.
 type runs struct {
 	*console
 	json bool
@@ -90,7 +90,7 @@ type runs struct {
 	documents []entryDocument
 }
 
-// ended takes note of a result. The error is that of printing.
+// ended notes and prints a result. Its error is that of printing.
 func (r *runs) ended(ctx context.Context, i int, t *task, d *backupDocument, text string, err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,7 +100,7 @@ func (r *runs) ended(ctx context.Context, i int, t *task, d *backupDocument, tex
 		e.Error = strings.ReplaceAll(terminal.ValidText(err.Error()), "\n", "; ")
 	}
 	r.documents[i] = e
-	if err != nil && ctx.Err() == nil { // what was broken off, the verdict says
+	if err != nil && ctx.Err() == nil { // the verdict names those that a signal stopped
 		r.fail(fmt.Errorf("%s: %w", t.Path, err))
 	}
 	if d == nil || r.json {
@@ -109,7 +109,7 @@ func (r *runs) ended(ctx context.Context, i int, t *task, d *backupDocument, tex
 	return r.result(false, nil, r.unlessQuiet(terminal.Printable(t.Path)+": "+text))
 }
 
-// summary counts.
+// summary returns the line that counts the results.
 func (r *runs) summary() string {
 	var uploaded, unchanged int
 	for _, d := range r.documents {

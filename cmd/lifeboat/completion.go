@@ -18,7 +18,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-// completionScripts call the completer below for every word.
+// completionScripts call completeCmd for every word.
 //
 //go:embed completion/*.sh
 var completionScripts embed.FS
@@ -36,16 +36,16 @@ func (s completionCmd) Run(c *console) error {
 	return c.print(string(script))
 }
 
-// completeCmd is what the scripts call: with the words behind the program's
-// name, up to the one under the cursor, which may be empty. It prints what
-// that may become, one a line, with a description behind a tab; :files or
-// :dirs leaves it to the shell.
+// completeCmd is what the scripts call. It takes the words after the program's
+// name, up to the one under the cursor, which may be empty. It prints the words
+// that this one may become, one per line, with a description after a tab. :files
+// and :dirs leave the completion to the shell.
 type completeCmd struct {
 	Words []string `arg:"" optional:""`
 }
 
-// completionPatience is how long somebody waits for the store when he presses
-// the tab key.
+// completionPatience is how long a user who presses the tab key waits for the
+// store.
 const completionPatience = 3 * time.Second
 
 // Run implements the command. Where it fails it prints nothing.
@@ -76,7 +76,7 @@ type line struct {
 	current string       // the word under the cursor
 }
 
-// readLine understands the words before the current one, which is the last.
+// readLine parses the words before the current one, which is the last.
 func readLine(root *kong.Node, words []string) line {
 	l := line{node: root, current: words[len(words)-1]}
 	for _, word := range words[:len(words)-1] {
@@ -128,8 +128,8 @@ func (l *line) flag(name string) *kong.Flag {
 	return nil
 }
 
-// complete returns what the current word may become. It may not begin with it
-// yet.
+// complete returns words that may replace the current one. Some do not begin with
+// it.
 func (l *line) complete(ids func() []string) []string {
 	switch {
 	case l.value != nil:

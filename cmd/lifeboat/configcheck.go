@@ -18,7 +18,7 @@ import (
 )
 
 type configCmd struct {
-	Check configCheckCmd `cmd:"" help:"Print what lifeboat backup would run, without a word to any store."`
+	Check configCheckCmd `cmd:"" help:"Print what lifeboat backup would run, without a request to any store."`
 }
 
 type configCheckCmd struct {

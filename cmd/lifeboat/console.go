@@ -28,7 +28,7 @@ type console struct {
 	workers        *worker.Pool   // read databases; nil unless the command does
 }
 
-// start is called when the flags are known.
+// start sets up logging and progress bars by the flags.
 func (c *console) start() {
 	var w io.Writer = c.stderr
 	if !c.Quiet && c.LogFormat == "text" && terminal.CanShowBars(c.stderr) {
@@ -55,7 +55,7 @@ func (c *console) progress(part string) func(done, total int64) {
 	return func(done, total int64) { c.bars.Set(part, done, total) }
 }
 
-// endProgress takes the bars from the terminal.
+// endProgress removes the bars from the terminal.
 func (c *console) endProgress() {
 	if c.bars != nil {
 		c.bars.End()
@@ -89,7 +89,7 @@ func (c *console) print(text string) error {
 	return nil
 }
 
-// unlessQuiet returns text that only says that all is well.
+// unlessQuiet returns the text of a success, or "" with --quiet.
 func (c *console) unlessQuiet(text string) string {
 	if c.Quiet {
 		return ""
@@ -97,7 +97,7 @@ func (c *console) unlessQuiet(text string) string {
 	return text
 }
 
-// fail prints an error, and the hint that helps on.
+// fail prints an error and its hint.
 func (c *console) fail(err error) {
 	c.endProgress()
 	if err == nil {

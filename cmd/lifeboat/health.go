@@ -55,9 +55,8 @@ type newestDocument struct {
 	Confirmed *time.Time `json:"confirmed,omitempty"` // when it was last seen to be what the database holds
 }
 
-// rules notes what the bucket's rules do and what is wrong with them, and
-// returns the policy that they carry out: nil if there is none, or if these
-// credentials may not know.
+// rules notes the bucket's rules and what is wrong with them. It returns their
+// policy, nil if there is none or these credentials may not read it.
 func (d *healthDocument) rules(ctx context.Context, b bucket.Bucket) (lifecycle.Policy, error) {
 	if beside, _ := bucket.TagsBeside(b); beside {
 		d.Retention = "prune"
@@ -96,8 +95,8 @@ func (d *healthDocument) rules(ctx context.Context, b bucket.Bucket) (lifecycle.
 	return policy, nil
 }
 
-// ruleless returns the classes that are kept forever while a longer one is
-// not: those have lost their rule.
+// ruleless returns the classes that have lost their rule: they are kept forever
+// although a longer one is not.
 func ruleless(p lifecycle.Policy) []string {
 	var missing []string
 	finite := false
@@ -111,7 +110,7 @@ func ruleless(p lifecycle.Policy) []string {
 	return missing
 }
 
-// describe notes what is in the series.
+// describe notes the snapshots of the series.
 func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms, now time.Time) {
 	held := 0
 	d.Snapshots, d.Held = len(items), &held
@@ -151,9 +150,8 @@ func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms, now
 	}
 }
 
-// describeImplausible notes the snapshot to look at first: the last one that
-// lies in the future, or the last of all if its ID was ahead of its upload. One
-// of those with a later plausible one behind it does no harm.
+// describeImplausible notes the last snapshot from the future, or the last of all
+// if its ID was ahead of its upload. An older one of the latter kind does no harm.
 func (d *healthDocument) describeImplausible(items []lifecycle.Item) {
 	for i, item := range items {
 		if item.Future || item.Implausible && i == len(items)-1 {
@@ -162,8 +160,8 @@ func (d *healthDocument) describeImplausible(items []lifecycle.Item) {
 	}
 }
 
-// describeNewest notes the newest, and its age. A time of confirmation that
-// is still to come is a mistake or a lie, and makes nothing fresh.
+// describeNewest notes the newest snapshot and its age. A confirmation in the
+// future is a mistake or a forgery, and does not count.
 func (d *healthDocument) describeNewest(newest lifecycle.Decision, now time.Time) {
 	d.Newest = &newestDocument{snapshotDocument: describeSnapshot(newest.Snapshot), Retention: newest.Tags[series.TagRetention]}
 	seen := newest.ID.Time()
@@ -196,7 +194,7 @@ func (d *healthDocument) age() time.Duration {
 	return time.Duration(d.AgeSeconds * float64(time.Second)).Truncate(time.Second)
 }
 
-// seen is when the newest was taken or last confirmed.
+// seen returns when the newest snapshot was taken or last confirmed.
 func (n *newestDocument) seen() time.Time {
 	if n.Confirmed != nil {
 		return *n.Confirmed

@@ -50,7 +50,7 @@ var examples = map[string]string{
   lifeboat show s3://bucket/app --snapshot 20261120T17
 `,
 	"restore": `  lifeboat restore s3://bucket/app app.db             the newest, to a new file
-  lifeboat restore s3://bucket/app app.db --dry-run   only say what would happen
+  lifeboat restore s3://bucket/app app.db --dry-run   show what would happen
   lifeboat restore s3://bucket/app app.db --replace --at "2026-11-20 17:00"
   lifeboat restore s3://bucket/app app.db --live      applications have it open
   lifeboat restore s3://bucket/app app.db --if-missing --allow-empty  at start
@@ -76,7 +76,7 @@ var examples = map[string]string{
 `,
 	"lifecycle freeze": "  lifeboat lifecycle freeze s3://bucket/app     first thing on the worst day\n",
 	"lifecycle thaw":   "  lifeboat lifecycle thaw s3://bucket/app\n",
-	"prune": `  lifeboat prune file:///mnt/nas/app                only say what would go
+	"prune": `  lifeboat prune file:///mnt/nas/app                only show what would go
   lifeboat prune s3://bucket/app --keep-daily 30d --yes
 `,
 	"config": "  lifeboat config check      what lifeboat backup would run\n",

@@ -17,13 +17,13 @@ import (
 type lifecycleCmd struct {
 	Plan    lifecyclePlanCmd   `cmd:"" help:"Show what apply would change in the bucket's lifecycle rules."`
 	Apply   lifecycleApplyCmd  `cmd:"" help:"Write the bucket's lifecycle rules for this series."`
-	Show    lifecycleShowCmd   `cmd:"" help:"Show the bucket's lifecycle rules, and what is dangerous in them."`
-	Release releaseCmd         `cmd:"" help:"Give every snapshot that is due its class."`
+	Show    lifecycleShowCmd   `cmd:"" help:"Show the bucket's lifecycle rules, and warn about dangerous ones."`
+	Release releaseCmd         `cmd:"" help:"Release every snapshot that is due, so that the rules can take it."`
 	Freeze  lifecycleFreezeCmd `cmd:"" help:"Disable the rules of this series: nothing expires until thaw."`
 	Thaw    lifecycleThawCmd   `cmd:"" help:"Enable the rules of this series again."`
 }
 
-// rulesFlags say which rules a series should have.
+// rulesFlags are the rules that a series should have.
 type rulesFlags struct {
 	seriesFlags
 	policyFlags
@@ -33,7 +33,7 @@ type rulesFlags struct {
 
 type lifecyclePlanCmd struct {
 	rulesFlags
-	Format string `enum:",xml,json,terraform" default:"" placeholder:"xml|json|terraform" help:"Print the rules themselves, for an operator to put in."`
+	Format string `enum:",xml,json,terraform" default:"" placeholder:"xml|json|terraform" help:"Print the rules themselves, for an operator to apply."`
 }
 
 type lifecycleApplyCmd struct {
@@ -90,9 +90,9 @@ func describeRules(rules []lifecycle.Rule) []ruleDocument {
 	return described
 }
 
-// waits tells why a command is not done yet.
+// waits logs why a command is not done yet.
 func (c *console) waits(what string) {
-	c.log.Info("writing "+what+", and looking at what became of that, as another command may write at the same time", "for", settle)
+	c.log.Info("writing "+what+", then reading them again in case another command writes at the same time", "for", settle)
 }
 
 // openRuled returns the bucket of a series that has lifecycle rules.
@@ -244,7 +244,8 @@ func (s freezeFlags) setAll(ctx context.Context, c *console, frozen bool, set fu
 	return c.result(s.JSON, freezeDocument{s.URL.String(), frozen, n}, c.unlessQuiet(fmt.Sprintf(text, n)))
 }
 
-// text is the document for people. verb says what became of the changes.
+// text returns the document for people. verb is what happened to the changes: "would
+// change", "changed", or "" for none.
 func (d rulesDocument) text(verb string) string {
 	var b strings.Builder
 	if verb == "" {

@@ -63,8 +63,8 @@ func (l listCmd) Run(ctx context.Context, c *console) error {
 	return c.result(l.JSON, d, table(d.Snapshots, time.Now()))
 }
 
-// retained returns all snapshots with what becomes of them, as far as these
-// credentials may know it.
+// retained returns all snapshots with their retention, as far as these credentials
+// may know it.
 func (l listCmd) retained(ctx context.Context, c *console, b bucket.Bucket) ([]retainedDocument, error) {
 	items, err := lifecycle.Load(ctx, b, time.Time{})
 	if errors.Is(err, bucket.ErrRefused) {

@@ -12,7 +12,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-// measuresOf is what a backup that was done tells of itself.
+// measuresOf returns the metrics of a backup.
 func measuresOf(r upload.BackupResult) []reports.Measure {
 	uploaded, unchanged := float64(r.Snapshot.Object.Size), 0.0
 	if r.Unchanged {
@@ -33,7 +33,7 @@ func measuresOf(r upload.BackupResult) []reports.Measure {
 	}
 }
 
-// survey adds to the report what the series holds after a backup.
+// survey adds the metrics of the series after a backup to its report.
 func survey(ctx context.Context, report *reports.Report, b bucket.Bucket, hold time.Duration) error {
 	items, err := lifecycle.Survey(ctx, b, hold)
 	if err != nil {
@@ -43,8 +43,8 @@ func survey(ctx context.Context, report *reports.Report, b bucket.Bucket, hold t
 	return nil
 }
 
-// measuresOfSeries says what a series holds. Every class has a value, so that
-// none of an earlier run stays.
+// measuresOfSeries returns the metrics of a series. Every class has a value, so
+// that no value of an earlier run stays.
 func measuresOfSeries(items []lifecycle.Item) []reports.Measure {
 	classes := map[string]float64{series.Held: 0, series.Pinned: 0, "none": 0}
 	for _, class := range lifecycle.Classes() {

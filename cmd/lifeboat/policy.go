@@ -8,17 +8,17 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
-// holdFlag says how long a snapshot must have been superseded.
+// holdFlag is how long a snapshot must have had a newer one before it is released.
 type holdFlag struct {
 	Hold duration `default:"4d" placeholder:"4d" group:"Retention" help:"Keep a snapshot at least this long after a newer one replaced it."`
 }
 
 // shrinkFlag overrides the shrink guard.
 type shrinkFlag struct {
-	IgnoreShrink bool `env:"-" help:"Override the shrink guard: the newest snapshot is rightly small."`
+	IgnoreShrink bool `env:"-" help:"Override the shrink guard, because the newest snapshot is small for a good reason."`
 }
 
-// policyFlags say how long each class of snapshots is kept.
+// policyFlags are how long each class of snapshots is kept.
 type policyFlags struct {
 	KeepRecent  keep `default:"4d" placeholder:"4d" help:"How long to keep snapshots that are not the last of an hour, day, ..."`
 	KeepHourly  keep `default:"4d" placeholder:"4d" help:"How long to keep the last snapshot of each hour."`

@@ -22,7 +22,7 @@ type program struct {
 	Lifecycle lifecycleCmd `cmd:"" help:"Retention by the bucket's own rules."`
 	Prune     pruneCmd     `cmd:"" help:"Delete snapshots whose time is over, where no rules do it."`
 	Pin       pinCmd       `cmd:"" help:"Keep a snapshot until it is unpinned."`
-	Unpin     unpinCmd     `cmd:"" help:"Give a pinned snapshot back to retention."`
+	Unpin     unpinCmd     `cmd:"" help:"Undo pin: retention applies to the snapshot again."`
 	Config    configCmd    `cmd:"" help:"The file that names many databases."`
 	Status    statusCmd    `cmd:"" help:"Is the newest snapshot young enough?"`
 	Doctor    doctorCmd    `cmd:"" help:"Try out what a bucket and its credentials can do."`

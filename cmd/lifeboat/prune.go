@@ -16,7 +16,7 @@ import (
 type pruneCmd struct {
 	seriesFlags
 	policyFlags
-	Yes bool `env:"-" help:"Delete. Without it, prune only shows what would go."`
+	Yes bool `env:"-" help:"Delete. Without it, prune only shows what it would delete."`
 	shrinkFlag
 	reportFlags
 	JSON bool `name:"json" help:"Print one JSON document."`
@@ -29,8 +29,8 @@ type pruneDocument struct {
 	Deleted   int                `json:"deleted"`   // 0 without --yes
 }
 
-// Run implements the command. A run that only looks reports nothing: its metrics
-// would pass for those of one that deletes.
+// Run implements the command. Without --yes it reports nothing: its metrics would
+// look like those of a run that deletes.
 func (p *pruneCmd) Run(ctx context.Context, c *console) (err error) {
 	to := p.reportFlags
 	if !p.Yes {

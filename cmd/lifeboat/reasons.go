@@ -159,7 +159,7 @@ var reasons = []struct {
 	{bucket.ErrExists, exitFailed, ""},
 	{bucket.ErrChanged, exitFailed, ""},
 	{lifecycle.ErrChangedMeanwhile, exitFailed, ""},
-	// Whose file it is, an error of another package says.
+	// An error of another package names the owner of the file.
 	{disk.ErrNotRegular, exitFailed, ""},
 
 	// Beside anything else these do not matter.
@@ -209,8 +209,8 @@ func usage(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...)}
 }
 
-// recovered makes a panic an error, because Go's own exit code for it would mean
-// nothing to a job.
+// recovered makes an error of a panic: Go's own exit code for one would mean
+// something else to a job.
 func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("this is a bug in lifeboat: %v", r)

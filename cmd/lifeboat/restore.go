@@ -72,9 +72,9 @@ const stdoutTarget = "-"
 func (r *restoreCmd) Validate() error {
 	switch {
 	case r.DB == "":
-		return errors.New("the file to restore to is empty")
+		return errors.New("<db> is empty")
 	case r.DB == stdoutTarget && (r.Replace || r.Live || r.IfMissing || r.AllowEmpty || r.DryRun || r.JSON):
-		return errors.New("to stdout goes the database and nothing else: --replace, --live, --if-missing, --allow-empty, --dry-run and --json do not fit")
+		return errors.New("stdout takes only the database: --replace, --live, --if-missing, --allow-empty, --dry-run and --json do not go with it")
 	case r.Replace && r.Live:
 		return errors.New("--replace puts a new file in place, --live writes into the old one: choose")
 	case r.VersionID != "" && r.Snapshot == "":
@@ -140,9 +140,9 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 	return withOlder(ctx, bucket, found.ID, r.command(), err)
 }
 
-// firstStart lets an application begin without a database, unless the prefix
-// was ever used: then a wrong URL, or a series that was deleted, would show as
-// an empty database.
+// firstStart lets an application start without a database, unless the prefix was
+// ever used: then a wrong URL or a deleted series would look like an empty
+// database.
 func (r *restoreCmd) firstStart(ctx context.Context, c *console, b bucket.Bucket, none error) error {
 	never, err := b.NeverUsed(ctx)
 	if err != nil {

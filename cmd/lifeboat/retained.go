@@ -22,7 +22,7 @@ type snapshotDocument struct {
 	Uploaded    time.Time `json:"uploaded"`    // by the store's clock, UTC
 	Stored      int64     `json:"stored"`      // size of the object, bytes
 	Encrypted   bool      `json:"encrypted"`   // by age, before it left the machine
-	Implausible bool      `json:"implausible"` // its time cannot be right: never the latest
+	Implausible bool      `json:"implausible"` // its times cannot be right, so it is never the latest
 	Why         string    `json:"implausible_why,omitempty"`
 }
 
@@ -33,7 +33,7 @@ func describeSnapshot(s series.Snapshot) snapshotDocument {
 	}
 }
 
-// retainedDocument is a snapshot and what becomes of it.
+// retainedDocument is a snapshot with its retention.
 type retainedDocument struct {
 	snapshotDocument
 	Retention string     `json:"retention"`         // its tag: held, pinned, or the class it was released into
@@ -43,7 +43,7 @@ type retainedDocument struct {
 	Due       *time.Time `json:"due,omitempty"`     // when it has been superseded for the hold
 	Expires   *time.Time `json:"expires,omitempty"` // when it goes as things stand; none: never
 	Unmatched bool       `json:"unmatched"`         // it has a class that no rule of the bucket takes, so it stays
-	// What the bucket itself says about when it goes, and by which rule.
+	// When the bucket itself will remove it, and by which rule.
 	StoreExpires *time.Time `json:"store_expires,omitempty"`
 	StoreRule    string     `json:"store_rule,omitempty"`
 	Verified     *time.Time `json:"verified,omitempty"` // when a drill that was recorded last succeeded
@@ -82,7 +82,7 @@ func encryptedSuffix(is bool) string {
 	return ""
 }
 
-// explain says what becomes of some of the items, which the others decide.
+// explain returns the retention of some of the items, which follows from all.
 func explain(ctx context.Context, c *console, b bucket.Bucket, items, which []lifecycle.Item, hold time.Duration) ([]retainedDocument, error) {
 	t, now := lifecycle.Terms{Hold: hold}, series.Present(b)
 	var err error
@@ -109,8 +109,8 @@ func explain(ctx context.Context, c *console, b bucket.Bucket, items, which []li
 	return snapshots, askStore(ctx, b, which, snapshots)
 }
 
-// askStore adds what the bucket itself says about when released snapshots go.
-// Nothing matches the others, or so it should be: backup warns if not.
+// askStore adds when the bucket itself will remove released snapshots. No rule
+// should match the others: backup warns if one does.
 func askStore(ctx context.Context, b bucket.Bucket, items []lifecycle.Item, snapshots []retainedDocument) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
@@ -130,7 +130,8 @@ func askStore(ctx context.Context, b bucket.Bucket, items []lifecycle.Item, snap
 	return group.Wait()
 }
 
-// goes says when a snapshot goes: by the bucket's own word if it gave one.
+// goes returns the day on which a snapshot goes, by the bucket itself if it gave
+// one.
 func (s retainedDocument) goes() string {
 	switch {
 	case s.StoreExpires != nil:
@@ -145,7 +146,7 @@ func (s retainedDocument) goes() string {
 	return "-"
 }
 
-// verified says when a drill of the snapshot last succeeded.
+// verified returns how long ago a drill of the snapshot last succeeded, or "-".
 func (s retainedDocument) verified(now time.Time) string {
 	if s.Verified == nil {
 		return "-"
@@ -153,7 +154,7 @@ func (s retainedDocument) verified(now time.Time) string {
 	return terminal.Ago(*s.Verified, now)
 }
 
-// released says in a line what was released, "" for nothing.
+// released returns a line that counts the released snapshots, "" for none.
 func released(decisions []lifecycle.Decision) string {
 	if len(decisions) == 0 {
 		return ""

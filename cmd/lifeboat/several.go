@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// load reads the configuration for a verb that was given no database. missing
-// says which arguments that are.
+// load reads the configuration for a verb without a database on its command line.
+// missing names the missing arguments.
 func load(ctx context.Context, c *console, f configFlags, verb string, args []string, missing string) (schedule, error) {
 	s, err := newSchedule(ctx, c, f, verb, args)
 	if errors.Is(err, fs.ErrNotExist) && f.Config == "" {
@@ -48,16 +48,16 @@ func (s *schedule) each(c *console, do func(c *console, i int, t *task) error) e
 	return group.Wait()
 }
 
-// An outcome is what became of one of several databases.
+// An outcome is the result of one of several databases.
 type outcome struct {
 	path string
 	done bool // as far as it could be
 	exit int  // the code for this one alone
 }
 
-// verdictOf returns the error that the exit code of the whole comes from, which
-// combine makes of those of all: nil if all are well. The words are for those
-// that failed, and for those that were not done when a signal came.
+// verdictOf returns the error of a run over several databases, nil if all are well.
+// combine makes its exit code from those of all. failed and undone describe those
+// that failed, and those that were left when a signal came.
 func verdictOf(ctx context.Context, all []outcome, failed, undone string, combine func(exits []int) int) error {
 	var exits []int
 	var bad, left []string
@@ -80,8 +80,8 @@ func verdictOf(ctx context.Context, all []outcome, failed, undone string, combin
 	return &severalError{text, combine(exits)}
 }
 
-// exitOfAll makes one exit code of those of several databases: if all failed
-// for one reason, its own, so that a job may retry as for a single one.
+// exitOfAll returns one exit code for several databases. If all failed for one
+// reason it is that code, so that a job can retry as it does for one database.
 func exitOfAll(exits []int) int {
 	code := exits[0]
 	for _, e := range exits {

@@ -62,10 +62,10 @@ func (s showCmd) Run(ctx context.Context, c *console) error {
 	return c.result(s.JSON, d, d.text(time.Now()))
 }
 
-// retained returns the snapshot with what becomes of it, as far as these
-// credentials may know it.
+// retained returns the snapshot with its retention, as far as these credentials may
+// know it.
 func (s showCmd) retained(ctx context.Context, c *console, b bucket.Bucket, found series.Snapshot) (retainedDocument, error) {
-	// Only what came later decides, and only by being there.
+	// Retention depends only on the later snapshots.
 	later, err := series.Snapshots(ctx, b, found.ID.Time())
 	if err != nil {
 		return retainedDocument{}, err

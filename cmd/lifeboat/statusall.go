@@ -24,11 +24,11 @@ type manyHealthDocument struct {
 	Series []seriesDocument `json:"series"` // in the order of the configuration
 }
 
-// seriesDocument is how the series of one database is. If that could not be
-// told, the fields of healthDocument are not there.
+// seriesDocument is the state of one database's series. Where that is unknown it
+// has no fields of healthDocument.
 type seriesDocument struct {
 	Path string `json:"path"`
-	URL  string `json:"url,omitempty"` // none if the template makes none
+	URL  string `json:"url,omitempty"` // absent if the template makes none
 	*healthDocument
 	Error string `json:"error,omitempty"`
 	Exit  int    `json:"exit"` // what the status of this one alone would exit with
@@ -91,7 +91,7 @@ func (s *statusCmd) statusMany(ctx context.Context, c *console, args []string) (
 	for _, d := range documents {
 		all = append(all, outcome{d.Path, d.healthDocument != nil, d.Exit})
 	}
-	return errors.Join(verdictOf(ctx, all, "are not well", "not looked at", exitOfStatus), printing)
+	return errors.Join(verdictOf(ctx, all, "are not well", "not examined", exitOfStatus), printing)
 }
 
 // status examines the task's series, unless the run as a whole has ended.
@@ -113,11 +113,11 @@ func (t *task) describeSeries(d *healthDocument, err error) seriesDocument {
 	return s
 }
 
-// well tells that there is nothing to say.
+// well reports whether the series is fresh and has no warnings.
 func (s seriesDocument) well() bool { return s.Exit == exitDone && len(s.Warnings) == 0 }
 
-// exitOfStatus makes one exit code of those of several series: a series that
-// is not fresh matters more than one that could not be looked at.
+// exitOfStatus returns one exit code for several series. A series that is not fresh
+// matters more than one that could not be examined.
 func exitOfStatus(exits []int) int {
 	if slices.Contains(exits, exitNotFresh) {
 		return exitNotFresh
@@ -125,7 +125,7 @@ func exitOfStatus(exits []int) int {
 	return exitOfAll(exits)
 }
 
-// overview is the table for people, with what there is to warn of beneath.
+// overview returns the table for people, followed by the warnings.
 func overview(all []seriesDocument, paint func(colour int, text string) string) string {
 	if len(all) == 0 {
 		return ""
@@ -172,7 +172,7 @@ func (s seriesDocument) row() []string {
 	return []string{s.state(), age, stored, trend, held, next, terminal.Printable(s.Path), terminal.Printable(cmp.Or(s.URL, "-"))}
 }
 
-// state is that of the series, and unknown where it could not be told.
+// state returns the state of the series, or unknown.
 func (s seriesDocument) state() string {
 	if s.healthDocument == nil {
 		return "unknown"

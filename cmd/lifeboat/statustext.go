@@ -11,7 +11,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 )
 
-// text is the document for people.
+// text returns the document for people.
 func (d *healthDocument) text(now time.Time, paint func(colour int, text string) string) string {
 	colour := terminal.Red
 	if d.State == stateFresh {
@@ -44,7 +44,7 @@ func (d *healthDocument) text(now time.Time, paint func(colour int, text string)
 	return b.String()
 }
 
-// retention says in words what carries it out.
+// retention returns in words what carries it out.
 func (d *healthDocument) retention() string {
 	switch {
 	case d.Retention == "prune":
@@ -61,7 +61,7 @@ func (d *healthDocument) retention() string {
 	return strings.Join(kept, ", ")
 }
 
-// change says in words how the size develops.
+// change returns in words how the size develops, "" if that is unknown.
 func (d *healthDocument) change() string {
 	if d.Trend == "" {
 		return ""

@@ -14,14 +14,14 @@ import (
 func fitForDatabase(stdout *os.File) error {
 	switch {
 	case term.IsTerminal(int(stdout.Fd())):
-		return usage("stdout is a terminal: a database does not belong there")
+		return usage("stdout is a terminal: redirect it to a file or a pipe")
 	case wasClosed(stdout):
-		return usage("stdout is closed: the database has nowhere to go")
+		return usage("stdout is closed: redirect it to a file or a pipe")
 	}
 	return nil
 }
 
-// wasClosed tells whether a standard stream was closed when the program
+// wasClosed reports whether a standard stream was closed when the program
 // started. Go's runtime opens /dev/null in its place, for reading and writing,
 // while a shell's >/dev/null is for writing alone.
 func wasClosed(f *os.File) bool {

@@ -50,7 +50,7 @@ type verifyDocument struct {
 	Snapshots []drillDocument `json:"snapshots"` // those that were tried, the newest first
 }
 
-// drillDocument is what became of one snapshot. Sizes are in bytes.
+// drillDocument is the result of one drill. Sizes are in bytes.
 type drillDocument struct {
 	snapshotDocument
 	Verified    bool                  `json:"verified"`
@@ -72,17 +72,17 @@ type drillDocument struct {
 func (v *verifyCmd) Validate() error {
 	switch {
 	case v.Sample < 0:
-		return errors.New("--sample takes a number of snapshots")
+		return errors.New("--sample must be at least 0")
 	case v.Fast && len(v.SQL) > 0:
-		return errors.New("--fast builds no database that --sql could ask")
+		return errors.New("--fast rebuilds no database, so --sql has none to query")
 	case v.Fast && v.Check != "" && v.Check != snapshot.CheckNone:
-		return errors.New("--fast builds no database that could be checked")
+		return errors.New("--fast rebuilds no database, so --check has none to check")
 	case slices.ContainsFunc(v.SQL, func(query string) bool { return strings.TrimSpace(query) == "" }):
 		return errors.New("--sql is empty")
 	case v.Record && (v.Fast || v.Check == snapshot.CheckNone):
 		return errors.New("--record is for a drill with a check: --fast and --check none do not fit")
 	case v.SQLLimit == 0:
-		return errors.New("--sql-limit must be longer than nothing")
+		return errors.New("--sql-limit must be greater than 0")
 	}
 	return nil
 }
@@ -161,13 +161,13 @@ func (v *verifyCmd) choose(ctx context.Context, c *console, b bucket.Bucket) ([]
 		all = restore.Sample(all, v.Sample, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), c.log)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("%w: there is none at all in %s", restore.ErrNoSnapshot, b.URL())
+		return nil, fmt.Errorf("%w in %s", restore.ErrNoSnapshot, b.URL())
 	}
 	return all, nil
 }
 
-// drill verifies one snapshot. That it could not be recorded is an error of a
-// drill that succeeded.
+// drill verifies one snapshot. If it succeeds but cannot be recorded, drill returns
+// an error with a document that is verified.
 func (v *verifyCmd) drill(ctx context.Context, c *console, b bucket.Bucket, s series.Snapshot, identities []age.Identity) (drillDocument, error) {
 	began := time.Now()
 	r, err := restore.Verify(ctx, b, s, restore.VerifyOptions{
@@ -200,8 +200,8 @@ func (v *verifyCmd) drill(ctx context.Context, c *console, b bucket.Bucket, s se
 	return d, err
 }
 
-// progress shows how much is fetched, and then that SQLite checks: it does not
-// tell how far it is.
+// progress shows how much is fetched, and then that SQLite checks: SQLite does not
+// report how far it is.
 func (v *verifyCmd) progress(c *console) func(done, total int64) {
 	fetch, check := c.progress("verify"), c.progress("check")
 	return func(done, total int64) {

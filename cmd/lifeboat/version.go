@@ -14,14 +14,14 @@ import (
 // version is set by the linker.
 var version string
 
-// A build is what the program knows of its own making.
+// A build describes the program's own build.
 type build struct {
 	version  string
 	commit   string // "" if it is not known
 	modified bool   // not all of it was committed
 }
 
-// thisBuild goes by what the linker was told, and else by what Go noted.
+// thisBuild returns the version that the linker set, or that of the build info.
 func thisBuild(linked string, info *debug.BuildInfo) build {
 	b := build{version: linked}
 	if info != nil {

@@ -146,8 +146,8 @@ func (s *Scratch) Close() error {
 	return nil
 }
 
-// removeLocked removes a temp directory, its lock last: as long as anything is in
-// it, a later run must be able to tell that it is over.
+// removeLocked removes a temp directory, its lock last: as long as the directory
+// holds anything, a later run must find by the lock that its owner has ended.
 func removeLocked(parent *os.Root, name string, root *os.Root) error {
 	entries, err := fs.ReadDir(root.FS(), ".")
 	for _, entry := range entries {

@@ -1,5 +1,5 @@
-// Package reason has the error that carries a reason, and the reasons that more
-// than one of Lifeboat's packages gives.
+// Package reason has the type of errors with a reason, and the reasons that more
+// than one of Lifeboat's packages uses.
 //
 // It belongs to the ground floor of Lifeboat's own packages and promises nothing
 // to applications: they find the reasons in packages snapshot, upload and
@@ -20,11 +20,11 @@ var (
 	ErrTempDir  = errors.New("the temp directory is not usable")
 )
 
-// An Error has a text of its own, which includes those of its reason and its
-// cause as far as they are worth reading, and wraps both.
+// An Error wraps a reason and a cause. Its text is its own, and includes theirs
+// where that helps.
 type Error struct {
 	Text   string
-	Reason error // nil if there is none to tell apart
+	Reason error // nil if there is none
 	Cause  error // nil if the reason is all there is
 }
 

@@ -1,6 +1,6 @@
-// Package sqlite does what Lifeboat's packages have in common when they work with
-// SQLite: single connections, waiting for locks, reasons of its errors, and what
-// the file format tells without SQLite.
+// Package sqlite has what Lifeboat's packages share for work with SQLite: single
+// connections, waiting for locks, reasons of errors, and reading the file format
+// without SQLite.
 //
 // It belongs to the ground floor of Lifeboat's own packages and promises nothing
 // to applications.

@@ -47,13 +47,13 @@ func CutShort(path string) error {
 	return nil
 }
 
-// A journalHead is what a rollback journal says of the database before its
-// transaction; zeros if there is no journal to roll back. Source:
+// A journalHead is the size of the database before a transaction, from the header
+// of its rollback journal; zeros if there is no journal to roll back. Source:
 // https://www.sqlite.org/fileformat2.html#the_rollback_journal
 type journalHead struct{ pages, pageSize int64 }
 
-// tornBelow tells that a main file of that size ends within a page that it had
-// before the transaction: SQLite shortens a database by whole pages only.
+// tornBelow reports whether a main file of that size ends within a page that it had
+// before the transaction. SQLite shortens a database only by whole pages.
 func (h journalHead) tornBelow(size int64) bool {
 	return h.pageSize > 0 && size < h.pages*h.pageSize && size%h.pageSize != 0
 }

@@ -12,13 +12,13 @@ const HeaderSize = 100
 // needs. Source: https://www.sqlite.org/fileformat2.html#the_database_header
 type Header struct {
 	PageSize      int   // bytes, a power of two from 512 to 65536
-	PageCount     int   // of the database, as long as no -wal file says more
+	PageCount     int   // of the database, if no -wal file changes it
 	WAL           bool  // the journal mode is WAL
 	UserVersion   int32 // PRAGMA user_version
 	ApplicationID int32 // PRAGMA application_id
 }
 
-// ParseHeader reads the first 100 bytes of a database file. It is an error if
+// ParseHeader parses the first 100 bytes of a database file. Its error means that
 // they are not those of a SQLite database.
 func ParseHeader(b []byte) (Header, error) {
 	if len(b) < HeaderSize || string(b[:16]) != "SQLite format 3\x00" {
@@ -43,7 +43,7 @@ func ParseHeader(b []byte) (Header, error) {
 // Size returns the database's size in bytes.
 func (h Header) Size() int64 { return int64(h.PageSize) * int64(h.PageCount) }
 
-// JournalMode returns what a header can tell of it: "wal" or "delete".
+// JournalMode returns the journal mode as the header has it: "wal" or "delete".
 func (h Header) JournalMode() string {
 	if h.WAL {
 		return "wal"

@@ -20,23 +20,24 @@ import (
 // followKey is the key that lets a pattern match symlinks.
 const followKey = "follow-symlinks"
 
-// notDatabase matches what lies beside databases: SQLite's files and what a
-// restore keeps.
+// notDatabase matches the names of files beside databases: SQLite's own, and those
+// that a restore keeps.
 var notDatabase = regexp.MustCompile(`-(wal|shm|journal|mj[0-9A-F]{9,})$|\.before-\d{8}T\d{6}Z-[0-9a-f]{6}`)
 
-// matched is what a path of the configuration means.
+// matched are the databases of a path or pattern.
 type matched struct {
 	databases []string // in order
 	links     []string // matches left out, because they are symlinks or behind one
 	base      string   // the directory that a pattern begins in, "" for a path
 }
 
-// matches expands a path or pattern. A path need not exist, and may lead over
-// symlinks, and so may the directory that a pattern begins in. What the pattern
-// itself matches may do so only with follow: who owns a directory below it
-// could put a symlink to another user's database there. If a part of what a
-// pattern covers cannot be read, there are both: the others, and an error that
-// wraps snapshot.ErrSource.
+// matches expands a path or pattern.
+//
+// A path need not exist, and may lead over symlinks; so may the directory that a
+// pattern begins in. What the pattern itself matches may do so only with follow:
+// the owner of a directory below could put a symlink to another user's database
+// there. If a part of a pattern's files cannot be read, matches returns the others
+// and an error that wraps snapshot.ErrSource.
 func matches(ctx context.Context, pattern string, follow bool) (matched, error) {
 	if !strings.ContainsAny(pattern, "*?[{") {
 		return matched{databases: []string{pattern}}, nil
@@ -82,7 +83,7 @@ func (m *matched) add(name string, follow bool) {
 	}
 }
 
-// behindLink tells whether a path below base is a symlink or leads over one.
+// behindLink reports whether a path below base is a symlink or leads over one.
 func behindLink(base, path string) bool {
 	below, err := filepath.Rel(base, path)
 	if err != nil {
@@ -106,8 +107,8 @@ type tree struct {
 	links []string // below base
 }
 
-// glob returns the files that a pattern matches. If some could not be looked
-// for, it returns the others and an error.
+// glob returns the files that a pattern matches. If a directory cannot be read, it
+// returns the others and an error.
 func (t *tree) glob(pattern string, follow bool) ([]string, error) {
 	options := []doublestar.GlobOption{doublestar.WithFilesOnly(), doublestar.WithNoHidden()}
 	if !follow {

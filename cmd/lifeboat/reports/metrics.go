@@ -7,9 +7,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The labels that tell series apart: backup has both, the other verbs, which
-// know the bucket alone, have the second. There is none of the host or the pod,
-// because the next run may be on another.
+// The labels that identify a series. Metrics of backup have both; the other verbs
+// know only the bucket URL. No label names the host or the pod, because the next
+// run may be on another.
 const (
 	labelDatabase = "database"
 	labelURL      = "bucket_url"

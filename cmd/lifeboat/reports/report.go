@@ -18,7 +18,7 @@ import (
 type Flags struct {
 	MetricsFile string `type:"path" placeholder:"FILE" group:"Reports" help:"Write metrics for node_exporter's textfile collector."`
 	Pushgateway URL    `placeholder:"URL" group:"Reports" help:"Push metrics to a Prometheus Pushgateway."`
-	PingURL     URL    `name:"ping-url" placeholder:"URL" group:"Reports" help:"Send notices as healthchecks.io takes them. The URL is a secret: better set LIFEBOAT_PING_URL."`
+	PingURL     URL    `name:"ping-url" placeholder:"URL" group:"Reports" help:"Send notices in the format of healthchecks.io. The URL is a secret: prefer LIFEBOAT_PING_URL."`
 }
 
 // Check returns what is wrong with the flags.

@@ -26,7 +26,7 @@ type child struct {
 	lines   *bufio.Reader
 	stderr  *os.File // read when it has ended; a worker writes there only when it dies
 	ended   bool
-	words   string // its last, for the debug log
+	words   string // its last on stderr, for the debug log
 }
 
 // start starts the program as a worker. It gets nothing of the environment but
@@ -87,7 +87,7 @@ func environment() (kept []string) {
 	return append(kept, "GOTRACEBACK=single")
 }
 
-// alive tells whether an idle worker still waits for requests.
+// alive reports whether an idle worker still waits for requests.
 func (c *child) alive() bool {
 	raw, err := c.out.SyscallConn()
 	if err != nil {
@@ -109,15 +109,15 @@ var (
 	errDied    = errors.New("died")
 )
 
-// call has the worker do something, and hands on what it says meanwhile. The
-// error is the worker's, what ended ctx, or wraps errTooLong or errDied. After
-// any error the worker is of no more use.
+// call has the worker do something, and calls note with each of its messages. The
+// error is the worker's, or the one that ended ctx, or wraps errTooLong or errDied.
+// After any error the worker must be ended.
 func (c *child) call(ctx context.Context, r request, b bound, note func(reply)) (reply, error) {
 	if err := ctx.Err(); err != nil {
 		return reply{}, err
 	}
 	if err := c.send(r); err != nil {
-		return reply{}, c.broken(ctx, err)
+		return reply{}, c.failure(ctx, err)
 	}
 	w := &wait{child: c, bound: b, end: time.Now().Add(b.whole)}
 	done := make(chan struct{})
@@ -135,7 +135,7 @@ func (c *child) call(ctx context.Context, r request, b bound, note func(reply)) 
 	case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil:
 		return reply{}, fmt.Errorf("%w than %s", errTooLong, w.limit.Round(time.Second/10))
 	case err != nil:
-		return reply{}, c.broken(ctx, err)
+		return reply{}, c.failure(ctx, err)
 	}
 	err = answer.Error.err()
 	if err != nil && ctx.Err() != nil {
@@ -173,19 +173,19 @@ func (c *child) read() (r reply, err error) {
 	return r, json.Unmarshal(line, &r)
 }
 
-// broken ends a worker that does not answer, and says why it does not.
-func (c *child) broken(ctx context.Context, err error) error {
+// failure ends a worker that does not answer, and returns the reason.
+func (c *child) failure(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.EPIPE):
 		return fmt.Errorf("%w: %s", errDied, c.autopsy())
 	}
-	return fmt.Errorf("%w: it said what makes no sense: %w", errDied, err)
+	return fmt.Errorf("%w: invalid reply: %w", errDied, err)
 }
 
-// autopsy waits for the end of a worker that has closed its stdout, and says
-// how it died.
+// autopsy waits for the end of a worker that has closed its stdout, and returns how
+// it died.
 func (c *child) autopsy() string {
 	c.kill(grace)
 	how := c.process.ProcessState.String()

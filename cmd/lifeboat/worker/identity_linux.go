@@ -75,7 +75,7 @@ func mayEnter(info unix.Stat_t, who identity) bool {
 // and to end it. In a container root may have less.
 const needed = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_KILL | 1<<unix.CAP_SETGID | 1<<unix.CAP_SETUID
 
-// mayChange tells whether this process has these rights.
+// mayChange reports whether this process has these rights.
 func mayChange() bool {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -58,7 +58,7 @@ type reply struct {
 	Error       *failure             `json:",omitempty"`
 }
 
-// maxLine bounds a reply, in bytes: what a worker says is not trusted.
+// maxLine is the largest reply, in bytes: a worker is not trusted.
 const maxLine = 1 << 20
 
 type logLine struct {

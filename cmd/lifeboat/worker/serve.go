@@ -21,13 +21,13 @@ import (
 // argument makes the program a worker.
 const argument = "__worker"
 
-// Asked tells whether this process was started to be a worker.
+// Asked reports whether this process was started to be a worker.
 func Asked() bool { return len(os.Args) == 2 && os.Args[1] == argument }
 
 // Main is a worker's whole life. It returns the exit code.
 func Main() int {
-	// A signal to the whole process group or control group is the program's to
-	// answer: it cancels what the worker does.
+	// The program answers a signal to the whole process group or control group: it
+	// cancels the worker's task.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGXFSZ)
 	if err := limitMyself(); err != nil {
 		fmt.Fprintln(os.Stderr, "panic: limit the worker:", err)
@@ -129,9 +129,9 @@ func isOutOfMemory(err error) bool {
 	return errors.As(err, &e) && e.Code == sqlite3.ErrNomem
 }
 
-// overLimit says of an error that it comes from a worker's limits, if it does.
-// The memory that SQLite did not get is the database's fault then, by a reason
-// of that.
+// overLimit returns an error that names the worker's memory limit, if SQLite ran
+// into that, and else err itself. The limit is the database's fault: the error wraps
+// reason.
 func overLimit(err error, name string, reason error) error {
 	if isOutOfMemory(err) {
 		return &failed{fmt.Sprintf("%s %s: %v", name, tooMuchMemory, err), []error{reason}}

@@ -15,7 +15,7 @@ import (
 
 // Take is snapshot.Take in a worker, which checks the copy as well. A worker
 // that dies, or comes to a limit, is an error that wraps snapshot.ErrSource. The
-// check may take as long as limit says; 0 is DefaultCheckLimit.
+// check may take as long as limit; 0 is DefaultCheckLimit.
 func (p *Pool) Take(ctx context.Context, path string, o snapshot.CopyOptions, limit time.Duration) (*snapshot.Copy, error) {
 	real, err := sqlite.Locate(path)
 	if err != nil {
@@ -101,8 +101,8 @@ func (l *lease) call(ctx context.Context, what string, r request, b bound, o sna
 	return answer, ofWorker(err, what, l.path, snapshot.ErrSource)
 }
 
-// ofWorker says what became of a worker, if that is the error. It is the fault
-// of the database with that name then, by a reason of that.
+// ofWorker returns an error that names how a worker ended, if err is about that. It
+// is the fault of the database with that name, and wraps reason.
 func ofWorker(err error, what, name string, reason error) error {
 	switch {
 	case errors.Is(err, errDied):
@@ -117,7 +117,7 @@ func ofWorker(err error, what, name string, reason error) error {
 // limit.
 var ErrTooLong = errors.New("the database takes longer than it may")
 
-// pass hands on what a worker says on its way.
+// pass passes on the progress and the log of a worker.
 func pass(ctx context.Context, r reply, o snapshot.CopyOptions) {
 	if r.Progress != nil && o.Progress != nil {
 		o.Progress(r.Progress[0], r.Progress[1])

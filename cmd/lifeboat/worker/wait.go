@@ -8,7 +8,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
-// A bound says for how long a worker may go without an answer.
+// A bound is how long a worker may take to answer.
 type bound struct {
 	time time.Duration
 	// whole is for all of a call whose time counts anew with each progress, or 0.
