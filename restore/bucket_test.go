@@ -177,13 +177,16 @@ func TestPrepare(t *testing.T) {
 	s := backUp(t, b, source, snapshot.MethodBackup)
 	plan := func(path string, o Options) Preview {
 		t.Helper()
-		before := names(t, path)
+		before, changed := names(t, path), modified(t, path)
 		p, err := Prepare(t.Context(), b, s, path, o, s.ID.Time().Add(time.Hour))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if after := names(t, path); len(before) != len(after) {
 			t.Errorf("%v became %v", before, after)
+		}
+		if now := modified(t, path); !now.Equal(changed) {
+			t.Errorf("beside %s something was changed: %v became %v", path, changed, now)
 		}
 		if p.Age != time.Hour || p.Manifest.Size != fileSize(source) || p.Free <= 0 || p.Need < p.Manifest.Size {
 			t.Errorf("%+v", p)
@@ -232,6 +235,47 @@ func TestPrepare(t *testing.T) {
 	if p, err := Prepare(t.Context(), b, s, filepath.Join(path, "x"), Options{}, time.Now()); err != nil || !errors.Is(p.Refusal, ErrTarget) {
 		t.Errorf("%+v, %v", p, err)
 	}
+}
+
+// modified returns when a name in the directory of path was last changed.
+func modified(t *testing.T, path string) time.Time {
+	t.Helper()
+	info, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.ModTime()
+}
+
+// A restore at work is a reason to refuse; what a killed one left is none, and
+// stays.
+func TestPrepareBesideALock(t *testing.T) {
+	b := openBucket(t, "file://"+t.TempDir())
+	s := backUp(t, b, newSource(t, ""), snapshot.MethodBackup)
+	path := filepath.Join(t.TempDir(), "app.db")
+	found, err := inspect(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := found.beside("lock")
+	l, err := takeLock(steps{}, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect := func(want error) {
+		t.Helper()
+		if p, err := Prepare(t.Context(), b, s, path, Options{}, time.Now()); err != nil || !errors.Is(p.Refusal, want) {
+			t.Errorf("refusal %v, %v", p.Refusal, err)
+		}
+		if _, err := os.Lstat(name); err != nil {
+			t.Error(err)
+		}
+	}
+	expect(ErrRestoring)
+	if err := l.file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	expect(nil)
 }
 
 // The stock tool gives the same bytes as Stream.

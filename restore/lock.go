@@ -28,12 +28,8 @@ func takeLock(d steps, path string) (*lock, error) {
 		if err != nil {
 			return nil, reason.Errorf(placeError(err), err, "create a lock file beside the target: %v", err)
 		}
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, errors.Join(fmt.Errorf("%w (%s is locked)", ErrRestoring, path), f.Close())
-		}
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		if err := hold(f); err != nil {
+			return nil, err
 		}
 		// The run that had it before may have removed the file meanwhile.
 		held, err := f.Stat()
@@ -47,6 +43,37 @@ func takeLock(d steps, path string) (*lock, error) {
 			return nil, err
 		}
 	}
+}
+
+// hold locks an open lock file, or closes it and fails.
+func hold(f *os.File) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EWOULDBLOCK):
+		err = fmt.Errorf("%w (%s is locked)", ErrRestoring, f.Name())
+	default:
+		err = fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// unlocked calls f while no other restore has the lock, and makes no lock file:
+// without one, no other restore is at work.
+func unlocked(path string, f func() error) (err error) {
+	file, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return f()
+	}
+	if err != nil {
+		return reason.Errorf(placeError(err), err, "open the lock file beside the target: %v", err)
+	}
+	if err := hold(file); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	return f()
 }
 
 // release removes the lock file while it is still locked.

@@ -101,12 +101,10 @@ func refusal(path string, o Options) error {
 	if err != nil {
 		return err
 	}
-	l, err := takeLock(steps{}, t.beside("lock"))
-	if err != nil {
+	return unlocked(t.beside("lock"), func() error {
+		_, err := examine(path, o)
 		return err
-	}
-	_, err = examine(path, o)
-	return errors.Join(err, l.release())
+	})
 }
 
 // state returns the state of the target in words. It opens the file only where no
