@@ -37,5 +37,14 @@ func hasOpen(process string, file os.FileInfo) bool {
 	})
 }
 
-// openHere reports whether this process itself has the file open.
-func openHere(file os.FileInfo) bool { return hasOpen("/proc/self", file) }
+// ownFiles is where this process finds its descriptors. Tests change it.
+var ownFiles = "/proc/self/fd"
+
+// openHere reports whether this process itself has the file open. It returns an
+// error if it cannot tell, as where /proc is not mounted.
+func openHere(file os.FileInfo) (bool, error) {
+	if _, err := os.Stat(ownFiles); err != nil {
+		return false, err
+	}
+	return hasOpen(filepath.Dir(ownFiles), file), nil
+}

@@ -2,8 +2,11 @@
 
 package restore
 
-import "os"
+import (
+	"errors"
+	"os"
+)
 
 func holders(os.FileInfo) []Holder { return nil }
 
-func openHere(os.FileInfo) bool { return false }
+func openHere(os.FileInfo) (bool, error) { return false, errors.ErrUnsupported }

@@ -116,7 +116,9 @@ func (t target) state(ctx context.Context, refusal error) (string, error) {
 	if t.info == nil {
 		return "absent, with sidecars left over", nil
 	}
-	if refusal != nil || openHere(t.info) {
+	// Where this process cannot tell whether it has the file open itself, a target
+	// that it must not open has a refusal.
+	if open, err := openHere(t.info); refusal != nil || err == nil && open {
 		return "present", nil
 	}
 	if whole, err := t.whole(); err != nil || !whole {

@@ -118,7 +118,7 @@ func (t target) allowed(o Options) error {
 	case !o.Replace && !o.Live:
 		return reason.Errorf(ErrTargetExists, nil, "%s exists already", t.path)
 	case o.Live:
-		return t.fitForLive()
+		return t.fitForLive(o)
 	case isImmutable(t.path):
 		return t.cannotSwap("is immutable or may only be appended to (lsattr shows it, chattr -i or -a ends it)")
 	case isMountPoint(t.path, t.info, t.dir):
@@ -165,7 +165,7 @@ func (t target) closed(o Options) (err error) {
 
 // guard takes a guard on the target's file.
 func (t target) guard(o Options) (*guard, error) {
-	if openHere(t.info) {
+	if open, err := openHere(t.info); err == nil && open { // else the lease shows it
 		return nil, openError(t.path)
 	}
 	g, err := lease(t.path)

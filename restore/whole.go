@@ -12,15 +12,20 @@ import (
 
 // fitForLive returns an error for a target that SQLite cannot open as a database while
 // a sidecar has content, which SQLite would fold into it or delete, and for one that
-// SQLite would never finish opening.
-func (t target) fitForLive() error {
+// SQLite would never finish opening. It opens the file only where this process has
+// no connection to it, whose locks a close of the file would drop.
+func (t target) fitForLive(o Options) error {
 	if err := sqlite.CutShort(t.path); errors.Is(err, snapshot.ErrCutShort) {
 		return reason.Errorf(ErrCannotLive, snapshot.ErrCutShort, "cannot write into it live: %v", err)
 	} else if err != nil {
 		return err
 	}
-	if openHere(t.info) { // then SQLite could open it, and its file must not be touched
+	open, err := openHere(t.info)
+	switch {
+	case open: // then SQLite could open it
 		return nil
+	case err != nil && !o.AssumeClosed:
+		return reason.Errorf(ErrUncertain, err, "cannot tell whether this process itself has %s open, which would lose its locks: %v", t.path, err)
 	}
 	dirty, err := t.dirty()
 	if err != nil || !dirty && t.info.Size() == 0 {
