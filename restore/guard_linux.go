@@ -63,7 +63,7 @@ func lease(path string) (_ *guard, err error) {
 // check fails if another process has opened the file since, or if path is another
 // file by now.
 func (g *guard) check(path string) error {
-	held, err := g.file.Stat()
+	opened, err := g.file.Stat()
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (g *guard) check(path string) error {
 	if err != nil {
 		return err
 	}
-	if !os.SameFile(held, named) {
+	if !os.SameFile(opened, named) {
 		return reason.Errorf(ErrTargetOpen, nil, "%s was replaced by another program meanwhile", path)
 	}
 	return g.unopened(path)

@@ -32,11 +32,11 @@ func takeLock(d steps, path string) (*lock, error) {
 			return nil, err
 		}
 		// The run that had it before may have removed the file meanwhile.
-		held, err := f.Stat()
+		opened, err := f.Stat()
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
-		if named, err := os.Lstat(path); err == nil && os.SameFile(held, named) {
+		if named, err := os.Lstat(path); err == nil && os.SameFile(opened, named) {
 			return &lock{f, d}, nil
 		}
 		if err := f.Close(); err != nil {

@@ -108,7 +108,7 @@ func withLeft(err, left error) error {
 }
 
 // lookAt inspects the target, and returns an error if it must be left alone. It opens
-// nothing.
+// the files of a live target only, and those never while this process has them open.
 func lookAt(path string, o Options) (target, error) {
 	t, err := inspect(path)
 	if err == nil {

@@ -47,7 +47,7 @@ const (
 	stepLiveWrite     step = "write pages into the live target"
 )
 
-// effects carries out the effects, each announced to the hook that only tests set.
+// A steps carries out the steps, each announced to the hook that only tests set.
 type steps struct{ hook func(step) }
 
 func (d steps) do(s step, effect func() error) error {

@@ -106,8 +106,8 @@ func resolve(path string) (real string, owners []uint32, err error) {
 	return "", nil, fmt.Errorf("too many symlinks behind %s", given)
 }
 
-// allowed returns why this target must not be restored into, or nil, without opening
-// it.
+// allowed returns why this target must not be restored into, or nil. It opens only
+// the files of a live target.
 func (t target) allowed(o Options) error {
 	if err := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(t.path), unix.R_OK|unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
 		return reason.Errorf(ErrTarget, err, "the directory %s is not writable and readable: %v", filepath.Dir(t.path), err)
