@@ -186,9 +186,9 @@ func TestOwnersLinkLeadsNowhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lease{pool: p.Pool, path: path, room: room}
-	_, err = l.take(t.Context(), path, snapshot.CopyOptions{})
-	if err := errors.Join(err, l.close()); !errors.Is(err, snapshot.ErrSource) || !errors.Is(err, unix.EACCES) && !errors.Is(err, os.ErrPermission) {
+	s := &service{pool: p.Pool, path: path, room: room}
+	_, err = s.take(t.Context(), path, snapshot.CopyOptions{})
+	if err := errors.Join(err, s.close()); !errors.Is(err, snapshot.ErrSource) || !errors.Is(err, unix.EACCES) && !errors.Is(err, os.ErrPermission) {
 		t.Errorf("got %v", err)
 	}
 }

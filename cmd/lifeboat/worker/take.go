@@ -29,16 +29,16 @@ func (p *Pool) Take(ctx context.Context, path string, o snapshot.CopyOptions, li
 	if err != nil {
 		return nil, err
 	}
-	l := &lease{pool: p, path: path, room: room, limit: limit}
-	c, err := l.take(ctx, real, o)
+	s := &service{pool: p, path: path, room: room, limit: limit}
+	c, err := s.take(ctx, real, o)
 	if err != nil {
-		return nil, errors.Join(err, l.close())
+		return nil, errors.Join(err, s.close())
 	}
 	return c, nil
 }
 
-// A lease is a worker that serves one database.
-type lease struct {
+// A service is what a worker does for one database.
+type service struct {
 	pool   *Pool
 	child  *child // nil before it is there and when it has failed
 	path   string
@@ -48,20 +48,20 @@ type lease struct {
 	failed bool
 }
 
-func (l *lease) take(ctx context.Context, real string, o snapshot.CopyOptions) (_ *snapshot.Copy, err error) {
-	if l.child, err = l.pool.acquire(ctx, l.room.who); err != nil {
+func (s *service) take(ctx context.Context, real string, o snapshot.CopyOptions) (_ *snapshot.Copy, err error) {
+	if s.child, err = s.pool.acquire(ctx, s.room.who); err != nil {
 		return nil, err
 	}
 	began := time.Now()
-	b := copyBound(bytesOf(real, "", "-wal", "-journal"), l.limit, o)
-	answer, err := l.call(ctx, "the worker that read", request{Take: &takeRequest{
-		Path: []byte(l.path), Dir: []byte(l.room.path), Method: o.Method, MaxRate: o.MaxRate, Wait: o.Wait,
+	b := copyBound(bytesOf(real, "", "-wal", "-journal"), s.limit, o)
+	answer, err := s.call(ctx, "the worker that read", request{Take: &takeRequest{
+		Path: []byte(s.path), Dir: []byte(s.room.path), Method: o.Method, MaxRate: o.MaxRate, Wait: o.Wait,
 	}}, b, o)
 	if err != nil {
 		return nil, err
 	}
 	if answer.Taken == nil {
-		return nil, fmt.Errorf("copy %s: the worker returned nothing", l.path)
+		return nil, fmt.Errorf("copy %s: the worker returned nothing", s.path)
 	}
 	t := *answer.Taken
 	t.Method = o.Method
@@ -69,36 +69,36 @@ func (l *lease) take(ctx context.Context, real string, o snapshot.CopyOptions) (
 		t.TakenAt = began.UTC()
 	}
 	c, err := snapshot.Adopt(snapshot.Adoption{
-		Source: l.path, Dir: l.room.dir, User: l.room.who.user, Taken: t, Check: l.check, Close: l.close,
+		Source: s.path, Dir: s.room.dir, User: s.room.who.user, Taken: t, Check: s.check, Close: s.close,
 	})
 	if err != nil {
-		l.failed = true
+		s.failed = true
 		return nil, err
 	}
-	l.size = c.Header.Size()
+	s.size = c.Header.Size()
 	return c, nil
 }
 
 // check has the copy checked.
-func (l *lease) check(ctx context.Context, level snapshot.CheckLevel) error {
-	b := bound{time: l.limit}
+func (s *service) check(ctx context.Context, level snapshot.CheckLevel) error {
+	b := bound{time: s.limit}
 	if b.time == 0 {
-		b.time = DefaultCheckLimit(l.size, level)
+		b.time = DefaultCheckLimit(s.size, level)
 	}
-	_, err := l.call(ctx, "the worker that checked", request{Check: &checkRequest{
-		Path: []byte(filepath.Join(l.room.path, snapshot.CopyName)), Name: []byte(l.path), Level: level,
+	_, err := s.call(ctx, "the worker that checked", request{Check: &checkRequest{
+		Path: []byte(filepath.Join(s.room.path, snapshot.CopyName)), Name: []byte(s.path), Level: level,
 	}}, b, snapshot.CopyOptions{})
 	return err
 }
 
 // call asks the worker. A failure that is the worker's own is the database's.
-func (l *lease) call(ctx context.Context, what string, r request, b bound, o snapshot.CopyOptions) (reply, error) {
-	if l.failed {
-		return reply{}, fmt.Errorf("%w: %s %s has failed before", snapshot.ErrSource, what, l.path)
+func (s *service) call(ctx context.Context, what string, r request, b bound, o snapshot.CopyOptions) (reply, error) {
+	if s.failed {
+		return reply{}, fmt.Errorf("%w: %s %s has failed before", snapshot.ErrSource, what, s.path)
 	}
-	answer, err := l.child.call(ctx, r, b, func(r reply) { pass(ctx, r, o) })
-	l.failed = err != nil
-	return answer, ofWorker(err, what, l.path, snapshot.ErrSource)
+	answer, err := s.child.call(ctx, r, b, func(r reply) { pass(ctx, r, o) })
+	s.failed = err != nil
+	return answer, ofWorker(err, what, s.path, snapshot.ErrSource)
 }
 
 // ofWorker returns an error that names how a worker ended, if err is about that. It
@@ -132,12 +132,12 @@ func pass(ctx context.Context, r reply, o snapshot.CopyOptions) {
 }
 
 // close gives the worker back and removes what it has left.
-func (l *lease) close() (err error) {
-	if l.child != nil {
-		err = l.pool.release(l.child, !l.failed)
-		l.child = nil
+func (s *service) close() (err error) {
+	if s.child != nil {
+		err = s.pool.release(s.child, !s.failed)
+		s.child = nil
 	}
-	return errors.Join(err, l.room.close())
+	return errors.Join(err, s.room.close())
 }
 
 // bytesOf returns how much a file and those beside it take on the disk.
