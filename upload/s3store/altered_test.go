@@ -61,14 +61,20 @@ func TestAlteredUpload(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &altering{request: c.request}
-			b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize, RetryFor: time.Second}, intercept: fault(a.pass).intercept})
+			o := settings{Options: bucket.Options{PartSize: buckettest.PartSize}, intercept: fault(a.pass).intercept}
+			b := openBucket(t, server, o)
 			data := buckettest.Content(c.size)
 			a.left.Store(1)
 			if o := buckettest.Put(t, b, "object", data, nil); !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
 				t.Error("other content than what was put")
 			}
 			a.left.Store(1000)
-			_, err := b.Put(t.Context(), "another", bucket.PutOptions{}, buckettest.InPieces(data))
+			o.RetryFor = time.Second
+			impatient, err := open(t.Context(), b.URL(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = impatient.Put(t.Context(), "another", bucket.PutOptions{}, buckettest.InPieces(data))
 			if !errors.Is(err, bucket.ErrUnreachable) || !strings.Contains(fmt.Sprint(err), "altered on the way") {
 				t.Errorf("altered again and again: %v", err)
 			}
@@ -87,7 +93,7 @@ func TestAlteredUploadOverTLS(t *testing.T) {
 	for name, size := range map[string]int{"whole": 1000, "part": 2*buckettest.PartSize + 1} {
 		t.Run(name, func(t *testing.T) {
 			a := &altering{request: func(r *http.Request) bool { return r.Method == http.MethodPut && r.ContentLength > 100 }}
-			b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize, RetryFor: time.Second}, intercept: fault(a.pass).intercept})
+			b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize}, intercept: fault(a.pass).intercept})
 			data := buckettest.Content(size)
 			a.left.Store(1)
 			if o := buckettest.Put(t, b, "object", data, nil); !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
