@@ -114,6 +114,17 @@ func TestTempDirGetsFull(t *testing.T) {
 	}
 }
 
+// A full directory is right for no job, though it can be restored from.
+func TestDoctorOfAFullDirectory(t *testing.T) {
+	dir := t.TempDir()
+	mount(t, dir, "size=1m")
+	fill(t, dir)
+	code, out := ended(t, exec.Command("lifeboat", "doctor", "file://"+dir))
+	if code != 8 || !strings.Contains(out, "error: a backup would not work") || !strings.Contains(out, "hint: make room") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+}
+
 // fill leaves no room on a disk, until what it returns is called.
 func fill(t *testing.T, dir string) (remove func()) {
 	t.Helper()
@@ -209,6 +220,7 @@ func TestReadOnly(t *testing.T) {
 		{[]string{"backup", garbage, "file://" + bucket + "3"}, 4, "not a SQLite database"},
 		{[]string{"backup", rollback, "file://" + bucket, "--always", "--temp-dir", dir}, 8, "hint: set --temp-dir"},
 		{[]string{"backup", rollback, "file://" + dir + "/bucket"}, 11, "read-only file system"},
+		{[]string{"doctor", "file://" + dir}, 11, "error: a backup would not work"},
 		{[]string{"restore", "file://" + bucket, filepath.Join(dir, "new.db")}, 8, "read-only file system"},
 		{[]string{"restore", "file://" + bucket, rollback, "--replace"}, 8, "read-only file system"},
 	} {

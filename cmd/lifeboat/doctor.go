@@ -45,7 +45,7 @@ func (d *doctorCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	report, err := doctor.Examine(ctx, b)
-	printing := c.result(d.JSON, documentOf(report), findingsTable(report))
+	printing := c.result(d.JSON, documentOf(report), findingsTable(report, err))
 	return errors.Join(err, printing, verdict(report, err))
 }
 
@@ -66,11 +66,14 @@ func documentOf(r doctor.Report) doctorDocument {
 	return d
 }
 
-func findingsTable(r doctor.Report) string {
+// findingsTable returns the checks, without those that the end of a broken
+// examination left, and what they come to.
+func findingsTable(r doctor.Report, broken error) string {
 	var b strings.Builder
+	findings := tried(r.Findings)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "CHECK\tANSWER\tWHAT IT MEANS")
-	for _, f := range r.Findings {
+	for _, f := range findings {
 		meaning := f.Meaning
 		if f.Detail != "" {
 			meaning += " (" + f.Detail + ")"
@@ -78,10 +81,33 @@ func findingsTable(r doctor.Report) string {
 		terminal.Fprintf(w, "%s\t%s\t%s\n", f.Check, f.Answer, meaning)
 	}
 	w.Flush() // into memory
+	if left := len(r.Findings) - len(findings); left > 0 {
+		terminal.Fprintf(&b, "%d more checks were not tried\n", left)
+	}
 	for _, name := range r.Left {
 		terminal.Fprintf(&b, "left behind, because these credentials may not delete it: %s\n", name)
 	}
+	if broken == nil && r.CanBackup() && r.CanRestore() {
+		terminal.Fprintf(&b, "a backup and a restore would work with %s; %s\n", r.URL, retention[r.Rules()])
+	}
 	return b.String()
+}
+
+// retention is what an answer of Report.Rules means.
+var retention = map[doctor.Answer]string{
+	doctor.Yes:      "the bucket's rules can carry out retention",
+	doctor.No:       "retention is by lifeboat prune",
+	doctor.NotTried: "whether its rules can carry out retention, lifecycle apply finds out",
+}
+
+// tried returns the findings up to the one at which an examination broke off, and
+// all of one that did not.
+func tried(findings []doctor.Finding) []doctor.Finding {
+	end := len(findings)
+	for end > 0 && findings[end-1].Answer == doctor.NotTried && findings[end-1].Detail == "" {
+		end--
+	}
+	return findings[:end]
 }
 
 // verdict returns the error that the exit code comes from. What the keys of
@@ -97,7 +123,11 @@ func verdict(r doctor.Report, broken error) error {
 		return fmt.Errorf("a backup would not work with %s: %w", r.URL, upload.ErrClock)
 	case !backup && r.Of("put") != doctor.Refused && r.URL.Dir == "":
 		return fmt.Errorf("a backup would not work with %s: %w", r.URL, bucket.ErrRefused)
-	case r.URL.Dir != "" && restore: // a copy that is mounted to be read, or a full disk
+	case r.URL.Dir != "" && r.Of("free space") == doctor.No:
+		return fmt.Errorf("a backup would not work with %s: %w", r.URL, bucket.ErrNoRoom)
+	case r.URL.Dir != "" && r.Of("write") != doctor.Refused:
+		return fmt.Errorf("a backup would not work with %s: %w", r.URL, bucket.ErrRefused)
+	case r.URL.Dir != "" && restore:
 		return fmt.Errorf("in %s a restore would work, a backup not: %w", r.URL, errOneOfTwo)
 	case backup:
 		return fmt.Errorf("with these credentials a backup would work, a restore not: %w", errOneOfTwo)
