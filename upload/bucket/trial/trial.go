@@ -63,7 +63,7 @@ func Brief(err error) string {
 // begun, for Close. Names are relative to the bucket URL; content is never
 // changed.
 type Store interface {
-	// Credentials returns who asks, without a secret.
+	// Credentials returns what signs the requests, without a secret.
 	Credentials(ctx context.Context) (string, error)
 
 	// Put puts an object with tags of the store's own.
