@@ -38,7 +38,8 @@ type Finding struct {
 type Report struct {
 	URL      bucket.URL
 	Findings []Finding
-	// Left names what could not be cleaned up, relative to the bucket URL.
+	// Left names what could not be cleaned up: keys relative to the bucket URL, or
+	// absolute paths of files.
 	Left []string
 }
 
