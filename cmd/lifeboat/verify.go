@@ -272,7 +272,7 @@ func (d drillDocument) text() string {
 	if d.Recorded {
 		line("recorded", "in its tag "+series.TagVerified)
 	}
-	if d.Error != "" {
+	if d.Error != "" && d.Exit != exitNotTrue { // the query has its line
 		line("error", d.Error)
 	}
 	return b.String()

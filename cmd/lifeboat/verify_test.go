@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -32,5 +33,18 @@ func TestVerifyGone(t *testing.T) {
 	}
 	if d, err := (&verifyCmd{}).drill(t.Context(), c, b, gone, nil); exitCode(err) != exitNoSnapshot || d.Gone {
 		t.Errorf("alone: %+v, %v", d, err)
+	}
+}
+
+// A query that is not true has a line of its own, and no second one as an error.
+func TestReportOfQueries(t *testing.T) {
+	queries := []restore.QueryResult{{SQL: "SELECT 0", Answer: "0"}, {SQL: "SELECT 1", Answer: "1", True: true}}
+	d := drillDocument{Queries: queries, Error: "a query is not true: SELECT 0: 0", Exit: exitNotTrue}
+	if text := d.text(); strings.Count(text, "SELECT 0") != 1 || !strings.Contains(text, "NOT TRUE") {
+		t.Error(text)
+	}
+	d.Error, d.Exit = "the worker died", exitDamaged
+	if text := d.text(); !strings.Contains(text, "the worker died") {
+		t.Error(text)
 	}
 }
