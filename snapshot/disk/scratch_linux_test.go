@@ -247,3 +247,30 @@ func TestScratchOfUnknownSize(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A volume that is open to all is one that its containers were given.
+func TestTempOnAVolume(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4m,mode=0777"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	s, err := NewScratch(dir, 0)
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	below := filepath.Join(dir, "below")
+	if err := errors.Join(os.Mkdir(below, 0o755), os.Chown(below, 65534, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewScratch(below, 0); !errors.Is(err, reason.ErrTempDir) {
+		t.Errorf("another user's directory on it: %v", err)
+	}
+}

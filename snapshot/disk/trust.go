@@ -36,8 +36,15 @@ func checkNamesIn(path string, dir, top os.FileInfo) error {
 	switch {
 	case owner != 0 && owner != top.Sys().(*syscall.Stat_t).Uid:
 		return fmt.Errorf("root must not work below %s: it belongs to user %d, who can rename what root makes there", path, owner)
-	case dir.Mode()&othersWrite != 0 && dir.Mode()&os.ModeSticky == 0:
+	case dir.Mode()&othersWrite != 0 && dir.Mode()&os.ModeSticky == 0 && !isVolume(path, dir):
 		return fmt.Errorf("root must not work below %s: others than its owner can rename what root makes there (chmod +t ends that)", path)
 	}
 	return nil
+}
+
+// isVolume reports whether a volume is mounted at path. Kubernetes mounts an
+// emptyDir open to all, for the containers of one pod.
+func isVolume(path string, dir os.FileInfo) bool {
+	above, err := os.Lstat(filepath.Dir(path))
+	return err == nil && above.Sys().(*syscall.Stat_t).Dev != dir.Sys().(*syscall.Stat_t).Dev
 }
