@@ -160,8 +160,9 @@ type Bucket interface {
 
 	// NeverUsed reports whether there has never been anything under the prefix:
 	// no object of whatever name or depth, no old version, no mark of a
-	// deletion. What begins with TrialPrefix does not count. A bucket or
-	// directory that does not exist is an error.
+	// deletion. In a store what begins with TrialPrefix does not count, in a
+	// directory the folder lost+found of a new file system. A bucket or directory
+	// that does not exist is an error.
 	NeverUsed(ctx context.Context) (bool, error)
 
 	// ClockOffset returns how far the store's clock, as last seen in an answer,

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -99,7 +100,8 @@ func (b *directory) NeverUsed(context.Context) (bool, error) {
 	if err != nil {
 		return false, fileError("list "+b.url.String(), err, "no such directory")
 	}
-	return len(entries) == 0, nil
+	used := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !e.IsDir() || e.Name() != "lost+found" })
+	return !used, nil
 }
 
 func fileObject(info fs.FileInfo) bucket.Object {

@@ -333,3 +333,23 @@ func TestOptionsOfStores(t *testing.T) {
 		}
 	}
 }
+
+// A new file system has a folder of its own.
+func TestNewFileSystemWasNeverUsed(t *testing.T) {
+	dir := t.TempDir()
+	b := openDir(t, dir)
+	for _, step := range []struct {
+		make func() error
+		want bool
+	}{
+		{func() error { return os.Mkdir(filepath.Join(dir, "lost+found"), 0o700) }, true},
+		{func() error { return os.Mkdir(filepath.Join(dir, "other"), 0o700) }, false},
+	} {
+		if err := step.make(); err != nil {
+			t.Fatal(err)
+		}
+		if never, err := b.NeverUsed(t.Context()); never != step.want || err != nil {
+			t.Errorf("never used: %v, %v, want %v", never, err, step.want)
+		}
+	}
+}
