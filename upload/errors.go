@@ -19,9 +19,9 @@ var (
 	// ErrIncomplete: the snapshot is safe in the bucket, but something beside
 	// it could not be done.
 	ErrIncomplete = errors.New("the snapshot is safe, but not everything was done")
-	// ErrNotEncrypted: the store does not say that it has done the server-side
-	// encryption that it was asked for. The snapshot is there.
-	ErrNotEncrypted = errors.New("the store does not say that it encrypted it, as it was asked to")
+	// ErrNotEncrypted: the store did not confirm the server-side encryption that it
+	// was asked for. The snapshot is there.
+	ErrNotEncrypted = errors.New("the store did not confirm the encryption that it was asked for")
 	// ErrPlaintext: the newest snapshot of the series is encrypted, and this
 	// backup would not be.
 	ErrPlaintext = errors.New("the series is encrypted, and this snapshot would not be")

@@ -109,7 +109,7 @@ func (r *run) compare(ctx context.Context) (damaged, err error) {
 func (r *run) findNewest(ctx context.Context) error {
 	newest, ahead, err := series.NewestAndAhead(ctx, r.bucket)
 	if ahead.Implausible {
-		r.Log.Warn("a snapshot's time is implausible, so it never counts as the newest: a clock is or was wrong; lifeboat status says what to do",
+		r.Log.Warn("a snapshot's time is implausible, so it never counts as the newest: a clock is or was wrong; run: lifeboat status "+r.bucket.URL().String(),
 			"snapshot", ahead.ID, "uploaded", ahead.Object.Modified.UTC().Format(time.RFC3339), "reason", ahead.Why())
 	}
 	if errors.Is(err, bucket.ErrNotFound) {
