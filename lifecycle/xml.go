@@ -46,7 +46,7 @@ func canonical(rules ...s3Rule) string {
 	}
 	text, err := toXML(normalized)
 	if err != nil {
-		return "invalid: " + err.Error() // equal to no rule that a store has
+		return "invalid: " + err.Error() // equal to no rule that a store has, but to one that is invalid in the same way
 	}
 	return string(text)
 }

@@ -69,7 +69,7 @@ func parseS3(bucket, pathname string) (URL, error) {
 		return URL{}, errors.New("the bucket is missing: s3://bucket/prefix")
 	}
 	if !validBucket.MatchString(bucket) || strings.Contains(bucket, "..") {
-		return URL{}, fmt.Errorf("%q is not a valid bucket name: 3 to 63 letters, digits, dots and dashes", bucket)
+		return URL{}, fmt.Errorf("%q is not a valid bucket name: 3 to 255 letters, digits, dots, dashes and underscores", bucket)
 	}
 	prefix := strings.TrimRight(pathname, "/")
 	if prefix == "" {
