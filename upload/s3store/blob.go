@@ -130,12 +130,11 @@ func (r *s3Blob) request(byteRange string, ifMatch *string) (*s3.GetObjectOutput
 // replaced by another one.
 func (r *s3Blob) describe(err error) error {
 	f := r.bucket.failure("read", r.object, "s3:GetObject")
-	code, _ := codeOf(err)
-	switch status := statusOf(err); {
+	switch {
 	case r.ctx.Err() != nil:
 	case errors.Is(err, bucket.ErrChanged):
 		return fmt.Errorf("read %s: %w", f.where, err)
-	case code == "PreconditionFailed", status == http.StatusPreconditionFailed, status == http.StatusRequestedRangeNotSatisfiable:
+	case isPrecondition(err), statusOf(err) == http.StatusRequestedRangeNotSatisfiable:
 		return &storeError{error: reason.Errorf(bucket.ErrChanged, err, "read %s: %v", f.where, bucket.ErrChanged)}
 	}
 	return describe(r.ctx, f, err)

@@ -197,13 +197,10 @@ func (m *multipart) remains() string {
 	return text
 }
 
-// abort removes one upload. One that is gone is no error.
+// abort is abortUpload for an upload of this key.
 func (m *multipart) abort(ctx context.Context, id *string) error {
-	b := m.put.bucket
-	_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-		Bucket: &b.url.Bucket, Key: m.put.key(), UploadId: id,
-	})
-	if code, _ := codeOf(err); err == nil || code == "NoSuchUpload" {
+	err := m.put.bucket.abortUpload(ctx, m.put.key(), id)
+	if err == nil {
 		return nil
 	}
 	return describe(ctx, failure{"abort the upload of", m.put.where(), "s3:AbortMultipartUpload"}, err)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -308,7 +307,7 @@ func (p *s3Put) make(ctx context.Context, action string, call func(ctx context.C
 // object or an upload that is no more.
 func (p *s3Put) judge(ctx context.Context, action string, err error, repeated bool) error {
 	code, _ := codeOf(err)
-	exists := code == "PreconditionFailed" || statusOf(err) == http.StatusPreconditionFailed
+	exists := isPrecondition(err)
 	unanswered := ctx.Err() != nil || statusOf(err) == 0 || isGarbled(err)
 	if unanswered || repeated && (exists || code == "NoSuchUpload" || retryable(err)) {
 		there, findErr := p.lookUp(ctx, !unanswered && (exists || code == "NoSuchUpload"))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
@@ -32,7 +33,7 @@ func (b *store) Sweep(ctx context.Context, now time.Time) error {
 // time. No name is used twice, so no run that is at work has its name.
 func (b *store) sweepUploads(ctx context.Context, before time.Time) error {
 	var errs []error
-	var left []s3.AbortMultipartUploadInput // an abort moves the listing
+	var left []types.MultipartUpload // an abort moves the listing
 	for page, err := range b.uploadPages(ctx, b.key("")) {
 		if err != nil {
 			return err
@@ -40,17 +41,26 @@ func (b *store) sweepUploads(ctx context.Context, before time.Time) error {
 		for _, u := range page.Uploads {
 			name, found := strings.CutPrefix(aws.ToString(u.Key), b.key(""))
 			if found && !strings.Contains(name, "/") && u.Initiated != nil && u.Initiated.Before(before) {
-				left = append(left, s3.AbortMultipartUploadInput{Bucket: &b.url.Bucket, Key: u.Key, UploadId: u.UploadId})
+				left = append(left, u)
 			}
 		}
 	}
-	for _, input := range left {
-		_, err := b.client.AbortMultipartUpload(ctx, &input)
-		if code, _ := codeOf(err); err != nil && code != "NoSuchUpload" {
-			errs = append(errs, describe(ctx, failure{"abort the upload of", "s3://" + b.url.Bucket + "/" + *input.Key, "s3:AbortMultipartUpload"}, err))
+	for _, u := range left {
+		if err := b.abortUpload(ctx, u.Key, u.UploadId); err != nil {
+			errs = append(errs, describe(ctx, failure{"abort the upload of", "s3://" + b.url.Bucket + "/" + *u.Key, "s3:AbortMultipartUpload"}, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// abortUpload removes an upload in parts. One that is gone is no error. Other errors
+// are the SDK's.
+func (b *store) abortUpload(ctx context.Context, key, id *string) error {
+	_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &b.url.Bucket, Key: key, UploadId: id})
+	if code, _ := codeOf(err); code == "NoSuchUpload" {
+		return nil
+	}
+	return err
 }
 
 // sweepSidecars deletes tags that were written before a time, and whose object

@@ -101,10 +101,8 @@ func (u *s3Upload) complete(ctx context.Context, condition *string) error {
 
 // Abort implements trial.Upload.
 func (u *s3Upload) Abort(ctx context.Context) error {
-	_, err := u.trial.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-		Bucket: &u.trial.url.Bucket, Key: aws.String(u.trial.key(u.name)), UploadId: &u.id,
-	})
-	if code, _ := codeOf(err); err == nil || code == "NoSuchUpload" {
+	err := u.trial.abortUpload(ctx, aws.String(u.trial.key(u.name)), &u.id)
+	if err == nil {
 		u.end()
 		return nil
 	}
