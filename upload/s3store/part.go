@@ -42,9 +42,9 @@ func partSize(maxSize, wanted int64) (int64, error) {
 	return size, nil
 }
 
-// partsHeld returns how many parts of a size there may be at once: one being
+// partsAtOnce returns how many parts of a size there may be at once: one being
 // filled and the rest being uploaded.
-func partsHeld(size int64, concurrency int) int {
+func partsAtOnce(size int64, concurrency int) int {
 	if size > spoolOver {
 		return concurrency + 1
 	}

@@ -49,7 +49,7 @@ func (b *store) Put(ctx context.Context, name string, o bucket.PutOptions, write
 	}
 	p := &s3Put{
 		bucket: b, name: name, options: o, started: time.Now(),
-		pool: newPartPool(size, partsHeld(size, b.options.Concurrency), b.options.TempDir),
+		pool: newPartPool(size, partsAtOnce(size, b.options.Concurrency), b.options.TempDir),
 	}
 	result, err := p.run(ctx, write)
 	if left := p.pool.close(); left != nil { // temp files without names: the object is as good

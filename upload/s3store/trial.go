@@ -99,7 +99,7 @@ func (x *s3Trial) put(ctx context.Context, name string, content []byte, tags buc
 	err = x.describe(ctx, "put", name, "s3:PutObject", err)
 	if err != nil {
 		if !known {
-			x.refused(name, err)
+			x.forget(name, err)
 		}
 		return trial.Stored{}, err
 	}
@@ -130,8 +130,8 @@ func (x *s3Trial) wrote(name string, version *string) (known bool) {
 	return known
 }
 
-// refused forgets an object that the store said no to, so that it is not there.
-func (x *s3Trial) refused(name string, err error) {
+// forget drops an object that the store said no to, so that it is not there.
+func (x *s3Trial) forget(name string, err error) {
 	if trial.Is(err, trial.Rejected) {
 		x.written = slices.DeleteFunc(x.written, func(o bucket.Object) bool { return o.Name == name })
 	}

@@ -90,7 +90,7 @@ func (u *s3Upload) complete(ctx context.Context, condition *string) error {
 	if err != nil {
 		err = x.describe(ctx, "complete the upload of", u.name, "s3:PutObject", err)
 		if !known {
-			x.refused(u.name, err)
+			x.forget(u.name, err)
 		}
 		return err
 	}

@@ -42,13 +42,13 @@ func TestPartSize(t *testing.T) {
 func TestPartsHeldBoundsMemory(t *testing.T) {
 	for size := int64(minPart); size <= spoolOver; size += mib {
 		for _, concurrency := range []int{1, 4, 1000} {
-			held := partsHeld(size, concurrency)
+			held := partsAtOnce(size, concurrency)
 			if held < 2 || held > concurrency+1 || int64(held)*size > maxMemory {
 				t.Errorf("%d parts of %d bytes with concurrency %d", held, size, concurrency)
 			}
 		}
 	}
-	if held := partsHeld(spoolOver+mib, 4); held != 5 {
+	if held := partsAtOnce(spoolOver+mib, 4); held != 5 {
 		t.Errorf("%d spooled parts, want 5", held)
 	}
 }

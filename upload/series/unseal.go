@@ -157,7 +157,7 @@ type window struct {
 
 // load fetches a range, unless it is in one of the ends.
 func (w *window) load(blob bucket.Blob, from, to int64) (err error) {
-	if _, held := w.ends.holding(from, to); held {
+	if _, there := w.ends.holding(from, to); there {
 		return nil
 	}
 	size := int(to - from)
