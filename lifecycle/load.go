@@ -66,11 +66,8 @@ func readTags(ctx context.Context, b bucket.Bucket, items []Item, which []int) e
 
 // readTags reads the item's tags: an empty set if it has none, or damaged ones.
 func (i *Item) readTags(ctx context.Context, b bucket.Bucket) error {
-	tags, err := b.Tags(ctx, i.Object)
-	i.Damaged = nil
-	if errors.Is(err, bucket.ErrTagsDamaged) {
-		tags, i.Damaged, err = nil, err, nil
-	}
+	tags, damaged, err := series.ReadTags(ctx, b, i.Object)
+	i.Damaged = damaged
 	if err == nil && tags == nil {
 		tags = bucket.Tags{}
 	}

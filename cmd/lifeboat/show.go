@@ -81,10 +81,9 @@ func (s showCmd) retained(ctx context.Context, c *console, b bucket.Bucket, foun
 	if this < 0 {
 		return retainedDocument{snapshotDocument: describeSnapshot(found)}, nil // gone meanwhile
 	}
-	items[this].Tags, err = b.Tags(ctx, found.Object)
-	if errors.Is(err, bucket.ErrTagsDamaged) {
-		c.log.Warn("lifeboat pin and unpin write the tags anew", "cause", err)
-		items[this].Tags, items[this].Damaged, err = bucket.Tags{}, err, nil
+	items[this].Tags, items[this].Damaged, err = series.ReadTags(ctx, b, found.Object)
+	if damaged := items[this].Damaged; damaged != nil {
+		c.log.Warn("lifeboat pin and unpin write the tags anew", "cause", damaged)
 	}
 	if errors.Is(err, bucket.ErrRefused) {
 		c.log.Warn("retention is not shown", "cause", err)

@@ -68,12 +68,19 @@ type tagReader func(context.Context, bucket.Object) (bucket.Tags, error)
 // tagsOrNone reads damaged tags as none, so that they can be written anew.
 func tagsOrNone(b bucket.Bucket) tagReader {
 	return func(ctx context.Context, object bucket.Object) (bucket.Tags, error) {
-		tags, err := b.Tags(ctx, object)
-		if errors.Is(err, bucket.ErrTagsDamaged) {
-			return nil, nil
-		}
+		tags, _, err := ReadTags(ctx, b, object)
 		return tags, err
 	}
+}
+
+// ReadTags returns an object's tags. Damaged ones count as none: then err is nil, and
+// damaged is the error about them, a bucket.ErrTagsDamaged.
+func ReadTags(ctx context.Context, b bucket.Bucket, object bucket.Object) (tags bucket.Tags, damaged, err error) {
+	tags, err = b.Tags(ctx, object)
+	if errors.Is(err, bucket.ErrTagsDamaged) {
+		return nil, err, nil
+	}
+	return tags, nil, err
 }
 
 // Stamp notes the time of now under a key (RFC 3339, UTC). One that is a little
