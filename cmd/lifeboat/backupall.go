@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/alecthomas/kong"
+
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 )
 

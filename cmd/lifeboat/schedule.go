@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/databases"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 )
 
 // load reads the configuration for a verb without a database on its command line.

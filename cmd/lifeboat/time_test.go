@@ -6,8 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // ahead DURATION ENDING copies the newest snapshot of the script's bucket to an

@@ -2,6 +2,7 @@ package s3store
 
 import (
 	"context"
+	"crypto/md5"
 	"encoding/base64"
 	"strings"
 
@@ -48,4 +49,9 @@ func (o settings) sendCustomerKey(stack *middleware.Stack) error {
 		}
 		return next.HandleInitialize(ctx, in)
 	}), middleware.Before)
+}
+
+func md5Base64(data []byte) string {
+	sum := md5.Sum(data)
+	return base64.StdEncoding.EncodeToString(sum[:])
 }

@@ -2,17 +2,12 @@ package s3store
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -43,9 +38,6 @@ func (e *storeError) Code() string {
 	code, _ := codeOf(e.error)
 	return code
 }
-
-// A failure says which operation failed on what, and which IAM action it needs.
-type failure struct{ operation, where, action string }
 
 // describe puts an error of the SDK into plain words.
 func describe(ctx context.Context, f failure, err error) error {
@@ -96,46 +88,6 @@ func classify(f failure, err error) (text string, kind error) {
 		return "the store keeps failing: " + answer(code, message, status), bucket.ErrUnreachable
 	}
 	return "the store refused: " + answer(code, message, status), bucket.ErrRefused
-}
-
-// refusals are error codes for which there are better words than the store's.
-var refusals = map[string]string{
-	"NoSuchBucket":                                   "no such bucket",
-	"InvalidBucketName":                              "the store does not take this bucket name",
-	"InvalidAccessKeyId":                             "the store does not know this access key ID",
-	"SignatureDoesNotMatch":                          "the secret access key is wrong (SignatureDoesNotMatch)",
-	"ExpiredToken":                                   "the session token has expired",
-	"InvalidToken":                                   "the session token is not valid",
-	"InvalidTokenId":                                 "the session token is not valid",
-	"TokenRefreshRequired":                           "the session token has expired",
-	"RequestTimeTooSkewed":                           "this machine's clock differs too much from the store's (RequestTimeTooSkewed)",
-	"RequestExpired":                                 "this machine's clock differs too much from the store's (RequestExpired)",
-	"SecondLevelDomainForbidden":                     "the store takes the bucket's name only in the host (SecondLevelDomainForbidden), where Lifeboat does not put it with AWS_ENDPOINT_URL_S3",
-	"XMinioStorageFull":                              "the store is full",
-	"InsufficientStorage":                            "the store is full",
-	"InvalidStorageClass":                            "the store does not know this storage class",
-	"EntityTooLarge":                                 "the store does not take objects or parts of this size",
-	"InvalidEncryptionAlgorithmError":                "the store does not know this encryption algorithm",
-	"KMSNotConfigured":                               "the store has no key management set up for server-side encryption",
-	"XMinioKMSNotConfigured":                         "the store has no key management set up for server-side encryption",
-	"ServerSideEncryptionConfigurationNotFoundError": "the bucket has no server-side encryption set up",
-}
-
-// overQuota reports whether the store refused for want of room or money. Most say
-// so with the status of a missing permission.
-func overQuota(code, message string, status int) bool {
-	switch code {
-	case "QuotaExceeded", "ServiceQuotaExceeded", "ServiceQuotaExceededException", "StorageQuotaExceeded", "StorageLimitExceeded", "XMinioAdminBucketQuotaExceeded":
-		return true
-	}
-	message = strings.ToLower(message)
-	return (isDenied(code, status) || status == http.StatusBadRequest) &&
-		(strings.Contains(message, "cap exceeded") || strings.Contains(message, "quota") || strings.Contains(message, "storage limit"))
-}
-
-func isDenied(code string, status int) bool {
-	return code == "AccessDenied" || code == "AllAccessDisabled" || code == "AccountProblem" ||
-		status == http.StatusForbidden || status == http.StatusUnauthorized
 }
 
 // isPrecondition: the store kept the condition of a request.
@@ -208,21 +160,6 @@ func classifyLocal(err error) (text string, kind error) {
 	return network(err), nil
 }
 
-// isUntrusted: a certificate that will not be better at the next try.
-func isUntrusted(err error) bool {
-	var verification *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	var hostname x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid)
-}
-
-// isUnsendable: a credential that HTTP does not allow in a header. The error
-// names the header and not its value.
-func isUnsendable(err error) bool {
-	return strings.Contains(err.Error(), "invalid header field value")
-}
-
 // network returns the text of a network error without the SDK's and without
 // the request's URL, which repeats the key.
 func network(err error) string {
@@ -237,34 +174,12 @@ func network(err error) string {
 	return innermost(err).Error()
 }
 
-// codeOf returns S3's error code and message, "" if the store gave none.
-func codeOf(err error) (code, message string) {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return "", ""
-	}
-	if api.ErrorCode() == "UnknownError" {
-		return "", api.ErrorMessage()
-	}
-	return api.ErrorCode(), api.ErrorMessage()
-}
-
 // sameCode reports whether a store gave the same code, which it did give, in both
 // errors.
 func sameCode(a, b error) bool {
 	first, _ := codeOf(a)
 	second, _ := codeOf(b)
 	return first != "" && first == second
-}
-
-// statusOf returns the HTTP status of the answer, 0 if there was none.
-func statusOf(err error) int {
-	var response *smithyhttp.ResponseError
-	if !errors.As(err, &response) || response.Response == nil || response.Response.Response == nil {
-		return 0
-	}
-	// The SDK keeps an empty response beside an error of the connection.
-	return response.HTTPStatusCode()
 }
 
 func answer(code, message string, status int) string {
@@ -276,15 +191,4 @@ func answer(code, message string, status int) string {
 		return code
 	}
 	return code + ": " + message
-}
-
-// innermost follows single wrapped errors to the one that began it.
-func innermost(err error) error {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err
-		}
-		err = next
-	}
 }

@@ -102,12 +102,6 @@ func (c *connections) withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
 	}
 }
 
-// patience returns how long an answer is waited for. Who retries for a short
-// time does not wait much longer either.
-func (o settings) patience() time.Duration {
-	return min(answerTimeout, o.stall, max(o.RetryFor, minAnswerTimeout))
-}
-
 // A watchedConn fails when it has made no progress for the time stall. Writing
 // counts for reading too, since an answer is awaited from the beginning of a
 // long upload.

@@ -221,3 +221,17 @@ func both(key, id *string) *string {
 	}
 	return aws.String(*key + "\x00" + aws.ToString(id))
 }
+
+// opaque returns an ETag without its quotes, and without the mark of a weak one
+// (W/"..."), which proxies that compress add: so two of them compare as RFC 9110
+// says of a weak comparison (section 8.8.3.2).
+func opaque(etag *string) string {
+	text := aws.ToString(etag)
+	if len(text) >= 2 && text[:2] == "W/" {
+		text = text[2:]
+	}
+	if len(text) >= 2 && text[0] == '"' && text[len(text)-1] == '"' {
+		text = text[1 : len(text)-1]
+	}
+	return text
+}

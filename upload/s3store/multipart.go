@@ -239,16 +239,3 @@ func (m *multipart) sweep(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
-
-// linger returns a context that is done some time after ctx is.
-func linger(ctx context.Context, longer time.Duration) (context.Context, context.CancelFunc) {
-	lingering, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-lingering.Done():
-		case <-time.After(longer):
-			cancel()
-		}
-	})
-	return lingering, func() { stop(); cancel() }
-}

@@ -66,3 +66,9 @@ func checkLock(l bucket.ObjectLock) error {
 	}
 	return nil
 }
+
+// patience returns how long an answer is waited for. Who retries for a short
+// time does not wait much longer either.
+func (o settings) patience() time.Duration {
+	return min(answerTimeout, o.stall, max(o.RetryFor, minAnswerTimeout))
+}

@@ -7,8 +7,6 @@ import (
 	"maps"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
@@ -108,18 +106,4 @@ func (p *s3Put) mustBeFree(ctx context.Context) error {
 		err = p.exists(nil)
 	}
 	return err
-}
-
-// opaque returns an ETag without its quotes, and without the mark of a weak one
-// (W/"..."), which proxies that compress add: so two of them compare as RFC 9110
-// says of a weak comparison (section 8.8.3.2).
-func opaque(etag *string) string {
-	text := aws.ToString(etag)
-	if len(text) >= 2 && text[:2] == "W/" {
-		text = text[2:]
-	}
-	if len(text) >= 2 && text[0] == '"' && text[len(text)-1] == '"' {
-		text = text[1 : len(text)-1]
-	}
-	return text
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -15,12 +14,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
-	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/sidecar"
 )
 
 // A store is a Bucket in an S3-compatible store.
@@ -154,99 +151,6 @@ func (b *store) URL() bucket.URL { return b.url }
 func (b *store) ClockOffset() (time.Duration, bool) { return b.clock.offset(), b.clock.seen.Load() }
 
 func (b *store) key(name string) string { return b.url.Prefix + "/" + name }
-
-// List implements Bucket.
-func (b *store) List(ctx context.Context, after string) iter.Seq2[bucket.Object, error] {
-	return func(yield func(bucket.Object, error) bool) {
-		input := s3.ListObjectsV2Input{Prefix: aws.String(b.key("")), Delimiter: aws.String("/")}
-		if after != "" {
-			input.StartAfter = aws.String(b.key(after))
-		}
-		for page, err := range b.objectPages(ctx, input) {
-			if err != nil {
-				yield(bucket.Object{}, err)
-				return
-			}
-			for _, entry := range page.Contents {
-				object, ok := b.listed(entry, page.EncodingType)
-				if ok && object.Name > after && !yield(object, nil) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// listed returns an entry of a listing as an Object, or false for what is not an
-// object of the bucket.
-func (b *store) listed(entry types.Object, encoding types.EncodingType) (bucket.Object, bool) {
-	object, found := b.listedAt(entry, encoding)
-	return object, found && isPlace(object.Name)
-}
-
-// isPlace reports whether a name is an object's, and neither deeper than the
-// prefix nor a sidecar's.
-func isPlace(name string) bool {
-	return name != "" && !strings.Contains(name, "/") && !sidecar.Is(name)
-}
-
-// listedAt returns an entry of a listing as an Object, or false for what is not
-// below the prefix.
-func (b *store) listedAt(entry types.Object, encoding types.EncodingType) (bucket.Object, bool) {
-	key := aws.ToString(entry.Key)
-	if encoding == types.EncodingTypeUrl {
-		decoded, err := url.QueryUnescape(key)
-		if err != nil {
-			return bucket.Object{}, false
-		}
-		key = decoded
-	}
-	name, found := strings.CutPrefix(key, b.key(""))
-	return bucket.Object{
-		Name:     name,
-		Size:     aws.ToInt64(entry.Size),
-		ETag:     opaque(entry.ETag),
-		Modified: aws.ToTime(entry.LastModified),
-	}, found && name != ""
-}
-
-// Delete implements Bucket.
-func (b *store) Delete(ctx context.Context, object bucket.Object) error {
-	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{
-		Bucket:    &b.url.Bucket,
-		Key:       aws.String(b.key(object.Name)),
-		VersionId: version(object),
-	})
-	if err != nil {
-		err = describe(ctx, b.failure("delete", object, "s3:DeleteObject"), err)
-	}
-	if err != nil && !errors.Is(err, bucket.ErrNotFound) { // some stores say so of what is gone
-		return err
-	}
-	if b.beside.Load() && object.Version == "" {
-		return b.deleteSidecar(ctx, object.Name)
-	}
-	return nil
-}
-
-// find looks for one object by listing exactly its key, which needs no right
-// to read. A nil object and no error: it is not there.
-func (b *store) find(ctx context.Context, name string) (*bucket.Object, error) {
-	// The key itself sorts before all that it begins.
-	for page, err := range b.objectPages(ctx, s3.ListObjectsV2Input{Prefix: aws.String(b.key(name)), MaxKeys: aws.Int32(1)}) {
-		if err != nil {
-			return nil, err
-		}
-		if len(page.Contents) == 0 {
-			continue
-		}
-		if object, ok := b.listedAt(page.Contents[0], page.EncodingType); ok && object.Name == name {
-			return &object, nil
-		}
-		return nil, nil
-	}
-	return nil, nil
-}
 
 // failure begins the description of a failed operation on one object. On a
 // given version IAM knows most actions by another name.

@@ -145,17 +145,6 @@ func (b *store) writeSidecar(ctx context.Context, name string, tags bucket.Tags)
 	return nil
 }
 
-func (b *store) deleteSidecar(ctx context.Context, name string) error {
-	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecar.Of(name)))})
-	if err != nil {
-		err = describe(ctx, b.failure("delete", bucket.Object{Name: sidecar.Of(name)}, "s3:DeleteObject"), err)
-	}
-	if errors.Is(err, bucket.ErrNotFound) {
-		return nil
-	}
-	return err
-}
-
 // withTags calls put, which sends the tags along, and once more without them if
 // the store may know none: then they are beside the object before it is there.
 func (p *s3Put) withTags(ctx context.Context, put func() error) error {

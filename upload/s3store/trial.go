@@ -195,25 +195,9 @@ func (x *s3Trial) delete(ctx context.Context, object bucket.Object) error {
 	return nil
 }
 
-// Close implements trial.Store.
-func (x *s3Trial) Close(ctx context.Context) (left []string) {
-	ctx, cancel := afterwards(ctx)
-	defer cancel()
-	for _, u := range slices.Clone(x.begun) {
-		if err := u.Abort(ctx); err != nil {
-			left = append(left, "an unfinished upload of "+u.name)
-		}
-	}
-	for i := 0; i < len(x.written); i++ { // it grows by delete markers
-		o := x.written[i]
-		err := x.delete(ctx, o)
-		switch {
-		case err == nil, errors.Is(err, bucket.ErrNotFound):
-		case o.Version != "":
-			left = append(left, o.Name+", version "+o.Version)
-		default:
-			left = append(left, o.Name)
-		}
-	}
-	return left
+// An s3Upload is one upload in parts of a trial.
+type s3Upload struct {
+	trial    *s3Trial
+	name, id string
+	etag     *string // of its part
 }

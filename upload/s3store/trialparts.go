@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,13 +15,6 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/trial"
 )
-
-// An s3Upload is one upload in parts of a trial.
-type s3Upload struct {
-	trial    *s3Trial
-	name, id string
-	etag     *string // of its part
-}
 
 // Begin implements trial.Store.
 func (x *s3Trial) Begin(ctx context.Context, name string, tags bucket.Tags) (trial.Upload, error) {
@@ -112,4 +106,27 @@ func (u *s3Upload) Abort(ctx context.Context) error {
 // end takes the upload off the list of those that are to be aborted.
 func (u *s3Upload) end() {
 	u.trial.begun = slices.DeleteFunc(u.trial.begun, func(other *s3Upload) bool { return other == u })
+}
+
+// Close implements trial.Store.
+func (x *s3Trial) Close(ctx context.Context) (left []string) {
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	for _, u := range slices.Clone(x.begun) {
+		if err := u.Abort(ctx); err != nil {
+			left = append(left, "an unfinished upload of "+u.name)
+		}
+	}
+	for i := 0; i < len(x.written); i++ { // it grows by delete markers
+		o := x.written[i]
+		err := x.delete(ctx, o)
+		switch {
+		case err == nil, errors.Is(err, bucket.ErrNotFound):
+		case o.Version != "":
+			left = append(left, o.Name+", version "+o.Version)
+		default:
+			left = append(left, o.Name)
+		}
+	}
+	return left
 }

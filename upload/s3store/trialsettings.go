@@ -2,8 +2,6 @@ package s3store
 
 import (
 	"context"
-	"net/http"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -48,17 +46,4 @@ func (x *s3Trial) setting(ctx context.Context, what, action string, err error) e
 		return nil
 	}
 	return describe(ctx, failure{"get the " + what + " of", "s3://" + x.url.Bucket, action}, err)
-}
-
-// isUnknown: the store does not know such a request.
-func isUnknown(err error) bool {
-	code, _ := codeOf(err)
-	status := statusOf(err)
-	return code == "NotImplemented" || status == http.StatusNotImplemented || status == http.StatusMethodNotAllowed
-}
-
-// isUnset: the bucket has no setting of the kind that was asked for.
-func isUnset(err error) bool {
-	code, _ := codeOf(err)
-	return strings.HasPrefix(code, "NoSuch") && code != "NoSuchBucket" || strings.Contains(code, "NotFound")
 }
