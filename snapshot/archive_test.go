@@ -298,7 +298,7 @@ func TestFollower(t *testing.T) {
 	}
 }
 
-// When the copy is complete there is more than one core for what is left.
+// Once the copy is complete, Digest hashes the rest on all cores.
 func TestFollowerLeavesTheRest(t *testing.T) {
 	f := &follower{wake: make(chan struct{}, 1)}
 	over := readerAtFunc(func(p []byte, _ int64) (int, error) {

@@ -161,10 +161,10 @@ func (c *Copy) Digest(ctx context.Context, progress func(done, total int64)) (*D
 
 // A follower hashes a copy while SQLite writes it, on a core that would be
 // idle. SQLite writes the pages in order and keeps the last few in its cache;
-// a frame is read once the copy is further ahead than that. A copy that begins
-// anew writes over pages that look right but are old, so the follower gives up
-// then and leaves it all to Digest. So it does with what is left when the copy
-// is complete: from there on there is more than one core for it.
+// a frame is read once the copy is further ahead than that. A copy that starts
+// again overwrites pages that look right but are old: then the follower stops, and
+// leaves everything to Digest. It also stops once the copy is complete: Digest then
+// hashes the rest on all cores.
 type follower struct {
 	mu     sync.Mutex
 	ready  int64 // bytes at the start of the copy that are in the file

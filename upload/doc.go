@@ -1,6 +1,6 @@
 // Package upload keeps the snapshots of a database in a bucket: an
-// S3-compatible store, a directory or a mount. It knows S3, and of SQLite only
-// what package snapshot tells it.
+// S3-compatible store, a directory or a mount. It knows S3, and SQLite
+// only by package snapshot.
 //
 // A bucket URL names a series, the snapshots of one database. Open returns its
 // Bucket, and Backup takes a snapshot of a live database and stores it there:

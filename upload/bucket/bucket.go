@@ -1,4 +1,4 @@
-// Package bucket says what a bucket is: a place for the objects of one series,
+// Package bucket has the contract of a bucket: a place for the objects of one series,
 // named by a bucket URL. A store implements Bucket, and what only some stores
 // have is a small interface of its own: see As.
 package bucket
@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// An Object is what a listing tells about one object of a series.
+// An Object is one object of a series, as a listing has it.
 type Object struct {
 	// Name is the key without the prefix of the bucket URL.
 	Name string
@@ -94,7 +94,7 @@ func As[T any](b Bucket) (T, bool) {
 // same as an empty set: no tags.
 type Tags map[string]string
 
-// PutOptions says how to store one object.
+// PutOptions are the options of Put.
 type PutOptions struct {
 	// MaxSize is the largest number of bytes that the content can have. It
 	// decides the part size: S3 takes at most 10,000 parts.
@@ -107,8 +107,8 @@ type PutOptions struct {
 type PutResult struct {
 	// Object is as it is listed.
 	Object
-	// Expiration says when which of the bucket's rules will take the object (S3:
-	// x-amz-expiration), "" if none will.
+	// Expiration is when the object will expire, and by which of the bucket's
+	// rules (S3: x-amz-expiration), "" if none will take it.
 	Expiration string
 	// NotEncrypted: Options.SSE asked for encryption, and the store does not say
 	// that it was done.

@@ -7,8 +7,8 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
-// What goes wrong with a bucket. A bucket's error that has one of these
-// reasons wraps it; the text says what was tried on what.
+// The reasons of a bucket's errors. An error wraps each reason that it has; its
+// text names what was tried on what.
 var (
 	// ErrNotFound: no such object (or no such version of it).
 	ErrNotFound = errors.New("no such object")
@@ -59,8 +59,8 @@ func Region(err error) string {
 	return elsewhere.Region()
 }
 
-// Setting says which setting is wrong and what it should be, in a sentence,
-// where the answer that err is about proves it. It is "" for all other errors.
+// Setting returns a sentence that names the wrong setting and what it should be, if
+// the answer that err is about proves it, and "" for all other errors.
 func Setting(err error) string {
 	var wrong interface{ Setting() string }
 	if !errors.As(err, &wrong) {

@@ -29,8 +29,8 @@ type Options struct {
 	Lock ObjectLock
 }
 
-// ServerSideEncryption says how the store encrypts new objects. The zero value
-// leaves it to the store.
+// ServerSideEncryption is how the store encrypts new objects. The zero value leaves
+// it to the store.
 type ServerSideEncryption struct {
 	// Algorithm is "", "AES256" (the store's own keys) or "aws:kms".
 	Algorithm string

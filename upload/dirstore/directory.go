@@ -132,8 +132,8 @@ func (b *directory) Open(ctx context.Context, object bucket.Object) (bucket.Blob
 	return blob, nil
 }
 
-// isReplaced tells that a name no longer stands for the regular file that it was
-// listed as. A user of the directory could lead root to any file by a symlink.
+// isReplaced reports whether a name no longer stands for the regular file that it
+// was listed as. A user of the directory could lead root to any file by a symlink.
 func isReplaced(err error) bool {
 	return errors.Is(err, disk.ErrNotRegular) || errors.Is(err, syscall.ELOOP)
 }
@@ -263,8 +263,8 @@ func (b *directory) Delete(ctx context.Context, object bucket.Object) error {
 	return fileError(where, disk.SyncDir(b.url.Dir), "")
 }
 
-// fileError says what was tried, and maps an error of the file system to one
-// of this package. missing is the text for what does not exist. It returns nil
+// fileError returns an error that names what was tried, with the reason for an
+// error of the file system. missing is the text for what does not exist. It returns nil
 // for nil.
 func fileError(where string, err error, missing string) error {
 	switch {
@@ -288,4 +288,16 @@ func (e notADirectory) Unwrap() error { return e.error }
 // Setting is for bucket.Setting.
 func (e notADirectory) Setting() string {
 	return "correct the bucket URL: a part of its path is a file where a directory should be"
+}
+
+// writeTags writes tags to a temp file and returns its path.
+func (b *directory) writeTags(tags bucket.Tags) (string, error) {
+	content, err := sidecar.Format(tags)
+	if err != nil {
+		return "", err
+	}
+	return b.writeTemp(func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
 }

@@ -142,18 +142,6 @@ func (b *directory) publishTags(name string, tags bucket.Tags) error {
 	return err
 }
 
-// writeTags writes tags to a temp file and returns its path.
-func (b *directory) writeTags(tags bucket.Tags) (string, error) {
-	content, err := sidecar.Format(tags)
-	if err != nil {
-		return "", err
-	}
-	return b.writeTemp(func(w io.Writer) error {
-		_, err := w.Write(content)
-		return err
-	})
-}
-
 // writeTemp writes and syncs a temp file (0600) in the directory and returns
 // its path. On an error, or a panic of write, there is none.
 func (b *directory) writeTemp(write func(io.Writer) error) (path string, err error) {

@@ -257,8 +257,8 @@ func tryGet(ctx context.Context, x *storeExam) (Answer, string, error) {
 	return Yes, "", nil
 }
 
-// answerAbout is answerTo for questions about the bucket: unset says what it
-// means if it has no such setting.
+// answerAbout is answerTo for questions about the bucket: unset is the
+// answer if it has no such setting.
 func answerAbout(err error, unset Answer) (Answer, string, error) {
 	if trial.Is(err, trial.Unset) {
 		return unset, "the bucket has none", nil

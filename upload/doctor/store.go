@@ -2,12 +2,9 @@ package doctor
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/trial"
-	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // A storeExam is one examination of a store on its way.
@@ -24,26 +21,6 @@ type storeExam struct {
 	inParts      bool          // an upload in parts was completed, or may have been
 	rules        int           // lifecycle rules of the bucket that could be seen
 	open         trial.Upload  // neither complete nor aborted, nil: none
-}
-
-func examineStore(ctx context.Context, b bucket.Bucket, t trial.Store) (report Report, err error) {
-	x := &storeExam{
-		Bucket: b, trial: t, folder: folderName() + "/",
-		// A job may be allowed no other tag than this; no rule matches it.
-		tags: bucket.Tags{series.TagRetention: series.Held},
-	}
-	report.URL = b.URL()
-	defer func() { report.Left = t.Close(ctx) }()
-	report.Findings, err = runProbes(ctx, x, storeProbes)
-	return report, err
-}
-
-// folderName names the folder of what an examination puts, so that no listing of
-// a series shows it.
-func folderName() string {
-	id := make([]byte, 4)
-	rand.Read(id) // never fails, see crypto/rand
-	return bucket.TrialPrefix + hex.EncodeToString(id)
 }
 
 func (x *storeExam) whole() string { return x.folder + "whole" }

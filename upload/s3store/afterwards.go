@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// How long taking back may last: short where somebody waits for the end of
-// the process.
+// How long taking back may last. It is short after a signal, when the end of the
+// process is awaited.
 const (
 	abortTimeout          = 10 * time.Second
 	abortTimeoutCancelled = 3 * time.Second

@@ -56,7 +56,7 @@ var withETag = []string{"PutObject", "UploadPart", "GetObject", "HeadObject"}
 type foreignAnswer struct {
 	what  string // came instead
 	first bool   // no answer of an S3 store has come before
-	// What the answer tells about the endpoint, if it does.
+	// What the answer shows about the endpoint, if anything.
 	wantsTLS bool
 	location string // scheme and host of a redirect
 }
@@ -109,7 +109,7 @@ func lookAtGood(operation string, r *http.Response) (*foreignAnswer, error) {
 	}
 	body, err := keep(r, maxAnswer)
 	if err != nil {
-		// What the SDK says of an answer that breaks off.
+		// The SDK's own error for an answer that breaks off.
 		return nil, &smithy.DeserializationError{Err: fmt.Errorf("read the answer: %w", err)}
 	}
 	if len(body) > maxAnswer {
@@ -119,7 +119,7 @@ func lookAtGood(operation string, r *http.Response) (*foreignAnswer, error) {
 	switch {
 	case root == "Error" || slices.Contains(wanted, root): // the SDK finds the error
 	case operation == "GetObjectTagging" && len(body) == 0 && r.Header.Get("X-Amz-Request-Id") != "":
-		// So Ceph says that an object has no tags, if it never had any.
+		// Ceph's answer for an object that never had tags.
 	case wanted != nil:
 		return &foreignAnswer{what: fmt.Sprintf("%s came instead of <%s>", begin(root, body), wanted[0])}, nil
 	case root == "html" || root == "" && begin(root, body) != nothing:
@@ -128,13 +128,12 @@ func lookAtGood(operation string, r *http.Response) (*foreignAnswer, error) {
 	return nil, nil
 }
 
-// lookAtBad looks for what the SDK drops: what a web server says in its own
-// words.
+// lookAtBad looks for what the SDK drops: the text of a web server's own page.
 func lookAtBad(r *http.Response) *foreignAnswer {
 	// Who answers without having read the request may cut the connection.
 	body, _ := keep(r, maxErrorAnswer)
 	if rootOf(body) == "Error" || r.Header.Get("X-Amz-Bucket-Region") != "" {
-		return nil // the status tells enough
+		return nil // the status is enough
 	}
 	text := strings.ToLower(string(body))
 	if r.StatusCode == http.StatusBadRequest && (strings.Contains(text, "https server") || strings.Contains(text, "https port")) {

@@ -12,7 +12,8 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// encryptedBy reports whether the store's answer says what was asked for. Some
+// encryptedBy reports whether the store's answer has the encryption that was asked
+// for. Some
 // stores take the request, and ignore it.
 func (o settings) encryptedBy(algorithm types.ServerSideEncryption, customer *string) bool {
 	switch {

@@ -122,8 +122,8 @@ func rejects(code string, status int) bool {
 }
 
 // mayLackTags reports whether a store that gave this answer to a request with
-// tags may have none: it says so, or it rejects the request without a word of
-// why. Then the same without tags tells.
+// tags may have none: its answer names tags, or it rejects the request without a
+// reason. Then the same request without tags shows it.
 func mayLackTags(err error) bool {
 	code, _ := codeOf(err)
 	return errors.Is(err, bucket.ErrNoTags) || rejects(code, statusOf(err))

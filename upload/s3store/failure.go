@@ -11,7 +11,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// A failure says which operation failed on what, and which IAM action it needs.
+// A failure is an operation that failed, on what, and the IAM action that it needs.
 type failure struct{ operation, where, action string }
 
 // refusals are error codes for which there are better words than the store's.

@@ -182,7 +182,7 @@ func (b *store) uploadPages(ctx context.Context, prefix string) iter.Seq2[*s3.Li
 	f := failure{"list uploads of", b.under(&prefix), "s3:ListBucketMultipartUploads"}
 	return walk(ctx, f, prefix, true, func(*string) (*s3.ListMultipartUploadsOutput, page, error) {
 		out, err := b.client.ListMultipartUploads(ctx, &input)
-		if code, _ := codeOf(err); code == "NoSuchUpload" { // so rclone says that there is none
+		if code, _ := codeOf(err); code == "NoSuchUpload" { // rclone's answer for none
 			return new(s3.ListMultipartUploadsOutput), page{}, nil
 		}
 		if err != nil {
@@ -223,8 +223,8 @@ func both(key, id *string) *string {
 }
 
 // opaque returns an ETag without its quotes, and without the mark of a weak one
-// (W/"..."), which proxies that compress add: so two of them compare as RFC 9110
-// says of a weak comparison (section 8.8.3.2).
+// (W/"..."), which proxies that compress add: so two of them compare by the weak
+// comparison of RFC 9110 (section 8.8.3.2).
 func opaque(etag *string) string {
 	text := aws.ToString(etag)
 	if len(text) >= 2 && text[:2] == "W/" {

@@ -29,8 +29,8 @@ type multipart struct {
 
 	mu        sync.Mutex
 	completed []types.CompletedPart // index is the part number - 1
-	// Stores tell of encryption in the first answer (S3), or with the parts
-	// (MinIO): what was asked for is done if either says so of everything.
+	// Stores report encryption in the first answer (S3), or with the parts
+	// (MinIO): the object is encrypted if either reports it for everything.
 	encrypted, plainPart bool
 }
 
@@ -160,7 +160,7 @@ func strengthened(parts []types.CompletedPart) (strong []types.CompletedPart, al
 }
 
 // takeBack stops the parts in flight, waits for them, and removes what was
-// sent, on a context of its own. It returns err, and says so if parts remain.
+// sent, on a context of its own. It returns err, with a text about parts that remain.
 func (m *multipart) takeBack(ctx context.Context, err error) error {
 	m.cancel(errors.New("the upload is taken back"))
 	_ = m.group.Wait() // err has the reason already

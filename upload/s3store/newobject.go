@@ -106,7 +106,7 @@ func (p *s3Put) key() *string { return aws.String(p.bucket.key(p.name)) }
 
 func (p *s3Put) where() string { return p.bucket.url.String() + "/" + p.name }
 
-// wrap says where err happened, if it does not say so itself.
+// wrap adds the object to err, unless err names it already.
 func (p *s3Put) wrap(err error) error {
 	if strings.Contains(err.Error(), p.where()) {
 		return err

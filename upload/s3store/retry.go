@@ -124,9 +124,9 @@ type outage struct {
 }
 
 // observe takes the outcome of one attempt. A refusal is a good answer here:
-// the store is there. An outage begins with the attempt that waited for
-// nothing; but one that was at work for longer than a silent store is waited
-// for was broken off in the middle, and begins with that.
+// the store is there. An outage starts when the first failed attempt
+// started. If that attempt ran longer than patience, it was making progress until
+// it broke, so the outage starts now.
 func (o *outage) observe(failed bool, began, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -151,8 +151,8 @@ func (o *outage) tooLong(now time.Time) bool {
 	return !o.since.IsZero() && now.Sub(o.since) >= o.limit
 }
 
-// begin counts an operation in. Failures that lie back further than the limit
-// do not count against it if nobody has been trying since.
+// begin counts an operation in. If no other operation is under way, failures
+// further back than the limit do not count against it.
 func (o *outage) begin(now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

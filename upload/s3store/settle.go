@@ -67,7 +67,7 @@ func (p *s3Put) lookUp(ctx context.Context, surely bool) (*bucket.Object, error)
 
 // keepTags sets the tags of an object that was uploaded in parts if the store
 // has lost them, as Ceph does. Where they may not be read it sets them anyway:
-// the object is new, so nobody has changed them. Interrupted, it still gets a
+// the object is new, so no other job has changed them. Interrupted, it still gets a
 // moment, since without tags the object is not held. Its errors wrap
 // bucket.ErrUntagged.
 func (p *s3Put) keepTags(ctx context.Context, object bucket.Object) error {

@@ -93,7 +93,7 @@ func adaptToEndpoint(s *s3.Options, cfg aws.Config) {
 }
 
 // explicitChecksums reports whether the user has set the two checksum modes:
-// the loaded configuration itself no longer tells a setting from a default.
+// the loaded configuration itself no longer separates a setting from a default.
 func explicitChecksums(cfg aws.Config) (request, response bool) {
 	for _, source := range cfg.ConfigSources {
 		switch c := source.(type) {

@@ -192,7 +192,7 @@ func (p *s3Put) tagBeside(ctx context.Context) error {
 }
 
 // untagBeside removes the tags of an object that has not come about. Where the
-// credentials may not delete, they stay, and nobody looks at them.
+// credentials may not delete, they stay, and are never read.
 func (p *s3Put) untagBeside(ctx context.Context) {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()

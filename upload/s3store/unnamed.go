@@ -14,7 +14,7 @@ const partPrefix = "lifeboat-part-"
 // unnamed makes a temp file and removes its name at once. A kill in between
 // leaves an empty file, which a later call removes.
 func unnamed(dir string) (*os.File, error) {
-	entries, _ := os.ReadDir(dir) // else CreateTemp says what is wrong
+	entries, _ := os.ReadDir(dir) // else CreateTemp returns the error
 	for _, entry := range entries {
 		if !strings.HasPrefix(entry.Name(), partPrefix) || !entry.Type().IsRegular() {
 			continue

@@ -11,6 +11,9 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
+// maxHeader is the largest header of an encrypted snapshot, in bytes.
+const maxHeader = 1 << 20
+
 // An age file is a header, a nonce, and chunks of 64 KiB, each with a tag of
 // its own: https://age-encryption.org/v1.
 const (
@@ -68,8 +71,8 @@ func (s Sealer) Size(plaintext int64) int64 {
 	return plaintext + s.overhead + (sealedChunks(plaintext)-1)*(sealedChunkSize-chunkSize)
 }
 
-// Tags returns the tags that an object may have: nothing that tells of an
-// encrypted one's content.
+// Tags returns the tags that an object may have: none about the content of an
+// encrypted one.
 func (s Sealer) Tags(t bucket.Tags) bucket.Tags {
 	if s.Encrypts() {
 		delete(t, TagDigest)

@@ -1,4 +1,4 @@
-// Package series says what the objects in a bucket are: the snapshots of one
+// Package series has the meaning of the objects in a bucket: the snapshots of one
 // database, their names and their order, which is the newest, what their tags
 // mean, and how they are encrypted. Snapshots lists them.
 //

@@ -30,8 +30,8 @@ const (
 	tokenSize = 4 // characters: 24 bits of a hash
 )
 
-// An Identity is what tells databases of one name apart, as the tag
-// lifeboat-identity has it:
+// An Identity distinguishes databases of one name, as the tag lifeboat-identity has
+// it:
 //
 //	<page size>:<application_id>:<tables>:<pages>
 //
@@ -104,7 +104,7 @@ func shared(a, b []string) (n int) {
 	return n
 }
 
-// A Likeness says what two snapshots have in common, as far as their tags tell.
+// A Likeness is what two snapshots have in common, as far as their tags show it.
 type Likeness int
 
 const (

@@ -61,8 +61,8 @@ func (s Snapshot) Why() string {
 	return ""
 }
 
-// Present returns the present by the bucket's clock: that of the store as its
-// last answer told it, or this machine's before any answer and for a directory.
+// Present returns the present by the bucket's clock: that of the store by its
+// last answer, or this machine's before any answer and for a directory.
 func Present(b bucket.Bucket) time.Time {
 	ahead, _ := b.ClockOffset()
 	return time.Now().Add(ahead)
@@ -72,8 +72,8 @@ func Present(b bucket.Bucket) time.Time {
 // later (the zero time: all), sorted by ID. Other objects under the prefix are
 // ignored. Of two with the same ID, encrypted and not, it is the one that was
 // uploaded first: no backup makes the other. Which of them are implausible is
-// judged by the present after the listing: only an answer tells the store's
-// clock. An empty series is no error; a directory that does not exist is
+// judged by the present after the listing: only an answer has the store's
+// time. An empty series is no error; a directory that does not exist is
 // ErrNotFound.
 func Snapshots(ctx context.Context, b bucket.Bucket, after time.Time) ([]Snapshot, error) {
 	var snapshots []Snapshot

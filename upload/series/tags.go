@@ -12,7 +12,7 @@ const (
 	TagRetention = "lifeboat-retention" // Held, Pinned, or a retention class
 	TagDigest    = "lifeboat-digest"    // the digest of the database's content
 	TagDatabase  = "lifeboat-database"  // the database's name, see EncodeTag
-	TagIdentity  = "lifeboat-identity"  // what tells databases of one name apart: page size, application_id, some tables and pages
+	TagIdentity  = "lifeboat-identity"  // distinguishes databases of one name: page size, application_id, some tables and pages
 	TagCheck     = "lifeboat-check"     // the check that the snapshot's copy has passed
 	TagConfirmed = "lifeboat-confirmed" // RFC 3339 time of the last unchanged run
 	TagVerified  = "lifeboat-verified"  // RFC 3339 time of the last drill that succeeded and was recorded

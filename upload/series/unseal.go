@@ -16,7 +16,6 @@ const (
 	// headSize is read of the beginning, where the header is: enough for some
 	// twenty post-quantum recipients. A longer one is read on, up to maxHeader.
 	headSize  = 32 << 10
-	maxHeader = 1 << 20
 	nonceSize = 16
 	// tailSize is read of the end: the last chunk, by which age verifies the
 	// size, and the one before it, which opening an archive reads next.

@@ -37,7 +37,7 @@ func Put(t *testing.T, b bucket.Bucket, name string, data []byte, tags bucket.Ta
 	return PutAll(t, b, name, data, tags).Object
 }
 
-// PutAll is Put with all that the bucket says about it.
+// PutAll is Put with the whole result.
 func PutAll(t *testing.T, b bucket.Bucket, name string, data []byte, tags bucket.Tags) bucket.PutResult {
 	t.Helper()
 	o, err := b.Put(t.Context(), name, bucket.PutOptions{MaxSize: int64(len(data)), Tags: tags}, InPieces(data))

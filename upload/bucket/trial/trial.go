@@ -18,7 +18,7 @@ type StoreBucket interface {
 	Trial() Store
 }
 
-// A Refusal is a way in which a store says no.
+// A Refusal is a way in which a store refuses a request.
 type Refusal int
 
 // The refusals. One answer can be several of them.
