@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -40,8 +41,17 @@ func TestMain(m *testing.M) {
 	programs := map[string]func(){"lifeboat": impatient, "aws": aws, "kubectl": kubectl}
 	if programs[filepath.Base(os.Args[0])] == nil {
 		needs.Root()
+		hangUps()
 	}
 	testscript.Main(m, programs)
+}
+
+// hangUps lets a hang-up end the programs that tests start, also where nohup has
+// started the tests: a signal that is handled here is not ignored there.
+func hangUps() {
+	if signal.Ignored(unix.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
+	}
 }
 
 // TestProgram runs the scripts in testdata and the documents' commands against
