@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/pause"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
@@ -159,12 +160,7 @@ func (r *rewrite) contested(has Configuration) error {
 
 // wait waits for the time after which a write counts.
 func (r *rewrite) wait(ctx context.Context) error {
-	select {
-	case <-time.After(r.settle + rand.N(r.settle)):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return pause.For(ctx, r.settle+rand.N(r.settle))
 }
 
 func (r *rewrite) wrong(what string) error {

@@ -202,7 +202,7 @@ func (c *Copy) readHeader() error {
 		return fmt.Errorf("read the copy of %s: %w", c.source, err)
 	}
 	if c.Header.Size() != info.Size() {
-		return fmt.Errorf("copy of %s has %d bytes, its header says %d", c.source, info.Size(), c.Header.Size())
+		return fmt.Errorf("copy of %s has %d bytes, by its header %d", c.source, info.Size(), c.Header.Size())
 	}
 	if c.JournalMode == "" {
 		c.JournalMode = c.Header.JournalMode()

@@ -122,7 +122,7 @@ func (m *Manifest) validate() error {
 	}
 	if !sqlite.ValidPageSize(m.PageSize) || m.PageCount < 1 || int64(m.PageCount) > 1<<32 ||
 		m.Size != int64(m.PageSize)*int64(m.PageCount) {
-		return damaged("manifest says %d pages of %d bytes are %d bytes", m.PageCount, m.PageSize, m.Size)
+		return damaged("manifest has %d pages of %d bytes, and a size of %d", m.PageCount, m.PageSize, m.Size)
 	}
 	if !isDigest(m.Digest) {
 		return damaged("manifest has no valid digest")

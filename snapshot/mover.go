@@ -22,8 +22,8 @@ type mover struct {
 	dir    string // where the pages go
 	o      CopyOptions
 
-	// version tells whether another connection has written since the latest step
-	// began. It is not kept for a database that is locked for reading.
+	// version is another number once another connection has written since the
+	// latest step began. It is not kept for a database that is locked for reading.
 	version int64
 
 	// moved is called after each step that moved pages, with the bytes since the
@@ -174,7 +174,7 @@ func newRoomWatch(source, temp string, size int64) *roomWatch {
 }
 
 // left returns what will be free when the rest of the copy is written. Where
-// that cannot be told, it is taken for plenty.
+// that is not known, it counts as plenty.
 func (w *roomWatch) left(rest int64) int64 {
 	free, err := w.free(w.dir)
 	if err != nil {

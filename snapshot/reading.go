@@ -176,7 +176,7 @@ func (r *Reading) check(ctx context.Context, t *mover, src *sqlite.Conn, level C
 		if err := t.lockRead(ctx, src); err != nil {
 			return err
 		}
-		// A read transaction of the check alone says nothing of the pages before it.
+		// A read transaction of the check alone does not cover the pages read before.
 		defer func() { t.ReadLocked = false }()
 		version, err := src.Int(ctx, dataVersion)
 		if err != nil {

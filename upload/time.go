@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/pause"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
@@ -20,12 +21,8 @@ func (r *run) waitToBeNewer(ctx context.Context) error {
 	}
 	// The clock may be set meanwhile: look again.
 	for wait := time.Until(until); wait > 0; wait = time.Until(until) {
-		timer := time.NewTimer(min(wait, time.Second))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return fmt.Errorf("wait until a snapshot is newer than %s: %w", r.newest.ID, context.Cause(ctx))
-		case <-timer.C:
+		if err := pause.For(ctx, min(wait, time.Second)); err != nil {
+			return fmt.Errorf("wait until a snapshot is newer than %s: %w", r.newest.ID, err)
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/pause"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,10 +21,8 @@ func Lock(ctx context.Context, f *os.File) error {
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if pause.For(ctx, lockPause) != nil {
 			return ctx.Err()
-		case <-time.After(lockPause):
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/pause"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
 
@@ -59,10 +60,8 @@ func Retry(ctx context.Context, wait time.Duration, f func() error) error {
 			continue
 		}
 		// SQLite does not wait where waiting could be in vain, such as for ErrLocked.
-		select {
-		case <-ctx.Done():
+		if pause.For(ctx, AttemptTime/10) != nil {
 			return ctx.Err()
-		case <-time.After(AttemptTime / 10):
 		}
 	}
 }

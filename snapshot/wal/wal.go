@@ -93,7 +93,7 @@ func NewReader(pageSize int, pageCount uint32) *Reader {
 }
 
 // Read calls page for each page in piece, which must be the header or what
-// follows the piece before it. The error is page's, or says what is wrong with
+// follows the piece before it. The error is page's, or what is wrong with
 // the WAL: SQLite would ignore it, or apply less of it.
 func (l *Reader) Read(piece []byte, page func(number uint32, content []byte) error) error {
 	if !l.begun {

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/pause"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
@@ -78,12 +79,7 @@ func (r *s3Blob) wait(attempt int, cause error) error {
 		return err
 	}
 	r.bucket.options.Log.Warn("the store broke off, reading on", "object", r.object.Name, "cause", cause, "wait", delay)
-	select {
-	case <-r.ctx.Done():
-		return context.Cause(r.ctx)
-	case <-time.After(delay):
-		return nil
-	}
+	return pause.For(r.ctx, delay)
 }
 
 // A cutBody is a response body that ended early, with nothing wrong in its

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/pause"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -173,10 +174,8 @@ func (m *multipart) takeBack(ctx context.Context, err error) error {
 	if m.id != nil && m.brokenOff.Load() {
 		// The store may still be at work on a part whose request was broken
 		// off, and keep it although the upload is gone.
-		select {
-		case <-time.After(abortAgainAfter):
+		if pause.For(ctx, abortAgainAfter) == nil {
 			aborting = m.abort(ctx, m.id)
-		case <-ctx.Done():
 		}
 	}
 	if m.unsure {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/pause"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
@@ -46,10 +47,8 @@ func (b *store) await(ctx context.Context, name string) (*bucket.Object, error) 
 			return nil, reason.Errorf(bucket.ErrUnreachable, nil,
 				"list %s/%s: the store took it, but has not listed it for %s: it may be there all the same", b.url, name, b.options.RetryFor)
 		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("list %s/%s: %w", b.url, name, context.Cause(ctx))
-		case <-time.After(wait):
+		if err := pause.For(ctx, wait); err != nil {
+			return nil, fmt.Errorf("list %s/%s: %w", b.url, name, err)
 		}
 	}
 }

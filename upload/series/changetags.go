@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/pause"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
@@ -152,10 +153,8 @@ func SettleTags(ctx context.Context, b bucket.Bucket, object bucket.Object, sett
 		if err != nil || locked {
 			return err
 		}
-		select {
-		case <-time.After(settle + rand.N(settle)):
-		case <-ctx.Done():
-			return fmt.Errorf("the tags of %s/%s were written, but whether they stay was not checked: %w", b.URL(), object.Name, context.Cause(ctx))
+		if err := pause.For(ctx, settle+rand.N(settle)); err != nil {
+			return fmt.Errorf("the tags of %s/%s were written, but whether they stay was not checked: %w", b.URL(), object.Name, err)
 		}
 		var again bool
 		if again, err = changeTags(ctx, b, object, tagsOrNone(b), change); err == nil && !again {

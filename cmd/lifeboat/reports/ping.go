@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/pause"
 )
 
 // Notices in the way of healthchecks.io (https://healthchecks.io/docs/http_api/):
@@ -69,13 +71,7 @@ func (p *ping) end(ctx context.Context, within time.Duration, exit int, body str
 func (p *ping) send(ctx context.Context, how, body string) {
 	var err error
 	for try := range pingTries {
-		if try > 0 {
-			select {
-			case <-ctx.Done():
-			case <-time.After(pingPause):
-			}
-		}
-		if ctx.Err() != nil {
+		if try > 0 && pause.For(ctx, pingPause) != nil || ctx.Err() != nil {
 			break
 		}
 		var again bool
