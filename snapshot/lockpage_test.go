@@ -1,13 +1,16 @@
 package snapshot
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/wal"
@@ -84,14 +87,13 @@ func sameFiles(t *testing.T, one, other string) bool {
 	}
 }
 
-// A sparse file has holes where zeros are written.
-type sparse struct{ *os.File }
+// A leafFile yields the page digests of a base from their file.
+type leafFile struct{ *bufio.Reader }
 
-func (f sparse) WriteAt(p []byte, off int64) (int, error) {
-	if bytes.Count(p, []byte{0}) == len(p) {
-		return len(p), nil
-	}
-	return f.File.WriteAt(p, off)
+func (f leafFile) next() ([]byte, error) {
+	digest := make([]byte, digestSize)
+	_, err := io.ReadFull(f, digest)
+	return digest, err
 }
 
 // A database grows across the page at 1 GiB that SQLite never uses, which no WAL
@@ -102,17 +104,9 @@ func TestAcrossTheLockPage(t *testing.T) {
 		t.Run(fmt.Sprint(pageSize), func(t *testing.T) {
 			path := beforeLockPage(t, pageSize)
 			c, d := asCopy(t, path)
-			var full bytes.Buffer
-			m, err := c.WriteArchive(t.Context(), &full, d, ArchiveOptions{ID: idOf(1)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			base := baseOf(m, d)
+			base := Base{Reference{idOf(1), d.String(), strings.Repeat("0", 64)}, pageSize, c.Header.PageCount, d.leaves}
 
-			grown := filepath.Join(t.TempDir(), "app.db")
-			if out, err := exec.Command("cp", "--sparse=always", path, grown).CombinedOutput(); err != nil {
-				t.Fatalf("cp: %v\n%s", err, out)
-			}
+			grown, restored := sparseCopy(t, path), sparseCopy(t, path)
 			runSQL(t, grown, fmt.Sprintf("INSERT INTO t VALUES (randomblob(%d))", 5*pageSize))
 			c, d = asCopy(t, grown)
 			if c.Header.PageCount <= wal.LockPage(pageSize) {
@@ -127,30 +121,48 @@ func TestAcrossTheLockPage(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer changes.Close()
-			var differential bytes.Buffer
-			if _, err := changes.WriteArchive(t.Context(), &differential, ArchiveOptions{ID: idOf(2)}); err != nil {
+			var b bytes.Buffer
+			if _, err := changes.WriteArchive(t.Context(), &b, ArchiveOptions{ID: idOf(2)}); err != nil {
 				t.Fatal(err)
 			}
-			restored := filepath.Join(t.TempDir(), "app.db")
-			f, err := os.Create(restored)
+			a, err := OpenArchive(t.Context(), bytes.NewReader(b.Bytes()), int64(b.Len()), "")
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer f.Close()
-			chain, err := chainOf(t, full.Bytes(), differential.Bytes())
+
+			over, err := newOverlay(leafFile{bufio.NewReader(io.NewSectionReader(base.Pages, 0, 1<<40))}, base.PageCount, a.leaves(t.Context()))
 			if err == nil {
-				err = chain.Extract(t.Context(), sparse{f}, ExtractOptions{})
+				err = readAll(newRooted(over, a.manifest))
 			}
 			if err != nil {
+				t.Errorf("page digests: %v", err)
+			}
+			f, err := os.OpenFile(restored, os.O_RDWR, 0)
+			if err == nil {
+				err = a.writeTo(t.Context(), f, ExtractOptions{Digests: true})
+			}
+			if err = errors.Join(err, f.Close()); err != nil {
 				t.Fatal(err)
 			}
-			write(t, path+"-wal", zstdTool(t, differential.Bytes(), "-d"))
+			if !sameFiles(t, restored, grown) {
+				t.Error("Lifeboat restores something else")
+			}
+			write(t, path+"-wal", zstdTool(t, b.Bytes(), "-d"))
 			if got, want := runSQL(t, path, "PRAGMA wal_checkpoint"), fmt.Sprintf("0|%d|%d", n, n); got != want {
 				t.Errorf("sqlite3 prints %q, want %q", got, want)
 			}
-			if !sameFiles(t, path, grown) { // as what Lifeboat has restored is, by its digest
+			if !sameFiles(t, path, grown) {
 				t.Error("zstd and sqlite3 restore something else")
 			}
 		})
 	}
+}
+
+func sparseCopy(t *testing.T, path string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "app.db")
+	if out, err := exec.Command("cp", "--sparse=always", path, to).CombinedOutput(); err != nil {
+		t.Fatalf("cp: %v\n%s", err, out)
+	}
+	return to
 }

@@ -30,7 +30,7 @@ type sink struct {
 	most   int      // how many pages may differ
 	room   int      // pages in a frame's buffer
 
-	g       geometry
+	g       geometry       // of a database whose pages are not counted yet
 	first   []byte         // the first page, which the backup writes at its end
 	end     int64          // of the file that SQLite sees
 	open    map[int]*batch // frames that lack pages
@@ -197,25 +197,25 @@ func (s *sink) ReadAt(p []byte, off int64) (int, error) {
 // finish hands on the last frame, and returns the digest of the database, which
 // has that many pages. What differs is in the spool then.
 func (s *sink) finish(pageCount int) (*Digest, error) {
-	s.g.pages = pageCount
-	for s.err == nil && s.next < s.g.frames() {
+	g := geometry{KindFull, s.g.pageSize, pageCount}
+	for s.err == nil && s.next < g.frames() {
 		b := s.batch(s.next)
-		for page := s.g.pagesIn(s.next); page < s.g.perFrame(); page++ {
+		for page := g.pagesIn(s.next); page < g.perFrame(); page++ {
 			b.mark(page)
 		}
 		if b.missing > 0 {
 			s.err = errAnew
 			break
 		}
-		s.hand(b.content[:s.g.length(s.next)])
+		s.hand(b.content[:g.length(s.next)])
 	}
-	if s.err == nil && (s.next > s.g.frames() || len(s.first) == 0) {
+	if s.err == nil && (s.next > g.frames() || len(s.first) == 0) {
 		s.err = errAnew
 	}
 	if err := s.abort(); err != nil {
 		return nil, err
 	}
-	if err := s.setFirst(); err != nil {
+	if err := s.setFirst(g.pagesIn(0)); err != nil {
 		return nil, err
 	}
 	d := &Digest{root: databaseDigest(s.g.pageSize, pageCount, s.contents), leaves: s.leaves}
@@ -232,7 +232,7 @@ func (s *sink) abort() error {
 }
 
 // setFirst puts the first page in its place, for which nothing has waited.
-func (s *sink) setFirst() error {
+func (s *sink) setFirst(pagesInFrame int) error {
 	digest := pageDigest(1, s.first)
 	if err := s.spool.setFirst(s.first, digest); err != nil {
 		return err
@@ -240,7 +240,7 @@ func (s *sink) setFirst() error {
 	if _, err := s.leaves.WriteAt(digest, 0); err != nil {
 		return disk.WrapTemp("spool page digests", err)
 	}
-	leaves := make([]byte, s.g.pagesIn(0)*digestSize)
+	leaves := make([]byte, pagesInFrame*digestSize)
 	if _, err := s.leaves.ReadAt(leaves, 0); err != nil {
 		return disk.WrapTemp("read page digests", err)
 	}
