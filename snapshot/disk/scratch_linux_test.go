@@ -179,6 +179,10 @@ func TestRemovalFollowsNoLink(t *testing.T) {
 	}
 }
 
+// anotherUser is neither this one nor the one that a user namespace shows for
+// those outside, who own the root directory there.
+const anotherUser = 4242
+
 // Root works in no temp directory where another user can rename what it makes.
 func TestTempOfOthers(t *testing.T) {
 	for _, c := range []struct {
@@ -191,9 +195,9 @@ func TestTempOfOthers(t *testing.T) {
 		{"root's", 0, 0o755, ".", true},
 		{"a shared one", 0, os.ModeSticky | 0o777, ".", true},
 		{"root's, in a shared one", 0, os.ModeSticky | 0o777, "a", true},
-		{"another user's", 65534, 0o755, ".", false},
-		{"another user's, shared", 65534, os.ModeSticky | 0o777, ".", false},
-		{"root's, in another user's", 65534, 0o755, "a", false},
+		{"another user's", anotherUser, 0o755, ".", false},
+		{"another user's, shared", anotherUser, os.ModeSticky | 0o777, ".", false},
+		{"root's, in another user's", anotherUser, 0o755, "a", false},
 		{"open to all", 0, 0o777, ".", false},
 		{"open to a group", 0, 0o775, ".", false},
 		{"root's, in one that is open to all", 0, 0o777, "a", false},
@@ -267,7 +271,7 @@ func TestTempOnAVolume(t *testing.T) {
 		t.Error(err)
 	}
 	below := filepath.Join(dir, "below")
-	if err := errors.Join(os.Mkdir(below, 0o755), os.Chown(below, 65534, 0)); err != nil {
+	if err := errors.Join(os.Mkdir(below, 0o755), os.Chown(below, anotherUser, 0)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := NewScratch(below, 0); !errors.Is(err, reason.ErrTempDir) {
