@@ -201,11 +201,21 @@ func TestDigestIsFixed(t *testing.T) {
 func TestDamage(t *testing.T) {
 	path := makeDB(t, 0)
 	b, _ := archive(t, take(t, path, CopyOptions{}), ArchiveOptions{Database: "app.db"})
-	if _, err := extract(t.Context(), b); err != nil {
+	refusesDamage(t, b, func(changed []byte) error {
+		_, err := extract(t.Context(), changed)
+		return err
+	})
+}
+
+// refusesDamage calls restore with the archive, which is good, and with the archive
+// damaged in every place.
+func refusesDamage(t *testing.T, b []byte, restore func(b []byte) error) {
+	t.Helper()
+	if err := restore(b); err != nil {
 		t.Fatal(err)
 	}
 	check := func(what string, changed []byte) {
-		if _, err := extract(t.Context(), changed); !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrNewerFormat) {
+		if err := restore(changed); !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrNewerFormat) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

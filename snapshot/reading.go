@@ -30,8 +30,8 @@ type Reading struct {
 type ReadOptions struct {
 	CopyOptions
 	// Check is how SQLite checks the database; "" is CheckNone. It checks what
-	// was read, under the same read transaction. SQLite does not check CHECK
-	// constraints then, because the connection can only read.
+	// was read, under the same read transaction. It leaves CHECK constraints
+	// out where the connection can only read, as that of a WAL database.
 	Check CheckLevel
 	// Known is the digest of content that needs no check.
 	Known string
