@@ -84,7 +84,18 @@ short: tools-check
 
 test: tools-test
 	$(GO) vet -tags $(TAGS) ./...
-	PATH="$(GOBIN):$$PATH" $(GO) test $(RACE) -timeout 30m -tags $(TAGS) $(TESTFLAGS) $(PACKAGES)
+	$(call tests,$(RACE),-vE '$(PROGRAMS)')
+	$(call tests,,-E '$(PROGRAMS)')
+	$(if $(RACE),$(call tests,$(RACE) -short,-E '$(PROGRAMS)'))
+	$(if $(and $(RACE),$(filter ./... ./lifecycle,$(PACKAGES))),$(GO) test -tags $(TAGS) -run '^TestSimulationOfYears$$' ./lifecycle)
+
+# These packages' tests start programs, hundreds of times. They are to be what
+# users run, and with the race detector each takes seconds to start. With it go
+# the short tests of these packages, and all of the others'.
+PROGRAMS = /lifeboat/(cmd/lifeboat|restore)$$
+
+# tests FLAGS,WHICH runs the tests of those of PACKAGES that grep finds.
+tests = go list $(PACKAGES) | grep $(2) | PATH="$(GOBIN):$$PATH" CGO_ENABLED=1 xargs -r go test $(1) -timeout 50m -tags $(TAGS) $(TESTFLAGS)
 
 # The deployment on a real Kubernetes: deploy/e2e/README.md says which.
 e2e: tools-test image

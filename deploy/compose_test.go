@@ -95,7 +95,8 @@ func TestSidecar(t *testing.T) {
 		}
 	}
 	environment := []string{"PATH=" + filepath.Join(work, "bin") + ":" + os.Getenv("PATH"), "TMPDIR=" + temp, "LIFEBOAT_ALWAYS=true",
-		"DB=" + strings.Replace(s.Environment["DB"], "/data", data, 1), "BUCKET_URL=file://" + bucket}
+		"DB=" + strings.Replace(s.Environment["DB"], "/data", data, 1), "BUCKET_URL=file://" + bucket,
+		"LIFEBOAT_CACHE_DIR=" + strings.Replace(s.Environment["LIFEBOAT_CACHE_DIR"], "/data", data, 1)}
 	notices := newNotices(t)
 	health := func() bool {
 		check := exec.Command("sh", "-c", strings.ReplaceAll(s.Healthcheck.Test[1], "$$", "$"))
@@ -150,6 +151,7 @@ func TestSidecar(t *testing.T) {
 		t.Errorf("the log: %s", output)
 	}
 
+	checkCache(t, filepath.Join(data, ".lifeboat"))
 	sqlitetest.Exec(t, filepath.Join(data, "app.db"), "CREATE TABLE large AS SELECT randomblob(10000000)")
 	before := snapshots(t, bucket)
 	stop = start("EVERY=1h", "LIFEBOAT_MAX_RATE=1MiB")

@@ -15,18 +15,18 @@ import (
 // TestCron installs the crontab as its document does, and runs its command as
 // cron does.
 func TestCron(t *testing.T) {
-	etc, data, bucket, bin := t.TempDir(), filepath.Join(t.TempDir(), "app"), filepath.Join(t.TempDir(), "bucket"), t.TempDir()
+	etc, cache, data, bucket, bin := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "app"), filepath.Join(t.TempDir(), "bucket"), t.TempDir()
 	newDatabase(t, filepath.Join(data, "app.db"))
-	testCommands(t, "cron/README.md", "/etc/lifeboat", etc, "/etc/cron.d", etc, "-o app", "-o "+strconv.Itoa(os.Geteuid()))
+	testCommands(t, "cron/README.md", "/etc/lifeboat", etc, "/etc/cron.d", etc, "/var/cache", cache, "-o app", "-o "+strconv.Itoa(os.Geteuid()))
 	settings := strings.NewReplacer("/var/lib/app", data, "s3://my-bucket/app", "file://"+bucket).Replace(docstest.Read(t, filepath.Join(etc, "app.env")))
 	write(t, filepath.Join(etc, "app.env"), settings+"LIFEBOAT_LOG_FORMAT=json\n", 0o600)
 	programAs(t, filepath.Join(bin, "lifeboat"))
-	crontab := strings.NewReplacer("/etc/lifeboat", etc, "/usr/local/bin", bin).Replace(docstest.Read(t, filepath.Join(etc, "lifeboat")))
+	crontab := strings.NewReplacer("/etc/lifeboat", etc, "/var/cache", cache, "/usr/local/bin", bin).Replace(docstest.Read(t, filepath.Join(etc, "lifeboat")))
 	var environment, jobs []string
 	for _, line := range strings.Split(crontab, "\n") {
 		switch {
 		case line == "" || strings.HasPrefix(line, "#"):
-		case regexp.MustCompile(`^[A-Z]+=`).MatchString(line):
+		case regexp.MustCompile(`^[A-Z_]+=`).MatchString(line):
 			environment = append(environment, line)
 		default:
 			jobs = append(jobs, line)
@@ -49,6 +49,7 @@ func TestCron(t *testing.T) {
 	if output := run(); output != "" || snapshots(t, bucket) != 1 {
 		t.Errorf("%d snapshots, and mail: %s", snapshots(t, bucket), output)
 	}
+	checkCache(t, filepath.Join(cache, "lifeboat"))
 	// Trouble is mail.
 	if err := os.Remove(filepath.Join(data, "app.db")); err != nil {
 		t.Fatal(err)

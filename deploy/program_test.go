@@ -63,6 +63,14 @@ func programAs(t *testing.T, path string) {
 	}
 }
 
+// checkCache checks that a cache directory knows a snapshot.
+func checkCache(t *testing.T, dir string) {
+	t.Helper()
+	if known, err := filepath.Glob(filepath.Join(dir, "*", "*.json")); err != nil || len(known) == 0 {
+		t.Errorf("the cache in %s knows no snapshot: %v", dir, err)
+	}
+}
+
 // runs runs a program that must succeed, and returns its output.
 func runs(t *testing.T, dir, name string, arguments ...string) string {
 	t.Helper()

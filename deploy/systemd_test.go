@@ -61,7 +61,12 @@ func TestUnits(t *testing.T) {
 			if says := fmt.Sprintf("`%s` at %.1f", name, level); !strings.Contains(docstest.Read(t, "systemd/README.md"), says) {
 				t.Errorf("the README does not say %s", says)
 			}
-			checkExits(t, parseUnit(t, service))
+			u := parseUnit(t, service)
+			checkExits(t, u)
+			// Units of several users cannot share one directory.
+			if backup := strings.HasPrefix(name, "lifeboat-backup"); backup && (u.only(t, "CacheDirectory") != "%N" || u.only(t, "CacheDirectoryMode") != "0700") || !backup && u["CacheDirectory"] != nil {
+				t.Errorf("its cache is %q, mode %q", u["CacheDirectory"], u["CacheDirectoryMode"])
+			}
 		})
 	}
 	if len(all) != 2*len(exposure) {
@@ -189,6 +194,11 @@ func (u unit) start(t *testing.T, program, etc string) string {
 	for _, word := range strings.Fields(u.only(t, "ExecStart")) {
 		word = strings.NewReplacer("/usr/local/bin/lifeboat", program, "/etc/lifeboat", etc).Replace(word)
 		arguments = append(arguments, os.Expand(word, func(name string) string { return environment[name] }))
+	}
+	if u["CacheDirectory"] != nil {
+		cache := t.TempDir()
+		environment["CACHE_DIRECTORY"] = cache
+		defer checkCache(t, cache)
 	}
 	command := exec.Command("strace", arguments...)
 	for name, value := range environment {

@@ -14,7 +14,7 @@ import (
 )
 
 // A watched bucket counts its listings. meanwhile is called before each upload,
-// and after one listings fail with lost, if there is such an error.
+// and after one listings and reads of tags fail with lost, if there is such an error.
 type watched struct {
 	bucket.Bucket
 	meanwhile func()
@@ -39,6 +39,13 @@ func (w *watched) List(ctx context.Context, after string) iter.Seq2[bucket.Objec
 	return w.Bucket.List(ctx, after)
 }
 
+func (w *watched) Tags(ctx context.Context, object bucket.Object) (bucket.Tags, error) {
+	if w.put && w.lost != nil {
+		return nil, w.lost
+	}
+	return w.Bucket.Tags(ctx, object)
+}
+
 func backupBucket(t *testing.T) (bucket.Bucket, string) {
 	t.Helper()
 	b, err := upload.Open(t.Context(), "file://"+filepath.Join(t.TempDir(), "series"), upload.Options{})
@@ -57,7 +64,8 @@ func TestBackupWithoutRelease(t *testing.T) {
 		t.Fatalf("%+v, %+v, %v", done, released, err)
 	}
 	lost := &watched{Bucket: b, lost: bucket.ErrRefused}
-	done, _, err := Backup(t.Context(), lost, db, upload.BackupOptions{Always: true}, Options{})
+	due := Options{Terms: Terms{Hold: 1}}
+	done, _, err := Backup(t.Context(), lost, db, upload.BackupOptions{Always: true}, due)
 	if !errors.Is(err, upload.ErrIncomplete) || !errors.Is(err, bucket.ErrRefused) || done.Snapshot.Object.Size == 0 {
 		t.Errorf("%+v, %v", done, err)
 	}

@@ -7,10 +7,12 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle/lifecycletest"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
@@ -21,6 +23,8 @@ import (
 // store does, and lets a test come between any two calls.
 type clockwork struct {
 	now time.Time
+	// newest is when the newest snapshot was taken.
+	newest time.Time
 	// before is called before every operation, and may fail it.
 	before func(operation, name string) error
 
@@ -39,19 +43,6 @@ func newClockwork(now time.Time) *clockwork {
 	return &clockwork{now: now, objects: map[string]stored{}, calls: map[string]int{}}
 }
 
-// timed is a bucket whose clock stands at now.
-type timed struct {
-	bucket.Bucket
-	now time.Time
-}
-
-func (b timed) Unwrap() bucket.Bucket              { return b.Bucket }
-func (b timed) ClockOffset() (time.Duration, bool) { return offset(b.now), true }
-
-// offset is how far the clock of a bucket is ahead, for which it is now, or a
-// moment later.
-func offset(now time.Time) time.Duration { return time.Until(now) + time.Millisecond }
-
 func (c *clockwork) begin(operation, name string) error {
 	c.mutex.Lock()
 	c.calls[operation]++
@@ -62,25 +53,47 @@ func (c *clockwork) begin(operation, name string) error {
 	return nil
 }
 
-// backup puts a snapshot of now into the bucket, and returns its ID.
+// backup puts a full snapshot of now into the bucket, and returns its ID.
 func (c *clockwork) backup(t testing.TB, text string) snapshot.ID {
 	t.Helper()
 	id := snapshot.NewID(c.now)
-	_, err := c.Put(t.Context(), string(id)+series.Suffix, bucket.PutOptions{Tags: bucket.Tags{
-		series.TagRetention: series.Held, series.TagDatabase: "app.db"}}, func(w io.Writer) error {
+	return c.put(t, series.Name{ID: id, Class: series.ClassAt(c.newest, c.now)}, text)
+}
+
+// change is backup for a differential, where there is a base for one.
+func (c *clockwork) change(t testing.TB, text string) snapshot.ID {
+	t.Helper()
+	name := series.Name{ID: snapshot.NewID(c.now), Class: series.ClassAt(c.newest, c.now)}
+	all, err := series.Snapshots(t.Context(), c, series.Weekly.Start(c.now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bases := series.Bases(all, name.Class, c.now); len(bases) > 0 {
+		name.Base = bases[0].ID
+	}
+	return c.put(t, name, text)
+}
+
+func (c *clockwork) put(t testing.TB, name series.Name, text string) snapshot.ID {
+	t.Helper()
+	if taken := name.ID.Time(); taken.After(c.newest) {
+		c.newest = taken
+	}
+	_, err := c.Put(t.Context(), name.String(), bucket.PutOptions{Tags: bucket.Tags{
+		series.TagRetention: series.Held(name.Class), series.TagDatabase: "app.db"}}, func(w io.Writer) error {
 		_, err := io.WriteString(w, text)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return id
+	return name.ID
 }
 
 // expire does what the rules of a bucket do under a policy.
 func (c *clockwork) expire(p Policy) {
 	maps.DeleteFunc(c.objects, func(_ string, s stored) bool {
-		class, err := parseClass(s.tags[series.TagRetention])
+		class, err := series.ParseClass(s.tags[series.TagRetention])
 		if err != nil || p.Keep(class) == Forever {
 			return false
 		}
@@ -95,6 +108,18 @@ func (c *clockwork) retentions() []string {
 		all = append(all, name[:len("20261106T170000Z")]+" "+c.objects[name].tags[series.TagRetention])
 	}
 	return all
+}
+
+// name returns the name of a snapshot's object, "" if it is not there.
+func (c *clockwork) name(id snapshot.ID) string {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	for name := range c.objects {
+		if strings.HasPrefix(name, string(id)) {
+			return name
+		}
+	}
+	return ""
 }
 
 func (c *clockwork) retention(name string) string {
@@ -197,4 +222,4 @@ func (c *clockwork) Delete(ctx context.Context, o bucket.Object) error {
 
 func (c *clockwork) NeverUsed(context.Context) (bool, error) { return false, nil }
 
-func (c *clockwork) ClockOffset() (time.Duration, bool) { return offset(c.now), true }
+func (c *clockwork) ClockOffset() (time.Duration, bool) { return lifecycletest.Offset(c.now), true }

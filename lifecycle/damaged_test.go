@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle/lifecycletest"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
@@ -22,7 +23,7 @@ func TestDamagedTags(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 10 {
-		put(t, b, time.Now().Add(time.Duration(i-10)*24*time.Hour), series.Held, "0123456789")
+		lifecycletest.Put(t, b, time.Now().Add(time.Duration(i-10)*24*time.Hour), series.Held(series.Daily), "0123456789")
 	}
 	all, err := Load(t.Context(), b, time.Time{})
 	if err != nil || Damaged(all) != nil {
@@ -46,15 +47,16 @@ func TestDamagedTags(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	later := timed{b, now}
+	later := lifecycletest.Timed{Bucket: b, Now: now}
 	terms := Terms{Policy: Policy{Recent: 4}, Hold: DefaultHold}
+	options := Options{Terms: terms, Settle: time.Millisecond}
 	goes := func(decisions []Decision) bool {
 		return decisions[4].Action == ActKeep && decisions[3].Action == ActExpire
 	}
 	if decisions, err := WouldPrune(t.Context(), later, terms); !errors.Is(err, bucket.ErrTagsDamaged) || !goes(decisions) {
 		t.Errorf("would be deleted: %+v, %v", decisions[4], err)
 	}
-	if decisions, deleted, err := Prune(t.Context(), later, terms, nil); !errors.Is(err, bucket.ErrTagsDamaged) || !goes(decisions) || deleted != 8 {
+	if decisions, deleted, err := Prune(t.Context(), later, Options{Terms: terms}); !errors.Is(err, bucket.ErrTagsDamaged) || !goes(decisions) || deleted != 8 {
 		t.Errorf("%d deleted, %+v, %v", deleted, decisions[4], err)
 	}
 	result, err := Release(t.Context(), later, Options{})
@@ -62,13 +64,13 @@ func TestDamagedTags(t *testing.T) {
 		t.Errorf("released %v, %v, %v", result.Released, result.Damaged, err)
 	}
 	// Pinned and unpinned it is as the others are.
-	if _, err := Pin(t.Context(), later, damaged, terms, nil); err != nil {
+	if _, err := Pin(t.Context(), later, damaged, options); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Unpin(t.Context(), later, damaged, terms, nil); err != nil {
+	if _, err := Unpin(t.Context(), later, damaged, options); err != nil {
 		t.Fatal(err)
 	}
-	if _, deleted, err := Prune(t.Context(), later, terms, nil); err != nil || deleted != 1 {
+	if _, deleted, err := Prune(t.Context(), later, Options{Terms: terms}); err != nil || deleted != 1 {
 		t.Errorf("mended: %d deleted, %v", deleted, err)
 	}
 }

@@ -31,6 +31,9 @@ type Item struct {
 	TagsKnown bool
 	// Damaged is why the tags that were read are none: they are damaged.
 	Damaged error
+
+	gone    bool // when its tags were to be read
+	assumed bool // its tags were not read
 }
 
 // Terms are what is decided under.
@@ -43,25 +46,31 @@ type Terms struct {
 	Hold time.Duration
 	// IgnoreShrink overrides the shrink guard.
 	IgnoreShrink bool
-	// Settle is how long what is written to the bucket must last before it
-	// counts, against other commands that write at the same time: 0 for
-	// DefaultSettle. Below 0 is an error.
-	Settle time.Duration
 }
 
 // hold returns what Hold means.
-func (t Terms) hold() time.Duration { return holdOf(t.Hold) }
+func (t Terms) hold() time.Duration {
+	switch t.Hold {
+	case 0:
+		return DefaultHold
+	case NoHold:
+		return 0
+	}
+	return t.Hold
+}
+
+// Validate returns an error for a policy that cannot be carried out under the hold: see
+// Policy.Validate. A nil one cannot.
+func (t Terms) Validate() error { return t.Policy.Validate(t.hold()) }
 
 // A Decision is what is to be done with one snapshot, and when.
 type Decision struct {
 	Item
-	// Class is the class that it has, or gets at its release as things stand;
-	// "" where it has none in sight.
-	Class  Class
 	Action Action
 	// Reason is why, in words.
 	Reason string
-	// Due is when it has been superseded for the hold, zero without successor.
+	// Due is when it has been superseded for the hold, and all that stands on it
+	// has. Zero: as things stand, never.
 	Due time.Time
 	// Expires is when it goes, at the earliest, under the policy and as things
 	// stand. Zero: it does not.
@@ -72,43 +81,47 @@ type Decision struct {
 
 // Held reports whether the snapshot waits for its release.
 func (i Item) Held() bool {
-	return !i.TagsKnown || i.Tags[series.TagRetention] == series.Held
+	return !i.TagsKnown || series.IsHeld(i.Tags[series.TagRetention])
 }
 
-// Released returns the class that the snapshot was released into, or "".
+// Released returns the class that the snapshot was released into, or "". It is the
+// tag's, by which rules go; another one than the name's was set by hand.
 func (i Item) Released() Class {
-	class, err := parseClass(i.Tags[series.TagRetention])
+	class, err := series.ParseClass(i.Tags[series.TagRetention])
 	if err != nil {
 		return ""
 	}
 	return class
 }
 
+// unreleased reports whether the snapshot has not been released into its own class.
+func (i Item) unreleased() bool { return i.Released() != i.Class }
+
 // Decide returns, for each of a series' snapshots, what is to be done with it at
 // now, the present by the bucket's clock: series.Present, asked after the listing.
-// The items are sorted by ID. A decision depends on no older snapshot, so a series
-// may be cut off at its old end.
+// The items are sorted by ID. A decision depends on no older snapshot but through
+// what its item knows of its own chain, so a series may be cut off at its old end.
 //
-// The newest is always kept. A held snapshot is released when it has been
-// superseded for the hold: when it and its successor, the next one by ID, have
-// both been in the bucket for as long. One whose ID is implausible is neither
-// newest nor successor. The shrink guard: while the newest object is less than
-// half the size of one that would go, that one and all after it stay.
+// The newest that counts is always kept. A held snapshot is released when it has
+// been superseded for the hold: when it and its successor, the next one by ID that
+// counts, have both been in the bucket for as long, and when the same is true of all
+// that stands on it. One that does not count, which is implausible or broken, is
+// neither newest nor successor, and holds nothing back. The shrink guard: while the
+// newest weighs less than half of one that would go, that one and all after it stay.
+// A newest that is retired is due, and there is no guard: see Retire.
 func Decide(items []Item, t Terms, now time.Time) []Decision {
 	j := judge{t, now}
 	decisions := make([]Decision, len(items))
-	var newest, successor *Item
-	for i := len(items) - 1; i >= 0; i-- {
-		decisions[i] = j.decide(items[i], successor)
-		if !items[i].Implausible {
-			successor = &items[i]
-			if newest == nil {
-				newest = successor
-			}
+	var newest *Decision
+	for i, w := range waits(items, t.hold()) {
+		decisions[i] = j.decide(items[i], w)
+		if items[i].Counts() {
+			newest = &decisions[i]
 		}
 	}
-	if newest != nil && !t.IgnoreShrink {
-		guard(decisions, newest)
+	keepBases(decisions)
+	if newest != nil && !newest.isRetired() && !t.IgnoreShrink && guard(decisions, newest) {
+		keepBases(decisions)
 	}
 	return decisions
 }
@@ -119,72 +132,112 @@ type judge struct {
 	now time.Time // by the bucket's clock
 }
 
-// decide is Decide for one snapshot, without the shrink guard.
-func (j judge) decide(item Item, successor *Item) Decision {
-	d := Decision{Item: item, Action: ActKeep, Class: item.Released()}
+// decide is Decide for one snapshot alone.
+func (j judge) decide(item Item, w wait) Decision {
+	d := Decision{Item: item, Action: ActKeep, Due: w.due}
 	tag := item.Tags[series.TagRetention]
 	switch {
 	case item.Implausible:
-		d.Reason = item.Why()
-		return d
+		d.Due, d.Reason = time.Time{}, item.Why()
 	case tag == series.Pinned:
 		d.Reason = "pinned"
-		return d
-	case successor == nil && d.Class == "":
-		d.Reason = "the newest"
-		return d
-	case successor == nil:
-		d.Expires = j.expires(item, d.Class)
-		d.Reason = fmt.Sprintf("the newest, but released as %s: what came after it is gone, and a rule may take it", d.Class)
-		return d
-	}
-	d.Due = latest(item.Object.Modified, successor.Object.Modified).Add(j.hold())
-	switch {
-	case item.Held():
-		return j.held(d, successor)
+	case item.Counts() && d.Due.IsZero() && w.on == "" && item.Released() == "":
+		d.Reason = "the newest" + d.otherTag()
 	case item.Damaged != nil:
 		d.Reason = "its tags are damaged, so nothing takes it"
-	case d.Class == "" && tag == "":
+	case item.Held():
+		j.held(&d, w)
+	case tag == "":
 		d.Reason = "it has no retention tag, so no rule takes it"
-	case d.Class == "":
+	case item.Released() == "":
 		d.Reason = fmt.Sprintf("its retention tag %q is not a class, so no rule takes it", tag)
 	default:
-		return j.released(d)
+		j.released(&d, w)
+	}
+	if item.Broken {
+		d.Reason = fmt.Sprintf("broken: %s; %s", item.Why(), d.Reason)
 	}
 	return d
 }
 
-// held decides on a held snapshot that has a successor.
-func (j judge) held(d Decision, successor *Item) Decision {
-	d.Class = classOf(d.ID.Time(), successor.ID.Time())
-	d.Expires = latest(d.Due, j.expires(d.Item, d.Class))
-	if j.forever(d.Class) {
-		d.Expires = time.Time{}
+// held decides on a held snapshot.
+func (j judge) held(d *Decision, w wait) {
+	d.Reason = string(d.Class) + d.otherTag()
+	if !d.Due.IsZero() && !j.forever(d.Class) {
+		d.Expires = latest(d.Due, j.expires(d.Item, d.Class))
 	}
-	if j.now.Before(d.Due) {
-		d.Reason = fmt.Sprintf("%s, held until it has been superseded for %s", d.Class, words(j.hold()))
-		return d
+	if !j.isDue(d.Due) {
+		d.Reason = j.untilDue(d, w)
+		return
 	}
 	d.Action = ActRelease
-	d.Reason = fmt.Sprintf("%s, superseded for %s", d.Class, words(j.now.Sub(d.Due)+j.hold()))
-	return j.over(d)
+	if w.retired {
+		d.Reason = d.retiredReason()
+	} else {
+		d.Reason += fmt.Sprintf(", superseded for %s", words(j.now.Sub(d.Due)+j.hold()))
+	}
+	j.over(d)
 }
 
-// released decides on a snapshot that has its class and a successor. The hold
-// counts for it too: a hand may have released it early, or deleted what superseded
-// it.
-func (j judge) released(d Decision) Decision {
-	d.Expires = j.expires(d.Item, d.Class)
-	d.Reason = string(d.Class)
-	if j.now.Before(d.Due) {
-		d.Reason = fmt.Sprintf("%s, but superseded for less than %s", d.Class, words(j.hold()))
-		return d
+// released decides on a snapshot that has a class for a tag. The hold counts for it
+// too: a hand may have released it early, or deleted what superseded it.
+func (j judge) released(d *Decision, w wait) {
+	class := d.Released()
+	d.Expires = j.expires(d.Item, class)
+	d.Reason = string(d.Class) + d.otherTag()
+	switch {
+	case d.Due.IsZero() && w.on != "":
+		d.Reason += fmt.Sprintf(", released, but %s, which is not superseded, stands on it", w.on)
+		return
+	case w.retired:
+		d.Reason = d.retiredReason()
+	case d.Due.IsZero():
+		d.Reason = fmt.Sprintf("the newest, but released as %s: what came after it is gone, and a rule may take it", class)
+		return
+	case !j.isDue(d.Due):
+		d.Reason += fmt.Sprintf(", but superseded for less than %s", words(j.hold()))
+		return
+	case class != d.Class:
+		d.Action = ActRelease
+		d.Expires = j.expires(d.Item, d.Class)
 	}
-	return j.over(d)
+	j.over(d)
 }
+
+func (d *Decision) isRetired() bool {
+	_, retired := d.Retired()
+	return retired
+}
+
+func (d *Decision) retiredReason() string {
+	return fmt.Sprintf("the newest, %s, retired at %s", d.Class, d.Tags[series.TagRetired])
+}
+
+// untilDue returns in words what a held snapshot waits for.
+func (j judge) untilDue(d *Decision, w wait) string {
+	switch {
+	case d.Due.IsZero() && w.on == "":
+		return "no newer one supersedes it"
+	case w.on == "":
+		return fmt.Sprintf("%s, held until it has been superseded for %s", d.Reason, words(j.hold()))
+	}
+	return fmt.Sprintf("%s, held until %s, which stands on it, has been superseded for %s", d.Reason, w.on, words(j.hold()))
+}
+
+// otherTag returns words on a tag that says another class than the name, or "".
+func (d *Decision) otherTag() string {
+	switch tag := d.Tags[series.TagRetention]; tag {
+	case "", string(d.Class), series.Held(d.Class):
+		return ""
+	default:
+		return fmt.Sprintf(" (though its tag says %s)", tag)
+	}
+}
+
+func (j judge) isDue(due time.Time) bool { return !due.IsZero() && !j.now.Before(due) }
 
 // over turns the decision into an expiry if the policy's time has come.
-func (j judge) over(d Decision) Decision {
+func (j judge) over(d *Decision) {
 	switch {
 	case j.Policy == nil:
 	case j.forever(d.Class):
@@ -195,34 +248,32 @@ func (j judge) over(d Decision) Decision {
 		d.Action = ActExpire
 		d.Reason += fmt.Sprintf(", its %v are over", j.Policy.Keep(d.Class))
 	}
-	return d
 }
 
-// guard applies the shrink guard to decisions in order of age.
-func guard(decisions []Decision, newest *Item) {
+// guard applies the shrink guard to decisions, which are sorted by ID, and reports
+// whether it keeps any.
+func guard(decisions []Decision, newest *Decision) bool {
 	var stop *Decision
+	weight := newest.Weight()
 	for i := range decisions {
 		d := &decisions[i]
 		if d.Action == ActKeep {
 			continue
 		}
-		if stop == nil && 2*newest.Object.Size < d.Object.Size {
+		if stop == nil && 2*weight < d.Weight() {
 			stop = d
 		}
 		if stop == nil {
 			continue
 		}
-		d.Action, d.Guarded = ActKeep, true
-		if d.Held() {
-			d.Expires = time.Time{}
-		}
+		d.Guarded = true
 		if d == stop {
-			d.Reason += fmt.Sprintf("; stays because the newest, %s, has %d bytes and this one %d: less than half",
-				newest.ID, newest.Object.Size, d.Object.Size)
+			d.keep(fmt.Sprintf("stays because the newest, %s, weighs %d bytes and this one %d: less than half", newest.ID, weight, d.Weight()))
 		} else {
-			d.Reason += fmt.Sprintf("; stays because the shrink guard stopped at %s", stop.ID)
+			d.keep(fmt.Sprintf("stays because the shrink guard stopped at %s", stop.ID))
 		}
 	}
+	return stop != nil
 }
 
 func (j judge) forever(c Class) bool {

@@ -4,20 +4,17 @@
 // own lifecycle rules. Nothing that runs every day needs the right to delete.
 //
 // Backup backs up and releases the older snapshots that are due. Release alone
-// belongs into a job of its own, where backups may not release. The rules are
-// written once, with an administrator's credentials:
+// belongs into a job of its own, where backups may not release:
 //
 //	done, released, err := lifecycle.Backup(ctx, bucket, "/var/lib/app/app.db", upload.BackupOptions{}, lifecycle.Options{})
 //
+// The rules are written once, with an administrator's credentials: see package rules.
+// Where a store has no tags, and in a directory, Prune deletes by the same decisions:
+//
 //	terms := lifecycle.Terms{Policy: lifecycle.DefaultPolicy()}
-//	p, err := lifecycle.Propose(ctx, bucket, terms, lifecycle.DefaultNoncurrent)
-//	notes, err := p.Apply(ctx, bucket)
+//	decisions, deleted, err := lifecycle.Prune(ctx, bucket, lifecycle.Options{Terms: terms})
 //
-// Where a store has no tags, and in a directory, Prune deletes by the same
-// decisions:
-//
-//	decisions, deleted, err := lifecycle.Prune(ctx, bucket, terms, nil)
-//
-// One pure function, Decide, decides for Release, Prune, and what a listing
-// shows. The rest of the package reads what Decide needs, and carries it out.
+// One pure function, Decide, decides for Release, Prune, and what a listing shows. A
+// base waits there for all that stands on it. Load and its like read what Decide needs;
+// the rest of the package carries it out.
 package lifecycle

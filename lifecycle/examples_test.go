@@ -15,14 +15,17 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-// What becomes of snapshots that were taken every twelve hours for a week.
+// What becomes of snapshots that were taken every twelve hours for eight days.
 func ExampleDecide() {
 	now := time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC)
 	var items []lifecycle.Item
-	for taken := now.Add(-7 * 24 * time.Hour); taken.Before(now); taken = taken.Add(12 * time.Hour) {
+	var previous time.Time
+	for taken := now.Add(-8 * 24 * time.Hour); taken.Before(now); taken = taken.Add(12 * time.Hour) {
 		items = append(items, lifecycle.Item{Snapshot: series.Snapshot{
-			ID: snapshot.NewID(taken), Object: bucket.Object{Size: 1 << 20, Modified: taken},
+			Name:   series.Name{ID: snapshot.NewID(taken), Class: series.ClassAt(previous, taken)},
+			Object: bucket.Object{Size: 1 << 20, Modified: taken},
 		}})
+		previous = taken
 	}
 	terms := lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold}
 	for _, d := range lifecycle.Decide(items, terms, now) {
@@ -31,12 +34,14 @@ func ExampleDecide() {
 		}
 	}
 	// Output:
-	// Tue 12:30 release: daily, superseded for 6d12h, kept for 14d
-	// Wed 00:30 expire: hourly, superseded for 6d, its 4d are over
-	// Wed 12:30 release: daily, superseded for 5d12h, kept for 14d
-	// Thu 00:30 expire: hourly, superseded for 5d, its 4d are over
-	// Thu 12:30 release: daily, superseded for 4d12h, kept for 14d
-	// Fri 00:30 release: hourly, superseded for 4d, kept for 4d
+	// Mon 12:30 release: monthly, superseded for 7d12h, kept for 400d
+	// Tue 00:30 release: daily, superseded for 7d, kept for 14d
+	// Tue 12:30 expire: hourly, superseded for 6d12h, its 6d are over
+	// Wed 00:30 release: daily, superseded for 6d, kept for 14d
+	// Wed 12:30 release: hourly, superseded for 5d12h, kept for 6d
+	// Thu 00:30 release: daily, superseded for 5d, kept for 14d
+	// Thu 12:30 release: hourly, superseded for 4d12h, kept for 6d
+	// Fri 00:30 release: daily, superseded for 4d, kept for 14d
 }
 
 // A snapshot gets its class when a newer one has been in the bucket for the
@@ -50,7 +55,7 @@ func ExampleRelease() {
 		return
 	}
 	for _, hold := range []time.Duration{lifecycle.DefaultHold, lifecycle.NoHold} {
-		done, err := lifecycle.Release(ctx, bucket, lifecycle.Options{Hold: hold})
+		done, err := lifecycle.Release(ctx, bucket, lifecycle.Options{Terms: lifecycle.Terms{Hold: hold}})
 		if err != nil {
 			fmt.Println(err)
 			return

@@ -20,22 +20,28 @@ const readers = 8
 // (the zero time: all), sorted by ID, with their tags. A snapshot that goes
 // meanwhile is left out. Errors are those of the bucket.
 func Load(ctx context.Context, b bucket.Bucket, after time.Time) ([]Item, error) {
-	items, err := list(ctx, b, after)
+	items, err := List(ctx, b, after)
 	if err != nil {
 		return nil, err
 	}
-	which := make([]int, len(items))
+	return ReadTags(ctx, b, items)
+}
+
+// ReadTags returns the snapshots, as List returns them, with their tags, as Load does.
+func ReadTags(ctx context.Context, b bucket.Bucket, items []Item) ([]Item, error) {
+	items, which := slices.Clone(items), make([]int, len(items))
 	for i := range items {
 		which[i] = i
 	}
 	if err := readTags(ctx, b, items, which); err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(items, func(item Item) bool { return !item.TagsKnown }), nil
+	return withoutGone(items), nil
 }
 
-// list returns the snapshots without their tags.
-func list(ctx context.Context, b bucket.Bucket, after time.Time) ([]Item, error) {
+// List returns what Load does without the tags, for callers whose credentials may
+// not read those.
+func List(ctx context.Context, b bucket.Bucket, after time.Time) ([]Item, error) {
 	snapshots, err := series.Snapshots(ctx, b, after)
 	if err != nil {
 		return nil, err
@@ -47,15 +53,14 @@ func list(ctx context.Context, b bucket.Bucket, after time.Time) ([]Item, error)
 	return items, nil
 }
 
-// readTags reads the tags of some of the items. A snapshot that is no longer
-// there keeps unknown tags.
+// readTags reads the tags of some of the items. One that is no longer there is gone.
 func readTags(ctx context.Context, b bucket.Bucket, items []Item, which []int) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
 	for _, i := range which {
 		group.Go(func() error {
 			err := items[i].readTags(ctx, b)
-			if errors.Is(err, bucket.ErrNotFound) {
+			if items[i].gone = errors.Is(err, bucket.ErrNotFound); items[i].gone {
 				return nil
 			}
 			return err
@@ -64,10 +69,15 @@ func readTags(ctx context.Context, b bucket.Bucket, items []Item, which []int) e
 	return group.Wait()
 }
 
+// withoutGone returns the items that are still there, as far as they were read.
+func withoutGone(items []Item) []Item {
+	return slices.DeleteFunc(items, func(item Item) bool { return item.gone })
+}
+
 // readTags reads the item's tags: an empty set if it has none, or damaged ones.
 func (i *Item) readTags(ctx context.Context, b bucket.Bucket) error {
 	tags, damaged, err := series.ReadTags(ctx, b, i.Object)
-	i.Damaged = damaged
+	i.Damaged, i.assumed = damaged, false
 	if err == nil && tags == nil {
 		tags = bucket.Tags{}
 	}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // DefaultHold is how long a snapshot's successor must have been in the bucket
@@ -15,29 +17,18 @@ const DefaultHold = 4 * 24 * time.Hour
 // NoHold is a hold of no time: what is superseded is due at once.
 const NoHold time.Duration = -1
 
-// holdOf returns the hold that is meant by a field Hold.
-func holdOf(field time.Duration) time.Duration {
-	switch field {
-	case 0:
-		return DefaultHold
-	case NoHold:
-		return 0
-	}
-	return field
-}
-
 const day = 24 * time.Hour
 
-// maxDays is the longest time to keep, a hundred years: more is a mistake.
-const maxDays = 36525
+// MaxDays is the longest Keep in days, a hundred years: more is a mistake.
+const MaxDays = 36525
 
 // A Keep is how long a class is kept after upload: None, Forever, or whole days,
 // because the rules of a bucket count in whole days.
 type Keep int
 
 const (
-	// None: the class is left out. Its snapshots are kept as long as those of
-	// the next shorter class.
+	// None: the class is left out. Its snapshots are kept for the least time that
+	// the policy allows for them: see Policy.
 	None Keep = 0
 	// Forever: no rule ever takes the class.
 	Forever Keep = -1
@@ -56,8 +47,8 @@ func ParseKeep(s string) (Keep, error) {
 	if !found || err != nil || strings.HasPrefix(number, "+") {
 		return None, fmt.Errorf("%q is not a time to keep: want whole days such as 14d, or none, or forever", s)
 	}
-	if days < 1 || days > maxDays {
-		return None, fmt.Errorf("%q is not a time to keep: want 1d to %dd, or none, or forever", s, maxDays)
+	if days < 1 || days > MaxDays {
+		return None, fmt.Errorf("%q is not a time to keep: want 1d to %dd, or none, or forever", s, MaxDays)
 	}
 	return Keep(days), nil
 }
@@ -92,25 +83,51 @@ func (k Keep) expires(t time.Time) time.Time {
 
 // A Policy is how long each class is kept. A class that is not in it is left out
 // (None). Under a nil Policy nothing expires.
+//
+// Each class is kept longer than the shorter ones, so that a snapshot outlives what
+// stands on it, whenever either was released: hourly ones 2 days longer than recent
+// ones, daily ones 3 days longer than hourly ones, and weekly ones 9 days longer than
+// daily ones. That is the period in which something can come to stand on them, a day
+// for an upload that is slow, and a day for a store that is late.
+// Monthly and yearly ones are kept no shorter than weekly ones.
 type Policy map[Class]Keep
+
+// ladder has how many days longer a class is kept than the next shorter one, at
+// least.
+var ladder = map[Class]Keep{Hourly: 2, Daily: 3, Weekly: 9}
 
 // DefaultPolicy returns the durations that the program uses where no flag sets
 // another.
 func DefaultPolicy() Policy {
-	return Policy{Recent: 4, Hourly: 4, Daily: 14, Weekly: 60, Monthly: 400, Yearly: Forever}
+	return Policy{Recent: 4, Hourly: 6, Daily: 14, Weekly: 60, Monthly: 400, Yearly: Forever}
 }
 
-// Keep returns how long snapshots of a class are kept: its own duration, or
-// that of the next shorter class that is not left out. It is Forever where
-// there is none, so that a policy that was never validated deletes nothing.
+// Keep returns how long snapshots of a class are kept: its own duration, or if it is
+// left out the least that there is for it. It is Forever without one for a shorter
+// class, so that a policy that was never validated deletes nothing.
 func (p Policy) Keep(class Class) Keep {
-	keep := Forever
+	if p[class] != None {
+		return p[class]
+	}
+	return p.least(class)
+}
+
+// least returns the least time for a class, by those of the shorter ones: None for
+// the shortest.
+func (p Policy) least(class Class) Keep {
+	least := Forever
+	if p[Recent] != None {
+		least = None
+	}
 	for _, c := range Classes() {
-		if p[c] != None {
-			keep = p[c]
+		if least != Forever {
+			least += ladder[c]
 		}
 		if c == class {
-			return keep
+			return least
+		}
+		if p[c] != None {
+			least = p[c]
 		}
 	}
 	return Forever
@@ -118,26 +135,25 @@ func (p Policy) Keep(class Class) Keep {
 
 // Validate returns an error for a policy that cannot be carried out under a hold.
 // Wrong are an unknown class, no duration for the shortest class, and a duration
-// that is negative or absurd, under the hold, or shorter than that of a shorter
-// class.
+// that is negative or absurd, under the hold, or too short beside that of a shorter
+// class. The error has the duration that would do.
 func (p Policy) Validate(hold time.Duration) error {
 	var errs []error
-	if hold < 0 || hold > maxDays*day {
+	if hold < 0 || hold > MaxDays*day {
 		errs = append(errs, fmt.Errorf("a hold of %v is not possible", hold))
 	}
 	for class, keep := range p {
-		if _, err := parseClass(string(class)); err != nil {
+		if _, err := series.ParseClass(string(class)); err != nil {
 			errs = append(errs, err)
 		}
-		if keep < Forever || keep > maxDays {
-			errs = append(errs, fmt.Errorf("%d days for %s snapshots is not possible: want 1d to %dd", int(keep), class, maxDays))
+		if keep < Forever || keep > MaxDays {
+			errs = append(errs, fmt.Errorf("%d days for %s snapshots is not possible: want 1d to %dd", int(keep), class, MaxDays))
 		}
 	}
 	if p[Recent] == None {
-		errs = append(errs, errors.New("recent snapshots cannot be left out: there is no shorter class whose time they could get"))
+		errs = append(errs, errors.New("recent snapshots cannot be left out: there is no shorter class by which their time could go"))
 	}
-	before := Recent
-	for _, class := range Classes() {
+	for i, class := range Classes() {
 		keep := p[class]
 		if keep == None {
 			continue
@@ -145,11 +161,12 @@ func (p Policy) Validate(hold time.Duration) error {
 		if keep > 0 && time.Duration(keep)*day < hold {
 			errs = append(errs, fmt.Errorf("keeping %s snapshots for %v is under the hold of %s", class, keep, words(hold)))
 		}
-		if keep.shorter(p[before]) {
-			errs = append(errs, fmt.Errorf("keeping %s snapshots for %v is shorter than %v for %s ones: times must not shrink from class to class",
-				class, keep, p[before], before))
+		if i == 0 {
+			continue
 		}
-		before = class
+		if least, before := p.least(class), Classes()[i-1]; keep.shorter(least) {
+			errs = append(errs, fmt.Errorf("keeping %s snapshots for %v is too short beside %v for %s ones: want at least %v", class, keep, p.Keep(before), before, least))
+		}
 	}
 	return errors.Join(errs...)
 }

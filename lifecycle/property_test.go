@@ -1,15 +1,16 @@
 package lifecycle
 
 import (
-	"cmp"
 	"flag"
-	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle/lifecycletest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
@@ -31,46 +32,52 @@ func rounds(t *testing.T, n uint64, property func(t *testing.T, r *rand.Rand)) {
 	}
 }
 
-// randomSeries makes up to 40 snapshots over minutes, days or years, with
-// uploads that take long, clocks that jump, IDs from the future, and any tags.
+// randomSeries makes up to 40 snapshots over minutes, days or years, full ones and
+// differentials, with uploads that take long, clocks that jump, IDs from the future,
+// gaps in chains, and any tags.
 func randomSeries(r *rand.Rand) []Item {
-	spans := []time.Duration{time.Minute, day, 40 * day, 1500 * day}
+	spans := []time.Duration{time.Minute, day, 10 * day, 40 * day, 1500 * day}
 	span := spans[r.IntN(len(spans))]
 	var times []time.Time
 	for range r.IntN(40) {
-		times = append(times, at("2024-12-20").Add(time.Duration(r.Int64N(int64(span)))))
+		times = append(times, lifecycletest.At("2024-12-20").Add(time.Duration(r.Int64N(int64(span)))))
 	}
-	items := itemsAt(times...)
-	tags := append([]bucket.Tags{nil, {}}, bucket.Tags{series.TagRetention: "else"})
-	for _, c := range append(Classes(), Class(series.Held), Class(series.Pinned)) {
-		tags = append(tags, bucket.Tags{series.TagRetention: string(c)})
-	}
-	for i := range items {
-		o := &items[i].Object
+	objects := objectsAt(r.IntN(4) > 0, times...)
+	for i := range objects {
+		o := &objects[i]
 		o.Size = r.Int64N(1000)
 		switch r.IntN(8) {
 		case 0:
 			o.Modified = o.Modified.Add(time.Duration(r.Int64N(int64(400 * day)))) // the clock was behind
 		case 1:
 			o.Modified = o.Modified.Add(-time.Duration(r.Int64N(int64(400 * day)))) // or ahead
-			items[i].Implausible = items[i].ID.Time().After(o.Modified.Add(5 * time.Minute))
-		}
-		if r.IntN(3) == 0 {
-			items[i].Tags = tags[r.IntN(len(tags))]
-			items[i].TagsKnown = items[i].Tags != nil
+		case 2:
+			o.Modified = o.Modified.Add(time.Duration(r.Int64N(int64(day)))) // a slow upload
 		}
 	}
-	slices.SortFunc(items, func(a, b Item) int { return cmp.Compare(a.ID, b.ID) })
+	objects = slices.DeleteFunc(objects, func(bucket.Object) bool { return r.IntN(30) == 0 })
+	items := heldItems(series.Of(objects, lifecycletest.At("2999-01-01")))
+	tags := []bucket.Tags{nil, {}, {series.TagRetention: "else"}, {series.TagRetention: series.Pinned}}
+	for _, c := range Classes() {
+		tags = append(tags, bucket.Tags{series.TagRetention: string(c)}, bucket.Tags{series.TagRetention: series.Held(c)})
+	}
+	for i := range items {
+		switch r.IntN(4) {
+		case 0:
+			items[i].Tags = tags[r.IntN(len(tags))]
+			items[i].TagsKnown = items[i].Tags != nil
+		case 1:
+			items[i].Tags = bucket.Tags{series.TagRetention: string(items[i].Class)}
+		}
+	}
 	return items
 }
 
 func randomTerms(r *rand.Rand) (Terms, time.Time) {
 	p := Policy{Recent: Keep(1 + r.IntN(10))}
-	keep := p[Recent]
 	for _, c := range Classes()[1:] {
-		keep += Keep(r.IntN(100))
 		if r.IntN(3) > 0 {
-			p[c] = keep
+			p[c] = p.least(c) + Keep(r.IntN(100))
 		}
 	}
 	if r.IntN(2) == 0 {
@@ -80,18 +87,18 @@ func randomTerms(r *rand.Rand) (Terms, time.Time) {
 	if err := p.Validate(hold); err != nil {
 		panic(err)
 	}
-	now := at("2024-12-20").Add(time.Duration(r.Int64N(int64(2000 * day))))
+	now := lifecycletest.At("2024-12-20").Add(time.Duration(r.Int64N(int64(2000 * day))))
 	return Terms{Policy: p, Hold: hold, IgnoreShrink: r.IntN(2) == 0}, now
 }
 
 func TestDecideKeepsItsPromises(t *testing.T) {
-	rounds(t, 3000, func(t *testing.T, r *rand.Rand) {
+	rounds(t, 1000, func(t *testing.T, r *rand.Rand) {
 		items := randomSeries(r)
 		terms, now := randomTerms(r)
 		decisions := Decide(items, terms, now)
 		newest := -1
 		for i, item := range items {
-			if !item.Implausible {
+			if item.Counts() {
 				newest = i
 			}
 		}
@@ -111,13 +118,13 @@ func TestDecideKeepsItsPromises(t *testing.T) {
 			if !supersededFor(items, i, terms.Hold, now) {
 				t.Errorf("%s: %s, but superseded for less than %v", d.ID, d.Action, terms.Hold)
 			}
-			if retention := d.Tags[series.TagRetention]; d.TagsKnown && retention != series.Held && d.Released() == "" {
-				t.Errorf("%s: %s, but tagged %q", d.ID, d.Action, retention)
+			if d.TagsKnown && !d.Held() && d.Released() == "" {
+				t.Errorf("%s: %s, but tagged %v", d.ID, d.Action, d.Tags)
 			}
-			if !terms.IgnoreShrink && d.Object.Size > 2*items[newest].Object.Size {
-				t.Errorf("%s: %s, but the newest is less than half its size", d.ID, d.Action)
+			if !terms.IgnoreShrink && d.Weight() > 2*items[newest].Weight() {
+				t.Errorf("%s: %s, but the newest is less than half its weight", d.ID, d.Action)
 			}
-			if d.Action == ActRelease && !d.Held() {
+			if d.Action == ActRelease && d.Released() == d.Class {
 				t.Errorf("%s: released twice", d.ID)
 			}
 			if d.Action == ActExpire && (d.Expires.IsZero() || d.Expires.After(now) ||
@@ -128,41 +135,52 @@ func TestDecideKeepsItsPromises(t *testing.T) {
 	})
 }
 
-// supersededFor reports, in the plainest way, whether a later plausible snapshot
+// Nothing that stays loses what it stands on.
+func TestDecideKeepsChains(t *testing.T) {
+	chains := 0
+	rounds(t, 1000, func(t *testing.T, r *rand.Rand) {
+		items := randomSeries(r)
+		terms, now := randomTerms(r)
+		decisions := Decide(items, terms, now)
+		for _, d := range decisions {
+			if d.Full() || !d.Counts() {
+				continue
+			}
+			base := decisions[slices.IndexFunc(decisions, func(b Decision) bool { return b.ID == d.Base })]
+			chains++
+			switch {
+			case base.Action == ActExpire && d.Action != ActExpire:
+				t.Errorf("%s expires, but %s, which stands on it: %s (%s)", base.ID, d.ID, d.Action, d.Reason)
+			case base.Action == ActRelease && d.Action == ActKeep && d.Released() != d.Class:
+				t.Errorf("%s is released, but %s, which stands on it, stays: %s", base.ID, d.ID, d.Reason)
+			case !d.Due.IsZero() && base.Due.Before(d.Due) && !base.Due.IsZero(), d.Due.IsZero() && !base.Due.IsZero():
+				t.Errorf("%s is due at %v, but %s, which stands on it, at %v", base.ID, base.Due, d.ID, d.Due)
+			}
+		}
+	})
+	if chains < 500 && *onlySeed == 0 {
+		t.Errorf("only %d differentials", chains)
+	}
+}
+
+// supersededFor reports, in the plainest way, whether a later snapshot that counts
 // and this one have both been in the bucket for the hold.
 func supersededFor(items []Item, i int, hold time.Duration, now time.Time) bool {
 	for _, later := range items[i+1:] {
-		if !later.Implausible && !later.Object.Modified.Add(hold).After(now) {
+		if later.Counts() && !later.Object.Modified.Add(hold).After(now) {
 			return !items[i].Object.Modified.Add(hold).After(now)
 		}
 	}
 	return false
 }
 
-// The class depends on the two times only: not on sizes, tags of others,
-// policy, hold or now, and not on what is older.
-func TestClassDependsOnTheTwoTimes(t *testing.T) {
-	rounds(t, 3000, func(t *testing.T, r *rand.Rand) {
+// What is older changes no decision.
+func TestDecideAfterACut(t *testing.T) {
+	rounds(t, 1000, func(t *testing.T, r *rand.Rand) {
 		items := randomSeries(r)
-		for i := range items {
-			items[i].Tags, items[i].TagsKnown = nil, false
-		}
 		terms, now := randomTerms(r)
 		terms.IgnoreShrink = true
 		decisions := Decide(items, terms, now)
-		var successor *Item
-		for i, d := range slices.Backward(decisions) {
-			want := Class("")
-			if !d.Implausible && successor != nil {
-				want = longestPeriod(d.ID.Time(), successor.ID.Time())
-			}
-			if d.Class != want {
-				t.Fatalf("%s: %q, want %q", d.ID, d.Class, want)
-			}
-			if !d.Implausible {
-				successor = &items[i]
-			}
-		}
 		if len(items) > 0 {
 			cut := r.IntN(len(items))
 			if got := Decide(items[cut:], terms, now); !reflect.DeepEqual(got, decisions[cut:]) {
@@ -172,41 +190,9 @@ func TestClassDependsOnTheTwoTimes(t *testing.T) {
 	})
 }
 
-// longestPeriod is ClassOf by the names of the periods.
-func longestPeriod(a, b time.Time) Class {
-	if !b.After(a) {
-		return Recent
-	}
-	names := func(t time.Time) []string {
-		year, week := t.ISOWeek()
-		return []string{t.Format("2006"), t.Format("2006-01"), fmt.Sprint(year, week), t.Format("2006-01-02"), t.Format("2006-01-02 15")}
-	}
-	of, other := names(a.UTC()), names(b.UTC())
-	for i, class := range []Class{Yearly, Monthly, Weekly, Daily, Hourly} {
-		if of[i] != other[i] {
-			return class
-		}
-	}
-	return Recent
-}
-
-func TestClassOf(t *testing.T) {
-	rounds(t, 3000, func(t *testing.T, r *rand.Rand) {
-		zone := time.FixedZone("", r.IntN(86400)-43200)
-		a := time.Unix(r.Int64N(4e9), 0).In(zone)
-		b := a.Add(time.Duration(r.Int64N(int64(1) << r.IntN(57))))
-		if got, want := classOf(a, b), longestPeriod(a, b); got != want {
-			t.Errorf("classOf(%v, %v) = %s, want %s", a, b, got, want)
-		}
-		if got := classOf(b, a); got != Recent {
-			t.Errorf("classOf(%v, %v) = %s although the successor is not later", b, a, got)
-		}
-	})
-}
-
 // What is to go now is to go later too, unless something changes.
 func TestDecideIsSteady(t *testing.T) {
-	rounds(t, 3000, func(t *testing.T, r *rand.Rand) {
+	rounds(t, 1000, func(t *testing.T, r *rand.Rand) {
 		items := randomSeries(r)
 		terms, now := randomTerms(r)
 		terms.IgnoreShrink = true
@@ -239,13 +225,16 @@ func TestPolicyRefuses(t *testing.T) {
 		hold   time.Duration
 	}{
 		"class under the hold":   {DefaultPolicy(), DefaultHold + time.Second},
-		"shrinking":              {change(Weekly, 13), DefaultHold},
-		"shrinking over a gap":   {Policy{Recent: 30, Monthly: 29}, DefaultHold},
+		"hourly":                 {change(Hourly, 5), DefaultHold},
+		"daily":                  {change(Daily, 8), DefaultHold},
+		"weekly":                 {change(Weekly, 22), DefaultHold},
+		"shrinking":              {change(Monthly, 59), DefaultHold},
+		"over a gap":             {Policy{Recent: 30, Monthly: 43}, DefaultHold},
 		"forever before shorter": {change(Monthly, Forever), DefaultHold},
 		"no recent":              {change(Recent, None), DefaultHold},
 		"empty":                  {Policy{}, DefaultHold},
 		"negative":               {change(Recent, -2), 0},
-		"absurd":                 {change(Monthly, maxDays+1), DefaultHold},
+		"absurd":                 {change(Monthly, MaxDays+1), DefaultHold},
 		"unknown class":          {change("minutely", 5), DefaultHold},
 		"negative hold":          {DefaultPolicy(), -time.Second},
 	} {
@@ -254,6 +243,32 @@ func TestPolicyRefuses(t *testing.T) {
 		}
 		if c.policy.Validate(c.hold) == nil {
 			t.Errorf("%s: taken", name)
+		}
+	}
+	for policy, want := range map[*Policy]string{
+		{Recent: 4, Hourly: 5}: "want at least 6d", {Recent: 1, Daily: 5}: "want at least 6d",
+		{Recent: 4, Daily: 14, Weekly: 20}: "want at least 23d", {Recent: 1, Yearly: 14}: "want at least 15d",
+		{Recent: 4, Daily: Forever, Yearly: 400}: "want at least forever",
+	} {
+		if err := policy.Validate(time.Hour); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, without %q", *policy, err, want)
+		}
+	}
+	// What is left out gets the least that is allowed.
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 1000 {
+		terms, _ := randomTerms(r)
+		for _, c := range Classes()[1:] {
+			p := maps.Clone(terms.Policy)
+			keep := p.Keep(c)
+			if p[c] = keep; p.Validate(terms.Hold) != nil {
+				t.Errorf("%v is refused", p)
+			}
+			if terms.Policy[c] == None && keep != Forever {
+				if p[c]--; p.Validate(terms.Hold) == nil {
+					t.Errorf("%v is taken, although %s would have %v if it were left out", p, c, keep)
+				}
+			}
 		}
 	}
 }
@@ -270,7 +285,7 @@ func TestKeepReadsWhatItWrites(t *testing.T) {
 			t.Errorf("%q is read as %v", s, k)
 		}
 	}
-	if _, err := parseClass("held"); err == nil {
+	if _, err := series.ParseClass("held"); err == nil {
 		t.Error("held is taken for a class")
 	}
 }

@@ -3,20 +3,22 @@ package lifecycle
 import (
 	"bytes"
 	"errors"
-	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle/lifecycletest"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 func TestPrune(t *testing.T) {
-	c := newClockwork(at("2025-09-01 06:00"))
+	c := newClockwork(lifecycletest.At("2025-09-01 06:00"))
 	for range 450 {
 		c.now = c.now.Add(day)
 		c.backup(t, "0123456789")
@@ -27,23 +29,23 @@ func TestPrune(t *testing.T) {
 		t.Fatalf("a dry run left %d of %d: %v", len(c.objects), len(decisions), err)
 	}
 	would := len(slices.DeleteFunc(slices.Clone(decisions), func(d Decision) bool { return d.Action != ActExpire }))
-	if _, deleted, err := Prune(t.Context(), c, terms, nil); err != nil || deleted != would || len(c.objects) != 450-would {
+	if _, deleted, err := Prune(t.Context(), c, Options{Terms: terms}); err != nil || deleted != would || len(c.objects) != 450-would {
 		t.Fatalf("deleted %d instead of %d: %v", deleted, would, err)
 	}
-	golden(t, "prune-daily", strings.Join(c.retentions(), "\n")+"\n")
-	if _, deleted, err := Prune(t.Context(), c, terms, nil); err != nil || deleted != 0 {
+	lifecycletest.Golden(t, "prune-daily", strings.Join(c.retentions(), "\n")+"\n")
+	if _, deleted, err := Prune(t.Context(), c, Options{Terms: terms}); err != nil || deleted != 0 {
 		t.Errorf("the second run deleted %d: %v", deleted, err)
 	}
 }
 
 // Released before or not, the same snapshots stay.
 func TestPruneGoesByReleasesToo(t *testing.T) {
-	c := newClockwork(at("2025-09-01 06:00"))
+	c := newClockwork(lifecycletest.At("2025-09-01 06:00"))
 	for range 450 {
 		c.now = c.now.Add(day)
 		c.backup(t, "0123456789")
 		release(t, c, Options{})
-		if _, _, err := Prune(t.Context(), c, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, nil); err != nil {
+		if _, _, err := Prune(t.Context(), c, Options{Terms: Terms{Policy: DefaultPolicy(), Hold: DefaultHold}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -54,31 +56,31 @@ func TestPruneGoesByReleasesToo(t *testing.T) {
 	for _, r := range c.retentions() {
 		names = append(names, strings.Fields(r)[0])
 	}
-	golden(t, "prune-daily-names", strings.Join(names, "\n")+"\n")
+	lifecycletest.Golden(t, "prune-daily-names", strings.Join(names, "\n")+"\n")
 }
 
 func TestPruneIsCareful(t *testing.T) {
 	start := func() (*clockwork, Terms) {
-		c := hourly(t, at("2026-11-10 12:00"), 240)
+		c := hourly(t, lifecycletest.At("2026-11-10 12:00"), 240)
 		return c, Terms{Policy: DefaultPolicy(), Hold: DefaultHold}
 	}
 	c, terms := start()
-	if _, _, err := Prune(t.Context(), c, Terms{Policy: Policy{Recent: 1}, Hold: DefaultHold}, nil); err == nil || len(c.objects) != 240 {
+	if _, _, err := Prune(t.Context(), c, Options{Terms: Terms{Policy: Policy{Recent: 1}, Hold: DefaultHold}}); err == nil || len(c.objects) != 240 {
 		t.Errorf("pruned under a policy that is under the hold: %v", err)
 	}
-	if _, _, err := Prune(t.Context(), c, Terms{Policy: Policy{Recent: 1}}, nil); err == nil || len(c.objects) != 240 {
+	if _, _, err := Prune(t.Context(), c, Options{Terms: Terms{Policy: Policy{Recent: 1}}}); err == nil || len(c.objects) != 240 {
 		t.Errorf("pruned without a hold: %v", err)
 	}
-	if _, _, err := Prune(t.Context(), c, Terms{}, nil); err == nil || len(c.objects) != 240 {
+	if _, _, err := Prune(t.Context(), c, Options{Terms: Terms{}}); err == nil || len(c.objects) != 240 {
 		t.Errorf("pruned without a policy: %v", err)
 	}
 	c.now = c.now.Add(time.Hour)
 	c.backup(t, "")
-	if _, deleted, err := Prune(t.Context(), c, terms, nil); deleted != 0 || err != nil {
+	if _, deleted, err := Prune(t.Context(), c, Options{Terms: terms}); deleted != 0 || err != nil {
 		t.Errorf("deleted %d although the newest is empty: %v", deleted, err)
 	}
 	terms.IgnoreShrink = true
-	if _, deleted, err := Prune(t.Context(), c, terms, nil); deleted == 0 || err != nil {
+	if _, deleted, err := Prune(t.Context(), c, Options{Terms: terms}); deleted == 0 || err != nil {
 		t.Errorf("with --ignore-shrink: deleted %d: %v", deleted, err)
 	}
 
@@ -98,11 +100,11 @@ func TestPruneIsCareful(t *testing.T) {
 		}
 		return nil
 	}
-	decisions, _, err := Prune(t.Context(), c, terms, nil)
-	if reason := decisions[0].Reason; reason != errMoved.Error() {
+	decisions, _, err := Prune(t.Context(), c, Options{Terms: terms})
+	if reason := decisions[1].Reason; reason != errMoved.Error() { // 0 is the monthly one
 		t.Errorf("what was pinned meanwhile stays, since %s", reason)
 	}
-	if _, found := c.objects[first]; !found || err != nil || decisions[0].Action != ActKeep {
+	if _, found := c.objects[first]; !found || err != nil || decisions[1].Action != ActKeep {
 		t.Errorf("what was pinned meanwhile is gone: %v", err)
 	}
 	c, terms = start()
@@ -113,8 +115,8 @@ func TestPruneIsCareful(t *testing.T) {
 		}
 		return nil
 	}
-	decisions, deleted, err := Prune(t.Context(), c, terms, nil)
-	if reason := decisions[0].Reason; err != nil || decisions[0].Action != ActKeep || deleted == 0 || !strings.Contains(reason, "damaged") {
+	decisions, deleted, err := Prune(t.Context(), c, Options{Terms: terms})
+	if reason := decisions[1].Reason; err != nil || decisions[1].Action != ActKeep || deleted == 0 || !strings.Contains(reason, "damaged") {
 		t.Errorf("tags that were damaged meanwhile: %s, since %s; %v", decisions[0].Action, reason, err)
 	}
 	c, terms = start()
@@ -124,7 +126,7 @@ func TestPruneIsCareful(t *testing.T) {
 		}
 		return nil
 	}
-	if _, deleted, err := Prune(t.Context(), c, terms, nil); !errors.Is(err, bucket.ErrRefused) || deleted != 0 {
+	if _, deleted, err := Prune(t.Context(), c, Options{Terms: terms}); !errors.Is(err, bucket.ErrRefused) || deleted != 0 {
 		t.Errorf("refused: %d, %v", deleted, err)
 	}
 }
@@ -135,7 +137,7 @@ func TestPruneDeletesNothingWhileSomethingLiesInTheFuture(t *testing.T) {
 	for what, lead := range map[string]struct{ taken, uploaded time.Duration }{
 		"an ID": {day, 0}, "an upload": {-day, day}, "both": {365 * day, 365 * day},
 	} {
-		c := hourly(t, at("2026-11-10 12:00"), 240)
+		c := hourly(t, lifecycletest.At("2026-11-10 12:00"), 240)
 		release(t, c, Options{})
 		ahead := snapshot.NewID(c.now.Add(lead.taken))
 		c.objects[name(ahead)] = stored{object: bucket.Object{Name: name(ahead), Size: 10, Modified: c.now.Add(lead.uploaded)}}
@@ -147,69 +149,57 @@ func TestPruneDeletesNothingWhileSomethingLiesInTheFuture(t *testing.T) {
 		if decisions, err := WouldPrune(t.Context(), c, terms); wrong(decisions, err) {
 			t.Errorf("%s: %v", what, err)
 		}
-		if decisions, deleted, err := Prune(t.Context(), c, terms, nil); wrong(decisions, err) || deleted != 0 {
+		if decisions, deleted, err := Prune(t.Context(), c, Options{Terms: terms}); wrong(decisions, err) || deleted != 0 {
 			t.Errorf("%s: %d deleted, %v", what, deleted, err)
 		}
 		delete(c.objects, name(ahead))
-		if _, deleted, err := Prune(t.Context(), c, terms, nil); deleted == 0 || err != nil {
+		if _, deleted, err := Prune(t.Context(), c, Options{Terms: terms}); deleted == 0 || err != nil {
 			t.Errorf("%s: without it %d are deleted, %v", what, deleted, err)
 		}
 	}
 }
 
-func TestPinAndUnpin(t *testing.T) {
-	c := hourly(t, at("2026-11-10 12:00"), 150)
-	release(t, c, Options{})
-	items, err := Load(t.Context(), c, time.Time{})
+// A directory keeps tags beside the snapshots and has no rules: prune deletes
+// both, and nothing that is pinned or the newest.
+func TestPruneDirectory(t *testing.T) {
+	b, err := upload.OpenURL(t.Context(), bucket.URL{Dir: filepath.Join(t.TempDir(), "series")}, upload.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Settle: time.Millisecond}
-	for _, test := range []struct {
-		place int
-		after string
-		warns bool
-	}{{0, "hourly", true}, {16, "daily", false}, {60, "held", true}, {120, "held", false}, {149, "held", false}} {
-		var log bytes.Buffer
-		logger := slog.New(slog.NewTextHandler(&log, nil))
-		item := items[test.place]
-		before, err := Pin(t.Context(), c, item.ID, terms, logger)
-		if err != nil || c.objects[item.Object.Name].tags[series.TagRetention] != series.Pinned {
-			t.Fatalf("%d: not pinned: %v", test.place, err)
-		}
-		if warned := strings.Contains(log.String(), "48 hours"); warned != test.warns {
-			t.Errorf("%d: due %v, warned: %v", test.place, before.Expires, warned)
-		}
-		if _, err := Pin(t.Context(), c, item.ID, terms, nil); err != nil {
-			t.Errorf("%d: pinned again: %v", test.place, err)
-		}
-		year := c.now.Add(365 * day)
-		for _, d := range Decide([]Item{{Snapshot: item.Snapshot, Tags: c.objects[item.Object.Name].tags, TagsKnown: true}, items[149]}, terms, year)[:1] {
-			if d.Action != ActKeep {
-				t.Errorf("%d: pinned, but %s", test.place, d.Action)
-			}
-		}
-		if _, err := Unpin(t.Context(), c, item.ID, terms, nil); err != nil {
-			t.Fatalf("%d: %v", test.place, err)
-		}
-		if tags := c.objects[item.Object.Name].tags; tags[series.TagRetention] != test.after || tags[series.TagDatabase] != "app.db" {
-			t.Errorf("%d: after unpin: %v, want %s", test.place, tags, test.after)
-		}
-		if _, err := Unpin(t.Context(), c, item.ID, terms, nil); !errors.Is(err, ErrNotPinned) {
-			t.Errorf("%d: unpinned twice", test.place)
+	for i := range 30 {
+		lifecycletest.Put(t, b, time.Now().Add(time.Duration(i-30)*time.Hour), series.Held(series.Daily), "0123456789")
+	}
+	now := time.Now().Add(DefaultHold + 2*time.Hour)
+	if result, err := Release(t.Context(), lifecycletest.Timed{Bucket: b, Now: now}, Options{}); err != nil || len(result.Released) != 29 {
+		t.Fatalf("released %d: %v", len(result.Released), err)
+	}
+	items, err := Load(t.Context(), b, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Pin(t.Context(), lifecycletest.Timed{Bucket: b, Now: now}, items[3].ID, Options{Terms: Terms{Hold: DefaultHold}, Settle: time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	terms := Terms{Policy: Policy{Recent: 4}, Hold: DefaultHold}
+	if _, deleted, err := Prune(t.Context(), lifecycletest.Timed{Bucket: b, Now: now.Add(6 * day)}, Options{Terms: terms}); err != nil || deleted != 28 {
+		t.Fatalf("deleted %d: %v", deleted, err)
+	}
+	equal(t, "after prune", lifecycletest.Retentions(t, b), series.Pinned, series.Held(series.Daily))
+	var names bytes.Buffer
+	for object, err := range b.List(t.Context(), "") {
+		names.WriteString(object.Name + "\n")
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
-	if _, err := Pin(t.Context(), c, "20200101T000000Z-000000", terms, nil); !errors.Is(err, bucket.ErrNotFound) {
-		t.Errorf("pinned what is not there: %v", err)
+	if strings.Count(names.String(), "\n") != 2 {
+		t.Errorf("left behind: %s", names.String())
 	}
-	// A pin that the store forgets, or that another command overwrites, is an error.
-	c.before = func(operation, name string) error {
-		if operation == "set" {
-			c.before = func(string, string) error { return c.tag(name, bucket.Tags{series.TagRetention: "hourly"}) }
-		}
-		return nil
-	}
-	if _, err := Pin(t.Context(), c, items[3].ID, terms, nil); err == nil {
-		t.Error("a lost pin is not seen")
+}
+
+func equal(t testing.TB, what string, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: %v, want %v", what, got, want)
 	}
 }

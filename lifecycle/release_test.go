@@ -1,10 +1,9 @@
 package lifecycle
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle/lifecycletest"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
@@ -20,6 +20,15 @@ import (
 func release(t *testing.T, c *clockwork, o Options) Result {
 	t.Helper()
 	result, err := Release(t.Context(), c, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func releaseAll(t *testing.T, c *clockwork, o Options) Result {
+	t.Helper()
+	result, err := ReleaseAll(t.Context(), c, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,10 +45,11 @@ func hourly(t testing.TB, now time.Time, n int) *clockwork {
 	return c
 }
 
-func name(id snapshot.ID) string { return string(id) + series.Suffix }
+// name is the name of a snapshot's object that the test itself puts there.
+func name(id snapshot.ID) string { return series.Name{ID: id, Class: series.Daily}.String() }
 
 func TestReleaseOldestFirstAndOnce(t *testing.T) {
-	c := hourly(t, at("2026-11-10 12:00"), 150)
+	c := hourly(t, lifecycletest.At("2026-11-10 12:00"), 150)
 	var order []string
 	c.before = func(operation, name string) error {
 		if operation == "set" {
@@ -51,7 +61,7 @@ func TestReleaseOldestFirstAndOnce(t *testing.T) {
 	if len(result.Released) != 53 || !slices.IsSorted(order) || len(order) != 53 {
 		t.Fatalf("released %d snapshots, in order: %v", len(result.Released), slices.IsSorted(order))
 	}
-	golden(t, "release-hourly", strings.Join(c.retentions(), "\n")+"\n")
+	lifecycletest.Golden(t, "release-hourly", strings.Join(c.retentions(), "\n")+"\n")
 	for _, s := range c.objects {
 		if s.tags[series.TagDatabase] != "app.db" {
 			t.Errorf("%s has lost its other tags: %v", s.object.Name, s.tags)
@@ -64,7 +74,7 @@ func TestReleaseOldestFirstAndOnce(t *testing.T) {
 
 // A job that was killed between upload and release leaves work to the next.
 func TestReleaseMakesGood(t *testing.T) {
-	c := hourly(t, at("2026-11-10 12:00"), 150)
+	c := hourly(t, lifecycletest.At("2026-11-10 12:00"), 150)
 	killed := errors.New("killed")
 	n := 0
 	c.before = func(operation, _ string) error {
@@ -84,21 +94,21 @@ func TestReleaseMakesGood(t *testing.T) {
 		t.Errorf("the next run released %d", len(result.Released))
 	}
 	// And a year without any release.
-	c = hourly(t, at("2026-11-10 12:00"), 2000)
+	c = hourly(t, lifecycletest.At("2026-11-10 12:00"), 2000)
 	if result := release(t, c, Options{}); len(result.Released) != 2000-97 {
 		t.Errorf("after a long time: %d released", len(result.Released))
 	}
 }
 
 func TestReleaseLooksBackFarEnough(t *testing.T) {
-	c := hourly(t, at("2026-11-10 12:00"), 150)
+	c := hourly(t, lifecycletest.At("2026-11-10 12:00"), 150)
 	release(t, c, Options{})
 	// An upload that began 20 hours before the youngest released snapshot
 	// ends now; after the hold it is released, although younger ones were.
 	released := c.now.Add(-DefaultHold - time.Hour)
 	late := snapshot.NewID(released.Add(-20 * time.Hour))
 	c.objects[name(late)] = stored{object: bucket.Object{Name: name(late), Size: 10, Modified: released},
-		tags: bucket.Tags{series.TagRetention: series.Held}}
+		tags: bucket.Tags{series.TagRetention: series.Held(series.Daily)}}
 	// Pinned ones do not stop the search.
 	for n, s := range c.objects {
 		if s.object.Modified.Before(c.now.Add(-DefaultHold-day)) && s.object.Modified.After(c.now.Add(-DefaultHold-day-5*time.Hour)) {
@@ -113,12 +123,44 @@ func TestReleaseLooksBackFarEnough(t *testing.T) {
 	// Much older ones are for --all.
 	old := snapshot.NewID(c.now.Add(-6 * day))
 	c.objects[name(old)] = stored{object: bucket.Object{Name: name(old), Size: 10, Modified: c.now.Add(-6 * day)},
-		tags: bucket.Tags{series.TagRetention: series.Held}}
+		tags: bucket.Tags{series.TagRetention: series.Held(series.Daily)}}
 	if result := release(t, c, Options{}); len(result.Released) != 0 {
 		t.Errorf("released %v", result.Released)
 	}
-	if result := release(t, c, Options{All: true}); len(result.Released) != 1 || result.Released[0].ID != old {
+	if result := releaseAll(t, c, Options{}); len(result.Released) != 1 || result.Released[0].ID != old {
 		t.Errorf("with --all: released %v", result.Released)
+	}
+}
+
+// An upload begins on a Sunday and ends in the week after, in which another job makes
+// snapshots, too. No release comes between the end of its hold and a time at which the
+// listing begins after it.
+func TestReleaseReachesASlowUpload(t *testing.T) {
+	for _, took := range []time.Duration{10 * time.Hour, 23 * time.Hour, 46 * time.Hour} {
+		c := hourly(t, lifecycletest.At("2026-11-08 23:00"), 48)
+		late := snapshot.NewID(c.now.Add(time.Minute))
+		arrives := c.now.Add(took)
+		for c.now.Before(arrives.Add(DefaultHold - 2*time.Hour)) {
+			c.now = c.now.Add(time.Hour)
+			c.backup(t, "0123456789")
+			release(t, c, Options{})
+			if c.now.Equal(arrives) {
+				c.objects[name(late)] = stored{object: bucket.Object{Name: name(late), Size: 10, Modified: arrives},
+					tags: bucket.Tags{series.TagRetention: series.Held(series.Daily)}}
+			}
+		}
+		if c.retention(name(late)) != "held-daily" {
+			t.Fatalf("after an upload of %v: too early", took)
+		}
+		c.now = lifecycletest.At("2026-11-19 12:00")
+		for range 2 {
+			c.now = c.now.Add(time.Hour)
+			c.backup(t, "0123456789")
+		}
+		release(t, c, Options{})
+		if c.retention(name(late)) != "daily" {
+			t.Errorf("after an upload of %v: %s", took, c.retention(name(late)))
+		}
 	}
 }
 
@@ -138,7 +180,7 @@ func TestReleaseLosesRaces(t *testing.T) {
 			return denied
 		},
 	} {
-		c := hourly(t, at("2026-11-10 12:00"), 120)
+		c := hourly(t, lifecycletest.At("2026-11-10 12:00"), 120)
 		n := 0
 		c.before = func(operation, name string) error {
 			if operation == "set" {
@@ -154,7 +196,7 @@ func TestReleaseLosesRaces(t *testing.T) {
 	}
 
 	// What goes between the listing and the first look is not missed.
-	gone := hourly(t, at("2026-11-10 12:00"), 120)
+	gone := hourly(t, lifecycletest.At("2026-11-10 12:00"), 120)
 	gone.before = func(operation, name string) error {
 		if operation == "tags" && strings.HasPrefix(name, "20261106T0") {
 			gone.mutex.Lock()
@@ -168,7 +210,7 @@ func TestReleaseLosesRaces(t *testing.T) {
 	}
 
 	// A pin that comes after the first look stays.
-	c := hourly(t, at("2026-11-10 12:00"), 120)
+	c := hourly(t, lifecycletest.At("2026-11-10 12:00"), 120)
 	var reads atomic.Int32
 	c.before = func(operation, name string) error {
 		if operation == "tags" {
@@ -183,7 +225,7 @@ func TestReleaseLosesRaces(t *testing.T) {
 	}
 
 	// A refusal that is none of these is an error.
-	c = hourly(t, at("2026-11-10 12:00"), 120)
+	c = hourly(t, lifecycletest.At("2026-11-10 12:00"), 120)
 	c.before = func(operation, _ string) error {
 		if operation == "set" {
 			return denied
@@ -197,7 +239,7 @@ func TestReleaseLosesRaces(t *testing.T) {
 
 // Two jobs, or a job and an operator, release at once.
 func TestReleaseTwiceAtOnce(t *testing.T) {
-	c := hourly(t, at("2026-11-10 12:00"), 150)
+	c := hourly(t, lifecycletest.At("2026-11-10 12:00"), 150)
 	errs := make(chan error)
 	for range 2 {
 		go func() {
@@ -208,92 +250,15 @@ func TestReleaseTwiceAtOnce(t *testing.T) {
 	if err := errors.Join(<-errs, <-errs); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "release-hourly", strings.Join(c.retentions(), "\n")+"\n")
-}
-
-func TestReleaseAfterTheNewestWasDeleted(t *testing.T) {
-	c := hourly(t, at("2026-11-10 12:00"), 150)
-	release(t, c, Options{})
-	before := len(c.objects)
-	for n, s := range c.objects {
-		if s.object.Modified.After(c.now.Add(-2 * time.Hour)) {
-			delete(c.objects, n)
-		}
-	}
-	if len(c.objects) != before-2 {
-		t.Fatal("not deleted")
-	}
-	if result := release(t, c, Options{}); len(result.Released) != 0 {
-		t.Errorf("released %v", result.Released)
-	}
-	retentions := c.retentions()
-	if last := retentions[len(retentions)-1]; !strings.HasSuffix(last, " held") {
-		t.Errorf("the newest is %s", last)
-	}
-}
-
-// What superseded a released snapshot is gone: it is the newest, and no rule
-// may take it.
-func TestReleaseHoldsTheNewest(t *testing.T) {
-	start := func() (*clockwork, string) {
-		c := newClockwork(at("2026-11-01 12:00"))
-		for range 3 {
-			c.now = c.now.Add(time.Hour)
-			c.backup(t, "0123456789")
-		}
-		c.now = c.now.Add(time.Hour)
-		last := c.backup(t, "0123456789")
-		c.now = c.now.Add(DefaultHold + time.Hour)
-		release(t, c, Options{})
-		delete(c.objects, name(last))
-		ahead := snapshot.NewID(c.now.Add(day)) // implausible: not the newest
-		c.objects[name(ahead)] = stored{object: bucket.Object{Name: name(ahead), Size: 10, Modified: c.now}, tags: bucket.Tags{series.TagRetention: "daily"}}
-		for _, n := range slices.Backward(slices.Sorted(maps.Keys(c.objects))) {
-			if n != name(ahead) {
-				return c, n
-			}
-		}
-		return c, ""
-	}
-	c, newest := start()
-	if tag := c.objects[newest].tags[series.TagRetention]; tag != "recent" && tag != "hourly" {
-		t.Fatalf("%s is %q before", newest, tag)
-	}
-	var log strings.Builder
-	result := release(t, c, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-	if len(result.Held) != 1 || name(result.Held[0].ID) != newest || len(result.Released) != 0 || !strings.Contains(log.String(), "level=WARN") {
-		t.Errorf("held %v, released %v, log %s", result.Held, result.Released, log.String())
-	}
-	if tags := c.objects[newest].tags; tags[series.TagRetention] != series.Held || tags[series.TagDatabase] != "app.db" {
-		t.Errorf("the newest has %v", tags)
-	}
-	clear(c.calls)
-	if again := release(t, c, Options{}); len(again.Held)+len(again.Released) != 0 || c.calls["set"] != 0 {
-		t.Errorf("the second run: held %v, released %v", again.Held, again.Released)
-	}
-	c.now = c.now.Add(400 * day)
-	if c.expire(DefaultPolicy()); len(c.objects) != 1 {
-		t.Errorf("after a year: %v", c.retentions())
-	}
-
-	c, newest = start()
-	c.before = func(operation, _ string) error {
-		if operation == "set" {
-			return bucket.ErrRefused
-		}
-		return nil
-	}
-	if result, err := Release(t.Context(), c, Options{}); !errors.Is(err, bucket.ErrRefused) || len(result.Held) != 0 || !strings.Contains(err.Error(), newest[:16]) {
-		t.Errorf("refused: %v, %v", result.Held, err)
-	}
+	lifecycletest.Golden(t, "release-hourly", strings.Join(c.retentions(), "\n")+"\n")
 }
 
 // A machine's clock that is a week ahead releases, prunes and unpins nothing
 // before its time.
 func TestStoresClockCounts(t *testing.T) {
 	c := hourly(t, time.Now().Add(-7*day), 80)
-	for _, all := range []bool{false, true} {
-		if result, err := Release(t.Context(), c, Options{All: all}); err != nil || len(result.Released) != 0 {
+	for _, release := range []func(context.Context, bucket.Bucket, Options) (Result, error){Release, ReleaseAll} {
+		if result, err := release(t.Context(), c, Options{}); err != nil || len(result.Released) != 0 {
 			t.Errorf("released %d: %v", len(result.Released), err)
 		}
 	}
@@ -302,91 +267,19 @@ func TestStoresClockCounts(t *testing.T) {
 	if result, err := Release(t.Context(), steady, Options{}); err != nil || len(result.Released) != 0 {
 		t.Errorf("released %d: %v", len(result.Released), err)
 	}
-	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold, Settle: time.Millisecond}
-	if _, deleted, err := Prune(t.Context(), c, terms, nil); err != nil || deleted != 0 {
+	options := Options{Terms: Terms{Policy: DefaultPolicy(), Hold: DefaultHold}, Settle: time.Millisecond}
+	if _, deleted, err := Prune(t.Context(), c, options); err != nil || deleted != 0 {
 		t.Errorf("pruned %d: %v", deleted, err)
 	}
 	items, err := Load(t.Context(), c, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Pin(t.Context(), c, items[0].ID, terms, nil); err != nil {
+	if _, err := Pin(t.Context(), c, items[0].ID, options); err != nil {
 		t.Fatal(err)
 	}
-	if d, err := Unpin(t.Context(), c, items[0].ID, terms, nil); err != nil || d.Action != ActKeep {
+	if d, err := Unpin(t.Context(), c, items[0].ID, options); err != nil || d.Action != ActKeep {
 		t.Errorf("unpinned with %s: %v", d.Action, err)
-	}
-}
-
-func TestReleaseShrinkGuard(t *testing.T) {
-	c := hourly(t, at("2026-11-10 12:00"), 120)
-	c.now = c.now.Add(time.Hour)
-	c.backup(t, "0123") // of 10 bytes before
-	result := release(t, c, Options{})
-	if len(result.Released) != 0 || len(result.Guarded) != 24 {
-		t.Errorf("released %d, guarded %d", len(result.Released), len(result.Guarded))
-	}
-	if result := release(t, c, Options{IgnoreShrink: true}); len(result.Released) != 24 || len(result.Guarded) != 0 {
-		t.Errorf("with --ignore-shrink: released %d, guarded %d", len(result.Released), len(result.Guarded))
-	}
-}
-
-// What unpin advises where the shrink guard keeps the snapshot releases it;
-// looking at all snapshots alone does not.
-func TestUnpinUnderShrinkGuard(t *testing.T) {
-	c := hourly(t, at("2026-11-10 12:00"), 120)
-	c.now = c.now.Add(time.Hour)
-	c.backup(t, "0123") // of 10 bytes before
-	items, err := Load(t.Context(), c, time.Time{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	terms := Terms{Hold: DefaultHold, Settle: time.Millisecond}
-	if _, err := Pin(t.Context(), c, items[0].ID, terms, nil); err != nil {
-		t.Fatal(err)
-	}
-	var log strings.Builder
-	if _, err := Unpin(t.Context(), c, items[0].ID, terms, slog.New(slog.NewTextHandler(&log, nil))); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(log.String(), "lifecycle release --all --ignore-shrink") {
-		t.Errorf("logged %s", log.String())
-	}
-	if result := release(t, c, Options{All: true}); len(result.Released) != 0 {
-		t.Errorf("released %d", len(result.Released))
-	}
-	result := release(t, c, Options{All: true, IgnoreShrink: true})
-	if !slices.ContainsFunc(result.Released, func(d Decision) bool { return d.ID == items[0].ID }) {
-		t.Errorf("released %d, not the one", len(result.Released))
-	}
-}
-
-// The database is lost on Friday at 17:30, and an empty one is shipped every
-// hour until an operator looks on Tuesday.
-func TestBadWeekend(t *testing.T) {
-	for _, guard := range []bool{true, false} {
-		c := newClockwork(at("2026-10-20 00:00"))
-		p := DefaultPolicy()
-		full, empty := "the whole database", "the whole databas?"
-		if guard {
-			empty = ""
-		}
-		var friday snapshot.ID
-		for ; !c.now.After(at("2026-11-10 17:00")); c.now = c.now.Add(time.Hour) {
-			text := full
-			if c.now.After(at("2026-11-06 17:30")) {
-				text = empty
-			}
-			id := c.backup(t, text)
-			if c.now.Equal(at("2026-11-06 17:00")) {
-				friday = id
-			}
-			release(t, c, Options{})
-			c.expire(p)
-		}
-		if s := c.objects[name(friday)]; s.text != full {
-			t.Errorf("guard %v: on Tuesday, Friday's last snapshot is %q", guard, s.text)
-		}
 	}
 }
 
@@ -394,22 +287,22 @@ func TestBadWeekend(t *testing.T) {
 func TestDeadJobCostsNothing(t *testing.T) {
 	rounds(t, 100, func(t *testing.T, r *rand.Rand) {
 		terms, _ := randomTerms(r)
-		c := newClockwork(at("2026-11-01 00:00"))
+		c := newClockwork(lifecycletest.At("2026-11-01 00:00"))
 		var newest snapshot.ID
 		for range 1 + r.IntN(30) {
 			c.now = c.now.Add(time.Duration(r.Int64N(int64(2*day))) + time.Second)
 			newest = c.backup(t, "0123456789")
-			release(t, c, Options{Hold: terms.Hold, IgnoreShrink: true})
+			release(t, c, Options{Terms: Terms{Hold: terms.Hold, IgnoreShrink: true}})
 			c.expire(terms.Policy)
 		}
 		superseded := len(c.objects) // within the last hold, all of them
 		for range 24 {
 			c.now = c.now.Add(16 * day)
-			release(t, c, Options{Hold: terms.Hold, IgnoreShrink: true})
+			release(t, c, Options{Terms: Terms{Hold: terms.Hold, IgnoreShrink: true}})
 			c.expire(terms.Policy)
 		}
-		s, found := c.objects[name(newest)]
-		if !found || s.tags[series.TagRetention] != series.Held || len(c.objects) > superseded {
+		s, found := c.objects[c.name(newest)]
+		if !found || !series.IsHeld(s.tags[series.TagRetention]) || len(c.objects) > superseded {
 			t.Errorf("after a year without backups: %v", c.retentions())
 		}
 	})

@@ -4,13 +4,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle/lifecycletest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // Over more than a year of backups, releases and expiry, a survey has the
 // same as reading every tag would, with as few requests as on the first day.
 func TestSurveyHasWhatLoadHas(t *testing.T) {
-	c := newClockwork(at("2026-01-01 00:30"))
+	c := newClockwork(lifecycletest.At("2026-01-01 00:30"))
 	surveys := 0
 	for n := range 4 * 420 {
 		c.now = c.now.Add(6 * time.Hour)
@@ -48,7 +50,7 @@ func TestSurveyHasWhatLoadHas(t *testing.T) {
 }
 
 func TestSurveyWithoutReleases(t *testing.T) {
-	c := hourly(t, at("2026-11-10 12:00"), 150)
+	c := hourly(t, lifecycletest.At("2026-11-10 12:00"), 150)
 	items, err := Survey(t.Context(), c, DefaultHold)
 	if err != nil {
 		t.Fatal(err)
@@ -65,5 +67,28 @@ func TestSurveyWithoutReleases(t *testing.T) {
 	empty, err := Survey(t.Context(), newClockwork(c.now), DefaultHold)
 	if err != nil || len(empty) != 0 {
 		t.Errorf("of nothing: %v, %v", empty, err)
+	}
+}
+
+// What the newest stands on has its tags read, however much is newer.
+func TestSurveyReadsTheNewestsChain(t *testing.T) {
+	c := newClockwork(lifecycletest.At("2026-11-23 00:30"))
+	base := c.change(t, "0123456789")
+	for range 2 * surveyed {
+		c.now = c.now.Add(time.Hour)
+		c.change(t, "1")
+	}
+	if err := c.tag(c.name(base), bucket.Tags{series.TagRetention: string(series.Monthly)}); err != nil {
+		t.Fatal(err)
+	}
+	items, err := Survey(t.Context(), c, DefaultHold)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if newest := items[len(items)-1]; newest.Chain()[0].ID != base || items[0].ID != base {
+		t.Fatalf("%s does not stand on %s", newest.Name, base)
+	}
+	if items[0].Released() != series.Monthly {
+		t.Errorf("the base has %v, known: %v", items[0].Tags, items[0].TagsKnown)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle/lifecycletest"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -31,7 +32,7 @@ func ship(t *testing.T, b bucket.Bucket, path string, now time.Time) snapshot.ID
 		t.Fatal(err)
 	}
 	id := snapshot.NewID(now)
-	object, err := b.Put(t.Context(), series.ObjectName(id), bucket.PutOptions{Tags: bucket.Tags{series.TagRetention: series.Held}},
+	object, err := b.Put(t.Context(), series.Name{ID: id, Class: Recent}.String(), bucket.PutOptions{Tags: bucket.Tags{series.TagRetention: series.Held(Recent)}},
 		func(w io.Writer) error {
 			_, err := c.WriteArchive(t.Context(), w, digest, snapshot.ArchiveOptions{ID: id, Database: "app.db", Check: snapshot.CheckQuick})
 			return err
@@ -61,23 +62,23 @@ func TestWeekendIsRestored(t *testing.T) {
 		}
 		var friday snapshot.ID
 		policy := Policy{Recent: 4} // the shortest that the hold allows
-		for now := at("2026-11-05 09:00"); !now.After(at("2026-11-10 17:00")); now = now.Add(time.Hour) {
+		for now := lifecycletest.At("2026-11-05 09:00"); !now.After(lifecycletest.At("2026-11-10 17:00")); now = now.Add(time.Hour) {
 			id := ship(t, b, path, now)
-			if now.Equal(at("2026-11-06 17:00")) {
+			if now.Equal(lifecycletest.At("2026-11-06 17:00")) {
 				friday = id
 				if err := os.Remove(path); err != nil {
 					t.Fatal(err)
 				}
 				sqlitetest.Exec(t, path, "CREATE TABLE sales (n)")
 			}
-			if _, err := Release(t.Context(), timed{b, now}, Options{IgnoreShrink: ignoreShrink}); err != nil {
+			if _, err := Release(t.Context(), lifecycletest.Timed{Bucket: b, Now: now}, Options{Terms: Terms{IgnoreShrink: ignoreShrink}}); err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := Prune(t.Context(), timed{b, now}, Terms{Policy: policy, Hold: DefaultHold, IgnoreShrink: ignoreShrink}, nil); err != nil {
+			if _, _, err := Prune(t.Context(), lifecycletest.Timed{Bucket: b, Now: now}, Options{Terms: Terms{Policy: policy, Hold: DefaultHold, IgnoreShrink: ignoreShrink}}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if left := len(retentions(t, b)); ignoreShrink && left != 114 || !ignoreShrink && left != 129 {
+		if left := len(lifecycletest.Retentions(t, b)); ignoreShrink && left != 114 || !ignoreShrink && left != 129 {
 			t.Errorf("ignoreShrink %v: %d snapshots are left", ignoreShrink, left)
 		}
 		if n := sales(t, b, friday); n != 5000 {
@@ -103,8 +104,12 @@ func sales(t *testing.T, b bucket.Bucket, id snapshot.ID) (n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	chain, err := snapshot.NewChain(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var content bytes.Buffer
-	if err := archive.Stream(t.Context(), &content, snapshot.ExtractOptions{}); err != nil {
+	if err := chain.Stream(t.Context(), &content, snapshot.ExtractOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "restored.db")

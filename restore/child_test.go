@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -17,6 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -37,6 +40,9 @@ func TestMain(m *testing.M) {
 // A childOrder is the work of a child process.
 type childOrder struct {
 	Target, Source string
+	Bucket         string // restore the newest snapshot of this series, not Source
+	Finished       bool   // place Source as a finished file where none is
+	KillAtRead     int    // kill this process before its read of a snapshot of that number, from 1
 	PageSize       int
 	WAL            bool
 	ID             snapshot.ID
@@ -59,7 +65,11 @@ type childOrder struct {
 }
 
 func (o childOrder) content() content {
-	return content{id: o.ID, pageSize: o.PageSize, wal: o.WAL, size: fileSize(o.Source), fill: func(_ context.Context, f *os.File) error {
+	mode := rollbackMode
+	if o.WAL {
+		mode = walMode
+	}
+	return content{id: o.ID, pageSize: o.PageSize, mode: mode, size: fileSize(o.Source), fill: func(_ context.Context, f *os.File) error {
 		b, err := os.ReadFile(o.Source)
 		if err == nil {
 			_, err = f.Write(b)
@@ -113,7 +123,7 @@ func runChild(text string) int {
 			select {}
 		}
 	})
-	result, err := place(context.Background(), o.Target, o.content(), options)
+	result, err := o.restore(options)
 	if o.Mark {
 		_ = unix.Access("/step/end", unix.F_OK)
 	}
@@ -133,6 +143,50 @@ func runChild(text string) int {
 		}
 	}
 	return 0
+}
+
+func (o childOrder) restore(options Options) (Result, error) {
+	if o.Finished {
+		f, err := os.Open(o.Source)
+		if err != nil {
+			return Result{}, err
+		}
+		defer f.Close()
+		return PlaceNew(context.Background(), o.Target, Finished{File: f, ID: o.ID}, options)
+	}
+	if o.Bucket == "" {
+		return place(context.Background(), o.Target, o.content(), options)
+	}
+	b, err := upload.Open(context.Background(), o.Bucket, upload.Options{})
+	if err != nil {
+		return Result{}, err
+	}
+	options.Workers = 1
+	return Latest(context.Background(), &deadlyBucket{Bucket: b, at: int64(o.KillAtRead)}, o.Target, options)
+}
+
+// A deadlyBucket kills the process before one of the reads of its objects.
+type deadlyBucket struct {
+	bucket.Bucket
+	at, reads int64
+}
+
+type deadlyBlob struct {
+	bucket.Blob
+	b *deadlyBucket
+}
+
+func (b *deadlyBucket) Open(ctx context.Context, o bucket.Object) (bucket.Blob, error) {
+	blob, err := b.Bucket.Open(ctx, o)
+	return deadlyBlob{blob, b}, err
+}
+
+func (b deadlyBlob) ReadAt(p []byte, offset int64) (int, error) {
+	if atomic.AddInt64(&b.b.reads, 1) == b.b.at {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+	return b.Blob.ReadAt(p, offset)
 }
 
 // command returns the test binary as the child with this order, behind a

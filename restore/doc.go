@@ -11,7 +11,12 @@
 //
 // Prepare returns what Restore would do. Stream writes the database to an io.Writer.
 // Verify makes a drill: it restores to a temp file, and has SQLite check the result
-// and answer queries.
+// and answer queries. A Verifier makes those of several snapshots.
+//
+// A differential is restored with all that it stands on, from the full snapshot up. In a
+// versioned bucket a base that was deleted or overwritten is read as the version on
+// which the differential stands. An error about one object of the chain is a
+// *snapshot.ArchiveError, with the snapshot that it is about.
 //
 // To find out whether a process has the target open, this package opens the target's
 // file itself. An application must close its own SQLite connections to the target

@@ -2,10 +2,15 @@ package restore
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 
+	"github.com/lifeboat-sqlite/lifeboat/restore/fetch"
+	"github.com/lifeboat-sqlite/lifeboat/restore/untrusted"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // The reasons of errors. Every error of this package that has one of them wraps it,
@@ -14,6 +19,8 @@ import (
 var (
 	// ErrNoSnapshot: the series has no snapshot that matches the Selector.
 	ErrNoSnapshot = errors.New("no such snapshot")
+	// ErrGone: an object of the snapshot's chain is not, or no longer, in the bucket.
+	ErrGone = fetch.ErrGone
 	// ErrAmbiguous: Selector.Which begins more than one ID.
 	ErrAmbiguous = errors.New("ambiguous snapshot ID")
 	// ErrTargetExists: the target is there and was not to be replaced.
@@ -47,12 +54,35 @@ var (
 var (
 	// ErrCheck: the frames are right, but SQLite finds their content corrupt, or
 	// no database.
-	ErrCheck = errors.New("the restored database failed its check")
+	ErrCheck = untrusted.ErrCheck
 	// ErrQuery: a query did not give one true number.
 	ErrQuery = errors.New("a query is not true")
-	// ErrNotRecorded: Record could not set its tag.
-	ErrNotRecorded = errors.New("the drill succeeded, but that could not be recorded")
 )
+
+// A NoneCountsError is an ErrNoSnapshot: there are snapshots that match the Selector, but
+// all of them are implausible or broken.
+type NoneCountsError struct {
+	// URL is where they are.
+	URL bucket.URL
+	// Last is the last of those whose chain is whole, or of all where none is.
+	Last series.Snapshot
+	// Whole: all that Last stands on is there, so it can be restored by its ID.
+	Whole bool
+	// Others is how many there are beside Last.
+	Others int
+}
+
+// Error implements error.
+func (e *NoneCountsError) Error() string {
+	which := fmt.Sprintf("%s has only %s", e.URL, e.Last.ID)
+	if e.Others > 0 {
+		which = fmt.Sprintf("%s has %d that do not count, such as %s", e.URL, e.Others+1, e.Last.ID)
+	}
+	return fmt.Sprintf("%v: %s, which is %s: %s", ErrNoSnapshot, which, fault(e.Last), e.Last.Why())
+}
+
+// Unwrap returns ErrNoSnapshot.
+func (e *NoneCountsError) Unwrap() error { return ErrNoSnapshot }
 
 // isShortOfFiles reports whether this process, or the machine, may open no more files.
 func isShortOfFiles(err error) bool { return sqlite.HasErrno(err, syscall.EMFILE, syscall.ENFILE) }

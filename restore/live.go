@@ -29,11 +29,11 @@ func (p *placement) live(ctx context.Context, t target, temp string) (kept []str
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, sqlite.Wrap("close "+t.path, dst.Close())) }()
-	wal, err := p.liveMode(ctx, t, dst)
+	mode, err := p.liveMode(ctx, t, dst)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.adapt(temp, wal); err != nil {
+	if err := setModeOf(temp, mode); err != nil {
 		return nil, err
 	}
 	src, err := sqlite.Open(temp, 0, url.Values{"mode": {"ro"}, "immutable": {"1"}})
@@ -43,7 +43,7 @@ func (p *placement) live(ctx context.Context, t target, temp string) (kept []str
 	defer func() { err = errors.Join(err, src.Close()) }()
 
 	w := &liveWrite{placement: p, target: t, dst: dst, src: src}
-	if wal {
+	if mode == walMode {
 		err = w.overWAL(ctx)
 	} else {
 		err = w.overJournal(ctx)
@@ -92,17 +92,16 @@ func liveError(t target, err error) error {
 	return reason.Errorf(ErrCannotLive, err, "%s cannot be written through SQLite: %v", t.path, err)
 }
 
-// liveMode reports whether the target is in WAL mode, and returns an error for what
-// cannot be done live.
-func (p *placement) liveMode(ctx context.Context, t target, dst *sqlite.Conn) (wal bool, err error) {
-	var mode string
+// liveMode returns the target's journal mode, and an error for what cannot be done
+// live.
+func (p *placement) liveMode(ctx context.Context, t target, dst *sqlite.Conn) (mode journalMode, err error) {
 	var pageSize int64
 	err = p.retry(ctx, t, func() error {
 		row, err := dst.Row(ctx, "PRAGMA journal_mode")
 		if err != nil {
 			return err
 		}
-		mode = fmt.Sprint(row[0])
+		mode = modeNamed(fmt.Sprint(row[0]))
 		if _, err = dst.Row(ctx, "SELECT count(*) FROM sqlite_schema"); err != nil {
 			return err
 		}
@@ -111,21 +110,21 @@ func (p *placement) liveMode(ctx context.Context, t target, dst *sqlite.Conn) (w
 	})
 	switch {
 	case err != nil:
-		return false, err
-	case mode == "wal" && pageSize != int64(p.pageSize):
-		return false, reason.Errorf(ErrCannotLive, nil, "%s is in WAL mode with pages of %d bytes, the snapshot's have %d: SQLite cannot change that under open connections. Stop the application and restore without --live, or set the database to PRAGMA journal_mode=DELETE first", t.path, pageSize, p.pageSize)
+		return 0, err
+	case mode == walMode && pageSize != int64(p.pageSize):
+		return 0, reason.Errorf(ErrCannotLive, nil, "%s is in WAL mode with pages of %d bytes, the snapshot's have %d: SQLite cannot change that under open connections. Stop the application and restore without --live, or set the database to PRAGMA journal_mode=DELETE first", t.path, pageSize, p.pageSize)
 	}
-	return mode == "wal", nil
+	return mode, nil
 }
 
-// adapt gives the temp file the target's journal mode: the snapshot's would
+// setModeOf gives the temp file the target's journal mode: the snapshot's would
 // silently become the target's.
-func (p *placement) adapt(temp string, wal bool) error {
+func setModeOf(temp string, mode journalMode) error {
 	f, err := disk.OpenRegular(temp, os.O_RDWR)
 	if err != nil {
 		return err
 	}
-	return errors.Join(setJournalMode(f, wal), f.Close())
+	return errors.Join(mode.set(f), f.Close())
 }
 
 // retry calls f until no other connection's lock is in its way, or Wait is over.

@@ -5,12 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sync/semaphore"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 )
+
+// An Owner is a user and a group by their numbers. A GID of -1 leaves the group as it is.
+type Owner struct{ UID, GID int }
+
+// canGive reports whether this process may give a new file to the user and group.
+func (o Owner) canGive() bool {
+	if os.Getuid() == 0 { // also while it works as another user
+		return true
+	}
+	groups, _ := os.Getgroups()
+	return o.UID == os.Geteuid() && (o.GID == -1 || o.GID == os.Getegid() || slices.Contains(groups, o.GID))
+}
 
 // An owner is a user as whom this whole process works instead of root.
 //
@@ -89,6 +102,8 @@ func ownerToBe(path string, o Options) (*owner, target, error) {
 		return refuse("%s belongs to user %d, but its directory to user %d, who could redirect what root writes", t.path, file.Uid, dir.Uid)
 	case !o.AsOwner:
 		return refuse("%s is in a directory where user %d can rename files: root must work there as that user", t.path, file.Uid)
+	case o.Owner != nil && !o.Live && o.Owner.UID != int(file.Uid):
+		return refuse("%s is in a directory where user %d can rename files: it can belong to no other user", t.path, file.Uid)
 	}
 	return &owner{uid: int(file.Uid), gid: int(file.Gid)}, t, nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/lifeboat-sqlite/lifeboat/restore/fetch"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
@@ -17,10 +18,17 @@ import (
 type content struct {
 	id       snapshot.ID
 	size     int64 // bytes
+	peak     int64 // of the file while it is filled, bytes
 	pageSize int
-	wal      bool // the journal mode to have
+	mode     journalMode // to have
 	// fill writes all of it into an empty file, verified, or fails.
 	fill func(context.Context, *os.File) error
+}
+
+// databaseOf returns the database of a chain, without what fills it.
+func databaseOf(chain *fetch.Chain) content {
+	m := chain.Manifest()
+	return content{id: m.ID, size: m.Size, peak: chain.PeakSize(), pageSize: m.PageSize, mode: modeNamed(m.JournalMode)}
 }
 
 // A placement puts one content in the place of a target.
@@ -38,7 +46,7 @@ const foldAttempts = 5
 // file beside it is complete, verified and synced.
 func place(ctx context.Context, path string, c content, o Options) (result Result, err error) {
 	err = asOwner(ctx, path, o, func(path string, w *owner) (err error) {
-		p := placement{c, o, steps{o.hook}, w}
+		p := placement{c, o, steps{o.hook, o.log()}, w}
 		result, err = p.place(ctx, path)
 		return err
 	})
@@ -178,7 +186,7 @@ func (p *placement) tempName(t target) string {
 	return t.beside(string(p.id) + "-" + hex.EncodeToString(random[:]) + ".tmp")
 }
 
-// createTemp creates an empty file that has the target's owner.
+// createTemp creates an empty file that has the owner of the target to be.
 func (p *placement) createTemp(t target) (f *os.File, err error) {
 	name := p.tempName(t)
 	err = p.steps.do(stepTemp, func() (err error) {
@@ -188,23 +196,33 @@ func (p *placement) createTemp(t target) (f *os.File, err error) {
 	if err != nil {
 		return nil, reason.Errorf(placeError(err), err, "create a temp file beside the target: %v", err)
 	}
-	if t.info == nil || p.Live {
+	to, why := p.Owner, error(ErrTarget)
+	if to == nil && t.info != nil {
+		to, why = &Owner{int(t.stat().Uid), int(t.stat().Gid)}, ErrCannotSwap
+	}
+	if to == nil || t.info != nil && p.Live {
 		return f, nil
 	}
-	err = p.steps.do(stepOwner, func() error { return f.Chown(int(t.stat().Uid), int(t.stat().Gid)) })
+	// By its descriptor, so that root gives away this file and no other.
+	err = p.steps.do(stepOwner, func() error {
+		return p.owner.suspend(func() error { return f.Chown(to.UID, to.GID) })
+	})
 	if err != nil {
-		err = reason.Errorf(ErrCannotSwap, err, "give the new file the owner of %s: %v", t.path, err)
+		err = reason.Errorf(why, err, "give the new file of %s to user %d and group %d: %v", t.path, to.UID, to.GID, err)
 		return nil, errors.Join(err, f.Close(), p.steps.remove(stepRemoveTemp, name))
 	}
 	return f, nil
 }
 
-// finishTemp gives a complete file the old one's mode and makes it durable.
+// finishTemp gives a complete file its mode and makes it durable.
 func (p *placement) finishTemp(t target, f *os.File) error {
-	if t.info != nil {
-		mode := t.info.Mode() & (os.ModePerm | os.ModeSetuid | os.ModeSetgid | os.ModeSticky)
+	mode := p.Mode
+	if t.info != nil && (mode == 0 || p.Live) {
+		mode = t.info.Mode() & (os.ModePerm | os.ModeSetuid | os.ModeSetgid | os.ModeSticky)
+	}
+	if t.info != nil || mode != 0 {
 		if err := p.steps.do(stepMode, func() error { return f.Chmod(mode) }); err != nil {
-			return fmt.Errorf("give the new file the mode of %s: %w", t.path, err)
+			return fmt.Errorf("give the new file of %s its mode: %w", t.path, err)
 		}
 	}
 	return p.steps.syncFile(stepSyncTemp, f)
@@ -223,24 +241,5 @@ func (p *placement) write(ctx context.Context, f *os.File) error {
 	if info.Size() != p.size {
 		return fmt.Errorf("restored database has %d bytes instead of %d", info.Size(), p.size)
 	}
-	return setJournalMode(f, p.wal)
-}
-
-// setJournalMode sets the database file to WAL or to rollback mode, as
-// PRAGMA journal_mode would. Source: https://www.sqlite.org/fileformat2.html,
-// "file format version numbers".
-func setJournalMode(f *os.File, wal bool) error {
-	version := byte(1)
-	if wal {
-		version = 2
-	}
-	var now [2]byte
-	if _, err := f.ReadAt(now[:], 18); err != nil {
-		return fmt.Errorf("read the restored database's header: %w", err)
-	}
-	if now == [2]byte{version, version} {
-		return nil
-	}
-	_, err := f.WriteAt([]byte{version, version}, 18)
-	return disk.Wrap("write the restored database's header", err)
+	return p.mode.set(f)
 }

@@ -19,7 +19,11 @@ import (
 type Preview struct {
 	Snapshot series.Snapshot
 	Manifest snapshot.Manifest
-	Age      time.Duration
+	// Chain are the snapshots whose objects are fetched, the full one first: the
+	// snapshot itself and all that it stands on. Fetch is their size in bytes.
+	Chain []series.Snapshot
+	Fetch int64
+	Age   time.Duration
 	// Target is the real file, behind all symlinks.
 	Target string
 	// Old is the state of the target, in words.
@@ -42,14 +46,17 @@ type Preview struct {
 // nothing. An error means that this is not known; why Restore would refuse is no
 // error, but Preview.Refusal.
 func Prepare(ctx context.Context, b bucket.Bucket, s series.Snapshot, path string, o Options, now time.Time) (_ Preview, err error) {
-	archive, closeArchive, err := Open(ctx, b, s, o.Identities)
+	opener := o.opener(b)
+	defer func() { err = errors.Join(err, opener.Close()) }()
+	chain, err := opener.Open(ctx, s)
 	if err != nil {
 		return Preview{}, err
 	}
-	defer func() { err = errors.Join(err, closeArchive()) }()
-	m := archive.Manifest()
-	p := Preview{Snapshot: s, Manifest: m, Age: now.Sub(s.ID.Time())}
-	c := content{id: s.ID, size: m.Size, pageSize: m.PageSize, wal: m.JournalMode == "wal"}
+	p := Preview{Snapshot: s, Manifest: chain.Manifest(), Chain: chain.Snapshots, Fetch: chain.Bytes(), Age: now.Sub(s.ID.Time())}
+	c := databaseOf(chain)
+	if missing, in, err := missingDirectories(path); err == nil && o.MakeDirectory && len(missing) > 0 {
+		return p, p.lookAbove(path, in, c, o)
+	}
 	looked := false
 	err = asOwner(ctx, path, o, func(path string, _ *owner) error {
 		looked = true

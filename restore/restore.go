@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/lifeboat-sqlite/lifeboat/restore/fetch"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -34,6 +36,16 @@ type Options struct {
 	// where another user can rename files in the target's directory: there root
 	// gets ErrTarget without it.
 	AsOwner bool
+	// Owner is the user and group of the new file, nil: those of the old one, or of
+	// this process. Another user's or group's needs root, and in a directory where
+	// another user can rename files it must be that user. Live keeps the old ones.
+	Owner *Owner
+	// Mode are the permissions of the new file, 0: those of the old one, or 0600. Live
+	// keeps the old ones.
+	Mode os.FileMode
+	// MakeDirectory makes the target's directory, and those above it, where they are
+	// missing: with mode 0755, and the Owner if one is set.
+	MakeDirectory bool
 	// Live writes the snapshot through SQLite into an existing database, in one
 	// transaction, while applications have it open.
 	Live bool
@@ -53,11 +65,14 @@ type Options struct {
 	hook func(step) // only tests set it
 }
 
-func (o Options) log() *slog.Logger {
-	if o.Log == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return o.Log
+func (o Options) log() *slog.Logger { return cmp.Or(o.Log, slog.New(slog.DiscardHandler)) }
+
+func (o Options) opener(b bucket.Bucket) *fetch.Opener {
+	return &fetch.Opener{Bucket: b, Identities: o.Identities, Log: o.log()}
+}
+
+func (o Options) extract() snapshot.ExtractOptions {
+	return snapshot.ExtractOptions{Workers: o.Workers, Progress: o.Progress}
 }
 
 // A Result is what Restore did.
@@ -80,29 +95,32 @@ func Latest(ctx context.Context, b bucket.Bucket, path string, o Options) (Resul
 
 // Restore writes the database of a snapshot to path. Until the new file is complete,
 // every frame verified and the file synced, nothing at the target changes. Then the
-// target is replaced at once. Its mode and owner are kept; a new file gets 0600, and
-// the directory's owner where AsOwner counts. Errors wrap those of this package, of
+// target is replaced at once. Its mode and owner are kept, unless Owner or Mode are set; a
+// new file gets 0600, and the directory's owner where AsOwner counts. Errors wrap those of this package, of
 // snapshot, bucket or series where one of them is the reason.
 func Restore(ctx context.Context, b bucket.Bucket, s series.Snapshot, path string, o Options) (_ Result, err error) {
 	o.Wait = sqlite.WaitTime(o.Wait)
+	if o.MakeDirectory {
+		made, failed := makeDirectories(path)
+		defer func() { err = withLeft(err, made.give(o.Owner)) }()
+		if failed != nil {
+			return Result{}, toTarget(path, failed)
+		}
+	}
 	if _, err := lookAt(path, o); err != nil {
 		return Result{}, toTarget(path, err)
 	}
-	archive, closeArchive, err := Open(ctx, b, s, o.Identities)
+	opener := o.opener(b)
+	defer func() { err = withLeft(err, opener.Close()) }()
+	began := time.Now()
+	chain, err := opener.Open(ctx, s)
 	if err != nil {
 		return Result{}, err
 	}
-	defer func() { err = withLeft(err, closeArchive()) }()
-	m := archive.Manifest()
-	result, err := place(ctx, path, content{
-		id:       s.ID,
-		size:     m.Size,
-		pageSize: m.PageSize,
-		wal:      m.JournalMode == "wal",
-		fill: func(ctx context.Context, f *os.File) error {
-			return archive.Extract(ctx, f, snapshot.ExtractOptions{Workers: o.Workers, Progress: o.Progress})
-		},
-	}, o)
+	o.log().Debug("step: open the snapshot's objects", "ms", time.Since(began).Milliseconds())
+	c := databaseOf(chain)
+	c.fill = func(ctx context.Context, f *os.File) error { return chain.Extract(ctx, f, o.extract()) }
+	result, err := place(ctx, path, c, o)
 	if err != nil {
 		return result, toTarget(path, err)
 	}
@@ -111,15 +129,17 @@ func Restore(ctx context.Context, b bucket.Bucket, s series.Snapshot, path strin
 }
 
 // Stream writes the snapshot's database to w, verified frame by frame. After an
-// error w has only a part of a database. Of the options only Identities, Workers and
-// Progress count.
+// error w has only a part of a database. What differentials have changed waits in a
+// temp file in os.TempDir. Of the options only Identities, Workers, Progress and Log
+// count.
 func Stream(ctx context.Context, b bucket.Bucket, s series.Snapshot, w io.Writer, o Options) (err error) {
-	archive, closeArchive, err := Open(ctx, b, s, o.Identities)
+	opener := o.opener(b)
+	defer func() { err = errors.Join(err, opener.Close()) }()
+	chain, err := opener.Open(ctx, s)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeArchive()) }()
-	return archive.Stream(ctx, w, snapshot.ExtractOptions{Workers: o.Workers, Progress: o.Progress})
+	return chain.Stream(ctx, w, o.extract())
 }
 
 // Missing reports whether there is no file at the target. It needs no bucket.

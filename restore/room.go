@@ -11,7 +11,7 @@ import (
 // room returns the bytes that putting c in place of t needs on its disk. The
 // old file, where it is swapped, is kept by a second name, which takes nothing.
 func (c content) room(t target, o Options) int64 {
-	need := c.size + 1<<20 // and what the file system and a journal's header take
+	need := max(c.size, c.peak) + 1<<20 // and what the file system and a journal's header take
 	if t.info == nil {
 		return need
 	}

@@ -15,9 +15,11 @@ func TestPick(t *testing.T) {
 		a = "20261120T100000Z-aaaaaa"
 		b = "20261121T100000Z-bbbbbb"
 		c = "20261121T100000Z-cccccc"
+		e = "20261121T120000Z-eeeeee" // its base is not there
 		d = "20291121T100000Z-dddddd" // a clock that was ahead
 	)
-	all := []series.Snapshot{{ID: a}, {ID: b}, {ID: c}, {ID: d, Implausible: true}}
+	all := []series.Snapshot{{Name: series.Name{ID: a}}, {Name: series.Name{ID: b}}, {Name: series.Name{ID: c}},
+		{Name: series.Name{ID: e, Base: a}, Broken: true}, {Name: series.Name{ID: d}, Implausible: true}}
 	at := func(text string) time.Time {
 		parsed, err := time.Parse(time.RFC3339, text)
 		if err != nil {
@@ -36,6 +38,9 @@ func TestPick(t *testing.T) {
 		{"ID", Selector{Which: b}, b, nil},
 		{"prefix", Selector{Which: "20261120"}, a, nil},
 		{"implausible by ID", Selector{Which: d}, d, nil},
+		{"broken by ID", Selector{Which: e}, e, nil},
+		{"at, after the broken one", Selector{At: at("2026-11-21T13:00:00Z")}, c, nil},
+		{"before, after the broken one", Selector{Before: "20261121T130000Z-000000"}, c, nil},
 		{"ambiguous prefix", Selector{Which: "2026112"}, "", ErrAmbiguous},
 		{"unknown", Selector{Which: "2025"}, "", ErrNoSnapshot},
 		{"at the second", Selector{At: at("2026-11-21T10:00:00Z")}, c, nil},

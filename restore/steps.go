@@ -2,7 +2,9 @@ package restore
 
 import (
 	"errors"
+	"log/slog"
 	"os"
+	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
@@ -47,14 +49,22 @@ const (
 	stepLiveWrite     step = "write pages into the live target"
 )
 
-// A steps carries out the steps, each announced to the hook that only tests set.
-type steps struct{ hook func(step) }
+// A steps carries out the steps, and logs each with its time.
+type steps struct {
+	hook func(step)   // only tests set it
+	log  *slog.Logger // nil discards
+}
 
 func (d steps) do(s step, effect func() error) error {
 	if d.hook != nil {
 		d.hook(s)
 	}
-	return effect()
+	began := time.Now()
+	err := effect()
+	if d.log != nil {
+		d.log.Debug("step: "+string(s), "ms", time.Since(began).Milliseconds())
+	}
+	return err
 }
 
 // remove unlinks a file. One that is not there is no error.

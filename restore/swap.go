@@ -21,7 +21,12 @@ import (
 // placeNew puts the temp file where no file is. Sidecars that are left over
 // from a database that is gone would be replayed into the new one.
 func (p *placement) placeNew(t target, temp string) (kept []string, err error) {
-	aside, err := p.clearSidecars(t, p.freeStem(t, "", t.sidecars), p.DiscardOld)
+	var aside []move
+	if p.DiscardOld {
+		err = p.removeSidecars(t)
+	} else {
+		aside, err = p.moveSidecars(t, p.freeStem(t, "", t.sidecars))
+	}
 	if err == nil {
 		err = p.steps.renameNew(stepPlace, temp, t.path)
 	}
@@ -54,7 +59,12 @@ func (p *placement) swap(ctx context.Context, t target, temp, stem string) (kept
 	} else {
 		stem = p.freeStem(t, stem, t.sidecars)
 	}
-	aside, err := p.clearSidecars(t, stem, openable || p.DiscardOld)
+	var aside []move
+	if openable || p.DiscardOld {
+		err = p.removeSidecars(t)
+	} else {
+		aside, err = p.moveSidecars(t, stem)
+	}
 	if err != nil {
 		return nil, errors.Join(err, p.undo(aside))
 	}
@@ -237,20 +247,26 @@ func (p *placement) freeStem(t target, prefer string, suffixes []string) string 
 	return stem
 }
 
-// clearSidecars removes all sidecars from the target, or moves them to the names that
-// go with the kept main file, and syncs the directory. The sync also makes durable
-// what SQLite or an operator removed just before: a power cut could bring it back.
-// Truncating is not enough: an empty WAL still makes SQLite use WAL mode.
-func (p *placement) clearSidecars(t target, stem string, discard bool) (aside []move, err error) {
+// removeSidecars removes all sidecars of the target, and syncs the directory. The sync
+// also makes durable what SQLite or an operator removed just before: a power cut could
+// bring it back. Truncating is not enough: an empty WAL still makes SQLite use WAL mode.
+func (p *placement) removeSidecars(t target) error {
 	for _, suffix := range t.sidecars {
-		if discard {
-			err = p.steps.remove(stepUnlinkSidecar, t.path+suffix)
-		} else if err = p.steps.renameNew(stepMoveSidecar, t.path+suffix, stem+suffix); err == nil {
-			aside = append(aside, move{t.path + suffix, stem + suffix})
+		if err := p.steps.remove(stepUnlinkSidecar, t.path+suffix); err != nil {
+			return err
 		}
-		if err != nil {
+	}
+	return p.steps.syncDir(stepSyncAside, filepath.Dir(t.path))
+}
+
+// moveSidecars is removeSidecars, but moves them to the names that go with the kept
+// main file. What it has moved it returns with an error, too.
+func (p *placement) moveSidecars(t target, stem string) (aside []move, err error) {
+	for _, suffix := range t.sidecars {
+		if err := p.steps.renameNew(stepMoveSidecar, t.path+suffix, stem+suffix); err != nil {
 			return aside, err
 		}
+		aside = append(aside, move{t.path + suffix, stem + suffix})
 	}
 	return aside, p.steps.syncDir(stepSyncAside, filepath.Dir(t.path))
 }

@@ -113,6 +113,8 @@ func (t target) allowed(o Options) error {
 		return reason.Errorf(ErrTarget, err, "the directory %s is not writable and readable: %v", filepath.Dir(t.path), err)
 	}
 	switch {
+	case o.Owner != nil && !o.Owner.canGive():
+		return reason.Errorf(ErrTarget, nil, "only root can give %s to user %d and group %d", t.path, o.Owner.UID, o.Owner.GID)
 	case t.info == nil:
 		return nil
 	case !o.Replace && !o.Live:
@@ -123,7 +125,7 @@ func (t target) allowed(o Options) error {
 		return t.cannotSwap("is immutable or may only be appended to (lsattr shows it, chattr -i or -a ends it)")
 	case isMountPoint(t.path, t.info, t.dir):
 		return t.cannotSwap("is a mount point of its own (a mounted single file)")
-	case !canOwn(t.info):
+	case o.Owner == nil && !canOwn(t.info):
 		return t.cannotSwap(fmt.Sprintf("belongs to user %d and group %d: only they, or root, can give a new file to them", t.stat().Uid, t.stat().Gid))
 	}
 	own, err := t.ownNames()
@@ -263,7 +265,7 @@ func (t target) beside(name string) string {
 // affair.
 func (c content) fits(t target) error {
 	const longest = 255 - len("-wal")
-	if base := filepath.Base(t.path); c.wal && len(base) > longest {
+	if base := filepath.Base(t.path); c.mode == walMode && len(base) > longest {
 		return reason.Errorf(ErrTarget, nil, "the file name has %d bytes, and a database in WAL mode can have at most %d, for its -wal file", len(base), longest)
 	}
 	return nil

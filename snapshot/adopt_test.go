@@ -43,9 +43,12 @@ func TestAdopt(t *testing.T) {
 		a := left(t, path, o)
 		var checked CheckLevel
 		closed := 0
-		a.Check = func(_ context.Context, level CheckLevel) error { checked = level; return errors.New("not sound") }
+		a.Check = func(_ context.Context, file string, level CheckLevel) error {
+			checked = level
+			return errors.Join(errors.New("not sound"), os.Remove(filepath.Join(a.Dir.Name(), file)))
+		}
 		a.Close = func() error { closed++; return errors.New("not removed") }
-		c, err := Adopt(a)
+		c, err := a.Copy()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +65,7 @@ func TestAdopt(t *testing.T) {
 		if m.JournalMode != "wal" || m.Method != method {
 			t.Errorf("manifest: %+v", m)
 		}
-		if err := c.Check(t.Context(), CheckFull); err == nil || checked != CheckFull {
+		if err := c.Check(t.Context(), CheckFull); err == nil || errors.Is(err, os.ErrNotExist) || checked != CheckFull {
 			t.Errorf("check: %v, of level %q", err, checked)
 		}
 		if err := c.Close(); err == nil || closed != 1 {
@@ -79,7 +82,7 @@ func TestAdoptRefuses(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{CopyName, pagesName, hashesName} {
+	for _, name := range []string{copyName, pagesName, hashesName} {
 		for what, put := range map[string]func(at string) error{
 			"symlink":   func(at string) error { return os.Symlink(secret, at) },
 			"hard link": func(at string) error { return os.Link(secret, at) },
@@ -92,7 +95,7 @@ func TestAdoptRefuses(t *testing.T) {
 				if err := errors.Join(os.Remove(at), put(at)); err != nil {
 					t.Fatal(err)
 				}
-				if c, err := Adopt(a); !errors.Is(err, ErrTempDir) {
+				if c, err := a.Copy(); !errors.Is(err, ErrTempDir) {
 					t.Errorf("adopted %v, %v", c, err)
 				}
 			})
@@ -101,7 +104,7 @@ func TestAdoptRefuses(t *testing.T) {
 	t.Run("another user's", func(t *testing.T) {
 		a := left(t, path, CopyOptions{})
 		a.User++
-		if c, err := Adopt(a); !errors.Is(err, ErrTempDir) {
+		if c, err := a.Copy(); !errors.Is(err, ErrTempDir) {
 			t.Errorf("adopted %v, %v", c, err)
 		}
 	})
@@ -112,10 +115,10 @@ func TestAdoptLies(t *testing.T) {
 	path := makeDB(t, 9)
 	for what, lie := range map[string]func(a *Adoption) error{
 		"no database": func(a *Adoption) error {
-			return os.WriteFile(filepath.Join(a.Dir.Name(), CopyName), make([]byte, 4096), 0o600)
+			return os.WriteFile(filepath.Join(a.Dir.Name(), copyName), make([]byte, 4096), 0o600)
 		},
-		"cut":          func(a *Adoption) error { return os.Truncate(filepath.Join(a.Dir.Name(), CopyName), 4096) },
-		"empty":        func(a *Adoption) error { return os.Truncate(filepath.Join(a.Dir.Name(), CopyName), 0) },
+		"cut":          func(a *Adoption) error { return os.Truncate(filepath.Join(a.Dir.Name(), copyName), 4096) },
+		"empty":        func(a *Adoption) error { return os.Truncate(filepath.Join(a.Dir.Name(), copyName), 0) },
 		"journal mode": func(a *Adoption) error { a.Taken.JournalMode = "off"; return nil },
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -123,7 +126,7 @@ func TestAdoptLies(t *testing.T) {
 			if err := lie(&a); err != nil {
 				t.Fatal(err)
 			}
-			if c, err := Adopt(a); err == nil {
+			if c, err := a.Copy(); err == nil {
 				t.Errorf("adopted %+v", c)
 			}
 		})
@@ -133,7 +136,7 @@ func TestAdoptLies(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(a.Dir.Name(), hashesName), make([]byte, 1000*hashedSize+1), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := Adopt(a)
+		c, err := a.Copy()
 		if err != nil || len(c.early) > frameCount(c.Header.Size()) {
 			t.Errorf("%d early frames, %v", len(c.early), err)
 		}

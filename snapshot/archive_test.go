@@ -81,18 +81,23 @@ func archive(t testing.TB, c *Copy, o ArchiveOptions) ([]byte, Manifest) {
 	return b.Bytes(), m
 }
 
-// memory is an io.WriterAt into a byte slice of fixed size.
+// memory is a Target of fixed size.
 type memory []byte
 
 func (m memory) WriteAt(p []byte, off int64) (int, error) { return copy(m[off:], p), nil }
+func (m memory) Truncate(int64) error                     { return nil }
 
 func extract(ctx context.Context, b []byte) ([]byte, error) {
 	a, err := OpenArchive(ctx, bytes.NewReader(b), int64(len(b)), "")
 	if err != nil {
 		return nil, err
 	}
+	chain, err := NewChain(a)
+	if err != nil {
+		return nil, err
+	}
 	out := make(memory, a.Manifest().Size)
-	return out, a.Extract(ctx, out, ExtractOptions{})
+	return out, chain.Extract(ctx, out, ExtractOptions{})
 }
 
 func TestRoundTrip(t *testing.T) {
@@ -130,8 +135,12 @@ func TestRoundTrip(t *testing.T) {
 				if a.Manifest() != m {
 					t.Errorf("manifest read: %+v, written: %+v", a.Manifest(), m)
 				}
+				chain, err := NewChain(a)
+				if err != nil {
+					t.Fatal(err)
+				}
 				var stream bytes.Buffer
-				if err := a.Stream(t.Context(), &stream, ExtractOptions{Digests: true}); err != nil {
+				if err := chain.Stream(t.Context(), &stream, ExtractOptions{Digests: true}); err != nil {
 					t.Fatal(err)
 				}
 				if !bytes.Equal(stream.Bytes(), copied) {
@@ -322,7 +331,7 @@ func TestFollowerLeavesTheRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer leaves.Close()
-	f.copied(9*frameSize, false)
+	f.copied(9 * frameSize)
 	close(f.wake)
 	f.run(over, leaves, 4096)
 	if len(f.frames) != 1 {

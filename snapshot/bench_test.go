@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"testing"
@@ -95,16 +94,16 @@ func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return l
 func BenchmarkExtract(b *testing.B) {
 	c := benchCopy(b)
 	packed, _ := archive(b, c, ArchiveOptions{})
-	a, err := OpenArchive(b.Context(), bytes.NewReader(packed), int64(len(packed)), "")
+	chain, err := chainOf(b, packed)
 	if err != nil {
 		b.Fatal(err)
 	}
-	out := make(memory, a.Manifest().Size)
+	out := make(memory, chain.Manifest().Size)
 	b.Run("parallel", func(b *testing.B) {
 		b.SetBytes(c.Header.Size())
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := a.Extract(b.Context(), out, ExtractOptions{}); err != nil {
+			if err := chain.Extract(b.Context(), out, ExtractOptions{}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -113,7 +112,7 @@ func BenchmarkExtract(b *testing.B) {
 		b.SetBytes(c.Header.Size())
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := a.Stream(b.Context(), io.Discard, ExtractOptions{}); err != nil {
+			if err := chain.Stream(b.Context(), io.Discard, ExtractOptions{}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -2,8 +2,8 @@ package snapshot
 
 import (
 	"context"
-	"fmt"
 	"io"
+	"iter"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/wal"
@@ -21,7 +21,7 @@ func NewChain(archives ...*Archive) (*Chain, error) {
 	}
 	for i, a := range archives[1:] {
 		if err := a.manifest.standsOn(archives[i].manifest); err != nil {
-			return nil, err
+			return nil, ofArchive(archives[i], err)
 		}
 	}
 	return &Chain{archives}, nil
@@ -45,51 +45,95 @@ func (c *Chain) Manifest() Manifest { return c.top().manifest }
 
 func (c *Chain) top() *Archive { return c.archives[len(c.archives)-1] }
 
-// A Target is where Extract writes a database: an empty file.
+// A Target is where Extract writes a database: an empty file. Truncate is called after
+// each archive, which ends what that one has written.
 type Target interface {
 	io.WriterAt
 	Truncate(size int64) error
 }
 
+// PeakSize returns how large w becomes while Extract writes to it, in bytes: a base
+// can be larger than what stands on it.
+func (c *Chain) PeakSize() int64 {
+	var size int64
+	for _, a := range c.archives {
+		size = max(size, a.manifest.Size)
+	}
+	return size
+}
+
 // Extract writes the database to w, from the full snapshot up, and verifies all
-// of each archive and the digest of the result. If it returns an error, which
+// of each archive and the digest of the result. The errors about one archive are an
+// *ArchiveError. If it returns an error, which
 // wraps ErrDamaged or is that of w or of an archive's reader, w has got rubbish.
 func (c *Chain) Extract(ctx context.Context, w Target, o ExtractOptions) error {
 	if err := c.verifyDigests(ctx); err != nil {
 		return err
 	}
-	progress := o.Progress
-	total, before := c.contentSize(), int64(0)
-	for _, a := range c.archives {
-		if progress != nil {
-			o.Progress = func(done, _ int64) { progress(before+done, total) }
+	return writeAll(ctx, c.archives[o.Has:], w, o)
+}
+
+// writeAll writes one archive after the other to w.
+func writeAll(ctx context.Context, archives []*Archive, w Target, o ExtractOptions) error {
+	total, before := contentSize(archives), int64(0)
+	for _, a := range archives {
+		if err := a.writeTo(ctx, w, o.within(before, total)); err != nil {
+			return ofArchive(a, err)
 		}
-		if err := a.writeTo(ctx, w, o); err != nil {
-			return fmt.Errorf("snapshot %s: %w", a.manifest.ID, err)
+		if err := w.Truncate(a.manifest.Size); err != nil {
+			return disk.Wrap("set the database's length", err)
 		}
 		before += a.contentSize()
 	}
-	return disk.Wrap("set the database's length", w.Truncate(c.Manifest().Size))
+	return nil
 }
 
 // verifyDigests compares the page digests of each archive, laid over those of
 // its base, with its digest.
 func (c *Chain) verifyDigests(ctx context.Context) error {
-	full := c.archives[0]
-	var source pageSource = newRooted(full.leaves(ctx), full.manifest)
-	for i, a := range c.archives[1:] {
-		over, err := newOverlay(source, c.archives[i].manifest.PageCount, a.leaves(ctx))
-		if err != nil {
-			return err
-		}
-		source = newRooted(over, a.manifest)
+	source, err := c.digests(ctx)
+	if err != nil {
+		return err
 	}
 	return readAll(source)
 }
 
-func (c *Chain) contentSize() int64 {
+// digests yields the page digests of the database, and verifies those of each
+// archive in the chain.
+func (c *Chain) digests(ctx context.Context) (pageSource, error) {
+	full := c.archives[0]
+	var source pageSource = attributed{newRooted(full.leaves(ctx), full.manifest), full}
+	for i, a := range c.archives[1:] {
+		over, err := newOverlay(source, c.archives[i].manifest.PageCount, a.leaves(ctx), a.manifest.PageSize, a.manifest.PageCount)
+		if err != nil {
+			return nil, ofArchive(a, err)
+		}
+		source = attributed{newRooted(over, a.manifest), a}
+	}
+	return source, nil
+}
+
+// Digests yields the page digests of the database, PageDigestSize each, in page order.
+// Each is valid until the next one. Whether they are the snapshot's is known at the
+// end: an error, which then wraps ErrDamaged, is the last that it yields.
+func (c *Chain) Digests(ctx context.Context) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		source, err := c.digests(ctx)
+		for err == nil {
+			var digest []byte
+			if digest, err = source.next(); err == nil && !yield(digest, nil) {
+				return
+			}
+		}
+		if err != io.EOF {
+			yield(nil, err)
+		}
+	}
+}
+
+func contentSize(archives []*Archive) int64 {
 	var size int64
-	for _, a := range c.archives {
+	for _, a := range archives {
 		size += a.contentSize()
 	}
 	return size

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/check"
 )
 
 // made returns a database that the stock shell makes with sql.
@@ -106,7 +108,7 @@ func TestCheckConstraints(t *testing.T) {
 					value := map[bool]string{true: "1", false: "-1"}[good]
 					path := made(t, "PRAGMA journal_mode="+mode+"; CREATE TABLE t(a CHECK(a > 0)); PRAGMA ignore_check_constraints=1; INSERT INTO t VALUES ("+value+")")
 					before, old := state(t, path), stat(t, path)
-					err := CheckFile(t.Context(), path, "the copy", level)
+					err := check.File(t.Context(), path, "the copy", level)
 					if good && err != nil || !good && (!errors.Is(err, ErrSource) || !strings.Contains(err.Error(), "CHECK constraint failed in t")) {
 						t.Errorf("got %v", err)
 					}

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/check"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
@@ -101,9 +103,7 @@ func newPlace(parent string, need int64) (place, error) {
 
 func (o CopyOptions) withDefaults() CopyOptions {
 	o.Wait = sqlite.WaitTime(o.Wait)
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Progress == nil {
 		o.Progress = func(int64, int64) {}
 	}
@@ -135,7 +135,7 @@ func takeIn(ctx context.Context, path string, o CopyOptions, find func(parent st
 		return nil, err
 	}
 
-	place, err := find(o.TempDir, size+size/pageSize*digestSize)
+	place, err := find(o.TempDir, size+size/pageSize*PageDigestSize)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func takeIn(ctx context.Context, path string, o CopyOptions, find func(parent st
 			err = errors.Join(err, place.remove())
 		}
 	}()
-	c := &Copy{Taken: Taken{Method: o.Method}, source: path, path: filepath.Join(place.dir, CopyName), place: place}
+	c := &Copy{Taken: Taken{Method: o.Method}, source: path, path: filepath.Join(place.dir, copyName), place: place}
 	switch o.Method {
 	case MethodBackup:
 		err = c.backup(ctx, src, int(pageSize), o)
@@ -176,6 +176,27 @@ func (c *Copy) writeError(err error) error {
 		return reason.Errorf(ErrTempDir, err, "%v (while writing to the temp directory %s)", err, filepath.Dir(c.place.dir))
 	}
 	return err
+}
+
+// A CheckLevel is how thoroughly SQLite checks a database.
+type CheckLevel = check.Level
+
+// The levels. Source: https://www.sqlite.org/pragma.html#pragma_integrity_check
+const (
+	CheckNone  = check.None
+	CheckQuick = check.Quick // PRAGMA quick_check
+	CheckFull  = check.Full  // PRAGMA integrity_check
+)
+
+// Check lets SQLite check the copy. A copy that is not sound is an error that
+// wraps ErrSource and has SQLite's first findings. Where SQLite lacks something to
+// check a table with, and finds nothing wrong with the others, the error wraps
+// ErrUncheckable.
+func (c *Copy) Check(ctx context.Context, level CheckLevel) error {
+	if c.adopted != nil {
+		return c.adopted.Check(ctx, copyName, level)
+	}
+	return check.File(ctx, c.path, c.source, level)
 }
 
 // Close removes the copy.

@@ -16,12 +16,14 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
+// PageDigestSize is the size of a page digest, in bytes.
+const PageDigestSize = 16
+
 const (
 	// frameSize is how many bytes of database one frame holds. It is part of
 	// the format, because the digest depends on it.
 	frameSize = 4 << 20
 
-	digestSize   = 16 // of a page digest, bytes
 	digestPrefix = "lb1:"
 )
 
@@ -46,7 +48,7 @@ func pageDigests(dst, content []byte, first, pageSize int) []byte {
 func pageDigest(number int, page []byte) []byte {
 	if number != 1 || len(page) < sqlite.HeaderSize {
 		d := sha256.Sum256(page)
-		return d[:digestSize]
+		return d[:PageDigestSize]
 	}
 	var head [sqlite.HeaderSize]byte
 	copy(head[:], page)
@@ -56,7 +58,7 @@ func pageDigest(number int, page []byte) []byte {
 	h := sha256.New()
 	h.Write(head[:])
 	h.Write(page[len(head):])
-	return h.Sum(nil)[:digestSize]
+	return h.Sum(nil)[:PageDigestSize]
 }
 
 // databaseDigest is the root of the digest tree.
@@ -87,6 +89,10 @@ type Digest struct {
 	leaves io.ReaderAt
 }
 
+// Pages returns the page digests, PageDigestSize each, in page order. They can be
+// read until the copy or the reading is closed.
+func (d *Digest) Pages() io.ReaderAt { return d.leaves }
+
 // String returns the digest of the database's content: "lb1:" and 64 hex digits.
 func (d *Digest) String() string { return d.root }
 
@@ -108,7 +114,7 @@ const readStep = 256 << 10
 // its page digests to leaves. buf is its own to use, and has room for readStep.
 func hashFrame(db io.ReaderAt, leaves io.WriterAt, buf []byte, i, length, pageSize int) (hashed, error) {
 	var h hashed
-	digests := make([]byte, 0, length/pageSize*digestSize)
+	digests := make([]byte, 0, length/pageSize*PageDigestSize)
 	for done := 0; done < length; done += readStep {
 		step := buf[:min(readStep, length-done)]
 		if _, err := db.ReadAt(step, int64(i)*frameSize+int64(done)); err != nil {
@@ -118,7 +124,7 @@ func hashFrame(db io.ReaderAt, leaves io.WriterAt, buf []byte, i, length, pageSi
 		digests = pageDigests(digests, step, (i*frameSize+done)/pageSize+1, pageSize)
 	}
 	h.content = sha256.Sum256(digests)
-	if _, err := leaves.WriteAt(digests, int64(i)*int64(frameSize/pageSize*digestSize)); err != nil {
+	if _, err := leaves.WriteAt(digests, int64(i)*int64(frameSize/pageSize*PageDigestSize)); err != nil {
 		return hashed{}, disk.Wrap("spool page digests", err)
 	}
 	return h, nil
@@ -205,11 +211,17 @@ func (c *Copy) follow(pageSize int) (*follower, error) {
 	return f, nil
 }
 
-// copied notes how many bytes SQLite has copied, and wakes the follower.
-func (f *follower) copied(bytes int64, restarted bool) {
+// lose notes that the copy has begun anew.
+func (f *follower) lose() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.lost = f.lost || restarted
+	f.lost = true
+}
+
+// copied notes how many bytes SQLite has copied, and wakes the follower.
+func (f *follower) copied(bytes int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.ready = bytes - followLag
 	select {
 	case f.wake <- struct{}{}:

@@ -1,6 +1,7 @@
 // Package snapshot makes snapshots of live SQLite databases: a hot copy in a
-// temp file, its check, and the archive, a .db.zst file that holds the whole
-// database at one point in time. It knows no network: upload.Backup does all of
+// temp file, or what differs from an earlier snapshot, its check, and the archive, a
+// .zst file that holds the database at one point in time or these differences. It
+// knows no network: upload.Backup does all of
 // this and puts the archive in a bucket, which is what most applications want.
 //
 // Take copies a database while applications use it, and OpenArchive reads what
@@ -13,7 +14,15 @@
 //	m, err := c.WriteArchive(ctx, w, digest, snapshot.ArchiveOptions{ID: snapshot.NewID(c.TakenAt)})
 //
 //	a, err := snapshot.OpenArchive(ctx, r, size, m.ID)
-//	err = a.Extract(ctx, file, snapshot.ExtractOptions{})
+//	chain, err := snapshot.NewChain(a)
+//	err = chain.Extract(ctx, file, snapshot.ExtractOptions{})
+//
+// Read keeps of the database only what differs from an earlier snapshot, its base,
+// and WriteArchive then makes a differential of it. The chain has both:
+//
+//	base := snapshot.NewBase(m, digest.Pages())
+//	changed, err := snapshot.Read(ctx, "app.db", base, snapshot.ReadOptions{Check: snapshot.CheckQuick})
+//	m, err = changed.WriteArchive(ctx, w, snapshot.ArchiveOptions{ID: snapshot.NewID(changed.TakenAt)})
 //
 // # Archive, format 1
 //

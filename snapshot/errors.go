@@ -18,7 +18,7 @@ var (
 	ErrCutShort = reason.ErrCutShort
 	// ErrUncheckable: the schema uses a function, collation or tokenizer that only
 	// the application registers, so that SQLite cannot check the database here.
-	ErrUncheckable = errors.New("the database cannot be checked without its application")
+	ErrUncheckable = reason.ErrUncheckable
 	// ErrCannotVacuum: the same keeps VACUUM from copying the database.
 	ErrCannotVacuum = errors.New("the database cannot be compacted without its application")
 	// ErrLocked: other connections kept the database locked for as long as
@@ -33,6 +33,24 @@ var (
 	// ErrNewerFormat: an archive was written by a later version of Lifeboat.
 	ErrNewerFormat = errors.New("snapshot has a newer format")
 )
+
+// An ArchiveError is an error about one of the archives of a chain.
+type ArchiveError struct {
+	ID  ID // of the snapshot
+	Err error
+}
+
+func (e *ArchiveError) Error() string { return fmt.Sprintf("snapshot %s: %v", e.ID, e.Err) }
+func (e *ArchiveError) Unwrap() error { return e.Err }
+
+// ofArchive returns err as an ArchiveError, unless it is one already.
+func ofArchive(a *Archive, err error) error {
+	var known *ArchiveError
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	return &ArchiveError{a.manifest.ID, err}
+}
 
 // A BaseError is why a database cannot be a differential on a base, so that a
 // copy of it is needed.

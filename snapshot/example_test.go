@@ -47,8 +47,13 @@ func ExampleTake() {
 		fmt.Println(err)
 		return
 	}
+	chain, err := snapshot.NewChain(a)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	var content bytes.Buffer
-	if err := a.Stream(ctx, &content, snapshot.ExtractOptions{}); err != nil {
+	if err := chain.Stream(ctx, &content, snapshot.ExtractOptions{}); err != nil {
 		fmt.Println(err)
 		return
 	}

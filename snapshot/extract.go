@@ -3,11 +3,8 @@ package snapshot
 import (
 	"context"
 	"crypto/sha256"
-	"io"
 
 	"github.com/klauspost/compress/zstd"
-
-	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
 // rangeSize is how much is read at once, in bytes, unless one frame is larger.
@@ -22,38 +19,24 @@ type ExtractOptions struct {
 	// Digests has the content digests computed anew and compared too. Each
 	// frame's bytes are compared with their SHA-256 in any case.
 	Digests bool
-	// Progress is called with bytes of database written and to be written.
+	// Has is how many archives of a chain, from the full one up, the target already
+	// holds: their page digests are read, their data is not. Only Chain.Extract
+	// heeds it.
+	Has int
+	// TempDir is where Stream keeps the pages of differentials; "" is os.TempDir.
+	TempDir string
+	// Progress is called with bytes of database written and to be written, those
+	// of each archive of a chain.
 	Progress func(done, total int64)
 }
 
-// Extract writes the database to w, many frames at a time, and verifies all
-// of the archive. If it returns an error, which wraps ErrDamaged or is that of w
-// or of the archive's reader, w has got rubbish.
-func (a *Archive) Extract(ctx context.Context, w io.WriterAt, o ExtractOptions) error {
-	chain, err := NewChain(a)
-	if err != nil {
-		return err
+// within returns the options for a part of the work, before which so many of all
+// bytes have been done.
+func (o ExtractOptions) within(before, total int64) ExtractOptions {
+	if progress := o.Progress; progress != nil {
+		o.Progress = func(done, _ int64) { progress(before+done, total) }
 	}
-	if err := chain.verifyDigests(ctx); err != nil {
-		return err
-	}
-	return a.writeTo(ctx, w, o)
-}
-
-// Stream is Extract for a w that must be written in order. What it has written
-// before an error is verified, but not the whole database.
-func (a *Archive) Stream(ctx context.Context, w io.Writer, o ExtractOptions) error {
-	chain, err := NewChain(a)
-	if err != nil {
-		return err
-	}
-	if err := chain.verifyDigests(ctx); err != nil {
-		return err
-	}
-	return a.extract(ctx, o, nil, func(content []byte) error {
-		_, err := w.Write(content)
-		return disk.Wrap("write the database", err)
-	})
+	return o
 }
 
 // extract reads, verifies and decodes all data frames. place gets each from the
@@ -91,8 +74,13 @@ func (a *Archive) extract(ctx context.Context, o ExtractOptions, place func(i in
 			}
 			contents.put(last)
 			frame := buf[f.offset-frames[0].offset:][:f.length]
-			if last, err = a.decode(decoder, contents.get(), frame, spans[s].first+i, o.Digests); err != nil {
+			if last, err = a.decode(decoder, contents.get(), frame, spans[s].first+i); err != nil {
 				return nil, err
+			}
+			if o.Digests {
+				if err := a.verifyContent(spans[s].first+i, last); err != nil {
+					return nil, err
+				}
 			}
 			if place != nil {
 				if err := place(spans[s].first+i, last); err != nil {
@@ -133,7 +121,7 @@ func (a *Archive) readRange(buf []byte, frames []frame) ([]byte, error) {
 }
 
 // decode verifies and decodes the data frame i.
-func (a *Archive) decode(decoder *zstd.Decoder, dst, packed []byte, i int, digests bool) ([]byte, error) {
+func (a *Archive) decode(decoder *zstd.Decoder, dst, packed []byte, i int) ([]byte, error) {
 	f := a.data[i]
 	if sha256.Sum256(packed) != f.hash {
 		return nil, damaged("frame %d does not match its checksum", i)
@@ -149,12 +137,15 @@ func (a *Archive) decode(decoder *zstd.Decoder, dst, packed []byte, i int, diges
 	if len(content) != f.content {
 		return nil, damaged("frame %d decodes to %d bytes instead of %d", i, len(content), f.content)
 	}
-	if digests {
-		if sha256.Sum256(a.manifest.geometry().digests(i, content)) != f.contentDigest {
-			return nil, damaged("frame %d does not match its content digest", i)
-		}
-	}
 	return content, nil
+}
+
+// verifyContent compares the content digest of the data frame i.
+func (a *Archive) verifyContent(i int, content []byte) error {
+	if sha256.Sum256(a.manifest.geometry().digests(i, content)) != a.data[i].contentDigest {
+		return damaged("frame %d does not match its content digest", i)
+	}
+	return nil
 }
 
 // verifyUnknown makes sure that what this version skips is skipped by every

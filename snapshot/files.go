@@ -10,14 +10,14 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
-// CopyName is the name of the copy's file in the directory of TakeInto.
-const CopyName = "copy.db"
-
-// The files beside it.
+// The files of a copy or a reading.
 const (
+	copyName   = "copy.db"
 	pagesName  = "pages"  // the page digests: the leaves of the digest tree
 	walName    = "wal"    // the pages that differ from a base
+	listName   = "list"   // their numbers and digests
 	leavesName = "leaves" // the page digests of a database of which there is no copy
+	baseName   = "base"   // those of the base, for the process that reads
 	hashesName = "hashes" // of frames, for the process that adopts the copy
 )
 
@@ -39,7 +39,7 @@ func (c *Copy) open() error {
 // of the user's: where the directory belongs to another user, a link there may
 // lead to anything.
 func openFiles(dir *os.File, user int) (f files, err error) {
-	if f.db, err = openPlain(dir, CopyName, unix.O_RDONLY, user); err != nil {
+	if f.db, err = openPlain(dir, copyName, unix.O_RDONLY, user); err != nil {
 		return files{}, err
 	}
 	if f.pages, err = openPlain(dir, pagesName, unix.O_RDWR|unix.O_CREAT, user); err != nil {
@@ -70,6 +70,22 @@ func openPlain(dir *os.File, name string, flags, user int) (*os.File, error) {
 	}
 	if err != nil {
 		return nil, errors.Join(disk.WrapTemp("read the copy", err), file.Close())
+	}
+	return file, nil
+}
+
+// createPlain creates a file for the user, which only that one may read.
+func createPlain(dir *os.File, name string, user int) (*os.File, error) {
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, disk.WrapTemp("create a temp file", &os.PathError{Op: "create", Path: name, Err: err})
+	}
+	file := os.NewFile(uintptr(fd), name)
+	if user != os.Geteuid() {
+		err = file.Chown(user, -1)
+	}
+	if err != nil {
+		return nil, errors.Join(disk.WrapTemp("create a temp file", err), file.Close())
 	}
 	return file, nil
 }

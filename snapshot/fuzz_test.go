@@ -52,6 +52,14 @@ type target struct {
 	written int64
 }
 
+// Truncate implements Target: the size is right from the start.
+func (t *target) Truncate(size int64) error {
+	if size != int64(len(t.content)) {
+		return fmt.Errorf("a database of %d bytes is cut to %d", len(t.content), size)
+	}
+	return nil
+}
+
 func (t *target) WriteAt(p []byte, off int64) (int, error) {
 	if off < 0 || off+int64(len(p)) > int64(len(t.content)) {
 		return 0, fmt.Errorf("%d bytes at %d are beyond the end of the database", len(p), off)
@@ -75,7 +83,10 @@ func opened(t *testing.T, b []byte, digests bool) bool {
 			return false
 		}
 		out.content = make([]byte, a.manifest.Size)
-		err = a.Extract(t.Context(), out, ExtractOptions{Workers: 1, Digests: digests})
+		var chain *Chain
+		if chain, err = NewChain(a); err == nil {
+			err = chain.Extract(t.Context(), out, ExtractOptions{Workers: 1, Digests: digests})
+		}
 	}
 	runtime.ReadMemStats(&after)
 	if got, bound := after.TotalAlloc-before.TotalAlloc, uint64(48<<20+2*len(out.content)+64*len(b)); got > bound {
@@ -284,7 +295,7 @@ func contentsOf(b []byte, n int, pageSize, pageCount int64) []sum {
 		if i == n-1 && pageCount > 0 {
 			pages = (pageCount-1)%pages + 1
 		}
-		length := min(int(pages)*digestSize, len(b))
+		length := min(int(pages)*PageDigestSize, len(b))
 		contents = append(contents, sha256.Sum256(b[:length]))
 		b = b[length:]
 	}

@@ -8,7 +8,7 @@ import (
 
 const (
 	// numberedSize is a page number (big-endian) and a page digest, in bytes.
-	numberedSize = 4 + digestSize
+	numberedSize = 4 + PageDigestSize
 
 	// maxContent bounds what a data frame decodes to, in bytes: 4 MiB of pages,
 	// which are those of a WAL in a differential.
@@ -56,7 +56,7 @@ func (g geometry) length(i int) int { return int(g.offset(i+1) - g.offset(i)) }
 // entrySize returns what stands for each page among the page digests, in bytes.
 func (g geometry) entrySize() int {
 	if g.kind == KindFull {
-		return digestSize
+		return PageDigestSize
 	}
 	return numberedSize
 }
@@ -87,10 +87,8 @@ func (g geometry) digests(i int, content []byte) []byte {
 		content = content[wal.HeaderSize:]
 	}
 	var digests []byte
-	size := wal.FrameHeaderSize + g.pageSize
-	for ; len(content) >= size; content = content[size:] {
-		number := binary.BigEndian.Uint32(content)
-		digests = appendNumbered(digests, number, pageDigest(int(number), content[wal.FrameHeaderSize:size]))
+	for number, page := range wal.Pages(content, g.pageSize) {
+		digests = appendNumbered(digests, number, pageDigest(int(number), page))
 	}
 	return digests
 }

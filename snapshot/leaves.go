@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/wal"
 )
 
@@ -87,10 +88,88 @@ type pageSource interface {
 	next() ([]byte, error)
 }
 
+// A digestFile yields what is in a file, entry by entry.
+type digestFile struct {
+	in    *bufio.Reader
+	left  int
+	entry []byte
+}
+
+func newDigestFile(r io.ReaderAt, entries, size int) *digestFile {
+	return &digestFile{bufio.NewReaderSize(io.NewSectionReader(r, 0, int64(entries)*int64(size)), 1<<18), entries, make([]byte, size)}
+}
+
+func (f *digestFile) next() ([]byte, error) {
+	if f.left == 0 {
+		return nil, io.EOF
+	}
+	f.left--
+	_, err := io.ReadFull(f.in, f.entry)
+	if err == io.EOF { // which is the end of what there should be
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return nil, disk.Wrap("read page digests", err)
+	}
+	return f.entry, nil
+}
+
+// rootOf reads a source to its end, copies it to w, and returns the digest of a
+// database with those pages.
+func rootOf(ctx context.Context, s pageSource, pageSize int, w io.Writer) (string, error) {
+	tree := newTree(pageSize)
+	for {
+		digest, err := s.next()
+		if err == io.EOF {
+			return tree.root(), nil
+		}
+		if err == nil {
+			_, err = w.Write(digest)
+		}
+		if err == nil && tree.pages%(1<<16) == 0 {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return "", err
+		}
+		tree.add(digest)
+	}
+}
+
+// A tree computes the digest of a database from its page digests.
+type tree struct {
+	pageSize int
+	pages    int
+	group    hash.Hash
+	contents []sum
+}
+
+func newTree(pageSize int) *tree { return &tree{pageSize: pageSize, group: sha256.New()} }
+
+// add takes the next page digest.
+func (t *tree) add(digest []byte) {
+	t.group.Write(digest)
+	if t.pages++; t.pages%(frameSize/t.pageSize) == 0 {
+		t.endGroup()
+	}
+}
+
+func (t *tree) endGroup() {
+	t.contents = append(t.contents, sum(t.group.Sum(nil)))
+	t.group.Reset()
+}
+
+// root returns the digest. No page may follow.
+func (t *tree) root() string {
+	if t.pages%(frameSize/t.pageSize) > 0 {
+		t.endGroup()
+	}
+	return databaseDigest(t.pageSize, t.pages, t.contents)
+}
+
 // An overlay lays the page digests of a differential over those of its base.
 type overlay struct {
-	base             pageSource
-	changed          *leafReader
+	base, changed    pageSource
 	basePages, pages int
 	page             int // the latest
 	number           int // of the next changed page, beyond the last page if there is none
@@ -99,10 +178,10 @@ type overlay struct {
 	lockPage         int
 }
 
-func newOverlay(base pageSource, basePages int, changed *leafReader) (*overlay, error) {
-	m := changed.a.manifest
-	o := &overlay{base: base, changed: changed, basePages: basePages, pages: m.PageCount, lockPage: wal.LockPage(m.PageSize)}
-	o.unused = pageDigest(o.lockPage, make([]byte, m.PageSize))
+// newOverlay returns an overlay for a database of that many pages.
+func newOverlay(base pageSource, basePages int, changed pageSource, pageSize, pages int) (*overlay, error) {
+	o := &overlay{base: base, changed: changed, basePages: basePages, pages: pages, lockPage: wal.LockPage(pageSize)}
+	o.unused = pageDigest(o.lockPage, make([]byte, pageSize))
 	return o, o.advance()
 }
 
@@ -159,41 +238,35 @@ func (o *overlay) drain() error {
 // manifest's.
 type rooted struct {
 	pageSource
-	m        Manifest
-	group    hash.Hash
-	inGroup  int
-	contents []sum
+	m    Manifest
+	tree *tree
 }
 
-func newRooted(s pageSource, m Manifest) *rooted {
-	return &rooted{pageSource: s, m: m, group: sha256.New()}
-}
+func newRooted(s pageSource, m Manifest) *rooted { return &rooted{s, m, newTree(m.PageSize)} }
 
 func (r *rooted) next() ([]byte, error) {
 	digest, err := r.pageSource.next()
-	if err == io.EOF {
-		r.endGroup()
-		if databaseDigest(r.m.PageSize, r.m.PageCount, r.contents) != r.m.Digest {
-			return nil, damaged("page digests do not match the digest of snapshot %s", r.m.ID)
-		}
-		return nil, io.EOF
+	if err == io.EOF && r.tree.root() != r.m.Digest {
+		return nil, damaged("page digests do not match the digest of snapshot %s", r.m.ID)
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		r.tree.add(digest)
 	}
-	r.group.Write(digest)
-	if r.inGroup++; r.inGroup == frameSize/r.m.PageSize {
-		r.endGroup()
-	}
-	return digest, nil
+	return digest, err
 }
 
-func (r *rooted) endGroup() {
-	if r.inGroup > 0 {
-		r.contents = append(r.contents, sum(r.group.Sum(nil)))
-		r.group.Reset()
-		r.inGroup = 0
+// An attributed source is that of an archive, and says so in its errors.
+type attributed struct {
+	pageSource
+	archive *Archive
+}
+
+func (s attributed) next() ([]byte, error) {
+	digest, err := s.pageSource.next()
+	if err != nil && err != io.EOF {
+		err = ofArchive(s.archive, err)
 	}
+	return digest, err
 }
 
 // readAll reads a source to its end.

@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -87,15 +86,6 @@ func sameFiles(t *testing.T, one, other string) bool {
 	}
 }
 
-// A leafFile yields the page digests of a base from their file.
-type leafFile struct{ *bufio.Reader }
-
-func (f leafFile) next() ([]byte, error) {
-	digest := make([]byte, digestSize)
-	_, err := io.ReadFull(f, digest)
-	return digest, err
-}
-
 // A database grows across the page at 1 GiB that SQLite never uses, which no WAL
 // may have.
 func TestAcrossTheLockPage(t *testing.T) {
@@ -112,17 +102,10 @@ func TestAcrossTheLockPage(t *testing.T) {
 			if c.Header.PageCount <= wal.LockPage(pageSize) {
 				t.Fatalf("the database has %d pages only", c.Header.PageCount)
 			}
-			n, err := c.CountChanges(t.Context(), d, base)
-			if err != nil {
-				t.Fatal(err)
-			}
-			changes, err := c.Changes(t.Context(), d, base, n, t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer changes.Close()
+			r := compare(t, c, d, base)
+			n := r.Pages()
 			var b bytes.Buffer
-			if _, err := changes.WriteArchive(t.Context(), &b, ArchiveOptions{ID: idOf(2)}); err != nil {
+			if _, err := r.WriteArchive(t.Context(), &b, ArchiveOptions{ID: idOf(2)}); err != nil {
 				t.Fatal(err)
 			}
 			a, err := OpenArchive(t.Context(), bytes.NewReader(b.Bytes()), int64(b.Len()), "")
@@ -130,13 +113,14 @@ func TestAcrossTheLockPage(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			over, err := newOverlay(leafFile{bufio.NewReader(io.NewSectionReader(base.Pages, 0, 1<<40))}, base.PageCount, a.leaves(t.Context()))
+			over, err := newOverlay(base.digests(), base.PageCount, a.leaves(t.Context()), pageSize, c.Header.PageCount)
 			if err == nil {
 				err = readAll(newRooted(over, a.manifest))
 			}
 			if err != nil {
 				t.Errorf("page digests: %v", err)
 			}
+			readPages(t, a, c.Header.PageCount, base, grown)
 			f, err := os.OpenFile(restored, os.O_RDWR, 0)
 			if err == nil {
 				err = a.writeTo(t.Context(), f, ExtractOptions{Digests: true})
@@ -165,4 +149,42 @@ func sparseCopy(t *testing.T, path string) string {
 		t.Fatalf("cp: %v\n%s", err, out)
 	}
 	return to
+}
+
+// readPages reads all pages of a differential one frame at a time. The database is that
+// in the file.
+func readPages(t *testing.T, a *Archive, pages int, base Base, file string) {
+	t.Helper()
+	full := &Archive{manifest: Manifest{Kind: KindFull, PageSize: base.PageSize, PageCount: base.PageCount, Size: int64(base.PageCount * base.PageSize)}}
+	r, err := (&Chain{[]*Archive{full, a}}).PageReader(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	read, want := 0, make([]byte, base.PageSize)
+	for i := range r.Frames(1) {
+		err := r.Read(Place{1, i}, func(off int64, page []byte) error {
+			read++
+			if _, err := f.ReadAt(want, off); err != nil || !bytes.Equal(page, want) {
+				t.Errorf("page at %d differs: %v", off, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if read != a.manifest.Pages {
+		t.Errorf("%d pages read of %d", read, a.manifest.Pages)
+	}
+	for page := base.PageCount + 1; page <= pages; page++ {
+		if p, found := r.Find(page); found == (page == wal.LockPage(base.PageSize)) || found && p.Archive != 1 {
+			t.Errorf("page %d: %v, %v", page, p, found)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"math"
 	"path/filepath"
 	"time"
@@ -19,17 +20,20 @@ import (
 type mover struct {
 	*Taken
 	source string // for messages
-	dir    string // where the pages go
+	dir    string // where the pages go; "" if nothing keeps them
 	o      CopyOptions
+	wal    *walWatch
+	room   *roomWatch
 
 	// version is another number once another connection has written since the
 	// latest step began. It is not kept for a database that is locked for reading.
 	version int64
 
 	// moved is called after each step that moved pages, with the bytes since the
-	// (latest) start and whether this step was a restart. Its error ends
-	// the run.
-	moved func(bytes int64, restarted bool) error
+	// (latest) start. Before it, anew is called if this step was a restart. Their
+	// errors end the run.
+	moved func(bytes int64) error
+	anew  func() error
 }
 
 // dataVersion gives a number that is another one once another connection has
@@ -83,8 +87,6 @@ func (t *mover) step(ctx context.Context, src *sqlite.Conn, b *sqlite3.SQLiteBac
 		pages = int(min(int64(pages), max(t.o.MaxRate/10/int64(pageSize), 2))) // ten looks a second
 		limit = rate.NewLimiter(rate.Limit(t.o.MaxRate), (pages+1)*pageSize)
 	}
-	var room *roomWatch
-	wal := watchWAL(src.Path, t.o.Log)
 	copied, locked := 0, time.Time{}
 	for odd := 0; ; {
 		if err := limit.WaitN(ctx, min(limit.Burst(), (pages+odd)*pageSize)); err != nil {
@@ -102,7 +104,7 @@ func (t *mover) step(ctx context.Context, src *sqlite.Conn, b *sqlite3.SQLiteBac
 				t.TakenAt = time.Now().UTC()
 			}
 		}
-		began, restarted := time.Now(), false
+		began := time.Now()
 		done, err := b.Step(pages + odd)
 		if err != nil {
 			return sqlite.WrapSource("copy "+t.source, err)
@@ -126,39 +128,78 @@ func (t *mover) step(ctx context.Context, src *sqlite.Conn, b *sqlite3.SQLiteBac
 			}
 			continue
 		case before > 0 && copied <= pages+odd:
-			restarted = true
-			t.Restarts++
-			t.TakenAt = began.UTC()
-			t.o.Log.Debug("copy restarted: another connection wrote", "database", t.source, "restarts", t.Restarts)
-			if t.Restarts >= maxRestarts && !t.ReadLocked {
-				t.o.Log.Info("the copy continues in one read transaction: writers wait until it is complete", "database", t.source, "restarts", t.Restarts)
-				if err := t.lockRead(ctx, src); err != nil {
-					return err
-				}
-			}
-		}
-		locked, odd = time.Time{}, odd^1
-		if err := t.moved(int64(copied)*int64(pageSize), restarted); err != nil {
-			return err
-		}
-		t.o.Progress(int64(copied)*int64(pageSize), int64(total)*int64(pageSize))
-		if room == nil {
-			room = newRoomWatch(src.Path, t.dir, int64(b.Remaining())*int64(pageSize))
-		}
-		if t.ReadLocked {
-			wal.look()
-			if err := room.check(int64(b.Remaining()) * int64(pageSize)); err != nil {
+			if err := t.restarted(ctx, src, began); err != nil {
 				return err
 			}
 		}
+		locked, odd = time.Time{}, odd^1
+		if err := t.moved(int64(copied) * int64(pageSize)); err != nil {
+			return err
+		}
+		t.o.Progress(int64(copied)*int64(pageSize), int64(total)*int64(pageSize))
+		if err := t.look(src, int64(b.Remaining())*int64(pageSize)); err != nil {
+			return err
+		}
 	}
+}
+
+// restarted notes that the step that began then was a restart.
+func (t *mover) restarted(ctx context.Context, src *sqlite.Conn, began time.Time) error {
+	t.Restarts++
+	t.TakenAt = began.UTC()
+	t.o.Log.Debug("copy restarted: another connection wrote", "database", t.source, "restarts", t.Restarts)
+	if t.Restarts >= maxRestarts && !t.ReadLocked {
+		t.o.Log.Info("the copy continues in one read transaction: writers wait until it is complete", "database", t.source, "restarts", t.Restarts)
+		if err := t.lockRead(ctx, src); err != nil {
+			return err
+		}
+	}
+	return t.anew()
+}
+
+// look looks after the source's WAL and volume between two steps. rest is what is
+// still to be moved, in bytes.
+func (t *mover) look(src *sqlite.Conn, rest int64) error {
+	t.watch(src, rest)
+	if !t.ReadLocked {
+		return nil
+	}
+	t.wal.look()
+	return t.room.check(rest)
+}
+
+// watch begins to look after the source's WAL and volume, unless it does already.
+func (t *mover) watch(src *sqlite.Conn, rest int64) {
+	if t.wal == nil {
+		t.wal, t.room = watchWAL(src.Path, t.o.Log), newRoomWatch(src.Path, t.dir, rest)
+	}
+}
+
+// watched calls do, which reads under a read transaction, and looks after the
+// source's WAL and volume meanwhile.
+func (t *mover) watched(ctx context.Context, src *sqlite.Conn, do func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	t.watch(src, 0)
+	stop := everySecond(func() {
+		t.wal.look()
+		if err := t.room.check(0); err != nil {
+			cancel(err)
+		}
+	})
+	defer stop()
+	err := do(ctx)
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, ErrNoRoom) {
+		return cause
+	}
+	return err
 }
 
 // A roomWatch looks after the source's volume: while a read transaction is
 // held, the WAL cannot be reset and grows with every write.
 type roomWatch struct {
 	dir    string
-	shared bool  // the copy is written to the same volume
+	shared bool  // a copy is written to the same volume
 	start  int64 // bytes free at first, less what the copy takes
 	last   time.Time
 	free   func(dir string) (int64, error)
@@ -166,9 +207,11 @@ type roomWatch struct {
 
 const roomFloor = 256 << 20
 
+// newRoomWatch watches the volume of source. A copy of size bytes is written to
+// temp; "" if there is none.
 func newRoomWatch(source, temp string, size int64) *roomWatch {
 	w := &roomWatch{dir: filepath.Dir(source), last: time.Now(), free: disk.Free}
-	w.shared = disk.IsSame(w.dir, temp)
+	w.shared = temp != "" && disk.IsSame(w.dir, temp)
 	w.start = w.left(size)
 	return w
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/check"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
@@ -26,10 +27,8 @@ func (c *Copy) backup(ctx context.Context, src *sqlite.Conn, pageSize int, o Cop
 		return err
 	}
 	t := mover{Taken: &c.Taken, source: c.source, dir: c.place.dir, o: o}
-	t.moved = func(bytes int64, restarted bool) error {
-		f.copied(bytes, restarted)
-		return nil
-	}
+	t.moved = func(bytes int64) error { f.copied(bytes); return nil }
+	t.anew = func() error { f.lose(); return nil }
 	if err = t.begin(ctx, src); err == nil {
 		err = t.run(ctx, src, dst, pageSize)
 	}
@@ -108,7 +107,7 @@ func (c *Copy) vacuum(ctx context.Context, src *sqlite.Conn, size int64, o CopyO
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, ErrNoRoom) {
 		return cause
 	}
-	if missing := missingHere(err); missing != "" {
+	if missing := check.Missing(err); missing != "" {
 		return reason.Errorf(ErrCannotVacuum, nil, "compact %s: only its application has what its schema needs: %s", c.source, missing)
 	}
 	return err

@@ -73,7 +73,7 @@ func OpenArchive(ctx context.Context, r io.ReaderAt, size int64, id ID) (*Archiv
 	if !ok {
 		return nil, damaged("no manifest before the seek table")
 	}
-	a := &Archive{r: r}
+	a := &Archive{r: &keptEnd{r, tail, start}}
 	if a.manifest, err = decodeManifest(payload); err != nil {
 		return nil, err
 	}
@@ -81,6 +81,21 @@ func OpenArchive(ctx context.Context, r io.ReaderAt, size int64, id ID) (*Archiv
 		return nil, damaged("it holds snapshot %s, not %s", a.manifest.ID, id)
 	}
 	return a, a.arrange(frames[:len(frames)-1], size, tail, start)
+}
+
+// A keptEnd reads what is in the end that was read first from there: the page digests
+// of a small archive, for example.
+type keptEnd struct {
+	io.ReaderAt
+	end   []byte
+	start int64
+}
+
+func (k *keptEnd) ReadAt(p []byte, off int64) (int, error) {
+	if off >= k.start && off-k.start+int64(len(p)) <= int64(len(k.end)) {
+		return copy(p, k.end[off-k.start:]), nil
+	}
+	return k.ReaderAt.ReadAt(p, off)
 }
 
 func readTail(r io.ReaderAt, size int64) ([]byte, int64, error) {

@@ -38,11 +38,11 @@ func read(t testing.TB, path string, base Base, o ReadOptions) *Reading {
 func restored(t testing.TB, full taken, r *Reading) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if _, err := r.Changes.WriteArchive(t.Context(), &b, ArchiveOptions{ID: idOf(2)}); err != nil {
+	if _, err := r.WriteArchive(t.Context(), &b, ArchiveOptions{ID: idOf(2)}); err != nil {
 		t.Fatal(err)
 	}
-	if int64(b.Len()) > r.Changes.MaxArchiveSize() {
-		t.Errorf("archive has %d bytes, MaxArchiveSize said %d", b.Len(), r.Changes.MaxArchiveSize())
+	if int64(b.Len()) > r.MaxArchiveSize() {
+		t.Errorf("archive has %d bytes, MaxArchiveSize said %d", b.Len(), r.MaxArchiveSize())
 	}
 	content, err := extractChain(t, full.archive, b.Bytes())
 	if err != nil {
@@ -136,8 +136,8 @@ func TestReadingUnderWriters(t *testing.T) {
 			if sum := runSQL(t, out, "SELECT sum(balance) FROM account; PRAGMA integrity_check"); sum != fmt.Sprintf("%d\nok", accounts*balance) {
 				t.Errorf("%s: restored: %s", mode, sum)
 			}
-			if r.Changes.Pages() > 100 {
-				t.Errorf("%s: %d pages differ", mode, r.Changes.Pages())
+			if r.Pages() > 100 {
+				t.Errorf("%s: %d pages differ", mode, r.Pages())
 			}
 		}
 		w.stop()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/wal"
@@ -22,13 +21,13 @@ const maxAhead = 3
 
 // A sink is where SQLite's backup writes a database that is only read: it hashes
 // the pages on all cores and puts those that differ from the base into a spool.
-// Its methods belong to the one goroutine that runs the backup.
+// Without a spool it only hashes. Its methods belong to the one goroutine that runs
+// the backup.
 type sink struct {
-	base   Base
-	spool  *spool
-	leaves *os.File // page digests
-	most   int      // how many pages may differ
-	room   int      // pages in a frame's buffer
+	base  Base
+	spool *spool // nil: nothing is kept
+	most  int    // how many pages may differ
+	room  int    // pages in a frame's buffer
 
 	g       geometry       // of a database whose pages are not counted yet
 	first   []byte         // the first page, which the backup writes at its end
@@ -40,7 +39,8 @@ type sink struct {
 	frames  chan frameIn
 	done    chan error
 
-	contents []sum // content digests; the pipeline's until done
+	contents []sum  // content digests; the pipeline's until done
+	leaves   []byte // the page digests of the first frame
 }
 
 // A batch is a frame's pages while they come in.
@@ -64,10 +64,10 @@ type frameOut struct {
 
 // newSink starts to take a database of that many pages, or fewer. finish or abort
 // must follow.
-func newSink(ctx context.Context, base Base, pages int, spool *spool, leaves *os.File) *sink {
+func newSink(ctx context.Context, base Base, pages int, spool *spool) *sink {
 	g := geometry{KindFull, base.PageSize, 0}
-	room := min(g.perFrame(), pages)
-	s := &sink{base: base, spool: spool, leaves: leaves, most: max(pages/2, 1), room: room, g: g, open: map[int]*batch{},
+	room := min(g.perFrame(), max(pages, 1)) // SQLite makes a page of an empty file
+	s := &sink{base: base, spool: spool, most: mostChanges(pages), room: room, g: g, open: map[int]*batch{},
 		buffers: newBufferPool(2*workers()+maxAhead, room*base.PageSize), frames: make(chan frameIn), done: make(chan error, 1)}
 	go func() { s.done <- ordered(ctx, s.frames, workers(), s.hash, s.keep) }()
 	return s
@@ -77,14 +77,17 @@ func newSink(ctx context.Context, base Base, pages int, spool *spool, leaves *os
 func (s *sink) hash(_ context.Context, in frameIn) (frameOut, error) {
 	firstPage := in.i * s.g.perFrame()
 	out := frameOut{frameIn: in, digests: pageDigests(nil, in.content, firstPage+1, s.g.pageSize)}
-	known := min(max(s.base.PageCount-firstPage, 0), len(out.digests)/digestSize)
-	old := make([]byte, known*digestSize)
-	if _, err := s.base.Pages.ReadAt(old, int64(firstPage*digestSize)); err != nil && (err != io.EOF || known > 0) {
+	if s.spool == nil {
+		return out, nil
+	}
+	known := min(max(s.base.PageCount-firstPage, 0), len(out.digests)/PageDigestSize)
+	old := make([]byte, known*PageDigestSize)
+	if _, err := s.base.Pages.ReadAt(old, int64(firstPage*PageDigestSize)); err != nil && (err != io.EOF || known > 0) {
 		return out, disk.Wrap("read the base's page digests", err)
 	}
-	for i := range len(out.digests) / digestSize {
-		number, at := firstPage+i+1, i*digestSize
-		same := i < known && bytes.Equal(out.digests[at:at+digestSize], old[at:at+digestSize])
+	for i := range len(out.digests) / PageDigestSize {
+		number, at := firstPage+i+1, i*PageDigestSize
+		same := i < known && bytes.Equal(out.digests[at:at+PageDigestSize], old[at:at+PageDigestSize])
 		if (!same || number == 1) && number != wal.LockPage(s.g.pageSize) {
 			out.differ = append(out.differ, i)
 		}
@@ -96,15 +99,17 @@ func (s *sink) hash(_ context.Context, in frameIn) (frameOut, error) {
 func (s *sink) keep(f frameOut) error {
 	defer s.buffers.put(f.content)
 	s.contents = append(s.contents, sha256.Sum256(f.digests))
-	if _, err := s.leaves.WriteAt(f.digests, int64(f.i*s.g.perFrame()*digestSize)); err != nil {
-		return disk.WrapTemp("spool page digests", err)
+	if f.i == 0 {
+		s.leaves = f.digests
+	}
+	if s.spool == nil {
+		return nil
 	}
 	if s.spool.pages+len(f.differ) > s.most {
 		return &BaseError{"more than half of the pages differ"}
 	}
 	for _, i := range f.differ {
-		page := f.content[i*s.g.pageSize:][:s.g.pageSize]
-		if err := s.spool.add(f.i*s.g.perFrame()+i+1, page, f.digests[i*digestSize:][:digestSize]); err != nil {
+		if err := s.spool.add(f.i*s.g.perFrame()+i+1, f.content[i*s.g.pageSize:][:s.g.pageSize]); err != nil {
 			return err
 		}
 	}
@@ -196,7 +201,7 @@ func (s *sink) ReadAt(p []byte, off int64) (int, error) {
 
 // finish hands on the last frame, and returns the digest of the database, which
 // has that many pages. What differs is in the spool then.
-func (s *sink) finish(pageCount int) (*Digest, error) {
+func (s *sink) finish(pageCount int) (digest string, err error) {
 	g := geometry{KindFull, s.g.pageSize, pageCount}
 	for s.err == nil && s.next < g.frames() {
 		b := s.batch(s.next)
@@ -213,13 +218,16 @@ func (s *sink) finish(pageCount int) (*Digest, error) {
 		s.err = errAnew
 	}
 	if err := s.abort(); err != nil {
-		return nil, err
+		return "", err
 	}
-	if err := s.setFirst(g.pagesIn(0)); err != nil {
-		return nil, err
+	// Nothing has waited for the first page.
+	copy(s.leaves, pageDigest(1, s.first))
+	s.contents[0] = sha256.Sum256(s.leaves)
+	digest = databaseDigest(s.g.pageSize, pageCount, s.contents)
+	if s.spool == nil {
+		return digest, nil
 	}
-	d := &Digest{root: databaseDigest(s.g.pageSize, pageCount, s.contents), leaves: s.leaves}
-	return d, nil
+	return digest, s.spool.end(s.first)
 }
 
 // abort ends the pipeline and returns the sink's error.
@@ -229,21 +237,4 @@ func (s *sink) abort() error {
 		s.err = err
 	}
 	return s.err
-}
-
-// setFirst puts the first page in its place, for which nothing has waited.
-func (s *sink) setFirst(pagesInFrame int) error {
-	digest := pageDigest(1, s.first)
-	if err := s.spool.setFirst(s.first, digest); err != nil {
-		return err
-	}
-	if _, err := s.leaves.WriteAt(digest, 0); err != nil {
-		return disk.WrapTemp("spool page digests", err)
-	}
-	leaves := make([]byte, pagesInFrame*digestSize)
-	if _, err := s.leaves.ReadAt(leaves, 0); err != nil {
-		return disk.WrapTemp("read page digests", err)
-	}
-	s.contents[0] = sha256.Sum256(leaves)
-	return nil
 }

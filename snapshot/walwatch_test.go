@@ -3,6 +3,8 @@ package snapshot
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"os/exec"
 	"strings"
@@ -12,12 +14,18 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
-// slowly copies a WAL database while other goes on, and returns the warnings.
-func slowly(t *testing.T, path string, o CopyOptions, other func(ctx context.Context)) string {
+// slowly copies a WAL database, 1 MiB a second, while other goes on, and returns the
+// warnings.
+func slowly(t *testing.T, path string, other func(ctx context.Context)) string {
+	t.Helper()
+	return beside(t, other, func(o CopyOptions) (io.Closer, error) { return Take(t.Context(), path, o) })
+}
+
+// beside reads slowly, and has other go on beside it.
+func beside(t *testing.T, other func(ctx context.Context), read func(CopyOptions) (io.Closer, error)) string {
 	t.Helper()
 	var said bytes.Buffer
-	o.Log = slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	o.TempDir = t.TempDir()
+	o := CopyOptions{MaxRate: 1 << 20, TempDir: t.TempDir(), Log: slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	ctx, cancel := context.WithCancel(t.Context())
 	began, ended := false, make(chan struct{})
 	o.Progress = func(int64, int64) {
@@ -26,7 +34,7 @@ func slowly(t *testing.T, path string, o CopyOptions, other func(ctx context.Con
 			go func() { defer close(ended); other(ctx) }()
 		}
 	}
-	c, err := Take(t.Context(), path, o)
+	c, err := read(o)
 	cancel()
 	<-ended
 	if err != nil {
@@ -38,26 +46,55 @@ func slowly(t *testing.T, path string, o CopyOptions, other func(ctx context.Con
 	return said.String()
 }
 
+// It is the same for a copy and for what is only read.
 func TestWarnOfGrowingWAL(t *testing.T) {
 	needs.Time(t)
-	path := bank(t, "wal", 4)
-	said := slowly(t, path, CopyOptions{MaxRate: 1 << 20}, func(ctx context.Context) {
-		db := openAsApplication(t, path, nil)
-		for range 3 {
-			if _, err := db.ExecContext(ctx, "INSERT INTO ballast VALUES (zeroblob(30 << 20))"); err != nil && ctx.Err() == nil {
-				t.Errorf("a write beside the copy: %v", err)
+	for what, read := range map[string]func(path string, base Base, o CopyOptions) (io.Closer, error){
+		"copied": func(path string, _ Base, o CopyOptions) (io.Closer, error) { return Take(t.Context(), path, o) },
+		"read": func(path string, base Base, o CopyOptions) (io.Closer, error) {
+			return Read(t.Context(), path, base, ReadOptions{CopyOptions: o})
+		},
+	} {
+		path := bank(t, "wal", 4)
+		base := takeFull(t, path, 1).base
+		said := beside(t, func(ctx context.Context) {
+			db := openAsApplication(t, path, nil)
+			for range 3 {
+				if _, err := db.ExecContext(ctx, "INSERT INTO ballast VALUES (zeroblob(30 << 20))"); err != nil && ctx.Err() == nil {
+					t.Errorf("%s: a write beside it: %v", what, err)
+				}
 			}
+		}, func(o CopyOptions) (io.Closer, error) { return read(path, base, o) })
+		if strings.Count(said, "the WAL grows") != 1 || strings.Contains(said, "writers wait") {
+			t.Errorf("%s: it said: %s", what, said)
 		}
+	}
+}
+
+// The source's volume is looked after while the source is checked, too.
+func TestCheckStopsBeforeVolumeIsFull(t *testing.T) {
+	var said bytes.Buffer
+	m := &mover{o: CopyOptions{Log: slog.New(slog.NewTextHandler(&said, nil))}}
+	m.wal = watchWAL(makeDB(t, 0), m.o.Log)
+	m.room = newRoomWatch(t.TempDir(), "", 0)
+	m.room.start, m.room.free = 10*roomFloor, func(string) (int64, error) { return roomFloor / 2, nil }
+	m.room.last = time.Time{}
+	err := m.watched(t.Context(), nil, func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
 	})
-	if strings.Count(said, "the WAL grows") != 1 || strings.Contains(said, "writers wait") {
-		t.Errorf("it said: %s", said)
+	if !errors.Is(err, ErrNoRoom) {
+		t.Errorf("it ended with %v", err)
+	}
+	if err := m.watched(t.Context(), nil, func(context.Context) error { return ErrSource }); !errors.Is(err, ErrSource) {
+		t.Errorf("a check that failed ended with %v", err)
 	}
 }
 
 func TestWarnOfBlockingCheckpoint(t *testing.T) {
 	needs.Time(t)
 	path := bank(t, "wal", 5)
-	said := slowly(t, path, CopyOptions{MaxRate: 1 << 20}, func(ctx context.Context) {
+	said := slowly(t, path, func(ctx context.Context) {
 		for ctx.Err() == nil {
 			out, err := exec.CommandContext(ctx, "sqlite3", path, ".timeout 1500", "INSERT INTO ballast VALUES (1); PRAGMA wal_checkpoint(TRUNCATE)").CombinedOutput()
 			if err != nil && ctx.Err() == nil {
@@ -73,7 +110,7 @@ func TestWarnOfBlockingCheckpoint(t *testing.T) {
 // Writers and the checkpoints of SQLite's own are nothing to warn of.
 func TestNoWarningOfWriters(t *testing.T) {
 	path := bank(t, "wal", 3)
-	said := slowly(t, path, CopyOptions{MaxRate: 1 << 20}, func(ctx context.Context) {
+	said := slowly(t, path, func(ctx context.Context) {
 		db := openAsApplication(t, path, nil)
 		for ctx.Err() == nil {
 			if _, err := db.ExecContext(ctx, "UPDATE account SET balance = balance WHERE id < 50"); err != nil && ctx.Err() == nil {

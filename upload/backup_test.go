@@ -16,6 +16,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
@@ -67,7 +68,7 @@ func TestBackupTags(t *testing.T) {
 	b, db := emptySeries(t)
 	r := backup(t, b, db, BackupOptions{})
 	got := tagsOf(t, b, r.Snapshot)
-	want := bucket.Tags{series.TagRetention: series.Held, series.TagDigest: r.Digest, series.TagDatabase: "app.db", series.TagCheck: "quick", series.TagIdentity: got[series.TagIdentity]}
+	want := bucket.Tags{series.TagRetention: series.Held(series.Monthly), series.TagDigest: r.Digest, series.TagDatabase: "app.db", series.TagCheck: "quick", series.TagIdentity: got[series.TagIdentity]}
 	if len(got) != len(want) {
 		t.Errorf("tags %v, want %v", got, want)
 	}
@@ -89,9 +90,9 @@ func TestBackupOfUnchangedDatabase(t *testing.T) {
 		{name: "unchanged", skipped: true},
 		{name: "changed", change: "INSERT INTO t VALUES (2)"},
 		{name: "always", options: BackupOptions{Always: true}},
-		{name: "refresh is over", options: BackupOptions{Refresh: time.Nanosecond}},
 		{name: "released", tags: bucket.Tags{series.TagRetention: "daily"}},
 		{name: "pinned", tags: bucket.Tags{series.TagRetention: series.Pinned}},
+		{name: "retired", tags: bucket.Tags{series.TagRetired: "2026-11-23T20:15:00Z"}},
 		{name: "checked less", tags: bucket.Tags{series.TagCheck: "none"}},
 		{name: "checked more", tags: bucket.Tags{series.TagCheck: "full"}, skipped: true},
 		{name: "no check wanted", options: BackupOptions{Check: snapshot.CheckNone}, skipped: true},
@@ -128,7 +129,7 @@ func TestBackupOfUnchangedDatabase(t *testing.T) {
 			if err != nil || time.Since(at) > time.Minute || count(t, b) != 1 {
 				t.Errorf("confirmed: %q, snapshots: %d", confirmed, count(t, b))
 			}
-			if got := tagsOf(t, b, first.Snapshot); got[series.TagRetention] != series.Held || got[series.TagDigest] != first.Digest {
+			if got := tagsOf(t, b, first.Snapshot); got[series.TagRetention] != series.Held(series.Monthly) || got[series.TagDigest] != first.Digest {
 				t.Errorf("other tags have changed: %v", got)
 			}
 		})
@@ -234,7 +235,7 @@ func TestBackupIgnoresImplausibleSnapshots(t *testing.T) {
 	b, db := emptySeries(t)
 	first := backup(t, b, db, BackupOptions{})
 	future := snapshot.NewID(time.Now().Add(48 * time.Hour))
-	if _, err := b.Put(t.Context(), series.ObjectName(future), bucket.PutOptions{MaxSize: 1}, func(w io.Writer) error { _, err := w.Write([]byte("x")); return err }); err != nil {
+	if _, err := b.Put(t.Context(), buckettest.ObjectName(future), bucket.PutOptions{MaxSize: 1}, func(w io.Writer) error { _, err := w.Write([]byte("x")); return err }); err != nil {
 		t.Fatal(err)
 	}
 	r := backup(t, b, db, BackupOptions{})
@@ -315,7 +316,7 @@ func TestBackupDoesNotUndoWhatHappensMeanwhile(t *testing.T) {
 		if name == "deleted" {
 			continue
 		}
-		if got := tagsOf(t, b, first.Snapshot); got[series.TagRetention] == series.Held || got[series.TagConfirmed] != "" {
+		if got := tagsOf(t, b, first.Snapshot); got[series.TagRetention] == series.Held(series.Monthly) || got[series.TagConfirmed] != "" {
 			t.Errorf("%s: undone: %v", name, got)
 		}
 	}

@@ -28,11 +28,11 @@ func TestEncryptedBackup(t *testing.T) {
 	if plain.Snapshot.Encrypted || !first.Snapshot.Encrypted || first.Unchanged || second.Unchanged {
 		t.Errorf("got %+v, %+v, %+v", plain, first, second)
 	}
-	if first.Snapshot.Object.Name != string(first.Snapshot.ID)+".db.zst.age" {
+	if first.Snapshot.Object.Name != first.Snapshot.Name.String() || !strings.HasSuffix(first.Snapshot.Object.Name, ".db.zst.age") {
 		t.Errorf("named %s", first.Snapshot.Object.Name)
 	}
 	tags := tagsOf(t, b, first.Snapshot)
-	if len(tags) != 4 || tags[series.TagIdentity] != "4096:0::" || tags[series.TagRetention] != series.Held || tags[series.TagDatabase] != "app.db" || tags[series.TagCheck] != "quick" {
+	if len(tags) != 4 || tags[series.TagIdentity] != "4096:0::" || tags[series.TagRetention] != series.Held(first.Snapshot.Class) || tags[series.TagDatabase] != "app.db" || tags[series.TagCheck] != "quick" {
 		t.Errorf("tags %v", tags)
 	}
 	names, err := os.ReadDir(b.URL().Dir)
@@ -99,7 +99,7 @@ func TestTooManyRecipients(t *testing.T) {
 func TestTwoOfOneID(t *testing.T) {
 	b, _ := emptySeries(t)
 	id := string(snapshot.NewID(time.Now()))
-	for i, suffix := range []string{series.SuffixEncrypted, series.Suffix} {
+	for i, suffix := range []string{".daily.db.zst.age", ".daily.db.zst"} {
 		buckettest.Put(t, b, id+suffix, buckettest.Content(10+i), nil)
 		at := time.Now().Add(time.Duration(i-2) * time.Second)
 		if err := os.Chtimes(filepath.Join(b.URL().Dir, id+suffix), at, at); err != nil {

@@ -13,6 +13,8 @@ var (
 	// with another name, or with nothing in common with this one. Beside
 	// ErrIncomplete: one came into the series during the backup.
 	ErrOtherDatabase = errors.New("the series belongs to another database")
+	// ErrNested: the prefix of a new series is inside another series, or has one inside.
+	ErrNested = errors.New("no series can be inside another one")
 	// ErrClock: this machine's clock and the store's differ by more than five
 	// minutes.
 	ErrClock = errors.New("this machine's clock is wrong")

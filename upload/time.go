@@ -3,6 +3,7 @@ package upload
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
@@ -11,29 +12,42 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
+// last returns the ID of the series' last snapshot that is not implausible, "" if there
+// is none. It may be broken: the next one must be newer than that, too, or the order of
+// the two is left to chance.
+func (r *run) last() snapshot.ID {
+	for _, s := range slices.Backward(r.tail) {
+		if !s.Implausible {
+			return s.ID
+		}
+	}
+	return ""
+}
+
 // waitToBeNewer waits until a snapshot that is taken now has a later second
-// than the newest one. That is a matter of a second, or of minutes where the
-// machine that took the newest has a clock that is ahead.
+// than the last one. That is a matter of a second, or of minutes where the
+// machine that took the last one has a clock that is ahead.
 func (r *run) waitToBeNewer(ctx context.Context) error {
-	until := r.newest.ID.Time().Add(time.Second)
+	last := r.last()
+	until := last.Time().Add(time.Second)
 	if wait := time.Until(until); wait > 2*time.Second {
-		r.Log.Info("waiting, so that the new snapshot is newer than the last: a clock is ahead", "newest", r.newest.ID, "wait", wait.Round(time.Second))
+		r.Log.Info("waiting, so that the new snapshot is newer than the last: a clock is ahead", "newest", last, "wait", wait.Round(time.Second))
 	}
 	// The clock may be set meanwhile: look again.
 	for wait := time.Until(until); wait > 0; wait = time.Until(until) {
 		if err := pause.For(ctx, min(wait, time.Second)); err != nil {
-			return fmt.Errorf("wait until a snapshot is newer than %s: %w", r.newest.ID, err)
+			return fmt.Errorf("wait until a snapshot is newer than %s: %w", last, err)
 		}
 	}
 	return nil
 }
 
 // newID returns the ID of a snapshot that was taken at that time, by this
-// machine's clock, and follows on newest. If it would be implausible as soon as
+// machine's clock, and follows on the last one. If it would be implausible as soon as
 // it is there, it is ErrClock.
-func newID(b bucket.Bucket, taken time.Time, newest series.Snapshot) (snapshot.ID, error) {
+func newID(b bucket.Bucket, taken time.Time, last snapshot.ID) (snapshot.ID, error) {
 	// The clock may have been set back a little since waitToBeNewer.
-	if next := newest.ID.Time().Add(time.Second); taken.Before(next) {
+	if next := last.Time().Add(time.Second); taken.Before(next) {
 		taken = next
 	}
 	now := series.Present(b)

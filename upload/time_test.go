@@ -23,8 +23,8 @@ import (
 // plantAt puts a snapshot into a directory, as a run at that time would.
 func plantAt(t *testing.T, b bucket.Bucket, id snapshot.ID, uploaded time.Time) {
 	t.Helper()
-	buckettest.Put(t, b, series.ObjectName(id), []byte("x"), bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: "app.db"})
-	if err := os.Chtimes(filepath.Join(b.URL().Dir, series.ObjectName(id)), time.Time{}, uploaded); err != nil {
+	buckettest.Put(t, b, buckettest.ObjectName(id), []byte("x"), bucket.Tags{series.TagRetention: series.Held(series.Daily), series.TagDatabase: "app.db"})
+	if err := os.Chtimes(filepath.Join(b.URL().Dir, buckettest.ObjectName(id)), time.Time{}, uploaded); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -60,7 +60,7 @@ func TestBackupThatNeverCountsIsNoSuccess(t *testing.T) {
 		t.Errorf("an upload that is dated before its ID: %v", err)
 	}
 	b, _ = emptySeries(t)
-	if _, err := newID(b, time.Now().Add(time.Hour), series.Snapshot{}); !errors.Is(err, ErrClock) {
+	if _, err := newID(b, time.Now().Add(time.Hour), ""); !errors.Is(err, ErrClock) {
 		t.Errorf("a clock that was set back meanwhile: %v", err)
 	}
 }

@@ -137,11 +137,33 @@ func parseRecipients(text string) (all []age.Recipient, err error) {
 func parseRecipient(line string) (age.Recipient, error) {
 	switch {
 	case strings.HasPrefix(line, "ssh-"):
-		return agessh.ParseRecipient(line)
+		return parseSSHRecipient(line)
 	case strings.HasPrefix(line, "age1pq1"):
 		return age.ParseHybridRecipient(line)
 	}
 	return age.ParseX25519Recipient(line)
+}
+
+// An sshRecipient tells its public key, which those of package agessh do not: only of
+// recipients that are known to be the same can a snapshot stand on another one.
+type sshRecipient struct {
+	age.Recipient
+	public string
+}
+
+// String returns the public key without its comment.
+func (r sshRecipient) String() string { return r.public }
+
+func parseSSHRecipient(line string) (age.Recipient, error) {
+	r, err := agessh.ParseRecipient(line)
+	if err != nil {
+		return nil, err
+	}
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		return nil, err
+	}
+	return sshRecipient{r, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))}, nil
 }
 
 // parseIdentities reads a file as age-keygen or ssh-keygen writes it.

@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
-	"strings"
 	"sync"
+	"time"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/term"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/databases"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/cache"
 )
 
 // manyDocument is what backup --json prints when a configuration names the
@@ -33,11 +37,14 @@ type entryDocument struct {
 
 // Run implements the command.
 func (b *backupCmd) Run(ctx context.Context, c *console, k *kong.Context) error {
-	if b.DB == "" {
+	if b.URL == (bucketURL{}) {
 		return b.backupMany(ctx, c, k.Args)
 	}
 	if b.Config != "" && b.Config != os.Getenv(envPrefix+"_CONFIG") {
 		return usage("--config names databases, and so does the command line: choose")
+	}
+	if b.DryRun {
+		return b.previewOne(ctx, c)
 	}
 	stop := c.startWorkers(1)
 	d, text, err := b.backup(ctx, c)
@@ -45,18 +52,41 @@ func (b *backupCmd) Run(ctx context.Context, c *console, k *kong.Context) error 
 	if d == nil {
 		return err
 	}
-	return errors.Join(err, c.result(b.JSON, d, c.unlessQuiet(text)))
+	if printing := c.result(b.JSON, d, c.fit(c.unlessQuiet(text))); printing != nil {
+		return errors.Join(err, printing)
+	}
+	if d.first {
+		b.suggestNext(c)
+	}
+	return err
 }
 
-// backupMany backs up the databases of the configuration. One that fails does not
-// stop the others.
+// suggestNext names the next commands after the first snapshot of a series.
+func (b *backupCmd) suggestNext(c *console) {
+	url := terminal.Quote(b.URL.String())
+	c.suggest("to see how it is doing", "lifeboat status "+url)
+	if b.URL.Dir == "" {
+		c.suggest("to have old snapshots expire, once, with an admin's keys", "lifeboat lifecycle apply "+url)
+	}
+}
+
+// backupMany backs up the databases of the configuration, or the one that an argument
+// names. One that fails does not stop the others.
 func (b *backupCmd) backupMany(ctx context.Context, c *console, args []string) error {
-	s, err := load(ctx, c, b.configFlags, "backup", args, "<db> and <bucket-url> are")
+	which, missing := b.configFlags, "DB and BUCKET_URL are"
+	if which.one = b.DB; b.DB != "" {
+		missing = "BUCKET_URL is"
+	}
+	c.stores = upload.NewStores()
+	s, err := load(ctx, c, which, "backup", args, missing)
 	if err != nil {
 		return err
 	}
+	if b.DryRun {
+		return b.previewMany(ctx, c, s)
+	}
 	stop := c.startWorkers(s.parallel)
-	r := &runs{console: c, json: b.JSON, documents: make([]entryDocument, len(s.tasks))}
+	r := &runs{console: c, json: b.JSON, began: time.Now(), documents: make([]entryDocument, len(s.tasks))}
 	printing := s.each(c, func(c *console, i int, t *task) error {
 		d, text, err := t.backup(ctx, c)
 		return r.ended(ctx, i, t, d, text, err)
@@ -82,52 +112,54 @@ func (t *task) backup(ctx context.Context, c *console) (d *backupDocument, text 
 	return t.command.Backup.backup(ctx, c)
 }
 
+// wasBackedUp reports whether this machine has uploaded or confirmed a snapshot of the
+// database, as far as it remembers.
+func (b *backupCmd) wasBackedUp(ctx context.Context, c *console, d *databases.Database) bool {
+	if b.cacheDir() == "" || d.Err != nil {
+		return false
+	}
+	in, err := seriesFlags{bucketURL{d.URL}, b.RetryFor}.open(ctx, c, upload.Options{})
+	if err != nil {
+		return false
+	}
+	known, err := cache.Find(b.cacheDir(), in, d.Name, d.Path)
+	if err == nil {
+		_, err = known.State()
+	}
+	return err == nil
+}
+
 // runs collects the results of databases, and prints each as it ends.
 type runs struct {
 	*console
-	json bool
+	json  bool
+	began time.Time
 
 	mu        sync.Mutex
+	failed    int
 	documents []entryDocument
 }
 
-// ended notes and prints a result. Its error is that of printing.
+// ended notes a result, and prints it unless there are many. Its error is that of
+// printing.
 func (r *runs) ended(ctx context.Context, i int, t *task, d *backupDocument, text string, err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err = withSignal(ctx, err)
 	e := entryDocument{Path: terminal.ValidText(t.Path), URL: t.BucketURL(), backupDocument: d, Exit: exitCode(err)}
 	if err != nil {
-		e.Error = strings.ReplaceAll(terminal.ValidText(err.Error()), "\n", "; ")
+		e.Error = terminal.ValidText(terminal.OneLine(err))
 	}
 	r.documents[i] = e
 	if err != nil && ctx.Err() == nil { // the verdict names those that a signal stopped
-		r.fail(fmt.Errorf("%s: %w", t.Path, err))
-	}
-	if d == nil || r.json {
-		return nil
-	}
-	return r.result(false, nil, r.unlessQuiet(terminal.Printable(t.Path)+": "+text))
-}
-
-// summary returns the line that counts the results.
-func (r *runs) summary() string {
-	var uploaded, unchanged int
-	for _, d := range r.documents {
-		switch {
-		case d.backupDocument == nil:
-		case d.Unchanged:
-			unchanged++
-		default:
-			uploaded++
+		if r.failed++; r.failed <= shownErrors || len(r.documents) <= listed || !term.IsTerminal(int(r.stderr.Fd())) {
+			r.fail(fmt.Errorf("%s: %w", t.Path, err))
 		}
 	}
-	all := len(r.documents)
-	text := fmt.Sprintf("%d databases: %d uploaded, %d unchanged", all, uploaded, unchanged)
-	if rest := all - uploaded - unchanged; rest > 0 {
-		text += fmt.Sprintf(", %d not backed up", rest)
+	if d == nil || r.json || len(r.documents) > listed {
+		return nil
 	}
-	return text + "\n"
+	return r.result(false, nil, r.fit(r.unlessQuiet(terminal.Printable(t.Path)+": "+text)))
 }
 
 func (r *runs) outcomes() []outcome {

@@ -66,19 +66,19 @@ func (w completeCmd) Run(ctx context.Context, c *console, parsed *kong.Context) 
 	return c.print(b.String())
 }
 
-// A line is a command line that is being written.
-type line struct {
+// A typedLine is a command line that is being written.
+type typedLine struct {
 	node    *kong.Node
 	given   []*kong.Flag // before the current word
-	filled  int          // positional arguments before it
+	words   []string     // positional arguments before it
 	value   *kong.Flag   // whose value the current word is, nil: of none
 	url     string       // the bucket URL, "" if there is none yet
 	current string       // the word under the cursor
 }
 
 // readLine parses the words before the current one, which is the last.
-func readLine(root *kong.Node, words []string) line {
-	l := line{node: root, current: words[len(words)-1]}
+func readLine(root *kong.Node, words []string) typedLine {
+	l := typedLine{node: root, current: words[len(words)-1]}
 	for _, word := range words[:len(words)-1] {
 		if l.value != nil {
 			l.value = nil
@@ -86,7 +86,7 @@ func readLine(root *kong.Node, words []string) line {
 		}
 		if strings.HasPrefix(word, "-") && word != stdoutTarget {
 			name, _, complete := strings.Cut(word, "=")
-			if flag := l.flag(name); flag != nil {
+			if flag := l.flagNamed(name); flag != nil {
 				l.given = append(l.given, flag)
 				if !complete && !flag.IsBool() {
 					l.value = flag
@@ -97,30 +97,30 @@ func readLine(root *kong.Node, words []string) line {
 		l.take(word)
 	}
 	if name, _, found := strings.Cut(l.current, "="); found && l.value == nil && strings.HasPrefix(name, "--") {
-		l.value = l.flag(name)
+		l.value = l.flagNamed(name)
 	}
 	return l
 }
 
 // take takes a word that is no flag: a command or an argument.
-func (l *line) take(word string) {
+func (l *typedLine) take(word string) {
 	for _, child := range l.node.Children {
 		if child.Name == word {
 			l.node = child
 			return
 		}
 	}
-	l.filled++
+	l.words = append(l.words, word)
 	if strings.Contains(word, "://") {
 		l.url = word
 	}
 }
 
 // flags returns those of the command and all above it.
-func (l *line) flags() []*kong.Flag { return slices.Concat(l.node.AllFlags(true)...) }
+func (l *typedLine) allFlags() []*kong.Flag { return slices.Concat(l.node.AllFlags(true)...) }
 
-func (l *line) flag(name string) *kong.Flag {
-	for _, f := range l.flags() {
+func (l *typedLine) flagNamed(name string) *kong.Flag {
+	for _, f := range l.allFlags() {
 		if name == "--"+f.Name || f.Short != 0 && name == "-"+string(f.Short) {
 			return f
 		}
@@ -130,7 +130,7 @@ func (l *line) flag(name string) *kong.Flag {
 
 // complete returns words that may replace the current one. Some do not begin with
 // it.
-func (l *line) complete(ids func() []string) []string {
+func (l *typedLine) complete(ids func() []string) []string {
 	switch {
 	case l.value != nil:
 		before := ""
@@ -146,13 +146,13 @@ func (l *line) complete(ids func() []string) []string {
 		return words
 	case strings.HasPrefix(l.current, "-"):
 		var words []string
-		for _, f := range l.flags() {
+		for _, f := range l.allFlags() {
 			if !slices.Contains(l.given, f) || f.IsCumulative() {
 				words = append(words, "--"+f.Name+"\t"+f.Help)
 			}
 		}
 		return words
-	case len(l.node.Children) > 0 && l.filled == 0:
+	case len(l.node.Children) > 0 && len(l.words) == 0:
 		var words []string
 		for _, child := range l.node.Children {
 			if !child.Hidden {
@@ -160,9 +160,9 @@ func (l *line) complete(ids func() []string) []string {
 			}
 		}
 		return words
-	case l.filled < len(l.node.Positional):
-		argument := l.node.Positional[l.filled]
-		if argument.Target.Type() == reflect.TypeFor[bucketURL]() {
+	case len(l.words) < len(l.node.Positional):
+		argument := l.node.Positional[len(l.words)]
+		if takesURL(argument.Target.Type()) {
 			return completeURL(l.current)
 		}
 		return completeValue(argument, "FILE", ids)
@@ -177,7 +177,7 @@ func completeValue(v *kong.Value, placeholder string, ids func() []string) []str
 		return slices.DeleteFunc(v.EnumSlice(), func(s string) bool { return s == "" })
 	case v.Target.Type() == reflect.TypeFor[choice]():
 		words := ids()
-		if v.Name == "snapshot" {
+		if v.Name == "snapshot" || v.Name == "id" {
 			words = append([]string{"latest\tthe newest"}, words...)
 		}
 		return words

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
 
@@ -49,7 +48,7 @@ func (k *configCheckCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	flags, err := fileKeys(ctx, c, "backup")
+	flags, err := fileKeys(ctx, c, usedBy("backup"))
 	if err != nil {
 		return err
 	}
@@ -69,7 +68,7 @@ func (k *configCheckCmd) Run(ctx context.Context, c *console) error {
 	for _, w := range d.Warnings {
 		c.log.Warn(w)
 	}
-	printing := c.result(k.JSON, d, d.table())
+	printing := c.result(k.JSON, d, d.table(c.page()))
 	if len(wrong) == 0 {
 		return printing
 	}
@@ -96,17 +95,14 @@ func (t *task) describe(flags map[string]*kong.Flag) taskDocument {
 	return d
 }
 
-func (d scheduleDocument) table() string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "DATABASE\tBUCKET URL\tSETTINGS")
-	for _, t := range d.Databases {
+func (d scheduleDocument) table(p page) string {
+	t := p.table(terminal.Column{Title: "DATABASE", Min: 16}, terminal.Column{Title: "BUCKET URL", Min: 20}, terminal.Column{Title: "SETTINGS", Min: 16, Wrap: true})
+	for _, entry := range d.Databases {
 		var settings []string
-		for _, name := range slices.Sorted(maps.Keys(t.Settings)) {
-			settings = append(settings, name+"="+terminal.Quote(t.Settings[name]))
+		for _, name := range slices.Sorted(maps.Keys(entry.Settings)) {
+			settings = append(settings, name+"="+terminal.Quote(entry.Settings[name]))
 		}
-		terminal.Fprintf(w, "%s\t%s\t%s\n", t.Path, cmp.Or(t.URL, "-"), strings.Join(settings, " "))
+		t.Row(entry.Path, cmp.Or(entry.URL, "-"), strings.Join(settings, " "))
 	}
-	w.Flush() // into memory
-	return b.String()
+	return t.Text(p.width)
 }

@@ -2,14 +2,18 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"strings"
 
+	"golang.org/x/term"
+
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
 )
 
 // globals are the flags that every command has.
@@ -26,6 +30,10 @@ type console struct {
 	log            *slog.Logger
 	bars           *terminal.Bars // nil unless stderr is a terminal that can show them
 	workers        *worker.Pool   // read databases; nil unless the command does
+	stores         *upload.Stores // open the buckets of many databases; nil for one
+	json           bool           // a document is asked for
+	documented     *bool          // one was printed, or could not be; shared by copies
+	kept           *keptResult    // keeps the result of one of several databases; nil: results are printed
 }
 
 // start sets up logging and progress bars by the flags.
@@ -39,9 +47,12 @@ func (c *console) start() {
 	if c.Debug {
 		options.Level = slog.LevelDebug
 	}
-	if c.LogFormat == "json" {
+	switch {
+	case c.LogFormat == "json":
 		c.log = slog.New(slog.NewJSONHandler(terminal.JSONLog{Writer: w}, options))
-	} else {
+	case !c.Debug && term.IsTerminal(int(c.stderr.Fd())):
+		c.log = slog.New(terminal.NewSentences(c.stderr, c.bars))
+	default:
 		c.log = slog.New(slog.NewTextHandler(w, options))
 	}
 }
@@ -65,7 +76,14 @@ func (c *console) endProgress() {
 // result prints a command's result: the document, or the text for people. The
 // error wraps errNotPrinted.
 func (c *console) result(asJSON bool, document any, text string) error {
+	if c.kept != nil {
+		c.kept.add(asJSON, document, text)
+		return nil
+	}
 	if asJSON {
+		if c.documented != nil {
+			*c.documented = true
+		}
 		var b strings.Builder
 		encoder := json.NewEncoder(&b)
 		encoder.SetIndent("", "  ")
@@ -75,7 +93,7 @@ func (c *console) result(asJSON bool, document any, text string) error {
 		}
 		return c.print(terminal.PrintableJSON(b.String()))
 	}
-	return c.print(terminal.PrintableLines(text))
+	return c.print(terminal.Fit(terminal.PrintableLines(text), terminal.Width(c.stdout)))
 }
 
 // print writes to stdout.
@@ -83,6 +101,11 @@ func (c *console) print(text string) error {
 	if text == "" {
 		return nil
 	}
+	if c.kept != nil {
+		c.kept.add(false, nil, text)
+		return nil
+	}
+	c.endProgress()
 	if _, err := io.WriteString(c.stdout, text); err != nil {
 		return fmt.Errorf("%w: %w", errNotPrinted, err)
 	}
@@ -97,13 +120,34 @@ func (c *console) unlessQuiet(text string) string {
 	return text
 }
 
+// fit returns sentences in lines that fit the terminal that stdout may be.
+func (c *console) fit(text string) string {
+	return terminal.Fit(text, terminal.Width(c.stdout))
+}
+
+// suggest prints what to do next and the command, for people at a terminal.
+func (c *console) suggest(what, command string) {
+	if !c.Quiet && !c.json && c.kept == nil && c.LogFormat == "text" && term.IsTerminal(int(c.stderr.Fd())) {
+		width := terminal.Width(c.stderr)
+		c.tell(terminal.Fit(what+":", width) + "\n" + terminal.Command(command, width))
+	}
+}
+
+// note tells people what a command makes of what they have typed.
+func (c *console) note(text string) {
+	if !c.Quiet && c.kept == nil && c.LogFormat == "text" {
+		c.endProgress()
+		c.tell(terminal.Printable(text))
+	}
+}
+
 // fail prints an error and its hint.
 func (c *console) fail(err error) {
 	c.endProgress()
-	if err == nil {
+	if err == nil || errors.Is(err, errDiffers) { // which was printed as the result
 		return
 	}
-	text, hint := strings.ReplaceAll(err.Error(), "\n", "; "), hintFor(err)
+	text, hint := terminal.OneLine(err), hintFor(err)
 	if c.log != nil && c.LogFormat == "json" {
 		attributes := []any{"exit", exitCode(err)}
 		if hint != "" {
@@ -112,8 +156,18 @@ func (c *console) fail(err error) {
 		c.log.Error(text, attributes...)
 		return
 	}
-	fmt.Fprintf(c.stderr, "error: %s\n", terminal.Printable(text))
+	c.tell("error: " + terminal.Printable(text))
 	if hint != "" {
-		fmt.Fprintf(c.stderr, "hint: %s\n", terminal.PrintableLines(hint)) // rules to put in by hand have lines
+		c.tell("hint: " + terminal.PrintableLines(hint))
 	}
+}
+
+// tell prints a sentence for people on stderr, in lines that fit a terminal. Several
+// lines are rules to put in by hand, and stay as they are. What cannot be printed on
+// stderr has no other place.
+func (c *console) tell(text string) {
+	if !strings.Contains(text, "\n") {
+		text = terminal.Fit(text, terminal.Width(c.stderr))
+	}
+	_, _ = io.WriteString(c.stderr, text+"\n")
 }

@@ -19,6 +19,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 cd "$work"
 bucket="file://$work/bucket"
+export XDG_CACHE_HOME="$work/cache" # nothing of the demo stays
 
 step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 run() {
@@ -59,7 +60,7 @@ run lifeboat backup bank.db "$bucket"
 after=$(ask bank.db 'SELECT count(*) FROM transfer')
 echo "the writer made $((after - before)) transfers in the meantime"
 
-step "A second one, an hour later in real life."
+step "A second one, an hour later in real life: only what has changed."
 sleep 1
 second=$(ask bank.db 'SELECT count(*) FROM transfer')
 run lifeboat backup bank.db "$bucket"
@@ -78,7 +79,8 @@ run lifeboat list "$bucket"
 step "The worst day of the year: bank.db is gone. Restore the newest, and the first one too."
 rm bank.db bank.db-wal bank.db-shm 2>/dev/null || true
 run lifeboat restore "$bucket" bank.db
-first=$(ls bucket | sed -n '1s/\.db\.zst$//p')
+object=$(ls bucket/*.db.zst | head -n 1)
+first=$(basename "$object" | cut -d . -f 1)
 run lifeboat restore "$bucket" first.db --snapshot "$first"
 
 step "Is it right?"
@@ -95,13 +97,13 @@ for db in bank.db first.db; do
 	echo "$db: the sum is $sum, integrity_check says $check, no transfer is missing in between"
 done
 
-step "And without lifeboat, on any machine that has zstd:"
+step "And without lifeboat, on any machine that has zstd (a differential takes sqlite3, too):"
 if command -v zstd >/dev/null; then
-	echo "\$ zstd -d <bucket/$first.db.zst >plain.db"
-	zstd -q -d <"bucket/$first.db.zst" >plain.db
+	echo "\$ zstd -d <$object >plain.db"
+	zstd -q -d <"$object" >plain.db
 	cmp plain.db first.db || fail "zstd gives another file"
 	echo "plain.db and first.db are the same, byte for byte"
 else
-	echo "zstd -d <bucket/$first.db.zst >plain.db   (zstd is not installed here)"
+	echo "zstd -d <$object >plain.db   (zstd is not installed here)"
 fi
 step "Done. Everything that the demo made is removed again."

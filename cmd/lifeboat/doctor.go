@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/doctor"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // doctorCmd gives up sooner than other commands: a person waits for it.
@@ -27,7 +27,10 @@ type doctorDocument struct {
 	Restore   bool              `json:"restore"`   // a restore would work
 	Retention string            `json:"retention"` // rules, prune, or unproven: rules if the store takes them
 	Checks    []findingDocument `json:"checks"`
-	Left      []string          `json:"left"` // what could not be cleaned up
+	Left      []string          `json:"left"`             // what could not be cleaned up
+	Newest    *snapshotDocument `json:"newest,omitempty"` // of the series that is there; absent: none, or it was not looked for
+
+	broken *snapshotDocument // the last of the series, if it is
 }
 
 type findingDocument struct {
@@ -45,8 +48,29 @@ func (d *doctorCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	report, err := doctor.Examine(ctx, b)
-	printing := c.result(d.JSON, documentOf(report), findingsTable(report, err))
-	return errors.Join(err, printing, verdict(report, err))
+	document := documentOf(report)
+	var notLooked error
+	if err == nil && document.Restore {
+		document.Newest, document.broken, notLooked = newestIn(ctx, b)
+	}
+	printing := c.result(d.JSON, document, document.text(report, err, c.page()))
+	return errors.Join(err, notLooked, printing, whatWorks(report, err))
+}
+
+// newestIn returns the newest snapshot of the series that is there, if one is, and the
+// last one, if that is broken.
+func newestIn(ctx context.Context, b bucket.Bucket) (newest, broken *snapshotDocument, err error) {
+	tail, _, err := series.Tail(ctx, b)
+	if err != nil || len(tail) == 0 {
+		return nil, nil, err
+	}
+	if found, ok := series.NewestOf(tail); ok {
+		newest = new(describeSnapshot(found))
+	}
+	if last := tail[len(tail)-1]; last.Broken {
+		broken = new(describeSnapshot(last))
+	}
+	return newest, broken, nil
 }
 
 func documentOf(r doctor.Report) doctorDocument {
@@ -66,43 +90,68 @@ func documentOf(r doctor.Report) doctorDocument {
 	return d
 }
 
-// findingsTable returns the checks, without those that the end of a broken
+// text returns the checks for people, without those that the end of a broken
 // examination left, and what they come to.
-func findingsTable(r doctor.Report, broken error) string {
+func (d doctorDocument) text(r doctor.Report, broken error, p page) string {
 	var b strings.Builder
-	findings := tried(r.Findings)
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CHECK\tANSWER\tWHAT IT MEANS")
+	findings := untilBroken(r.Findings)
+	t := p.table(terminal.Column{Title: "CHECK"}, terminal.Column{Title: "ANSWER"}, terminal.Column{Title: "WHAT IT MEANS", Min: 20, Wrap: true})
 	for _, f := range findings {
 		meaning := f.Meaning
-		if f.Detail != "" {
+		if f.Detail != "" && (broken == nil || f.Detail != broken.Error()) { // which is printed below
 			meaning += " (" + f.Detail + ")"
 		}
-		terminal.Fprintf(w, "%s\t%s\t%s\n", f.Check, f.Answer, meaning)
+		t.Row(f.Check, string(f.Answer), meaning)
 	}
-	w.Flush() // into memory
+	b.WriteString(t.Text(p.width))
 	if left := len(r.Findings) - len(findings); left > 0 {
 		terminal.Fprintf(&b, "%d more checks were not tried\n", left)
 	}
 	for _, name := range r.Left {
 		terminal.Fprintf(&b, "left behind, because these credentials may not delete it: %s\n", name)
 	}
-	if broken == nil && r.CanBackup() && r.CanRestore() {
-		terminal.Fprintf(&b, "a backup and a restore would work with %s; %s\n", r.URL, retention[r.Rules()])
+	if broken == nil {
+		b.WriteString(d.sum(r, p))
 	}
 	return b.String()
 }
 
-// retention is what an answer of Report.Rules means.
-var retention = map[doctor.Answer]string{
-	doctor.Yes:      "the bucket's rules can carry out retention",
-	doctor.No:       "retention is by lifeboat prune",
-	doctor.NotTried: "whether its rules can carry out retention, lifecycle apply finds out",
+// sum returns the last lines: what is there, and what would work.
+func (d doctorDocument) sum(r doctor.Report, p page) string {
+	t := p.facts()
+	if n := d.Newest; n != nil {
+		t.Row("newest snapshot", fmt.Sprintf("%s, taken %s: %s", n.ID, terminal.Ago(n.Taken, p.now), n.kind()))
+	}
+	if d.broken != nil {
+		t.Row("last snapshot", fmt.Sprintf("%s is broken: %s", d.broken.ID, d.broken.Why))
+		t.Colour(1, terminal.Red)
+	}
+	for _, verb := range []struct {
+		name  string
+		lacks []string
+	}{{"backup", r.LacksForBackup()}, {"restore", r.LacksForRestore()}} {
+		if len(verb.lacks) == 0 {
+			t.Row(verb.name, "yes")
+			continue
+		}
+		t.Row(verb.name, "no ("+strings.Join(verb.lacks, "; ")+")")
+		t.Colour(1, terminal.Red)
+	}
+	t.Row("retention by rules", retentionMeans[r.Rules()])
+	return t.Text(p.width)
 }
 
-// tried returns the findings up to the one at which an examination broke off, and
+// retentionMeans is what an answer of Report.Rules means.
+var retentionMeans = map[doctor.Answer]string{
+	doctor.Yes:      "yes",
+	doctor.No:       "no: by lifeboat prune",
+	doctor.Refused:  "not known: these credentials may not see the rules",
+	doctor.NotTried: "not known: lifeboat lifecycle apply finds out",
+}
+
+// untilBroken returns the findings up to the one at which an examination broke off, and
 // all of one that did not.
-func tried(findings []doctor.Finding) []doctor.Finding {
+func untilBroken(findings []doctor.Finding) []doctor.Finding {
 	end := len(findings)
 	for end > 0 && findings[end-1].Answer == doctor.NotTried && findings[end-1].Detail == "" {
 		end--
@@ -110,9 +159,10 @@ func tried(findings []doctor.Finding) []doctor.Finding {
 	return findings[:end]
 }
 
-// verdict returns the error that the exit code comes from. What the keys of
+// whatWorks returns the error that the exit code comes from, nil if a backup and a
+// restore would work. What the keys of
 // one role are refused is as it should be; what the store cannot do is not.
-func verdict(r doctor.Report, broken error) error {
+func whatWorks(r doctor.Report, broken error) error {
 	backup, restore := r.CanBackup(), r.CanRestore()
 	switch {
 	case broken != nil, backup && restore:

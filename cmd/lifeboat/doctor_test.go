@@ -17,11 +17,11 @@ import (
 
 // doctorCommands look at what doctor has left alone, and change who asks.
 var doctorCommands = map[string]func(*testscript.TestScript, bool, []string){
-	"rules": rules, "nothing-left": nothingLeft, "role": role,
+	"rules": putRules, "nothing-left": nothingLeft, "role": role,
 }
 
-// rules FILE writes the lifecycle rules of the script's bucket as they are.
-func rules(ts *testscript.TestScript, neg bool, args []string) {
+// putRules FILE writes the lifecycle rules of the script's bucket as they are.
+func putRules(ts *testscript.TestScript, neg bool, args []string) {
 	client, u := scriptBucket(ts)
 	has, err := client.Rules(context.Background(), u.Bucket)
 	ts.Check(err)

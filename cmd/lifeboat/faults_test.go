@@ -20,6 +20,9 @@ import (
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
 
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 )
@@ -38,6 +41,7 @@ type faulty struct {
 	dir    string // holds app.db
 	temp   string
 	old    string // the key of the snapshot that is there
+	chain  string // the bucket URL of a chain of four
 }
 
 func newFaulty(t *testing.T, server *testserver.Server, endpoint string, rows int) *faulty {
@@ -133,15 +137,41 @@ var verbs = []struct {
 	{"list", func(f *faulty) []string { return []string{"list", f.url, "--json"} }, nil},
 	{"restore", func(f *faulty) []string { return []string{"restore", f.url, filepath.Join(f.dir, "new.db")} },
 		func(f *faulty) bool { return sizeOf(filepath.Join(f.dir, "new.db")) > 0 }},
+	{"restore of a chain", func(f *faulty) []string { return []string{"restore", f.chain, filepath.Join(f.dir, "new.db")} },
+		func(f *faulty) bool { return sizeOf(filepath.Join(f.dir, "new.db")) > 0 }},
+	{"verify of a chain", func(f *faulty) []string { return []string{"verify", f.chain, "--all"} }, nil},
 	{"lifecycle apply", func(f *faulty) []string { return []string{"lifecycle", "apply", f.url} },
 		(*faulty).rules},
 	{"lifecycle release", func(f *faulty) []string { return []string{"lifecycle", "release", f.url} }, nil},
+}
+
+// storeChain stores a full snapshot and three differentials, each on the one before,
+// and returns their bucket URL.
+func storeChain(t *testing.T, server *testserver.Server) string {
+	t.Helper()
+	server.Setenv(t)
+	url := "s3://" + server.Bucket(t) + "/app"
+	b, err := upload.Open(t.Context(), url, upload.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := filepath.Join(t.TempDir(), "app.db")
+	sqlite(t, db, "CREATE TABLE t (x); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 1000) INSERT INTO t SELECT randomblob(1000) FROM n")
+	s := buckettest.NewSeries(t, b, db)
+	base := s.Full(series.Weekly)
+	for _, class := range []series.Class{series.Daily, series.Hourly, series.Recent} {
+		sqlite(t, db, "INSERT INTO t SELECT randomblob(1000) FROM t LIMIT 100")
+		base = s.On(base, class)
+	}
+	return url
 }
 
 // Every verb under every fault that toxiproxy knows: through with it, or exit
 // 5 in time with all as it was, and never anything left behind.
 func TestNetworkFaults(t *testing.T) {
 	server := testserver.Start(t)
+	var chain string
+	t.Run("store", func(t *testing.T) { chain = storeChain(t, server) }) // its settings end with it
 	for _, fault := range []struct {
 		name    string
 		cause   func(f *faulty)
@@ -170,6 +200,7 @@ func TestNetworkFaults(t *testing.T) {
 			var all sync.WaitGroup
 			for _, verb := range verbs {
 				f := newFaulty(t, server, server.Endpoint, 1000)
+				f.chain = chain
 				fault.cause(f)
 				all.Go(func() {
 					began := time.Now()
@@ -190,7 +221,7 @@ func TestNetworkFaults(t *testing.T) {
 					if !slices.Contains(f.objects(), f.old) {
 						t.Errorf("%s: the old snapshot is gone", verb.name)
 					}
-					f.checkLeft(verb.name == "restore" && fault.through)
+					f.checkLeft(strings.HasPrefix(verb.name, "restore") && fault.through)
 				})
 			}
 			all.Wait()

@@ -15,7 +15,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/databases"
-	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/moments"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
@@ -34,7 +34,7 @@ const customerKey = "LIFEBOAT_SSE_CUSTOMER_KEY"
 
 // open returns the bucket. The options may hold more than the series knows.
 func (s seriesFlags) open(ctx context.Context, c *console, o upload.Options) (bucket.Bucket, error) {
-	o.Log, o.RetryFor = c.log, time.Duration(s.RetryFor)
+	o.Log, o.RetryFor = c.log, s.RetryFor.or(bucket.NoRetry)
 	if text := os.Getenv(customerKey); text != "" {
 		key, err := base64.StdEncoding.DecodeString(text)
 		if err != nil || len(key) != 32 {
@@ -42,34 +42,24 @@ func (s seriesFlags) open(ctx context.Context, c *console, o upload.Options) (bu
 		}
 		o.SSE.CustomerKey = key
 	}
-	b, err := upload.OpenURL(ctx, s.URL.URL, o)
+	open := upload.OpenURL
+	if c.stores != nil {
+		open = c.stores.OpenURL
+	}
+	b, err := open(ctx, s.URL.URL, o)
 	if err != nil && ctx.Err() == nil && exitCode(err) == exitFailed {
 		return nil, usage("%w", err) // only the settings were looked at
 	}
 	return b, err
 }
 
-// A bucketURL is a bucket URL as a flag.
-type bucketURL struct{ bucket.URL }
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (u *bucketURL) UnmarshalText(text []byte) (err error) {
-	u.URL, err = bucket.ParseURL(string(text))
-	return err
-}
-
 // A duration is one of Go's, such as 90s or 1h30m, that may begin with weeks
 // and days, such as 2w, 4d or 1d12h. It is never negative.
 type duration time.Duration
 
-// forLocks returns the time to wait for locks as the packages' options have it,
-// in which 0 is the default.
-func (d duration) forLocks() time.Duration {
-	if d == 0 {
-		return snapshot.NoWait
-	}
-	return time.Duration(d)
-}
+// or returns the duration as the packages' options have it, in which 0 is the
+// default and another value, none, means no time.
+func (d duration) or(none time.Duration) time.Duration { return cmp.Or(time.Duration(d), none) }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (d *duration) UnmarshalText(text []byte) error {
@@ -105,6 +95,33 @@ func (d *duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// A limit is a duration that is more than none. Where its flag is not given it is 0.
+type limit time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *limit) UnmarshalText(text []byte) error {
+	if err := (*duration)(l).UnmarshalText(text); err != nil {
+		return err
+	}
+	if *l == 0 {
+		return errors.New("it must be more than 0")
+	}
+	return nil
+}
+
+// A oneOrMore is a whole number from 1 up. Where its flag is not given it is 0.
+type oneOrMore uint32
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *oneOrMore) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 31)
+	if err != nil || n == 0 {
+		return fmt.Errorf("%q is not a whole number from 1 up", text)
+	}
+	*c = oneOrMore(n)
+	return nil
+}
+
 // A byteSize is a number of bytes such as 20MiB or 5GB, at least one.
 type byteSize int64
 
@@ -123,45 +140,41 @@ func (s *byteSize) UnmarshalText(text []byte) error {
 type moment struct{ time.Time }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
-func (m *moment) UnmarshalText(text []byte) error {
-	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04"} {
-		if t, err := time.Parse(layout, string(text)); err == nil {
-			m.Time = t
-			return nil
-		}
-	}
-	return errors.New(strconv.Quote(string(text)) + ` is not a time such as "2026-11-20 17:00" (UTC) or 2026-11-20T17:00:00+01:00`)
+func (m *moment) UnmarshalText(text []byte) (err error) {
+	m.Time, err = moments.Parse(string(text), time.Now())
+	return err
 }
 
-// A choice names a snapshot. Given, it is never empty: a script whose variable
-// is unset must not get the newest one instead.
-type choice string
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (c *choice) UnmarshalText(text []byte) error {
-	if len(text) == 0 {
-		return errors.New("it is empty: latest, an ID, or the beginning of one")
-	}
-	*c = choice(text)
-	return nil
+// onlyFlags say which configuration counts, and which of its databases.
+type onlyFlags struct {
+	Config string   `placeholder:"lifeboat.yaml" group:"Many databases" help:"File of databases, where none is named otherwise."`
+	Host   string   `placeholder:"NAME" group:"Many databases" help:"Value of {host} in that file."`
+	Only   []string `env:"-" sep:"none" placeholder:"NAME" group:"Many databases" help:"Only databases with this name, path or last element of the bucket URL; or a pattern; repeatable."`
 }
 
-// configFlags say which configuration counts, and what is left open in it.
+// configFlags are for a command that works on several databases in one run.
 type configFlags struct {
-	Config   string `placeholder:"lifeboat.yaml" group:"Many databases" help:"File of databases, where no <db> is given."`
-	Host     string `placeholder:"NAME" group:"Many databases" help:"Value of {host} in that file."`
-	Parallel int    `placeholder:"N" group:"Many databases" help:"How many of its databases to run at once."`
+	onlyFlags
+	Parallel parallel `placeholder:"N" group:"Many databases" help:"How many of its databases to run at once."`
+	Shard    shard    `placeholder:"3/8" group:"Many databases" help:"Only this part of its databases: 0/8 to 7/8, or 1/8 to 8/8, where 8/8 is 0/8."`
+
+	one string // the database of the file that an argument names, "" for all
 }
 
 // defaultConfig is looked for in the working directory.
 const defaultConfig = "lifeboat.yaml"
 
-// Validate implements kong's check.
-func (f *configFlags) Validate() error {
-	if f.Parallel < 0 || f.Parallel > databases.MaxParallel {
-		return fmt.Errorf("--parallel must be from 1 to %d", databases.MaxParallel)
+// A parallel is a number of databases at once: 0 if it is left open.
+type parallel int
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *parallel) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 || n > databases.MaxParallel {
+		return fmt.Errorf("%q is not a number from 1 to %d", text, databases.MaxParallel)
 	}
+	*p = parallel(n)
 	return nil
 }
 
-func (f *configFlags) file() string { return cmp.Or(f.Config, defaultConfig) }
+func (f *onlyFlags) file() string { return cmp.Or(f.Config, defaultConfig) }

@@ -11,24 +11,31 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle/rules"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-// The states of a series. All but the first exit with 9.
+// The states of a series. All but the first two exit with 9.
 const (
 	stateFresh       = "fresh"
+	stateRetired     = "retired"
+	stateGone        = "gone"        // with a configuration alone
+	stateUnprotected = "unprotected" // retired, but its database is here: with a configuration alone
 	stateTooOld      = "too old"
 	stateNone        = "no snapshot"
 	stateImplausible = "implausible"
+	stateBroken      = "broken"
 )
 
 // healthDocument is what status --json prints, also where it then exits with 9.
 type healthDocument struct {
 	URL         string            `json:"url"`
-	State       string            `json:"state"`                 // fresh, too old, no snapshot or implausible
+	State       string            `json:"state"`                 // fresh, retired, gone, unprotected, too old, no snapshot, implausible or broken
 	Newest      *newestDocument   `json:"newest,omitempty"`      // absent: there is none
 	Implausible string            `json:"implausible,omitempty"` // ID of a snapshot whose time cannot be right: see describeImplausible
+	Broken      []string          `json:"broken"`                // IDs of differentials that cannot be restored, or may lose their base
+	Unknown     []string          `json:"unknown"`               // IDs of newer snapshots that this machine's cache does not know
 	AgeSeconds  float64           `json:"age_seconds"`           // since the newest was taken or last confirmed
 	MaxAge      float64           `json:"max_age_seconds,omitempty"`
 	Snapshots   int               `json:"snapshots"`
@@ -44,8 +51,14 @@ type healthDocument struct {
 	Missing     *int              `json:"rules_missing,omitempty"` // classes without a rule that they need. Absent: not known, or prune does it
 	Warnings    []string          `json:"warnings"`
 
-	pinned int             // as far as Survey sees it
-	wrong  series.Snapshot // the implausible one
+	now     time.Time       // the present by the store's clock
+	retired bool            // the newest is
+	gone    bool            // so is the database
+	here    string          // or where it is, where that is known
+	frozen  bool            // its rules are
+	pinned  int             // as far as Survey sees it
+	wrong   series.Snapshot // the implausible one
+	broken  series.Snapshot // the last of those
 }
 
 // newestDocument is the newest snapshot.
@@ -62,7 +75,7 @@ func (d *healthDocument) rules(ctx context.Context, b bucket.Bucket) (lifecycle.
 		d.Retention = "prune"
 		return nil, nil
 	}
-	has, err := lifecycle.Read(ctx, b)
+	has, err := rules.OfSeries(b).Read(ctx)
 	if errors.Is(err, bucket.ErrRefused) {
 		d.Retention = "unknown"
 		return nil, nil // right for a probe, whose credentials should not know more
@@ -75,11 +88,12 @@ func (d *healthDocument) rules(ctx context.Context, b bucket.Bucket) (lifecycle.
 	missing := 0
 	d.Missing = &missing
 	switch {
-	case len(has.Rules()) == 0:
+	case len(has.Rules())+len(has.Around()) == 0:
 		missing = len(lifecycle.Classes())
 		d.Warnings = append(d.Warnings, "the bucket has no rules for this series, so nothing expires: see lifeboat lifecycle apply")
 		return nil, nil
 	case has.Frozen():
+		d.frozen = true
 		d.Warnings = append(d.Warnings, "the rules of this series are frozen: nothing expires until lifeboat lifecycle thaw")
 		return nil, nil
 	}
@@ -114,7 +128,7 @@ func ruleless(p lifecycle.Policy) []string {
 func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms, now time.Time) {
 	held := 0
 	d.Snapshots, d.Held = len(items), &held
-	var plausible []lifecycle.Decision
+	var counting []lifecycle.Decision
 	for _, decision := range lifecycle.Decide(items, t, now) {
 		if decision.Held() {
 			held++
@@ -128,25 +142,59 @@ func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms, now
 		if e := decision.Expires; !e.IsZero() && (d.NextExpiry == nil || e.Before(*d.NextExpiry)) {
 			d.NextExpiry, d.NextToGo = unlessZero(e), string(decision.ID)
 		}
-		if !decision.Implausible {
-			plausible = append(plausible, decision)
+		if decision.Counts() {
+			counting = append(counting, decision)
 		}
+		d.describeBroken(decision, now)
 	}
 	d.describeImplausible(items)
 	if damaged := lifecycle.Damaged(items); damaged != nil {
-		d.Warnings = append(d.Warnings, fmt.Sprintf("%v; lifeboat pin and unpin write them anew", damaged))
+		d.Warnings = append(d.Warnings, fmt.Sprintf("%v; %s", damaged, hintForTags(damaged)))
 	}
 	if d.Guarded > 0 {
-		d.Warnings = append(d.Warnings, fmt.Sprintf("the shrink guard keeps %d snapshots: the newest is less than half as large as one that is due. "+
+		d.Warnings = append(d.Warnings, fmt.Sprintf("the shrink guard keeps %d snapshots: the newest weighs less than half of one that is due. "+
 			"If the small one is right: lifeboat lifecycle release --ignore-shrink", d.Guarded))
 	}
-	if len(plausible) > 0 {
-		d.describeNewest(plausible[len(plausible)-1], now)
-		d.Sizes, d.WeekAgo, d.Trend = trendOf(plausible)
-		if mixed(plausible) {
+	if len(counting) > 0 {
+		d.describeNewest(counting[len(counting)-1], now)
+		d.describeReleased(counting[len(counting)-1], items)
+		d.Sizes, d.WeekAgo, d.Trend = trendOf(counting)
+		if mixed(counting) {
 			d.Warnings = append(d.Warnings, "the newest snapshots go back and forth between two contents, as if two databases had this bucket URL: "+
 				"give each a prefix of its own, and look at lifeboat show for each")
 		}
+	}
+}
+
+// describeBroken notes a snapshot that is broken. One that was released and whose own
+// time is over may lose its base hours before it goes itself: that is no reason for an
+// alarm.
+func (d *healthDocument) describeBroken(decision lifecycle.Decision, now time.Time) {
+	if !decision.Broken || isOver(decision, now) {
+		return
+	}
+	d.Broken, d.broken = append(d.Broken, string(decision.ID)), decision.Snapshot
+}
+
+// isOver reports whether the snapshot was released and its own time is over, so that it
+// goes any day. Where the policy is not known, no time is.
+func isOver(d lifecycle.Decision, now time.Time) bool {
+	return d.Released() != "" && !d.Expires.IsZero() && !now.Before(d.Expires)
+}
+
+// isBroken reports whether a broken snapshot is newer than the newest that counts.
+func (d *healthDocument) isBroken() bool {
+	return len(d.Broken) > 0 && (d.Newest == nil || d.Newest.Taken.Before(d.broken.ID.Time()))
+}
+
+// describeStrangers notes snapshots that this machine's cache does not know.
+func (d *healthDocument) describeStrangers(strangers []series.Snapshot) {
+	for _, s := range strangers {
+		d.Unknown = append(d.Unknown, string(s.ID))
+	}
+	if len(d.Unknown) > 0 {
+		d.Warnings = append(d.Warnings, fmt.Sprintf("the cache of this machine does not know %s: another machine backs up into this series, or somebody else writes there",
+			terminal.SomeOf(d.Unknown)))
 	}
 }
 
@@ -164,6 +212,7 @@ func (d *healthDocument) describeImplausible(items []lifecycle.Item) {
 // future is a mistake or a forgery, and does not count.
 func (d *healthDocument) describeNewest(newest lifecycle.Decision, now time.Time) {
 	d.Newest = &newestDocument{snapshotDocument: describeSnapshot(newest.Snapshot), Retention: newest.Tags[series.TagRetention]}
+	_, d.retired = newest.Retired()
 	seen := newest.ID.Time()
 	if text := newest.Tags[series.TagConfirmed]; text != "" {
 		confirmed, err := time.Parse(time.RFC3339, text)
@@ -177,18 +226,55 @@ func (d *healthDocument) describeNewest(newest lifecycle.Decision, now time.Time
 	d.AgeSeconds = max(now.Sub(seen).Seconds(), 0)
 }
 
+// describeReleased warns if the newest snapshot, or what it stands on, has been released.
+// Of a retired series all of it has, on purpose, and the warning is of what has not.
+func (d *healthDocument) describeReleased(newest lifecycle.Decision, items []lifecycle.Item) {
+	if d.retired {
+		if left := lifecycle.Unretired(items); left > 0 {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("retired, but %d snapshots are still held: lifeboat lifecycle retire %s --yes does the rest", left, terminal.Quote(d.URL)))
+		}
+		return
+	}
+	needed := newest.Chain()
+	var released []string
+	for _, item := range items {
+		isNeeded := slices.ContainsFunc(needed, func(part series.Snapshot) bool { return part.ID == item.ID })
+		if isNeeded && item.Released() != "" {
+			released = append(released, string(item.ID))
+		}
+	}
+	if len(released) > 0 {
+		d.Warnings = append(d.Warnings, fmt.Sprintf("the newest snapshot needs %s, which was released, so retention may take it: run lifeboat lifecycle release %s, with keys that may hold it again",
+			terminal.SomeOf(released), terminal.Quote(d.URL)))
+	}
+}
+
 func (d *healthDocument) judge(maxAge time.Duration) {
 	switch {
 	case d.Implausible != "":
 		d.State = stateImplausible
+	case d.isBroken():
+		d.State = stateBroken
 	case d.Newest == nil:
 		d.State = stateNone
+	case d.retired && d.here != "":
+		d.State = stateUnprotected
+	case d.retired:
+		d.State = stateRetired
+	case d.gone:
+		d.State = stateGone
 	case maxAge > 0 && d.AgeSeconds > maxAge.Seconds():
 		d.State = stateTooOld
 	default:
 		d.State = stateFresh
 	}
+	if len(d.Broken) > 0 && d.State != stateBroken {
+		d.Warnings = append(d.Warnings, fmt.Sprintf("%d snapshots are broken, the last of them %s: %s", len(d.Broken), d.broken.ID, d.broken.Why()))
+	}
 }
+
+// isWell reports whether the state of the series is none to act on.
+func (d *healthDocument) isWell() bool { return d.State == stateFresh || d.State == stateRetired }
 
 func (d *healthDocument) age() time.Duration {
 	return time.Duration(d.AgeSeconds * float64(time.Second)).Truncate(time.Second)
@@ -209,11 +295,20 @@ func (d *healthDocument) verdict() error {
 		return fmt.Errorf("%w in %s", errNone, d.URL)
 	case stateTooOld:
 		return fmt.Errorf("%w: %s in %s was taken or last confirmed %v ago", errTooOld, d.Newest.ID, d.URL, d.age())
+	case stateGone:
+		return &hinted{fmt.Errorf("%w: no database here has %s, whose newest snapshot is %s", errGone, d.URL, d.Newest.ID),
+			"restore it, or if nobody needs it any more: lifeboat lifecycle retire " + terminal.Quote(d.URL) + " --yes"}
+	case stateUnprotected:
+		return &hinted{fmt.Errorf("%w: %s in %s, of %s", errUnprotected, d.Newest.ID, d.URL, d.here),
+			"back it up, which ends the retirement, or remove it if it is not needed"}
+	case stateBroken:
+		return &hinted{fmt.Errorf("%w: %s in %s: %s", errBroken, d.broken.ID, d.URL, d.broken.Why()),
+			"the next backup makes a full snapshot, which ends this; lifeboat list " + terminal.Quote(d.URL) + " shows which ones can be restored"}
 	case stateImplausible:
 		hint := "a wrong clock has named it; a backup with a right one is newer, and ends this"
 		if d.wrong.Future {
-			hint = fmt.Sprintf("if this machine's clock is behind, set it. Else a wrong clock has named it: back up, look at it with lifeboat show %s --snapshot %s, then delete %s",
-				terminal.Quote(d.URL), d.wrong.ID, d.wrong.Object.Name)
+			hint = fmt.Sprintf("if this machine's clock is behind, set it. Else a wrong clock has named it: back up, look at it with lifeboat show %[1]s --snapshot %[2]s, then lifeboat delete %[1]s --snapshot %[2]s --yes",
+				terminal.Quote(d.URL), d.wrong.ID)
 		}
 		return &hinted{fmt.Errorf("%w: %s in %s: %s", errImplausible, d.Implausible, d.URL, d.wrong.Why()), hint}
 	}
@@ -233,6 +328,8 @@ func (d *healthDocument) measures() []reports.Measure {
 	all = append(all,
 		reports.Measure{Name: "snapshots_held", Help: "Snapshots that no rule takes yet.", Value: float64(*d.Held)},
 		reports.Measure{Name: "snapshots_pinned", Help: "Snapshots that no rule takes, of those whose tags status reads.", Value: float64(d.pinned)},
+		reports.Measure{Name: "snapshots_broken", Help: "Differentials that cannot be restored, or may lose their base.", Value: float64(len(d.Broken))},
+		reports.Measure{Name: "snapshots_unknown", Help: "Newer snapshots that the cache of this machine does not know.", Value: float64(len(d.Unknown))},
 		reports.Measure{Name: "snapshots_guarded", Help: "Snapshots that are due, but kept by the shrink guard.", Value: float64(d.Guarded)})
 	if d.Newest != nil {
 		all = append(all, reports.Measure{Name: "status_newest_timestamp_seconds", Help: "When the newest snapshot was taken or last confirmed.", Value: float64(d.Newest.seen().Unix())})

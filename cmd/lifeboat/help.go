@@ -11,24 +11,22 @@ import (
 const topHelp = `Lifeboat ships a live SQLite database to a bucket and brings it back.
 
   lifeboat backup app.db s3://bucket/app      take a snapshot now; for cron
-  lifeboat list s3://bucket/app               what is there
+  lifeboat series s3://bucket                 which databases are in a bucket
+  lifeboat list s3://bucket/app               the snapshots of one
   lifeboat restore s3://bucket/app app.db     the newest one, into a new file
-  lifeboat restore s3://bucket/app app.db --replace --at "2026-11-20 17:00"
 
 A bucket URL holds one database's snapshots: s3://bucket/prefix or file:///dir.
 
 Commands:
   backup     take a snapshot of a live database and ship it
-  list       list the snapshots, newest last; show: what is in one of them
+  series     list the series below a bucket or prefix; list: its snapshots
+  show       what is in a snapshot; pin, unpin, delete: whether it stays
   restore    bring a snapshot back
   verify     a restore drill: prove that a snapshot can be restored
-  lifecycle  retention by the bucket's own rules: plan, apply, freeze and more
-  prune      delete snapshots whose time is over, where no rules do it
-  pin        keep a snapshot until unpin
-  config     check the file that names many databases: lifeboat.yaml
-  status     is the newest snapshot young enough? for probes and people
-  doctor     try out what a bucket and its credentials can do
-  version    print the version; completion: what bash, zsh or fish needs for it
+  query      ask a snapshot in its bucket; extract: tables; diff: what changed
+  lifecycle  retention by the bucket's own rules; prune: where no rules do it
+  status     is the newest snapshot young enough? doctor: what can the keys do?
+  config     check the file of many databases; version, completion: of lifeboat
 
 Each has --help. Every flag is also a variable, such as LIFEBOAT_MAX_RATE. The
 keys and endpoint are AWS settings, such as AWS_ENDPOINT_URL_S3 or a profile.
@@ -43,24 +41,42 @@ var examples = map[string]string{
   lifeboat backup /data/app.db s3://bucket/app --metrics-file /metrics/app.prom
 `,
 	"list": `  lifeboat list s3://bucket/app
+  lifeboat list s3://bucket/app --since "2026-11-20 17:00" --long
+  lifeboat list s3://bucket/app --class daily --last 14
   lifeboat list s3://bucket/app --json | jq -r '.snapshots[-1].id'
   lifeboat list s3://bucket/app --versions      overwritten and deleted ones too
 `,
-	"show": `  lifeboat show s3://bucket/app
-  lifeboat show s3://bucket/app --snapshot 20261120T17
+	"show": `  lifeboat show s3://bucket/app                       the newest
+  lifeboat show s3://bucket/app 20261120T17
+  lifeboat show s3://bucket/app --at "2026-11-20 17:00 CET"
 `,
 	"restore": `  lifeboat restore s3://bucket/app app.db             the newest, to a new file
-  lifeboat restore s3://bucket/app app.db --dry-run   show what would happen
   lifeboat restore s3://bucket/app app.db --replace --at "2026-11-20 17:00"
-  lifeboat restore s3://bucket/app app.db --live      applications have it open
-  lifeboat restore s3://bucket/app app.db --if-missing --allow-empty  at start
-  lifeboat restore s3://bucket/app - >copy.db         to stdout
+  lifeboat restore --config lifeboat.yaml --only acme --at 17:00 copy.db
+  lifeboat restore --config lifeboat.yaml --all --to /srv/back
+  lifeboat restore s3://bucket/app app.db --if-missing  before an app starts
 `,
 	"verify": `  lifeboat verify s3://bucket/app                     the newest; from cron
   lifeboat verify s3://bucket/app --sql 'SELECT count(*) > 1000 FROM orders'
   lifeboat verify s3://bucket/app --sample 3 --check full --json
-  lifeboat verify s3://bucket/app --all --fast        no disk needed
+  lifeboat verify --config lifeboat.yaml --sample 5 --record
   lifeboat verify s3://bucket/app --metrics-file /metrics/app.prom
+`,
+	"query": `  lifeboat query s3://bucket/app "SELECT * FROM orders WHERE id = 7"
+  lifeboat query s3://bucket/app --at "2026-11-20 17:00" --param id=7 \
+      "SELECT * FROM orders WHERE id = :id"
+  lifeboat query s3://bucket/app --csv "SELECT * FROM orders" >orders.csv
+  lifeboat query s3://bucket/app                  a shell: .tables .schema .quit
+`,
+	"extract": `  lifeboat extract s3://bucket/app rescue.db --table orders --table customers
+  lifeboat extract s3://bucket/app rescue.db --table orders --where 'id > 7'
+  lifeboat extract s3://bucket/app - --table orders --format sql >orders.sql
+  lifeboat extract s3://bucket/app staging.db --all --sql-file mask.sql
+`,
+	"diff": `  lifeboat diff s3://bucket/app                 the newest and the one before it
+  lifeboat diff s3://bucket/app app.db --rows   what changed since, with values
+  lifeboat diff s3://bucket/app --from 16:00 --to 17:00 --table orders --rows
+  lifeboat diff s3://bucket/app app.db --quiet    exits 12 if they differ
 `,
 	"lifecycle": `  lifeboat lifecycle plan s3://bucket/app       what apply would change
   lifeboat lifecycle apply s3://bucket/app      once, with an admin's keys
@@ -74,17 +90,27 @@ var examples = map[string]string{
 	"lifecycle release": `  lifeboat lifecycle release s3://bucket/app
   lifeboat lifecycle release s3://bucket/app --ignore-shrink
 `,
+	"lifecycle retire": `  lifeboat lifecycle retire s3://bucket/acme       only show what would go
+  lifeboat lifecycle retire s3://bucket/acme --yes
+`,
 	"lifecycle freeze": "  lifeboat lifecycle freeze s3://bucket/app     first thing on the worst day\n",
 	"lifecycle thaw":   "  lifeboat lifecycle thaw s3://bucket/app\n",
 	"prune": `  lifeboat prune file:///mnt/nas/app                only show what would go
   lifeboat prune s3://bucket/app --keep-daily 30d --yes
 `,
+	"delete": `  lifeboat delete s3://bucket/app 20261120T170000Z-3f9c2a        only look
+  lifeboat delete s3://bucket/app 20261120T170000Z-3f9c2a --yes
+`,
+	"series": `  lifeboat series s3://bucket             all in the bucket
+  lifeboat series s3://bucket/web1        those below a prefix
+  lifeboat series file:///mnt/nas --json | jq -r '.series[].url'
+`,
 	"config": "  lifeboat config check      what lifeboat backup would run\n",
 	"config check": `  lifeboat config check --config /etc/lifeboat.yaml
   lifeboat config check --json | jq -r '.databases[].url'
 `,
-	"pin":   "  lifeboat pin s3://bucket/app --snapshot 20261120T17\n",
-	"unpin": "  lifeboat unpin s3://bucket/app --snapshot 20261120T17\n",
+	"pin":   "  lifeboat pin s3://bucket/app 20261120T17\n",
+	"unpin": "  lifeboat unpin s3://bucket/app 20261120T17\n",
 	"status": `  lifeboat status s3://bucket/app
   lifeboat status s3://bucket/app --max-age 26h --quiet    exits 9 if too old
   lifeboat status --config lifeboat.yaml    all databases that the file names
@@ -100,7 +126,7 @@ var examples = map[string]string{
 // printHelp prints examples first: most people need nothing else. The error
 // wraps errNotPrinted.
 func printHelp(_ kong.HelpOptions, ctx *kong.Context) error {
-	return writeHelp(ctx, helpOf(ctx.Model, ctx.Selected()))
+	return writeHelp(ctx, helpOf(ctx.Selected()))
 }
 
 // A helpAll is the flag that explains every flag of a command, where --help
@@ -109,7 +135,7 @@ type helpAll bool
 
 // BeforeReset implements kong's hook that runs before anything is checked.
 func (helpAll) BeforeReset(ctx *kong.Context) error {
-	if err := writeHelp(ctx, fullHelpOf(ctx.Model, ctx.Selected())); err != nil {
+	if err := writeHelp(ctx, fullHelpOf(ctx.Selected())); err != nil {
 		return err
 	}
 	ctx.Exit(exitDone)
@@ -124,28 +150,44 @@ func writeHelp(ctx *kong.Context, text string) error {
 }
 
 // helpOf returns the help of a command, or of the program, in at most a screen.
-func helpOf(model *kong.Application, command *kong.Node) string {
-	full := fullHelpOf(model, command)
+func helpOf(command *kong.Node) string {
+	full := fullHelpOf(command)
 	if command == nil || strings.Count(full, "\n") <= helpHeight || len(groupsOf(command)) == 1 {
 		return full
 	}
-	return helpWith(model, command, named(groupsOf(command)))
+	return helpWith(command, daily(groupsOf(command)))
 }
 
 // fullHelpOf explains every flag of a command.
-func fullHelpOf(model *kong.Application, command *kong.Node) string {
+func fullHelpOf(command *kong.Node) string {
 	if command == nil {
 		return topHelp
 	}
-	return helpWith(model, command, explained(groupsOf(command)))
+	return helpWith(command, explained(groupsOf(command)))
 }
 
-func helpWith(model *kong.Application, command *kong.Node, flags string) string {
+// usageOf returns how a command is typed. Arguments in brackets may be left out.
+func usageOf(command *kong.Node) string {
+	usage := "lifeboat " + commandOf(command)
+	for _, argument := range command.Positional {
+		if argument.Required {
+			usage += " " + argumentName(argument)
+		} else {
+			usage += " [" + argumentName(argument) + "]"
+		}
+	}
+	if len(command.Children) > 0 {
+		usage += " COMMAND"
+	}
+	return usage + " [flags]"
+}
+
+func helpWith(command *kong.Node, flags string) string {
 	var b strings.Builder
 	verb := commandOf(command)
-	fmt.Fprintf(&b, "%s\n\n%s\nUsage: %s %s\n", command.Help, examples[verb], model.Name, command.Summary())
+	fmt.Fprintf(&b, "%s\n\n%s\nUsage: %s\n", command.Help, examples[verb], usageOf(command))
 	for _, child := range command.Children {
-		b.WriteString(row("  "+child.Name, child.Help, 12))
+		b.WriteString(helpRow("  "+child.Name, child.Help, 12))
 	}
 	return b.String() + flags + exitStatus(verb) + "\nEverywhere: -h, --help, --help-all, -q, --quiet, --debug, --log-format=text|json\n"
 }

@@ -25,7 +25,7 @@ func helps(t *testing.T) (full, short map[string]string, commands map[string]*ko
 		for _, node := range nodes {
 			if !node.Hidden {
 				verb := commandOf(node)
-				full[verb], short[verb], commands[verb] = fullHelpOf(parser.Model, node), helpOf(parser.Model, node), node
+				full[verb], short[verb], commands[verb] = fullHelpOf(node), helpOf(node), node
 				visit(node.Children)
 			}
 		}
@@ -50,7 +50,7 @@ func TestHelp(t *testing.T) {
 		}
 		for _, flag := range node.Flags {
 			words := strings.Join(strings.Fields(full[verb]), " ")
-			if !strings.Contains(short[verb], "--"+flag.Name) || !strings.Contains(words, written(flag)+" "+flag.Help) {
+			if !strings.Contains(short[verb], "--"+flag.Name) || !strings.Contains(words, asWritten(flag)+" "+flag.Help) {
 				t.Errorf("%s: --%s is not explained", verb, flag.Name)
 			}
 		}

@@ -59,14 +59,14 @@ func explained(groups []flagGroup) string {
 		}
 		fmt.Fprintf(&b, "\n%s:\n", title)
 		for _, flag := range g.flags {
-			b.WriteString(row("  "+written(flag), flag.Help, flagWidth))
+			b.WriteString(helpRow("  "+asWritten(flag), flag.Help, flagWidth))
 		}
 	}
 	return b.String()
 }
 
-// named explains the daily flags, and names the others.
-func named(groups []flagGroup) string {
+// daily explains the daily flags, and names the others.
+func daily(groups []flagGroup) string {
 	var b strings.Builder
 	b.WriteString(explained(groups[:1]))
 	b.WriteString("\nMore, which --help-all explains:\n")
@@ -75,22 +75,22 @@ func named(groups []flagGroup) string {
 		for _, flag := range g.flags {
 			names = append(names, "--"+flag.Name)
 		}
-		b.WriteString(row("  "+strings.ToLower(g.title), strings.Join(names, " "), 19))
+		b.WriteString(helpRow("  "+strings.ToLower(g.title), strings.Join(names, " "), 19))
 	}
 	return b.String()
 }
 
-// written returns a flag as users write it.
-func written(flag *kong.Flag) string {
+// asWritten returns a flag as users write it.
+func asWritten(flag *kong.Flag) string {
 	if flag.IsBool() {
 		return "--" + flag.Name
 	}
 	return "--" + flag.Name + "=" + flag.PlaceHolder
 }
 
-// row returns a name with its explanation in the next column, over as many
+// helpRow returns a name with its explanation in the next column, over as many
 // lines as it takes.
-func row(name, text string, column int) string {
+func helpRow(name, text string, column int) string {
 	var b strings.Builder
 	line := fmt.Sprintf("%-*s", column-1, name)
 	if len(name) >= column {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
@@ -29,6 +30,9 @@ func hintFor(err error) string {
 	if tooManyFiles(err) {
 		return moreOpenFiles
 	}
+	if damaged := hintForTags(err); damaged != "" {
+		return damaged
+	}
 	for _, r := range reasons {
 		if r.hint != "" && errors.Is(err, r.is) {
 			return r.hint
@@ -40,6 +44,18 @@ func hintFor(err error) string {
 		return "run it as the user that the file belongs to (ls -ln; in Kubernetes runAsUser, runAsGroup and fsGroup)"
 	}
 	return hintForStore(err)
+}
+
+// hintForTags returns the commands that write damaged tags anew, "" if err is about
+// something else.
+func hintForTags(err error) string {
+	var damaged *bucket.DamagedTagsError
+	if !errors.As(err, &damaged) {
+		return ""
+	}
+	id, _, _ := strings.Cut(damaged.Object, ".")
+	which := terminal.Quote(damaged.URL.String()) + " --snapshot " + terminal.Quote(id)
+	return "no rule and no prune takes that snapshot until its tags are written anew: lifeboat pin " + which + " && lifeboat unpin " + which
 }
 
 // hintForStore returns the hint for an answer of a store, or for none.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -67,7 +68,7 @@ func TestHintsForWhatStoresSay(t *testing.T) {
 // without patience.
 func against(t *testing.T, store http.Handler, args ...string) error {
 	t.Helper()
-	return againstStore(t, store, append(args, "s3://bucket/app", "--retry-for", "1ms")...)
+	return againstStore(t, store, append(args, "s3://bucket/app", "--retry-for", "0")...)
 }
 
 // againstStore runs a command with a store that always answers like this.
@@ -82,6 +83,18 @@ func againstStore(t *testing.T, store http.Handler, args ...string) error {
 	}
 	var p program
 	return p.do(t.Context(), args, &console{stdout: os.Stdout, stderr: os.Stderr, globals: &p.globals})
+}
+
+// Without a time to retry for, the first failure is the last.
+func TestNoRetry(t *testing.T) {
+	var requests atomic.Int32
+	err := against(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}), "list")
+	if exitCode(err) != exitUnreachable || requests.Load() != 1 {
+		t.Errorf("%v after %d requests, want one", err, requests.Load())
+	}
 }
 
 func TestHintsForUnknownHosts(t *testing.T) {
@@ -118,13 +131,63 @@ func TestHintsForPermission(t *testing.T) {
 // that need no knowledge of the parser.
 func TestHintsForUsage(t *testing.T) {
 	for args, want := range map[string][2]string{
-		"":                                    {"a command is missing", "lifeboat --help lists the commands"},
-		"bakcup app.db":                       {`unexpected argument bakcup, did you mean "backup"?`, "lifeboat --help lists the commands"},
-		"verify":                              {"missing: <bucket-url>", "see lifeboat verify --help"},
-		"backup s3://bucket/app app.db":       {`bucket URL "app.db": it must begin with`, "see lifeboat backup --help"},
-		"lifecycle aply s3://bucket/app":      {`unexpected argument aply, did you mean "apply"?`, "see lifeboat lifecycle --help"},
-		"lifecycle apply s3://bucket/app --x": {"unknown flag --x", "see lifeboat lifecycle apply --help"},
-		"pin s3://bucket/app --snapshot":      {"--snapshot: its value is missing", "see lifeboat pin --help"},
+		"":                              {"a command is missing", ""}, // the help stands above it
+		"bakcup app.db":                 {"there is no command bakcup", "did you mean lifeboat backup?"},
+		"snapshots s3://bucket/app":     {"there is no command snapshots", "did you mean lifeboat list?"},
+		"frobnicate":                    {"there is no command frobnicate", "lifeboat --help lists the commands"},
+		"lifecycle aply s3://bkt/app":   {"there is no command aply", "did you mean lifeboat lifecycle apply?"},
+		"lifecycle frob s3://bkt/app":   {"there is no command frob", "see lifeboat lifecycle --help"},
+		"help frobnicate":               {"there is no command frobnicate", "lifeboat --help lists the commands"},
+		"verify":                        {"BUCKET_URL is missing: lifeboat verify BUCKET_URL", "such as: lifeboat verify s3://bucket/app"},
+		"restore":                       {"BUCKET_URL and DB are missing: lifeboat restore BUCKET_URL DB", "such as: lifeboat restore s3://bucket/app app.db"},
+		"restore s3://bkt/web1":         {"DB is missing: lifeboat restore BUCKET_URL DB", "such as: lifeboat restore s3://bkt/web1 app.db"},
+		"restore s3://bkt/web1 --live":  {"DB is missing: lifeboat restore BUCKET_URL DB", "such as: lifeboat restore s3://bkt/web1 app.db"},
+		"pin":                           {"BUCKET_URL is missing: lifeboat pin BUCKET_URL", "such as: lifeboat pin s3://bucket/app 20261120T17"},
+		"pin s3://bucket/app":           {"ID is missing: lifeboat pin BUCKET_URL ID", "lifeboat list s3://bucket/app shows which there are"},
+		"unpin s3://bucket/app":         {"ID is missing: lifeboat unpin BUCKET_URL ID", "lifeboat list s3://bucket/app shows which there are"},
+		"lifecycle apply":               {"BUCKET_URL is missing: lifeboat lifecycle apply BUCKET_URL", "such as: lifeboat lifecycle apply s3://bucket/app --keep-daily 30d"},
+		"completion":                    {"SHELL is missing: lifeboat completion SHELL", "such as: lifeboat completion bash >/etc/bash_completion.d/lifeboat"},
+		"completion tcsh":               {`SHELL must be one of "bash","zsh","fish" but got "tcsh"`, "see lifeboat completion --help"},
+		"lifecycle":                     {"a command is missing: lifeboat lifecycle plan|apply|show|", "see lifeboat lifecycle --help"},
+		"config check app.yaml":         {"unexpected argument app.yaml", "did you mean --config app.yaml?"},
+		"list s3:bkt/app":               {"it must begin with", "did you mean s3://bkt/app?"},
+		"list minio://bkt/app":          {"it must begin with", "did you mean s3://bkt/app?"},
+		"list s3://bkt//app":            {"empty path segment", "did you mean s3://bkt/app?"},
+		"list s3://bkt/app?list":        {"means nothing here", "did you mean s3://bkt/app?"},
+		"list file:/a/b":                {"it must begin with", "did you mean file:///a/b?"},
+		"list ../bkt":                   {"it must begin with", "see lifeboat list --help"},
+		"list app.db":                   {"it must begin with", "see lifeboat list --help"},
+		"list s3://bkt/app -n 3":        {"unknown flag -n", "did you mean --last?"},
+		"list s3://bkt/app --last 0":    {`--last: "0" is not a whole number from 1 up`, "see lifeboat list --help"},
+		"query s3://bkt/app --max-rows": {"--max-rows: its value is missing", "see lifeboat query --help"},
+		"backup s3://bucket/app":        {"DB is missing: lifeboat backup DB BUCKET_URL", "see lifeboat backup --help"},
+		"backup s3://bkt/app app.db":    {`bucket URL "app.db": it must begin with`, "are the arguments swapped? lifeboat backup DB BUCKET_URL"},
+		"restore app.db S3://b/app":     {`bucket URL "app.db": it must begin with`, "are the arguments swapped? lifeboat restore BUCKET_URL DB"},
+		"restore s3://bkt/a s3://bkt/b": {"s3://bkt/b is a bucket URL, and not the file to restore to", "see lifeboat restore --help"},
+		"list s3://my-bucket":           {"the prefix is missing", "lifeboat series s3://my-bucket lists the series in that bucket"},
+		"list s3://my-bucket/":          {"the prefix is missing", "lifeboat series s3://my-bucket lists the series in that bucket"},
+		"list s3://":                    {"the bucket is missing", "see lifeboat list --help"},
+		"backup app.db /mnt/nas/app":    {"it must begin with", "for a directory write file:///mnt/nas/app"},
+		"list /mnt/nas/a%b":             {"it must begin with", "for a directory write file:///mnt/nas/a%25b"},
+		"list https://s3.example":       {"it must begin with", "the bucket URL is s3://bucket/prefix; the store's own URL belongs into AWS_ENDPOINT_URL_S3"},
+
+		"list s3://bkt/app/20261120T170000Z-3f9c2a.daily.db.zst": {"names one snapshot, and this command is about all: s3://bkt/app", "see lifeboat list --help"},
+		"restore s3://bkt/app 20261120T170000Z-3f9c2a":           {"names a snapshot, and not the file", "see lifeboat restore --help"},
+		"restore s3://bkt/app app.db 20261120T170000Z-3f9c2a":    {"unexpected argument", "a snapshot is chosen by --snapshot 20261120T170000Z-3f9c2a"},
+		"restore s3://bkt/app a.db --at 2026-11-20 17:00":        {"unexpected argument 17:00", `a time with a space in it needs quotes: "2026-11-20 17:00"`},
+
+		"restore s3://bkt/app a.db --force":     {"unknown flag --force", "did you mean --replace?"},
+		"restore s3://bkt/app a.db --overwrite": {"unknown flag --overwrite", "did you mean --replace?"},
+		"restore s3://bkt/app a.db -timestamp=": {"unknown flag -t", "did you mean --at?"},
+		"restore s3://bkt/app a.db -replace":    {"unknown flag -r", "did you mean --replace, with two dashes?"},
+		"restore s3://bkt/app a.db -o x":        {"unknown flag -o", "instead of -o: the file as the last argument, or - for stdout"},
+		"prune s3://bucket/app --force":         {"unknown flag --force", "did you mean --yes?"},
+		"list s3://bucket/app --endpoint-url":   {"unknown flag --endpoint-url", "instead of --endpoint-url: AWS_ENDPOINT_URL_S3"},
+		"backup app.db s3://bkt/app --max_rate": {"unknown flag --max_rate", "did you mean --max-rate?"},
+		"list s3://bucket/app --replace":        {"unknown flag --replace", "see lifeboat list --help"},
+
+		"lifecycle apply s3://bucket/app --x":     {"unknown flag --x", "see lifeboat lifecycle apply --help"},
+		"pin s3://bucket/app --snapshot":          {"--snapshot: its value is missing", "see lifeboat pin --help"},
 		"restore file:///b a.db --live --replace": {"--replace puts a new file in place", "see lifeboat restore --help"},
 	} {
 		var p program

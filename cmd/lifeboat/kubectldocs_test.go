@@ -116,7 +116,7 @@ func testRunbookKubernetes(t *testing.T, server *testserver.Server) {
 	restores(scripts[0], "patch", "get", "scale--replicas=0", "wait", "create", "get", "logs", "delete", "scale--replicas=N")
 
 	list, restore, _ := strings.Cut(scripts[1], "\nkubectl -n app create job lifeboat-restore ")
-	if out, _ := shell.run(t, list); strings.Count(out, "held") < 2 {
+	if out, _ := shell.run(t, list); strings.Count(out, "superseded") < 2 {
 		t.Errorf("the list: %s", out)
 	}
 	restores("kubectl -n app create job lifeboat-restore " + restore)

@@ -34,7 +34,7 @@ func (n kubeNode) command(namespace string, c kubetest.Container) (*exec.Cmd, er
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + n.temp, "GORACE=" + os.Getenv("GORACE"),
 		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull}
 	for name, value := range environment {
-		command.Env = append(command.Env, name+"="+value)
+		command.Env = append(command.Env, name+"="+n.inVolume(value))
 	}
 	return command, nil
 }

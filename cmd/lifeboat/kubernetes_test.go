@@ -110,6 +110,30 @@ func kubeRole(t *testing.T, server *testserver.Server, bucket, name string) map[
 	return map[string]string{"AWS_ACCESS_KEY_ID": user.AccessKey, "AWS_SECRET_ACCESS_KEY": user.SecretKey}
 }
 
+// checkCacheOfVolume checks that a backup has left what the next one needs to know, and
+// makes of the volume what the kubelet makes of it for the next one.
+func checkCacheOfVolume(t *testing.T, volume string) {
+	t.Helper()
+	known, err := filepath.Glob(filepath.Join(volume, ".lifeboat", "*", "*.json"))
+	if err != nil || len(known) == 0 {
+		t.Errorf("the cache knows no snapshot: %v", err)
+	}
+	group := os.Getegid()
+	err = filepath.WalkDir(volume, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		mode := os.FileMode(0o660)
+		if d.IsDir() {
+			mode = os.ModeSetgid | 0o770
+		}
+		return errors.Join(os.Chown(path, -1, group), os.Chmod(path, mode))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // testKubernetesMinIO runs every job of the overlay with the keys of its role
 // and no others, and the worst day.
 func testKubernetesMinIO(t *testing.T, server *testserver.Server) {
@@ -128,12 +152,13 @@ func testKubernetesMinIO(t *testing.T, server *testserver.Server) {
 	k.run(t, k.container(t, "status"), 9, "no snapshot")
 	k.run(t, k.container(t, "backup"), 0, "uploaded: ", " of app/data/app.db")
 	k.run(t, k.container(t, "backup"), 0, "unchanged: ")
+	checkCacheOfVolume(t, k.volume)
 	k.run(t, k.container(t, "compact"), 0, "uploaded: ")
 	k.run(t, k.container(t, "release"), 0, "nothing to release")
 	k.run(t, k.container(t, "release-compact"), 0, "nothing to release")
 	k.run(t, k.container(t, "verify"), 0, "verified: ")
-	k.run(t, k.container(t, "status"), 0, "fresh", "recent 4d, hourly 4d")
-	k.run(t, k.container(t, "status-compact"), 0, "fresh", "recent 4d, hourly 4d")
+	k.run(t, k.container(t, "status"), 0, "fresh", "recent 4d, hourly 6d")
+	k.run(t, k.container(t, "status-compact"), 0, "fresh", "recent 4d, hourly 6d")
 
 	// With the keys of another role it is refused.
 	wrong := k.container(t, "verify")

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle/rules"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
@@ -19,16 +19,48 @@ type lifecycleCmd struct {
 	Apply   lifecycleApplyCmd  `cmd:"" help:"Write the bucket's lifecycle rules for this series."`
 	Show    lifecycleShowCmd   `cmd:"" help:"Show the bucket's lifecycle rules, and warn about dangerous ones."`
 	Release releaseCmd         `cmd:"" help:"Release every snapshot that is due, so that the rules can take it."`
+	Retire  retireCmd          `cmd:"" help:"Release all of a series whose database is gone for good."`
 	Freeze  lifecycleFreezeCmd `cmd:"" help:"Disable the rules of this series: nothing expires until thaw."`
 	Thaw    lifecycleThawCmd   `cmd:"" help:"Enable the rules of this series again."`
 }
 
-// rulesFlags are the rules that a series should have.
+// treeFlag is for the verbs about rules.
+type treeFlag struct {
+	Tree bool `env:"-" help:"The rules are for all series below the prefix, such as s3://bucket/tenants."`
+}
+
+// set returns the rules that the flag means.
+func (t treeFlag) set(b bucket.Bucket) rules.Set {
+	if t.Tree {
+		return rules.OfTree(b)
+	}
+	return rules.OfSeries(b)
+}
+
+// together returns an error for several series, of which each has rules of its own.
+func (t treeFlag) together() error {
+	if t.Tree {
+		return usage("--tree is for a prefix, and a configuration names series: lifeboat lifecycle apply s3://BUCKET/PREFIX --tree")
+	}
+	return nil
+}
+
+// scope returns what the rules are for, in a word.
+func (t treeFlag) scope() string {
+	if t.Tree {
+		return "tree"
+	}
+	return "series"
+}
+
+// rulesFlags are the rules that a series or a tree should have.
 type rulesFlags struct {
 	seriesFlags
+	configFlags
+	treeFlag
 	policyFlags
-	Noncurrent keep `default:"30d" placeholder:"30d" help:"How long to keep overwritten and deleted versions, on a versioned bucket."`
-	JSON       bool `name:"json" help:"Print one JSON document."`
+	Noncurrent keepFlag `default:"30d" placeholder:"30d" help:"How long a versioned bucket keeps old versions."`
+	JSON       bool     `name:"json" help:"Print one JSON document."`
 }
 
 type lifecyclePlanCmd struct {
@@ -43,6 +75,8 @@ type lifecycleApplyCmd struct {
 
 type lifecycleShowCmd struct {
 	seriesFlags
+	configFlags
+	treeFlag
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
@@ -53,6 +87,8 @@ type lifecycleThawCmd struct{ freezeFlags }
 // freezeFlags are those of freeze and thaw.
 type freezeFlags struct {
 	seriesFlags
+	configFlags
+	treeFlag
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
@@ -66,11 +102,15 @@ type freezeDocument struct {
 // rulesDocument is what lifecycle plan, apply and show print with --json.
 type rulesDocument struct {
 	URL      string             `json:"url"`
-	Rules    []ruleDocument     `json:"rules"`             // of the series: plan and apply: as they should be; show: as they are
+	Scope    string             `json:"scope"`             // what the rules are for: series or tree
+	Rules    []ruleDocument     `json:"rules"`             // of the series or tree: plan and apply: as they should be; show: as they are
+	Around   []ruleDocument     `json:"around,omitempty"`  // show: of trees in which it lies
 	Foreign  []ruleDocument     `json:"foreign,omitempty"` // show: all others in the bucket
-	Frozen   bool               `json:"frozen"`            // show: the rules of the series are disabled
+	Frozen   bool               `json:"frozen"`            // show: its rules, and those around it, are disabled
 	Changes  []string           `json:"changes"`           // plan and apply: what is to be changed, or was
-	Sooner   []retainedDocument `json:"sooner"`            // plan and apply: snapshots that expire sooner by the changes
+	Sooner   []retainedDocument `json:"sooner"`            // plan and apply: snapshots of a series that expire sooner by the changes
+	Below    int                `json:"below,omitempty"`   // plan and apply: folders with series in a tree
+	Shorter  []string           `json:"shorter,omitempty"` // plan and apply: classes that a tree with series keeps for less time by the changes
 	Warnings []string           `json:"warnings"`
 	Applied  bool               `json:"applied"` // apply: the changes were written
 }
@@ -82,7 +122,7 @@ type ruleDocument struct {
 	Enabled bool   `json:"enabled"`
 }
 
-func describeRules(rules []lifecycle.Rule) []ruleDocument {
+func describeRules(rules []rules.Rule) []ruleDocument {
 	described := []ruleDocument{}
 	for _, r := range rules {
 		described = append(described, ruleDocument{ID: r.ID(), Does: r.String(), Enabled: r.Enabled()})
@@ -112,14 +152,14 @@ func (s seriesFlags) noRules() error {
 }
 
 // propose returns what the flags would change.
-func (r *rulesFlags) propose(ctx context.Context, b bucket.Bucket) (*lifecycle.Proposal, rulesDocument, error) {
-	p, err := lifecycle.Propose(ctx, b, r.terms(), r.Noncurrent.Keep)
+func (r *rulesFlags) propose(ctx context.Context, b bucket.Bucket) (*rules.Proposal, rulesDocument, error) {
+	p, err := r.set(b).Propose(ctx, lifecycle.Options{Terms: r.terms(), Settle: settle}, r.Noncurrent.Keep)
 	if err != nil {
 		return nil, rulesDocument{}, err
 	}
 	d := rulesDocument{
-		URL: r.URL.String(), Rules: describeRules(p.Rules), Changes: append([]string{}, p.Changes...),
-		Sooner: describeDecisions(p.Sooner), Warnings: append([]string{}, p.Warnings...),
+		URL: r.URL.String(), Scope: r.scope(), Rules: describeRules(p.Rules), Changes: append([]string{}, p.Changes...),
+		Sooner: describeDecisions(p.Sooner), Below: p.Below, Shorter: p.Shorter, Warnings: append([]string{}, p.Warnings...),
 	}
 	return p, d, nil
 }
@@ -134,7 +174,11 @@ func (l *lifecyclePlanCmd) Run(ctx context.Context, c *console) error {
 			return l.noRules()
 		}
 		// The rules themselves depend on nothing that the bucket holds.
-		text, err := lifecycle.Render(lifecycle.Rules(l.URL.Prefix, l.policy(), l.Noncurrent.Keep), l.Format)
+		rulesFor := rules.ForSeries
+		if l.Tree {
+			rulesFor = rules.ForTree
+		}
+		text, err := rules.Render(rulesFor(l.URL.Prefix, l.policy(), l.Noncurrent.Keep), l.Format)
 		if err != nil {
 			return err
 		}
@@ -148,7 +192,7 @@ func (l *lifecyclePlanCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	return c.result(l.JSON, d, d.text("would change"))
+	return c.result(l.JSON, d, d.text("would change", c.page()))
 }
 
 // Run implements the command.
@@ -161,32 +205,37 @@ func (l *lifecycleApplyCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	if len(d.Changes) > 0 && len(d.Sooner) > 0 && !l.Yes {
-		return &hinted{
-			errors.Join(c.result(l.JSON, d, d.text("would change")), usage("existing snapshots would expire sooner (%d); nothing was written", len(d.Sooner))),
-			"look at the list above, then add --yes",
-		}
+	if refused := l.refusal(d); refused != nil {
+		return errors.Join(c.result(l.JSON, d, d.text("would change", c.page())), refused)
 	}
 	if len(d.Changes) > 0 {
 		c.waits("the rules")
 	}
-	notes, err := p.Apply(ctx, b)
+	notes, err := p.Apply(ctx)
 	if err != nil {
 		return withRules(err)
 	}
 	d.Applied, d.Warnings = len(d.Changes) > 0, append(d.Warnings, notes...)
-	return c.result(l.JSON, d, d.text("changed"))
+	return c.result(l.JSON, d, d.text("changed", c.page()))
+}
+
+// refusal returns why the changes need consent that is not given, nil if they need none.
+func (l *lifecycleApplyCmd) refusal(d rulesDocument) error {
+	if sooner := d.sooner(); len(d.Changes) > 0 && sooner != "" && !l.Yes {
+		return &hinted{usage("%s; nothing was written", sooner), "look at the list above, then add --yes"}
+	}
+	return nil
 }
 
 // withRules adds to the error of rules that could not be written a hint with the
 // rules themselves, for an operator to put in by hand. It returns other errors
 // unchanged.
 func withRules(err error) error {
-	var lost *lifecycle.LostError
+	var lost *rules.LostError
 	if !errors.As(err, &lost) {
 		return err
 	}
-	text, failed := lifecycle.Render(lost.Rules, "xml")
+	text, failed := rules.Render(lost.Rules, "xml")
 	if failed != nil {
 		return errors.Join(err, failed)
 	}
@@ -199,88 +248,77 @@ func (l *lifecycleShowCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	has, err := lifecycle.Read(ctx, b)
+	has, err := l.set(b).Read(ctx)
 	if err != nil {
 		return err
 	}
 	d := rulesDocument{
-		URL: l.URL.String(), Rules: describeRules(has.Rules()), Foreign: describeRules(has.Others()),
+		URL: l.URL.String(), Scope: l.scope(), Rules: describeRules(has.Rules()), Around: describeRules(has.Around()), Foreign: describeRules(has.Others()),
 		Frozen: has.Frozen(), Changes: []string{}, Sooner: []retainedDocument{},
 		Warnings: append([]string{}, has.Warnings()...),
 	}
-	if len(d.Rules) == 0 {
-		d.Warnings = append(d.Warnings, "the bucket has no rules for this series, so nothing expires: see lifeboat lifecycle apply")
+	if len(d.Rules)+len(d.Around) == 0 {
+		d.Warnings = append(d.Warnings, fmt.Sprintf("the bucket has no rules for this %s, so nothing expires: see lifeboat lifecycle apply", d.Scope))
 	}
-	return c.result(l.JSON, d, d.text(""))
+	return c.result(l.JSON, d, d.text("", c.page()))
 }
 
 // Run implements the command.
 func (l *lifecycleFreezeCmd) Run(ctx context.Context, c *console) error {
-	return l.setAll(ctx, c, true, lifecycle.Freeze, "frozen: %d rules disabled, nothing of this series expires until lifeboat lifecycle thaw\n")
+	return l.setAll(ctx, c, rules.Set.Freeze, l.text)
+}
+
+// text returns what to print of the rules that were disabled.
+func (l *lifecycleFreezeCmd) text(changed int) string {
+	until := "nothing of this " + l.scope() + " expires until lifeboat lifecycle thaw\n"
+	if changed == 0 {
+		return "already frozen: " + until
+	}
+	return fmt.Sprintf("frozen: %d rules disabled, %s", changed, until)
 }
 
 // Run implements the command.
 func (l *lifecycleThawCmd) Run(ctx context.Context, c *console) error {
-	return l.setAll(ctx, c, false, lifecycle.Thaw, "thawed: %d rules enabled\n")
+	return l.setAll(ctx, c, rules.Set.Thaw, l.text)
 }
 
-func (s freezeFlags) setAll(ctx context.Context, c *console, frozen bool, set func(context.Context, bucket.Bucket, time.Duration) (int, error), text string) error {
+// text returns what to print of the rules that were enabled.
+func (l *lifecycleThawCmd) text(changed int) string {
+	if changed == 0 {
+		return "not frozen: nothing to thaw\n"
+	}
+	return fmt.Sprintf("thawed: %d rules enabled\n", changed)
+}
+
+// setAll enables or disables the rules of the series or tree. text returns what to print by
+// how many that changed.
+func (s freezeFlags) setAll(ctx context.Context, c *console, set func(rules.Set, context.Context, lifecycle.Options) (int, error), text func(changed int) string) error {
 	b, err := s.openRuled(ctx, c)
 	if err != nil {
 		return err
 	}
 	c.waits("the rules")
-	n, err := set(ctx, b, settle)
+	n, err := set(s.set(b), ctx, lifecycle.Options{Settle: settle})
 	if err != nil {
 		return withRules(err)
 	}
-	has, err := lifecycle.Read(ctx, b)
+	has, err := s.set(b).Read(ctx)
 	if err != nil {
 		return err
 	}
 	for _, warning := range has.Warnings() {
 		c.log.Warn(warning)
 	}
-	return c.result(s.JSON, freezeDocument{s.URL.String(), frozen, n}, c.unlessQuiet(fmt.Sprintf(text, n)))
+	return c.result(s.JSON, freezeDocument{s.URL.String(), has.Frozen(), n}, c.unlessQuiet(text(n)))
 }
 
-// text returns the document for people. verb is what happened to the changes: "would
-// change", "changed", or "" for none.
-func (d rulesDocument) text(verb string) string {
-	var b strings.Builder
-	if verb == "" {
-		writeRules(&b, "rules of this series", d.Rules)
-		writeRules(&b, "other rules in the bucket", d.Foreign)
-	} else if len(d.Changes) == 0 {
-		b.WriteString("nothing to change: the bucket has these rules\n")
-	} else {
-		terminal.Fprintf(&b, "%s:\n", verb)
-		for _, change := range d.Changes {
-			terminal.Fprintf(&b, "  %s\n", change)
-		}
+// sooner returns in words that something expires sooner by the changes, or "".
+func (d rulesDocument) sooner() string {
+	switch {
+	case len(d.Sooner) > 0:
+		return fmt.Sprintf("existing snapshots would expire sooner (%d)", len(d.Sooner))
+	case len(d.Shorter) > 0:
+		return "the series of this tree would keep some classes for less time"
 	}
-	if len(d.Sooner) > 0 {
-		terminal.Fprintf(&b, "existing snapshots expire sooner by this (%d):\n", len(d.Sooner))
-		for _, s := range d.Sooner {
-			terminal.Fprintf(&b, "  %s  %s, goes %s\n", s.ID, s.Class, terminal.Day(s.Expires))
-		}
-	}
-	for _, warning := range d.Warnings {
-		terminal.Fprintf(&b, "warning: %s\n", warning)
-	}
-	return b.String()
-}
-
-func writeRules(b *strings.Builder, title string, rules []ruleDocument) {
-	if len(rules) == 0 {
-		return
-	}
-	terminal.Fprintf(b, "%s:\n", title)
-	for _, r := range rules {
-		state := ""
-		if !r.Enabled {
-			state = " (disabled)"
-		}
-		terminal.Fprintf(b, "  %s: %s%s\n", r.ID, r.Does, state)
-	}
+	return ""
 }

@@ -1,14 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"strings"
-	"text/tabwriter"
+	"os"
+	"slices"
 	"time"
 
+	"golang.org/x/term"
+
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/moments"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -18,143 +19,153 @@ import (
 
 type listCmd struct {
 	seriesFlags
+	onlyFlags
 	holdFlag
-	Versions bool `help:"List overwritten and deleted snapshots, too, on a versioned bucket."`
-	JSON     bool `name:"json" help:"Print one JSON document."`
+	CacheDir string      `type:"path" placeholder:"DIR" group:"Store" help:"The --cache-dir of the backups here: list marks snapshots that it does not know."`
+	Last     oneOrMore   `placeholder:"N" help:"Only the newest N. A terminal shows 50 unless told otherwise."`
+	Since    since       `placeholder:"TIME" help:"Only those taken then or later: \"2026-11-20 17:00\" (UTC), 17:00, 2026-11-20, or 2h (ago)."`
+	Class    []classFlag `placeholder:"CLASS" help:"Only those of this class: recent, hourly, daily, weekly, monthly or yearly; repeatable."`
+	Long     bool        `help:"More about each: tags, object, digest, base."`
+	Versions bool        `help:"List overwritten and deleted snapshots, too, on a versioned bucket."`
+	JSON     bool        `name:"json" help:"Print one JSON document."`
+}
+
+// A since is a moment where a time begins something.
+type since struct{ time.Time }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *since) UnmarshalText(text []byte) (err error) {
+	s.Time, err = moments.ParseSince(string(text), time.Now())
+	return err
+}
+
+// A classFlag is a class as a flag.
+type classFlag struct{ series.Class }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *classFlag) UnmarshalText(text []byte) (err error) {
+	c.Class, err = series.ParseClass(string(text))
+	return err
 }
 
 // listDocument is what list --json prints.
 type listDocument struct {
 	URL       string             `json:"url"`
 	Snapshots []retainedDocument `json:"snapshots"` // sorted by ID: the newest is the last
+
+	left int // how many older ones are not shown, though nobody asked for that
 }
 
-// versionsDocument is what list --versions --json prints.
-type versionsDocument struct {
-	URL      string          `json:"url"`
-	Versions []listedVersion `json:"versions"` // sorted by ID, of each the newest version first
+// shownOnTerminal is how many snapshots a terminal shows unless told otherwise: more
+// scroll away.
+const shownOnTerminal = 50
+
+// Validate implements kong's check of flags that depend on each other.
+func (l *listCmd) Validate() error {
+	if l.Versions && (l.filters() || l.Long) {
+		return errors.New("--versions lists all there is: --last, --since, --class and --long do not go with it")
+	}
+	return nil
 }
 
-// listedVersion is one version of a snapshot.
-type listedVersion struct {
-	snapshotDocument
-	Version string `json:"version"`
-	Latest  bool   `json:"latest"`
-	Deleted bool   `json:"deleted"` // no content, but the mark of a deletion
-}
+func (l *listCmd) filters() bool { return l.Last > 0 || !l.Since.IsZero() || len(l.Class) > 0 }
 
 // Run implements the command.
-func (l listCmd) Run(ctx context.Context, c *console) error {
-	bucket, err := l.open(ctx, c, upload.Options{})
+func (l *listCmd) Run(ctx context.Context, c *console) error {
+	b, err := l.open(ctx, c, upload.Options{})
 	if err != nil {
 		return err
 	}
 	if l.Versions {
-		return l.printVersions(ctx, c, bucket)
+		return l.printVersions(ctx, c, b)
 	}
-	snapshots, err := l.retained(ctx, c, bucket)
+	all, err := lifecycle.List(ctx, b, l.Since.Time)
+	if err != nil {
+		return err
+	}
+	shown := l.choose(all, l.limit(c))
+	snapshots, err := l.retained(ctx, c, b, shown)
 	if err != nil {
 		return err
 	}
 	d := listDocument{URL: l.URL.String(), Snapshots: snapshots}
-	if len(snapshots) == 0 {
+	if !l.filters() {
+		d.left = len(all) - len(shown)
+	}
+	switch {
+	case len(snapshots) == 0 && l.filters():
+		c.log.Warn("there is no such snapshot in " + d.URL)
+	case len(snapshots) == 0:
 		c.log.Warn("there is no snapshot in " + d.URL)
-	}
-	return c.result(l.JSON, d, table(d.Snapshots, time.Now()))
-}
-
-// retained returns all snapshots with their retention, as far as these credentials
-// may know it.
-func (l listCmd) retained(ctx context.Context, c *console, b bucket.Bucket) ([]retainedDocument, error) {
-	items, err := lifecycle.Load(ctx, b, time.Time{})
-	if errors.Is(err, bucket.ErrRefused) {
-		snapshots, none := withoutRetention(ctx, b)
-		if none == nil {
-			c.log.Warn("retention is not shown", "cause", err)
+		if below := someSeriesBelow(ctx, b); below != "" {
+			c.note(below)
 		}
-		return snapshots, none
 	}
-	if err != nil {
-		return nil, err
+	err = c.result(l.JSON, d, d.text(c.page(), l.Long))
+	if err == nil && len(snapshots) > 0 {
+		c.suggest("to bring the newest back, in a new file", "lifeboat restore "+terminal.Quote(d.URL)+" restored.db")
 	}
-	if damaged := lifecycle.Damaged(items); damaged != nil {
-		c.log.Warn("lifeboat pin and unpin write the tags anew", "cause", damaged)
-	}
-	return explain(ctx, c, b, items, items, l.holdOf())
+	return err
 }
 
-func withoutRetention(ctx context.Context, b bucket.Bucket) ([]retainedDocument, error) {
-	all, err := series.Snapshots(ctx, b, time.Time{})
+// limit returns how many snapshots are shown, 0 for all.
+func (l *listCmd) limit(c *console) int {
+	if l.filters() || l.JSON || !term.IsTerminal(int(c.stdout.Fd())) {
+		return int(l.Last)
+	}
+	return shownOnTerminal
+}
+
+// choose returns the snapshots that the flags ask for, the newest n of them, and, to
+// decide on their retention, all that are newer than the first.
+func (l *listCmd) choose(all []lifecycle.Item, n int) []lifecycle.Item {
+	first, found := len(all), 0
+	for i, item := range slices.Backward(all) {
+		if n > 0 && found == n {
+			break
+		}
+		if l.isAsked(item.Class) {
+			first, found = i, found+1
+		}
+	}
+	return all[first:]
+}
+
+func (l *listCmd) isAsked(class series.Class) bool {
+	return len(l.Class) == 0 || slices.Contains(l.Class, classFlag{class})
+}
+
+// retained returns the snapshots of the classes that are asked for with their retention,
+// as far as these credentials may know it.
+func (l *listCmd) retained(ctx context.Context, c *console, b bucket.Bucket, items []lifecycle.Item) ([]retainedDocument, error) {
+	tagged, err := lifecycle.ReadTags(ctx, b, items)
+	if errors.Is(err, bucket.ErrRefused) {
+		c.log.Warn("retention is not shown", "cause", err)
+		snapshots := []retainedDocument{}
+		for _, i := range l.asked(items) {
+			snapshots = append(snapshots, retainedDocument{snapshotDocument: describeSnapshot(i.Snapshot)})
+		}
+		return snapshots, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	snapshots := []retainedDocument{}
-	for _, s := range all {
-		snapshots = append(snapshots, retainedDocument{snapshotDocument: describeSnapshot(s)})
+	if damaged := lifecycle.Damaged(tagged); damaged != nil {
+		c.log.Warn(hintForTags(damaged), "cause", damaged)
+	}
+	snapshots, err := explain(ctx, b, tagged, l.asked(tagged), l.holdOf())
+	if err != nil {
+		return nil, err
+	}
+	for _, stranger := range strangers(c, b, whose{cacheDir: cacheDir(l.CacheDir, os.Getenv)}, tagged) {
+		for i := range snapshots {
+			snapshots[i].Unknown = snapshots[i].Unknown || snapshots[i].ID == string(stranger.ID)
+		}
 	}
 	return snapshots, nil
 }
 
-// table returns the list for people, "" for none.
-func table(snapshots []retainedDocument, now time.Time) string {
-	if len(snapshots) == 0 {
-		return ""
-	}
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SNAPSHOT\tAGE\tSTORED\tRETENTION\tGOES\tWHY")
-	for _, s := range snapshots {
-		why := s.Reason
-		if s.Implausible {
-			why = "implausible: " + s.Why + ", so never the latest"
-		}
-		if s.Verified != nil {
-			why += "; verified " + s.verified(now)
-		}
-		terminal.Fprintf(w, "%s\t%s\t%s%s\t%s\t%s\t%s\n", s.ID, terminal.Ago(s.Taken, now), terminal.Size(s.Stored), encryptedSuffix(s.Encrypted), cmp.Or(s.Retention, "-"), s.goes(), why)
-	}
-	w.Flush() // a strings.Builder does not fail
-	return b.String()
-}
-
-// versions returns all versions of the snapshots of a series.
-func versions(ctx context.Context, b bucket.Bucket) ([]series.SnapshotVersion, error) {
-	var all []series.SnapshotVersion
-	for v, err := range series.Versions(ctx, b) {
-		if errors.Is(err, errors.ErrUnsupported) {
-			return nil, usage("%s is a directory, which has no versions", b.URL())
-		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, v)
-	}
-	return all, nil
-}
-
-func (l listCmd) printVersions(ctx context.Context, c *console, b bucket.Bucket) error {
-	all, err := versions(ctx, b)
-	if err != nil {
-		return err
-	}
-	d := versionsDocument{URL: l.URL.String(), Versions: []listedVersion{}}
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SNAPSHOT\tVERSION\tUPLOADED (UTC)\tSTORED\tSTATE")
-	for _, v := range all {
-		d.Versions = append(d.Versions, listedVersion{describeSnapshot(v.Snapshot), v.Object.Version, v.Latest, v.Deleted})
-		state := "overwritten or deleted"
-		switch {
-		case v.Deleted:
-			state = "mark of a deletion"
-		case v.Latest:
-			state = "current"
-		}
-		terminal.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", v.ID, v.Object.Version, v.Object.Modified.UTC().Format("2006-01-02 15:04:05"), terminal.Size(v.Object.Size), state)
-	}
-	w.Flush() // a strings.Builder does not fail
-	if len(all) == 0 {
-		text.Reset()
-	}
-	return c.result(l.JSON, d, text.String())
+// asked returns the snapshots of the classes that are asked for.
+func (l *listCmd) asked(items []lifecycle.Item) []lifecycle.Item {
+	return slices.DeleteFunc(slices.Clone(items), func(i lifecycle.Item) bool { return !l.isAsked(i.Class) })
 }

@@ -20,16 +20,19 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(40)
 	}
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(runProgram(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the whole program. It returns the exit code.
-func run(args []string, stdout, stderr *os.File) int {
+// runProgram is the whole program. It returns the exit code.
+func runProgram(args []string, stdout, stderr *os.File) int {
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
 	var p program
-	c := &console{stdout: stdout, stderr: stderr, globals: &p.globals}
+	c := &console{stdout: stdout, stderr: stderr, globals: &p.globals, json: asksForJSON(args), documented: new(bool)}
 	err := withSignal(ctx, p.do(ctx, args, c))
 	c.fail(err)
+	if notPrinted := c.document(err); notPrinted != nil {
+		c.fail(notPrinted)
+	}
 	return exitCode(err)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding"
 	"errors"
 	"fmt"
 	"os"
@@ -34,15 +35,19 @@ func exactText() []kong.Option {
 			target.SetString(text)
 			return nil
 		})),
-		kong.TypeMapper(reflect.TypeFor[bucketURL](), exactMapper(func(text string, _ *kong.Value, target reflect.Value) error {
-			return target.Addr().Interface().(*bucketURL).UnmarshalText([]byte(text))
-		})),
+		kong.TypeMapper(reflect.TypeFor[bucketURL](), exactMapper(unmarshalText)),
+		kong.TypeMapper(reflect.TypeFor[snapshotURL](), exactMapper(unmarshalText)),
+		kong.TypeMapper(reflect.TypeFor[treeURL](), exactMapper(unmarshalText)),
 		kong.NamedMapper("path", exactMapper(func(text string, _ *kong.Value, target reflect.Value) error {
 			target.SetString(kong.ExpandPath(text))
 			return nil
 		})),
 		kong.NamedMapper("existingdir", exactMapper(existingDir)),
 	}
+}
+
+func unmarshalText(text string, _ *kong.Value, target reflect.Value) error {
+	return target.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
 }
 
 // exactMapper returns a mapper that gives set the next value as it was given.
@@ -90,12 +95,13 @@ var rewordings = []struct {
 	meaning string
 }{
 	{regexp.MustCompile(`^\[?<[a-z-]+>\]?: `), ""}, // before an error that names its argument itself
-	{regexp.MustCompile(`^expected "(<.+>)"`), "missing: $1"},
+	{regexp.MustCompile(`^<?shell>? must be`), "SHELL must be"},
+	{regexp.MustCompile(`must be one of "",`), "must be one of "},
 	{regexp.MustCompile(`expected \w+ value but got "EOL" \(<EOL>\)$`), "its value is missing"},
 }
 
-// readable returns kong's error in other words, where it needs some.
-func readable(text string) string {
+// reworded returns kong's error in other words, where it needs some.
+func reworded(text string) string {
 	for _, r := range rewordings {
 		text = r.kong.ReplaceAllString(text, r.meaning)
 	}

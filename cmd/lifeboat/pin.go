@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
-	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
@@ -14,9 +14,11 @@ import (
 
 // pinFlags are those of pin and unpin.
 type pinFlags struct {
-	seriesFlags
+	snapshotFlags
+	onlyFlags
+	idArgument
 	holdFlag
-	Snapshot choice `required:"" placeholder:"ID" help:"latest, an ID, or the beginning of one."`
+	Snapshot choice `placeholder:"ID" help:"The same as an ID behind the bucket URL."`
 	JSON     bool   `name:"json" help:"Print one JSON document."`
 }
 
@@ -33,11 +35,11 @@ type pinDocument struct {
 
 // Run implements the command.
 func (p *pinCmd) Run(ctx context.Context, c *console) error {
-	b, s, t, err := p.find(ctx, c)
+	b, s, o, err := p.find(ctx, c, "pin")
 	if err != nil {
 		return err
 	}
-	if _, err := lifecycle.Pin(ctx, b, s.ID, t, c.log); err != nil {
+	if _, err := lifecycle.Pin(ctx, b, s.ID, o); err != nil {
 		return err
 	}
 	return p.print(c, s, series.Pinned, "pinned: %s stays until it is unpinned\n")
@@ -45,36 +47,45 @@ func (p *pinCmd) Run(ctx context.Context, c *console) error {
 
 // Run implements the command.
 func (p *unpinCmd) Run(ctx context.Context, c *console) error {
-	b, s, t, err := p.find(ctx, c)
+	b, s, o, err := p.find(ctx, c, "unpin")
 	if err != nil {
 		return err
 	}
-	d, err := lifecycle.Unpin(ctx, b, s.ID, t, c.log)
+	d, err := lifecycle.Unpin(ctx, b, s.ID, o)
 	if err != nil {
 		return err
 	}
-	retention := series.Held
-	if d.Action != lifecycle.ActKeep {
-		retention = string(d.Class)
-	}
+	retention := series.Held(d.Class)
 	return p.print(c, s, retention, "unpinned: %s is "+retention+"\n")
 }
 
-// find returns the snapshot, and the terms under which the bucket's own rules
-// would take it.
-func (p *pinFlags) find(ctx context.Context, c *console) (b bucket.Bucket, s series.Snapshot, t lifecycle.Terms, err error) {
+// withoutID returns the error of a command line that names no snapshot.
+func withoutID(verb string, u bucket.URL) error {
+	return &hinted{usage("ID is missing: lifeboat %s BUCKET_URL ID", verb), "lifeboat list " + terminal.Quote(u.String()) + " shows which there are"}
+}
+
+// find returns the snapshot, and options with the terms under which the bucket's own
+// rules would take it.
+func (p *pinFlags) find(ctx context.Context, c *console, verb string) (b bucket.Bucket, s series.Snapshot, o lifecycle.Options, err error) {
+	which, err := whichFlags{Snapshot: p.Snapshot}.with(p.URL.Named, p.ID)
+	if err == nil && which.Snapshot == "" {
+		err = withoutID(verb, p.URL.URL)
+	}
+	if err != nil {
+		return b, s, o, err
+	}
 	if b, err = p.open(ctx, c, upload.Options{}); err != nil {
-		return b, s, t, err
+		return b, s, o, err
 	}
-	if s, err = restore.Select(ctx, b, restore.Selector{Which: string(p.Snapshot), Log: c.log}); err != nil {
-		return b, s, t, p.lookedUp(err)
+	if s, err = which.find(ctx, c, b); err != nil {
+		return b, s, o, p.lookedUp(err)
 	}
-	t = lifecycle.Terms{Hold: p.holdOf(), Settle: settle}
-	t.Policy, err = bucketPolicy(ctx, b)
+	o = lifecycle.Options{Terms: lifecycle.Terms{Hold: p.holdOf()}, Settle: settle, Log: c.log}
+	o.Policy, err = bucketPolicy(ctx, b)
 	if errors.Is(err, bucket.ErrRefused) { // the warning of a near end is all that is lost
 		err = nil
 	}
-	return b, s, t, err
+	return b, s, o, err
 }
 
 func (p *pinFlags) print(c *console, s series.Snapshot, retention, text string) error {

@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle/rules"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // holdFlag is how long a snapshot must have had a newer one before it is released.
@@ -20,12 +22,12 @@ type shrinkFlag struct {
 
 // policyFlags are how long each class of snapshots is kept.
 type policyFlags struct {
-	KeepRecent  keep `default:"4d" placeholder:"4d" help:"How long to keep snapshots that are not the last of an hour, day, ..."`
-	KeepHourly  keep `default:"4d" placeholder:"4d" help:"How long to keep the last snapshot of each hour."`
-	KeepDaily   keep `default:"14d" placeholder:"14d" help:"How long to keep the last snapshot of each day (UTC)."`
-	KeepWeekly  keep `default:"60d" placeholder:"60d" help:"How long to keep the last snapshot of each ISO week."`
-	KeepMonthly keep `default:"400d" placeholder:"400d" help:"How long to keep the last snapshot of each month."`
-	KeepYearly  keep `default:"forever" placeholder:"forever" help:"How long to keep the last snapshot of each year: days, none, or forever."`
+	KeepRecent  keepFlag `default:"4d" placeholder:"4d" help:"How long to keep snapshots that are not the first of an hour, day, ..."`
+	KeepHourly  keepFlag `default:"6d" placeholder:"6d" help:"How long to keep the first snapshot of each hour."`
+	KeepDaily   keepFlag `default:"14d" placeholder:"14d" help:"How long to keep the first snapshot of each day (UTC)."`
+	KeepWeekly  keepFlag `default:"60d" placeholder:"60d" help:"How long to keep the first snapshot of each ISO week."`
+	KeepMonthly keepFlag `default:"400d" placeholder:"400d" help:"How long to keep the first snapshot of each month."`
+	KeepYearly  keepFlag `default:"forever" placeholder:"forever" help:"How long to keep the first snapshot of each year: days, none, or forever."`
 	holdFlag
 }
 
@@ -40,29 +42,24 @@ func (p *policyFlags) policy() lifecycle.Policy {
 }
 
 func (p *policyFlags) terms() lifecycle.Terms {
-	return lifecycle.Terms{Policy: p.policy(), Hold: p.holdOf(), Settle: settle}
+	return lifecycle.Terms{Policy: p.policy(), Hold: p.holdOf()}
 }
 
 // settle is how long apply, freeze, pin and unpin watch whether what they have
 // written lasts.
-var settle = lifecycle.DefaultSettle
+var settle = series.Settle
 
-// A keep is lifecycle's as a flag.
-type keep struct{ lifecycle.Keep }
+// A keepFlag is lifecycle's as a flag.
+type keepFlag struct{ lifecycle.Keep }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
-func (k *keep) UnmarshalText(text []byte) (err error) {
+func (k *keepFlag) UnmarshalText(text []byte) (err error) {
 	k.Keep, err = lifecycle.ParseKeep(string(text))
 	return err
 }
 
 // holdOf returns the hold as package lifecycle takes it.
-func (h holdFlag) holdOf() time.Duration {
-	if h.Hold == 0 {
-		return lifecycle.NoHold
-	}
-	return time.Duration(h.Hold)
-}
+func (h holdFlag) holdOf() time.Duration { return h.Hold.or(lifecycle.NoHold) }
 
 // bucketPolicy returns the policy that the bucket's own rules carry out, nil
 // where there are no rules.
@@ -70,11 +67,11 @@ func bucketPolicy(ctx context.Context, b bucket.Bucket) (lifecycle.Policy, error
 	if _, ok := bucket.As[bucket.Ruled](b); !ok {
 		return nil, nil
 	}
-	has, err := lifecycle.Read(ctx, b)
+	has, err := rules.OfSeries(b).Read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if len(has.Rules()) == 0 {
+	if len(has.Rules())+len(has.Around()) == 0 {
 		return nil, nil
 	}
 	return has.Policy(), nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
 )
 
 // program is the command line. Each verb has a file of its own, with a struct
@@ -15,12 +14,17 @@ type program struct {
 	HelpAll helpAll `env:"-" help:"Explain every flag of a command."`
 
 	Backup    backupCmd    `cmd:"" help:"Take a snapshot of a live database and ship it."`
+	Series    seriesCmd    `cmd:"" help:"List the series below a bucket or a prefix."`
 	List      listCmd      `cmd:"" help:"List the snapshots, newest last."`
 	Show      showCmd      `cmd:"" help:"Show what is in a snapshot, and when it goes."`
 	Restore   restoreCmd   `cmd:"" help:"Bring a snapshot back."`
 	Verify    verifyCmd    `cmd:"" help:"Prove that a snapshot can be restored: a drill in a temp file."`
+	Query     queryCmd     `cmd:"" help:"Ask a snapshot that stays in the bucket."`
+	Extract   extractCmd   `cmd:"" help:"Take tables out of a snapshot, without a restore."`
+	Diff      diffCmd      `cmd:"" help:"Show what changed between two snapshots, or since one."`
 	Lifecycle lifecycleCmd `cmd:"" help:"Retention by the bucket's own rules."`
 	Prune     pruneCmd     `cmd:"" help:"Delete snapshots whose time is over, where no rules do it."`
+	Delete    deleteCmd    `cmd:"" help:"Delete one snapshot that is needed no more."`
 	Pin       pinCmd       `cmd:"" help:"Keep a snapshot until it is unpinned."`
 	Unpin     unpinCmd     `cmd:"" help:"Undo pin: retention applies to the snapshot again."`
 	Config    configCmd    `cmd:"" help:"The file that names many databases."`
@@ -44,28 +48,29 @@ func (p *program) do(ctx context.Context, args []string, c *console) (err error)
 	}
 	if len(args) == 0 {
 		io.WriteString(c.stderr, topHelp)
-		return withHelp(nil, usage("a command is missing"))
+		return usage("a command is missing")
+	}
+	args = asCommand(args)
+	args, ofFile, err := throughConfiguration(parser.Model.Node, args)
+	if err != nil {
+		return err
 	}
 	parsed, err := parser.Parse(args)
 	if errors.Is(err, errNotPrinted) { // it was the help
 		return err
 	}
 	if err != nil {
-		return withHelp(commandIn(err), usage("%s", withoutSecret(readable(err.Error()))))
+		return mistyped(parser.Model.Node, args, err)
 	}
+	c.json = wantsJSON(parsed.Selected())
 	c.start()
-	return withHelp(parsed.Selected(), parsed.Run())
-}
-
-// unsetEmpty has empty variables count as unset: that is how optional settings
-// look in many a deployment.
-func unsetEmpty() error {
-	for _, setting := range os.Environ() {
-		if name, value, _ := strings.Cut(setting, "="); strings.HasPrefix(name, envPrefix+"_") && value == "" {
-			if err := os.Unsetenv(name); err != nil {
-				return err
-			}
+	if !parsed.Selected().Hidden {
+		for _, warning := range unknownVariables(parser.Model, os.Environ()) {
+			c.log.Warn(warning)
 		}
 	}
-	return nil
+	if ofFile {
+		return withHelp(parsed.Selected(), overConfiguration(ctx, c, parsed, args))
+	}
+	return withHelp(parsed.Selected(), parsed.Run())
 }

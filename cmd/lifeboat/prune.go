@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
@@ -15,10 +13,13 @@ import (
 
 type pruneCmd struct {
 	seriesFlags
+	configFlags
 	policyFlags
-	Yes bool `env:"-" help:"Delete. Without it, prune only shows what it would delete."`
+	Yes bool `env:"-" help:"Delete. Without it, prune only shows what would go."`
 	shrinkFlag
+	cacheFlag
 	reportFlags
+	Long bool `help:"Print what is kept too, and why."`
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
@@ -27,6 +28,14 @@ type pruneDocument struct {
 	URL       string             `json:"url"`
 	Snapshots []retainedDocument `json:"snapshots"` // all; those with the action expire go, or went
 	Deleted   int                `json:"deleted"`   // 0 without --yes
+}
+
+// takeNotice returns where notices go: nowhere without --yes.
+func (p *pruneCmd) takeNotice() reports.URL {
+	if url := p.reportFlags.takeNotice(); p.Yes {
+		return url
+	}
+	return reports.URL{}
 }
 
 // Run implements the command. Without --yes it reports nothing: its metrics would
@@ -54,7 +63,7 @@ func (p *pruneCmd) Run(ctx context.Context, c *console) (err error) {
 	}
 	report.Succeeded = true
 	d := pruneDocument{p.URL.String(), describeDecisions(decisions), deleted}
-	return errors.Join(c.result(p.JSON, d, c.unlessQuiet(p.text(d))), err)
+	return errors.Join(c.result(p.JSON, d, c.unlessQuiet(p.text(d, c.page()))), err)
 }
 
 func (p *pruneCmd) prune(ctx context.Context, c *console, b bucket.Bucket, t lifecycle.Terms) (decisions []lifecycle.Decision, deleted int, err error) {
@@ -62,28 +71,39 @@ func (p *pruneCmd) prune(ctx context.Context, c *console, b bucket.Bucket, t lif
 		decisions, err = lifecycle.WouldPrune(ctx, b, t)
 		return decisions, 0, err
 	}
-	return lifecycle.Prune(ctx, b, t, c.log)
+	decisions, deleted, err = lifecycle.Prune(ctx, b, lifecycle.Options{Terms: t, Log: c.log})
+	var gone []lifecycle.Item
+	for _, d := range decisions {
+		if d.Action == lifecycle.ActExpire {
+			gone = append(gone, d.Item)
+		}
+	}
+	p.forget(ctx, c, b, gone...)
+	return decisions, deleted, err
 }
 
-func (p *pruneCmd) text(d pruneDocument) string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	goes, would := 0, "would delete"
+func (p *pruneCmd) text(d pruneDocument, on page) string {
+	t := on.table(terminal.Column{}, terminal.Column{}, terminal.Column{Min: 20, Wrap: true})
+	goes, kept, would := 0, 0, "would delete"
 	if p.Yes {
 		would = "deleted"
 	}
 	for _, s := range d.Snapshots {
-		verb := "keep"
+		verb := would
 		if s.Action == string(lifecycle.ActExpire) {
-			verb = would
 			goes++
+		} else if verb = "keep"; !p.Long {
+			kept++
+			continue
 		}
-		terminal.Fprintf(w, "%s\t%s\t%s\n", verb, s.ID, s.Reason)
+		t.Row(verb, s.ID, s.Reason)
 	}
-	w.Flush() // a strings.Builder does not fail
-	terminal.Fprintf(&b, "%s %d of %d snapshots\n", would, goes, len(d.Snapshots))
+	text := t.Text(on.width) + terminal.Sprintf("%s %d of %d snapshots\n", would, goes, len(d.Snapshots))
+	if kept > 0 {
+		text += terminal.Sprintf("kept: %d; --long shows why\n", kept)
+	}
 	if !p.Yes && goes > 0 {
-		b.WriteString("nothing was deleted: add --yes\n")
+		text += "nothing was deleted: add --yes\n"
 	}
-	return b.String()
+	return text
 }

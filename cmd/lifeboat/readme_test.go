@@ -10,12 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/deploy/docs/docstest"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle/rules"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
@@ -25,9 +27,10 @@ import (
 
 // testDocument runs all sh blocks of a document, in order, in one shell, with
 // its example names replaced by real ones: those of a database that has two
-// snapshots in a versioned bucket, has changed since, and then has this happen
-// to it. In the end every database in its directory must be whole.
-func testDocument(t *testing.T, server *testserver.Server, path string, happens func(t *testing.T, db string)) {
+// snapshots in a versioned bucket, the second a differential, has changed since, and
+// then has this happen to it. In the end every database in its directory must be whole.
+// It returns what the commands print.
+func testDocument(t *testing.T, server *testserver.Server, path string, happens func(t *testing.T, db string)) string {
 	commands := docstest.Commands(t, path)
 	work := t.TempDir()
 	db := filepath.Join(work, "app.db")
@@ -41,12 +44,14 @@ func testDocument(t *testing.T, server *testserver.Server, path string, happens 
 	notices := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(notices.Close)
 	names = append(names, "/var/lib/app", work, "/mnt/nas", t.TempDir(), "/var/lib/node_exporter", t.TempDir(), "https://hc-ping.com", notices.URL)
+	names = append(names, "lifecycle retire ", "lifecycle retire --hold 0s ") // seconds old is too young
 	if gateway := "http://pushgateway.example.com:9091"; strings.Contains(commands, gateway) {
 		names = append(names, gateway, testserver.StartPushgateway(t))
 	}
 	shell := exec.Command("sh", "-eux", "-c", strings.NewReplacer(names...).Replace(commands))
 	shell.Dir = work
-	if out, err := shell.CombinedOutput(); err != nil {
+	out, err := shell.CombinedOutput()
+	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	restored, err := filepath.Glob(filepath.Join(work, "*.db"))
@@ -57,6 +62,17 @@ func testDocument(t *testing.T, server *testserver.Server, path string, happens 
 		if got := sqlite(t, name, "SELECT sum(balance) FROM account; PRAGMA integrity_check;"); got != "100\nok" {
 			t.Errorf("%s: %s", name, got)
 		}
+	}
+	return string(out)
+}
+
+// testRunbook runs the runbook's commands. Without Lifeboat it puts back a
+// differential: SQLite must take all pages that its manifest counts.
+func testRunbook(t *testing.T, server *testserver.Server) {
+	out := testDocument(t, server, filepath.Join("..", "..", "deploy", "RUNBOOK.md"), ruin)
+	found := regexp.MustCompile(`"pages":(\d+)\n.*\n0\|(\d+)\|(\d+)\n`).FindStringSubmatch(out)
+	if found == nil || found[1] != found[2] || found[1] != found[3] {
+		t.Errorf("SQLite answers %q: %s", found, out)
 	}
 }
 
@@ -88,23 +104,27 @@ func seed(t *testing.T, server *testserver.Server, db string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proposal, err := lifecycle.Propose(t.Context(), b,
-		lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Settle: 100 * time.Millisecond}, lifecycle.DefaultNoncurrent)
+	proposal, err := rules.OfSeries(b).Propose(t.Context(), lifecycle.Options{Terms: lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold}, Settle: 100 * time.Millisecond}, rules.DefaultNoncurrent)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := proposal.Apply(t.Context(), b); err != nil {
+	if _, err := proposal.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	sqlite(t, db, "PRAGMA journal_mode=WAL; CREATE TABLE account (id INTEGER PRIMARY KEY, balance); INSERT INTO account (balance) VALUES (70), (30);")
-	var newest series.Snapshot
+	sqlite(t, db, "PRAGMA journal_mode=WAL; CREATE TABLE account (id INTEGER PRIMARY KEY, balance); INSERT INTO account (balance) VALUES (70), (30);"+
+		"CREATE TABLE file (content); INSERT INTO file VALUES (randomblob(5000000))")
+	var first, newest series.Snapshot
+	cacheDir := t.TempDir()
 	for range 2 {
-		r, err := upload.Backup(t.Context(), b, db, upload.BackupOptions{})
+		r, err := upload.Backup(t.Context(), b, db, upload.BackupOptions{CacheDir: cacheDir})
 		if err != nil {
 			t.Fatal(err)
 		}
-		newest = r.Snapshot
+		first, newest = newest, r.Snapshot
 		sqlite(t, db, "INSERT INTO account (balance) VALUES (0);")
+	}
+	if newest.Full() { // unless a month has begun between the two
+		t.Log("the newest snapshot is no differential")
 	}
 	head, err := client.Head(t.Context(), bucketName, "app/"+newest.Object.Name)
 	if err != nil {
@@ -116,6 +136,7 @@ func seed(t *testing.T, server *testserver.Server, db string) []string {
 		"my-secret-key", server.SecretKey,
 		"https://s3.example.com", server.Endpoint,
 		"20261120T170000Z-3f9c2a", string(newest.ID),
+		"2026-11-20 09:00", first.ID.Time().Format(time.DateTime),
 		"2026-11-20 17:00", newest.ID.Time().Format(time.DateTime),
 		"--version-id VERSION", "--version-id " + head.Get("X-Amz-Version-Id"),
 	}

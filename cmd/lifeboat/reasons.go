@@ -10,11 +10,18 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle/rules"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
+	"github.com/lifeboat-sqlite/lifeboat/restore/diff"
+	"github.com/lifeboat-sqlite/lifeboat/restore/diff/btree"
+	"github.com/lifeboat-sqlite/lifeboat/restore/extract"
+	"github.com/lifeboat-sqlite/lifeboat/restore/query"
+	"github.com/lifeboat-sqlite/lifeboat/restore/remote"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/cache"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
@@ -60,12 +67,12 @@ var codes = []code{
 	{exitSource, "the source is missing, not a database, or fails its check", failAtOnce},
 	{exitUnreachable, "the bucket is unreachable or failing, after retries", retry},
 	{exitNoSnapshot, "no such snapshot", failAtOnce},
-	{exitDamaged, "snapshot damaged, or its database fails its check; the message names the next older one and the command", failAtOnce},
+	{exitDamaged, "snapshot damaged, or an object of its chain is gone, or its database fails its check; the message names the one to take instead and the command", failAtOnce},
 	{exitTarget, "no room, the temp directory is not usable, or the target exists, is open, or is not usable", failAtOnce},
-	{exitNotFresh, "status: the newest snapshot is too old, there is none, or the times of one cannot be right", alert},
+	{exitNotFresh, "status: the newest snapshot is too old or broken, there is none, the times of one cannot be right, or a database is gone", alert},
 	{exitLocked, "the source or the target stayed locked", retry},
 	{exitRefused, "the bucket refuses: credentials, permission, no such bucket, quota, clock", failAtOnce},
-	{exitNotTrue, "a verify --sql query was false", alert},
+	{exitNotTrue, "a verify --sql query was false; diff found a difference", alert},
 	{exitUsage, "usage or configuration; something is missing here that only the application has; an identity that is missing", failAtOnce},
 }
 
@@ -80,8 +87,14 @@ var (
 	// forever.
 	errNoneFound = errors.New("no database was found")
 
+	// errNotRecorded: a drill's tag could not be set.
+	errNotRecorded = errors.New("the drill succeeded, but that could not be recorded")
+
 	errNone        = errors.New("there is no snapshot")
+	errGone        = errors.New("the database is gone")
+	errUnprotected = errors.New("the series is retired, but its database is here")
 	errTooOld      = errors.New("the newest snapshot is too old")
+	errBroken      = errors.New("the newest snapshot is broken")
 	errImplausible = errors.New("a snapshot's time cannot be right, so it never counts as the newest")
 )
 
@@ -90,114 +103,151 @@ const (
 	hintClock = "set this machine's clock (timedatectl, chronyc): it decides which snapshot is the newest"
 )
 
-// reasons are all that an error of a command can be about, each with its exit
-// code, and a hint where the error itself does not name the next step. An error
+// reasons are all that an error of a command can be about, each with its word for
+// scripts, which never changes, its exit code, and a hint where the error itself does not name the next step. An error
 // may have several reasons. The first in this table decides the code, and the
 // first that has a hint decides the hint.
 var reasons = []struct {
 	is   error
+	word string // of it in JSON
 	exit int
 	hint string
 }{
 	// The snapshot is safe, whatever else is wrong.
-	{upload.ErrIncomplete, exitIncomplete, ""},
-	{bucket.ErrUntagged, exitIncomplete, ""},
-	{restore.ErrLeft, exitIncomplete, ""},
-	{errOneOfTwo, exitIncomplete, ""},
-	{bucket.ErrTagsDamaged, exitIncomplete, "lifeboat pin BUCKET_URL --snapshot ID and then lifeboat unpin write them anew; until then that snapshot stays"},
-	{upload.ErrNotEncrypted, exitIncomplete, "this store ignores --sse; --age-recipient encrypts before anything leaves this machine"},
-	{reports.ErrNotReported, exitIncomplete, ""},
+	{upload.ErrIncomplete, "incomplete", exitIncomplete, ""},
+	{bucket.ErrUntagged, "not_tagged", exitIncomplete, ""},
+	{restore.ErrLeft, "not_cleared_away", exitIncomplete, ""},
+	{errOneOfTwo, "some_rights_missing", exitIncomplete, ""},
+	{errIncomplete, "left_out", exitIncomplete, ""},
+	{bucket.ErrTagsDamaged, "tags_damaged", exitIncomplete, ""},
+	{upload.ErrNotEncrypted, "not_encrypted", exitIncomplete, "this store ignores --sse; --age-recipient encrypts before anything leaves this machine"},
+	{reports.ErrNotReported, "not_reported", exitIncomplete, ""},
 
-	{errNone, exitNotFresh, "is the bucket URL right, and has the backup job ever run?"},
-	{errTooOld, exitNotFresh, "has the backup job run? its log and its exit code show what is wrong"},
-	{errImplausible, exitNotFresh, ""},
+	{errNone, "no_snapshot_yet", exitNotFresh, "is the bucket URL right, and has the backup job ever run?"},
+	{errGone, "database_gone", exitNotFresh, ""},
+	{errUnprotected, "unprotected", exitNotFresh, ""},
+	{errTooOld, "too_old", exitNotFresh, "has the backup job run? its log and its exit code show what is wrong"},
+	{errImplausible, "implausible_time", exitNotFresh, ""},
+	{errBroken, "newest_broken", exitNotFresh, ""},
 
-	{snapshot.ErrDamaged, exitDamaged, ""},
-	{snapshot.ErrNewerFormat, exitDamaged, "a newer lifeboat can read it; so can: aws s3 cp ... - | zstd -d"},
-	{restore.ErrCheck, exitDamaged, ""},
-	{restore.ErrQuery, exitNotTrue, ""},
+	{snapshot.ErrDamaged, "damaged", exitDamaged, ""},
+	{restore.ErrGone, "gone", exitDamaged, ""},
+	{snapshot.ErrNewerFormat, "newer_format", exitDamaged, "a newer lifeboat can read it; so can: aws s3 cp ... - | zstd -d"},
+	{restore.ErrCheck, "check_failed", exitDamaged, ""},
+	{restore.ErrQuery, "query_false", exitNotTrue, ""},
+	{errDiffers, "different", exitNotTrue, ""},
 
-	{snapshot.ErrSource, exitSource, ""},
-	{errNoneFound, exitSource, ""},
-	{worker.ErrTooLong, exitSource, "if the database is sound and this machine slow, raise --check-limit"},
-	{snapshot.ErrLocked, exitLocked, hintWait},
+	{snapshot.ErrSource, "source_unusable", exitSource, ""},
+	{errNoneFound, "no_database_found", exitSource, ""},
+	{worker.ErrTooLong, "check_too_long", exitSource, "if the database is sound and this machine slow, raise --check-limit"},
+	{snapshot.ErrLocked, "locked", exitLocked, hintWait},
 
-	{snapshot.ErrNoRoom, exitTarget, "make room on that disk; if it is the copy's, --temp-dir sets another"},
-	{snapshot.ErrTempDir, exitTarget, "set --temp-dir (or TMPDIR) to a directory where files as large as the database can be written; in Kubernetes an emptyDir volume"},
-	{restore.ErrTargetExists, exitTarget, "--replace swaps it for the snapshot and keeps the old one beside it"},
-	{restore.ErrTargetOpen, exitTarget, "stop what has it open, or add --live to write the snapshot into the open database"},
-	{restore.ErrUncertain, exitTarget, "make sure that no application has it open, then add --assume-closed"},
-	{restore.ErrRestoring, exitTarget, ""},
-	{restore.ErrCannotSwap, exitTarget, "--live writes the snapshot into the existing file instead"},
-	{restore.ErrCannotLive, exitTarget, ""},
-	{restore.ErrTarget, exitTarget, ""},
-	{snapshot.ErrCutShort, exitSource, "put the whole main file back from a copy, or restore a snapshot with --replace, which keeps all three files aside; do not open it with sqlite3 before"},
+	{btree.ErrCorrupt, "corrupt", exitDamaged, ""}, // of a live database snapshot.ErrSource, above
 
-	{restore.ErrNoSnapshot, exitNoSnapshot, ""},
-	{restore.ErrAmbiguous, exitNoSnapshot, "give more of the ID"},
-	{bucket.ErrNotFound, exitNoSnapshot, ""},
+	{snapshot.ErrNoRoom, "no_room", exitTarget, "make room on that disk; if it is the copy's, --temp-dir sets another"},
+	{snapshot.ErrTempDir, "temp_dir_unusable", exitTarget, "set --temp-dir (or TMPDIR) to a directory where files as large as the database can be written; in Kubernetes an emptyDir volume"},
+	{restore.ErrTargetExists, "target_exists", exitTarget, "--replace swaps it for the snapshot and keeps the old one beside it"},
+	{restore.ErrTargetOpen, "target_open", exitTarget, "stop what has it open, or add --live to write the snapshot into the open database"},
+	{restore.ErrUncertain, "target_perhaps_open", exitTarget, "make sure that no application has it open, then add --assume-closed"},
+	{restore.ErrRestoring, "restoring", exitTarget, ""},
+	{restore.ErrCannotSwap, "cannot_swap", exitTarget, "--live writes the snapshot into the existing file instead"},
+	{restore.ErrCannotLive, "cannot_live", exitTarget, ""},
+	{restore.ErrTarget, "target_unusable", exitTarget, ""},
+	{snapshot.ErrCutShort, "source_cut_short", exitSource, "put the whole main file back from a copy, or restore a snapshot with --replace, which keeps all three files aside; do not open it with sqlite3 before"},
 
-	{snapshot.ErrUncheckable, exitUsage, "--check none leaves SQLite's check out; every frame is verified in any case"},
-	{snapshot.ErrCannotVacuum, exitUsage, "--method backup copies it page for page"},
-	{upload.ErrOtherDatabase, exitUsage, "give each database a prefix of its own; if this is the same database under a new name, or with a new schema, add --adopt"},
-	{upload.ErrPlaintext, exitUsage, "give the --age-recipient of the earlier snapshots, or add --plaintext to go on without encryption"},
-	{series.ErrRecipients, exitUsage, "post-quantum recipients (age1pq1...) go only with each other"},
-	{series.ErrNoIdentity, exitUsage, "add --age-identity FILE, the file with the private key"},
-	{series.ErrWrongIdentity, exitUsage, "each snapshot needs one of the keys that it was encrypted to at its time; if this is surely the right one, the snapshot's header is damaged: take an older one with --snapshot ID"},
-	{lifecycle.ErrNoRules, exitUsage, "is the bucket URL right? lifeboat lifecycle show lists the rules that there are"},
-	{lifecycle.ErrNotPinned, exitUsage, ""},
+	{restore.ErrNoSnapshot, "no_snapshot", exitNoSnapshot, ""},
+	{restore.ErrAmbiguous, "ambiguous_id", exitNoSnapshot, "give more of the ID"},
+	{bucket.ErrNotFound, "object_not_found", exitNoSnapshot, ""},
 
-	{lifecycle.ErrTooManyRules, exitRefused, ""},
-	{upload.ErrClock, exitRefused, hintClock},
-	{lifecycle.ErrFuture, exitRefused, "if this machine's clock is behind, set it; otherwise a wrong clock has named that snapshot: lifeboat status shows what to do"},
-	{bucket.ErrQuota, exitRefused, "raise the cap or quota with the provider, or make room in the account: lifeboat lifecycle plan or prune show what may go"},
-	{bucket.ErrNoLifecycle, exitRefused, "lifeboat prune carries out retention where a store has no rules"},
-	{bucket.ErrRefused, exitRefused, ""},
-	{bucket.ErrNoTags, exitRefused, ""},
-	{bucket.ErrUnreachable, exitUnreachable, ""},
+	{extract.ErrRequest, "not_extractable", exitUsage, ""},
+	{extract.ErrMissing, "missing_here", exitUsage, ""},
+	{extract.ErrStatement, "mask_failed", exitUsage, "no file was made"},
+	{snapshot.ErrUncheckable, "uncheckable", exitUsage, "--check none leaves SQLite's check out; every frame is verified in any case"},
+	{snapshot.ErrCannotVacuum, "cannot_vacuum", exitUsage, "--method backup copies it page for page"},
+	{upload.ErrOtherDatabase, "other_database", exitUsage, "give each database a prefix of its own; if this is the same database under a new name, or with a new schema, add --adopt"},
+	{upload.ErrNested, "nested", exitUsage, "give each database a prefix of its own, beside the others"},
+	{upload.ErrPlaintext, "would_be_plaintext", exitUsage, "give the --age-recipient of the earlier snapshots, or add --plaintext to go on without encryption"},
+	{series.ErrRecipients, "mixed_recipients", exitUsage, "post-quantum recipients (age1pq1...) go only with each other"},
+	{series.ErrNoIdentity, "no_identity", exitUsage, "add --age-identity FILE, the file with the private key"},
+	{series.ErrWrongIdentity, "wrong_identity", exitUsage, "each snapshot needs one of the keys that it was encrypted to at its time; if this is surely the right one, the snapshot's header is damaged: take an older one with --snapshot ID"},
+	{query.ErrStatement, "statement", exitUsage, ""},
+	{diff.ErrNoTable, "no_table", exitUsage, ""},
+	{errTimeLimit, "time_limit", exitUsage, "raise --time-limit"},
+	{remote.ErrMaxFetch, "max_fetch", exitUsage, "raise --max-fetch"},
+	{worker.ErrLimit, "worker_limit", exitUsage, ""},
+	{errMaxRows, "max_rows", exitUsage, "--max-rows 0 prints all; LIMIT in the statement makes the answer shorter"},
+	{rules.ErrNoRules, "no_rules", exitUsage, "is the bucket URL right? lifeboat lifecycle show lists the rules that there are"},
+	{lifecycle.ErrNotPinned, "not_pinned", exitUsage, ""},
+	{lifecycle.ErrNeeded, "needed_by_another", exitUsage, "lifeboat unpin that one first"},
+	{lifecycle.ErrNewest, "newest", exitUsage, "delete takes only what a newer snapshot has replaced"},
+	{lifecycle.ErrPinned, "pinned", exitUsage, "lifeboat unpin it first"},
+	{lifecycle.ErrBase, "base_of_another", exitUsage, "lifeboat delete that one first"},
+	{lifecycle.ErrTooSoon, "too_soon", exitUsage, "--hold says how long a newer one must have been there"},
+	{lifecycle.ErrInUse, "in_use", exitUsage, "is the bucket URL right? if the database is gone for good, --hold 0s retires it now"},
+	{lifecycle.ErrShrunk, "shrunk", exitUsage, "if the small one is right, add --ignore-shrink"},
+
+	{rules.ErrTooManyRules, "too_many_rules", exitRefused, "lifeboat lifecycle apply s3://BUCKET/PREFIX --tree writes one set of rules for all series below a prefix"},
+	{upload.ErrClock, "clock_wrong", exitRefused, hintClock},
+	{lifecycle.ErrFuture, "snapshot_in_future", exitRefused, "if this machine's clock is behind, set it; otherwise a wrong clock has named that snapshot: lifeboat status shows what to do"},
+	{bucket.ErrQuota, "quota_exceeded", exitRefused, "raise the cap or quota with the provider, or make room in the account: lifeboat lifecycle plan or prune show what may go"},
+	{bucket.ErrNoLifecycle, "no_lifecycle", exitRefused, "lifeboat prune carries out retention where a store has no rules"},
+	{bucket.ErrRefused, "refused", exitRefused, ""},
+	{bucket.ErrNoTags, "no_tags", exitRefused, ""},
+	{bucket.ErrUnreachable, "unreachable", exitUnreachable, ""},
 
 	// Other jobs were at work: a second try may find them gone.
-	{bucket.ErrExists, exitFailed, ""},
-	{bucket.ErrChanged, exitFailed, ""},
-	{lifecycle.ErrChangedMeanwhile, exitFailed, ""},
+	{bucket.ErrExists, "object_exists", exitFailed, ""},
+	{bucket.ErrChanged, "object_changed", exitFailed, ""},
+	{rules.ErrChangedMeanwhile, "rules_changed", exitFailed, ""},
 	// An error of another package names the owner of the file.
-	{disk.ErrNotRegular, exitFailed, ""},
+	{disk.ErrNotRegular, "not_a_file", exitFailed, ""},
+
+	// A command goes on without a cache.
+	{cache.ErrUnsafe, "cache_unsafe", exitFailed, ""},
+	{cache.ErrUnknown, "cache_unknown", exitFailed, ""},
+	{cache.ErrDamaged, "cache_damaged", exitFailed, ""},
 
 	// Beside anything else these do not matter.
-	{restore.ErrNotRecorded, exitIncomplete, "it takes the right to read and set the snapshot's tags (s3:GetObjectTagging, s3:PutObjectTagging)"},
-	{errNotPrinted, exitIncomplete, "stdout is full, or its reader has gone; all else that this command does is done"},
+	{errNotRecorded, "not_recorded", exitIncomplete, "it takes the right to read and set the snapshot's tags (s3:GetObjectTagging, s3:PutObjectTagging)"},
+	{errNotPrinted, "not_printed", exitIncomplete, "stdout is full, or its reader has gone; all else that this command does is done"},
 }
 
 // exitCode returns the exit code for an error of a command.
 func exitCode(err error) int {
+	exit, _ := verdict(err)
+	return exit
+}
+
+// verdict returns the exit code for an error of a command, and the word for its reason.
+func verdict(err error) (exit int, word string) {
 	if err == nil {
-		return exitDone
+		return exitDone, ""
 	}
 	var caught interrupted
 	if errors.As(err, &caught) {
-		return exitSignal + int(caught.signal)
+		return exitSignal + int(caught.signal), caught.Error()
 	}
 	var wrong *usageError
 	if errors.As(err, &wrong) {
-		return exitUsage
+		return exitUsage, "usage"
 	}
-	var lost *lifecycle.LostError
+	var lost *rules.LostError
 	if errors.As(err, &lost) {
-		return exitRefused
+		return exitRefused, "rules_not_kept"
 	}
 	var several *severalError
 	if errors.As(err, &several) {
-		return several.exit
+		return several.exit, "several_failed"
 	}
 	if tooManyFiles(err) && !errors.Is(err, upload.ErrIncomplete) {
-		return exitUsage
+		return exitUsage, "too_many_open_files"
 	}
 	for _, r := range reasons {
 		if errors.Is(err, r.is) {
-			return r.exit
+			return r.exit, r.word
 		}
 	}
-	return exitFailed
+	return exitFailed, "failed"
 }
 
 // A usageError is about the command line or the environment.

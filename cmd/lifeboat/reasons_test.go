@@ -14,6 +14,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle/rules"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -45,8 +46,8 @@ func TestExitCode(t *testing.T) {
 		{snapshot.ErrNewerFormat, 7},
 		{restore.ErrCheck, 7},
 		{restore.ErrQuery, 12},
-		{errors.Join(restore.ErrNotRecorded, bucket.ErrUnreachable, restore.ErrQuery), 12},
-		{restore.ErrNotRecorded, 3},
+		{errors.Join(errNotRecorded, bucket.ErrUnreachable, restore.ErrQuery), 12},
+		{errNotRecorded, 3},
 		{snapshot.ErrUncheckable, 64},
 		{snapshot.ErrCannotVacuum, 64},
 		{snapshot.ErrNoRoom, 8},
@@ -66,10 +67,11 @@ func TestExitCode(t *testing.T) {
 		{restore.ErrLocked, 10},
 		{bucket.ErrRefused, 11},
 		{upload.ErrClock, 11},
-		{lifecycle.ErrNoRules, 64},
+		{rules.ErrNoRules, 64},
 		{lifecycle.ErrNotPinned, 64},
-		{lifecycle.ErrTooManyRules, 11},
-		{&lifecycle.LostError{}, 11},
+		{lifecycle.ErrNeeded, 64},
+		{rules.ErrTooManyRules, 11},
+		{&rules.LostError{}, 11},
 		{bucket.ErrNoTags, 11},
 		{usage("wrong"), 64},
 		{errNotPrinted, 3},

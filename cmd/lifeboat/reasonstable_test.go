@@ -121,8 +121,36 @@ func TestReasons(t *testing.T) {
 			t.Errorf("%v: exit %d has no meaning", r.is, r.exit)
 		}
 		for _, before := range reasons[:i] {
+			if before.word == r.word {
+				t.Errorf("%v: %v has its word", r.is, before.is)
+			}
 			if errors.Is(r.is, before.is) {
 				t.Errorf("%v: never reached, %v stands before it", r.is, before.is)
+			}
+		}
+	}
+}
+
+// The document has the words of all reasons, with their exit codes.
+func TestReasonWordsInDocument(t *testing.T) {
+	text := docstest.Read(t, docstest.Page(t, "reference"))
+	_, section, _ := strings.Cut(text, "\n### An error\n")
+	section, _, _ = strings.Cut(section, "\n### ")
+	want := map[int][]string{exitFailed: {"failed"}, exitUsage: {"usage", "too_many_open_files"}, exitRefused: {"rules_not_kept"}}
+	for _, r := range reasons {
+		if !regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`).MatchString(r.word) {
+			t.Errorf("%v: the word is %q", r.is, r.word)
+		}
+		want[r.exit] = append(want[r.exit], r.word)
+	}
+	for _, c := range codes {
+		var words []string
+		for _, word := range slices.Compact(slices.Sorted(slices.Values(want[c.exit]))) {
+			words = append(words, "`"+word+"`")
+		}
+		for few := range slices.Chunk(words, 8) { // a cell has to stay short
+			if row := fmt.Sprintf("| %d | %s |\n", c.exit, strings.Join(few, ", ")); !strings.Contains(section, row) {
+				t.Errorf("the document lacks\n%s", row)
 			}
 		}
 	}

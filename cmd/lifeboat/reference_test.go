@@ -7,24 +7,34 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/answer"
 	"github.com/lifeboat-sqlite/lifeboat/deploy/docs/docstest"
+	"github.com/lifeboat-sqlite/lifeboat/restore/extract"
 )
 
 // Every field of a JSON document stands in the reference, under its command.
 func TestReferenceHasEveryField(t *testing.T) {
 	text := docstest.Read(t, docstest.Page(t, "reference"))
 	for heading, documents := range map[string][]any{
+		"An error":                    {failureDocument{}, errorDocument{}},
 		"A snapshot":                  {snapshotDocument{}, retainedDocument{}},
-		"backup":                      {backupDocument{}, manyDocument{}},
+		"backup":                      {backupDocument{}, manyDocument{}, previewDocument{}, manyPreviewsDocument{}},
 		"config check":                {scheduleDocument{}},
+		"Several databases":           {resultsDocument{}},
 		"list":                        {listDocument{}, versionsDocument{}},
 		"show":                        {showDocument{}},
 		"restore":                     {restoreDocument{}, planDocument{}},
 		"verify":                      {verifyDocument{}},
+		"query":                       {queryHead{}, answer.Answer{}, queryTail{}},
+		"extract":                     {extractDocument{}, extract.Report{}, extract.Table{}, extract.Omission{}, extract.Dangling{}, extract.Masking{}},
+		"diff":                        {diffHead{}, diffTail{}},
 		"lifecycle plan, apply, show": {rulesDocument{}},
 		"lifecycle freeze, thaw":      {freezeDocument{}},
 		"lifecycle release":           {releaseDocument{}},
+		"lifecycle retire":            {retireDocument{}},
 		"prune":                       {pruneDocument{}},
+		"series":                      {treeDocument{}},
+		"delete":                      {deleteDocument{}},
 		"pin, unpin":                  {pinDocument{}},
 		"status":                      {healthDocument{}, manyHealthDocument{}},
 		"doctor":                      {doctorDocument{}},
@@ -51,8 +61,8 @@ func TestReferenceHasEveryField(t *testing.T) {
 }
 
 // fieldsOf returns the JSON names of a document's fields, and of those of the
-// documents in it, but for those of a snapshot, which have a section of their
-// own, and of a manifest.
+// documents in it, but for those of a snapshot or an error, which have a section
+// of their own, and of a manifest.
 func fieldsOf(of reflect.Type) (names []string) {
 	switch of.Kind() {
 	case reflect.Pointer, reflect.Slice:
@@ -70,7 +80,7 @@ func fieldsOf(of reflect.Type) (names []string) {
 		if ours := strings.HasPrefix(field.Type.String(), "main.") || strings.Contains(field.Type.String(), "]main.") || strings.HasPrefix(field.Type.String(), "*main."); !ours {
 			continue
 		}
-		if inner := strings.TrimLeft(field.Type.String(), "[]*"); inner != "main.snapshotDocument" && inner != "main.retainedDocument" {
+		if inner := strings.TrimLeft(field.Type.String(), "[]*"); !slices.Contains([]string{"main.snapshotDocument", "main.retainedDocument", "main.errorDocument"}, inner) {
 			names = append(names, fieldsOf(field.Type)...)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 type releaseCmd struct {
 	seriesFlags
+	configFlags
 	holdFlag
 	All bool `help:"Look at every snapshot, not only back to where the last run ended."`
 	shrinkFlag
@@ -23,7 +24,7 @@ type releaseDocument struct {
 	URL      string             `json:"url"`
 	Released []retainedDocument `json:"released"`
 	Guarded  []retainedDocument `json:"guarded"` // due, but the newest is suspiciously small
-	Held     []retainedDocument `json:"held"`    // the newest, held again because what superseded it is gone
+	Held     []retainedDocument `json:"held"`    // the newest and what it stands on, held again because what superseded it is gone
 }
 
 // Run implements the command.
@@ -38,14 +39,18 @@ func (r *releaseCmd) Run(ctx context.Context, c *console) (err error) {
 	if err != nil {
 		return err
 	}
-	result, err := lifecycle.Release(ctx, b, lifecycle.Options{Hold: r.holdOf(), All: r.All, IgnoreShrink: r.IgnoreShrink, Log: c.log})
+	release := lifecycle.Release
+	if r.All {
+		release = lifecycle.ReleaseAll
+	}
+	result, err := release(ctx, b, lifecycle.Options{Terms: lifecycle.Terms{Hold: r.holdOf(), IgnoreShrink: r.IgnoreShrink}, Log: c.log})
 	if err != nil {
 		return err
 	}
 	report.Succeeded = true
 	d := releaseDocument{r.URL.String(), describeDecisions(result.Released), describeDecisions(result.Guarded), describeDecisions(result.Held)}
-	text := released(result.Released)
-	if text == "" {
+	text := releasedCount(result.Released)
+	if text == "" && c.kept == nil { // of several databases the last line counts those
 		text = "nothing to release\n"
 	}
 	return errors.Join(c.result(r.JSON, d, c.unlessQuiet(text)), result.Damaged)

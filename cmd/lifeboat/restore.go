@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -16,12 +19,11 @@ import (
 )
 
 type restoreCmd struct {
-	seriesFlags
-	DB string `arg:"" name:"db" help:"The file to restore to, or - for stdout."`
+	snapshotFlags
+	configFlags
+	DB string `arg:"" name:"db" help:"The file to restore to, or - for stdout. With --only its own path, if it is left out."`
 
-	Snapshot choice `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or its beginning."`
-	At       moment `placeholder:"TIME" xor:"which" help:"Take the newest snapshot that is no later than this, such as \"2026-11-20 17:00\" (UTC)."`
-	Before   choice `placeholder:"ID" xor:"which" group:"Which snapshot" help:"The newest that is older than this one."`
+	whichFlags
 	identityFlag
 	VersionID string `placeholder:"VERSION" group:"Which snapshot" help:"This version of --snapshot; see list --versions."`
 
@@ -32,15 +34,26 @@ type restoreCmd struct {
 	AllowEmpty   bool     `group:"First start" help:"Exit 0 without a database if this prefix has never held an object."`
 	DryRun       bool     `help:"Show what would happen, and do nothing."`
 	AssumeClosed bool     `group:"An existing file" help:"Treat the database as closed where the kernel cannot tell."`
+	NoInput      bool     `group:"Which snapshot" help:"Never ask which snapshot: take the newest."`
 	Wait         duration `default:"30s" placeholder:"30s" group:"An existing file" help:"How long --live waits for locks of other connections."`
+	fileFlags
+
+	All bool   `env:"-" group:"Many databases" help:"Restore all databases of --config, or all that --only meets. What is restored already stays."`
+	To  string `env:"-" placeholder:"DIR" group:"Many databases" help:"With --all, restore below this directory, and not to their own paths."`
 
 	JSON bool `name:"json" help:"Print one JSON document."`
+
+	ofAll                bool // one of several, of which some may be left as they are
+	wasEqual, wasRetired bool // why it was left
+	makes                bool // the directory of a target that the configuration names: on a new machine there is none
+	ofRoot               bool // the file is new, and root's
 }
 
 // restoreDocument is what restore --json prints. Sizes are in bytes.
 type restoreDocument struct {
 	URL      string   `json:"url"`
-	Restored bool     `json:"restored"` // false: the database was there, with --if-missing
+	Restored bool     `json:"restored"`          // false: the database was there, with --if-missing or --all
+	Retired  bool     `json:"retired,omitempty"` // so that --all left it out
 	Snapshot string   `json:"snapshot,omitempty"`
 	Target   string   `json:"target"` // the file, behind symlinks
 	Size     int64    `json:"size,omitempty"`
@@ -54,6 +67,8 @@ type planDocument struct {
 	URL      string            `json:"url"`
 	Snapshot snapshotDocument  `json:"snapshot"`
 	Manifest snapshot.Manifest `json:"manifest"`
+	Objects  []objectDocument  `json:"objects"`           // that would be fetched, the full snapshot's first
+	Fetch    int64             `json:"fetch"`             // their size
 	Target   string            `json:"target"`            // the file, behind symlinks
 	Old      string            `json:"old"`               // the state of what is there
 	OldSize  int64             `json:"old_size"`          // of what is there
@@ -65,33 +80,45 @@ type planDocument struct {
 	Refused  string            `json:"refused,omitempty"` // why it would not be done
 }
 
+// objectDocument is one object of a snapshot's chain.
+type objectDocument struct {
+	Snapshot string `json:"snapshot"`
+	Name     string `json:"name"`              // of the object, under the prefix
+	Version  string `json:"version,omitempty"` // of it, where it is not the one that is listed
+	Size     int64  `json:"size"`
+}
+
 // stdoutTarget as the target means standard output.
 const stdoutTarget = "-"
 
 // Validate implements kong's check of flags that depend on each other.
 func (r *restoreCmd) Validate() error {
 	switch {
-	case r.DB == "":
-		return errors.New("<db> is empty")
 	case r.DB == stdoutTarget && (r.Replace || r.Live || r.IfMissing || r.AllowEmpty || r.DryRun || r.JSON):
 		return errors.New("stdout takes only the database: --replace, --live, --if-missing, --allow-empty, --dry-run and --json do not go with it")
 	case r.Replace && r.Live:
 		return errors.New("--replace puts a new file in place, --live writes into the old one: choose")
-	case r.VersionID != "" && r.Snapshot == "":
+	case (r.Live || r.DB == stdoutTarget) && (r.Owner.Owner != nil || r.Mode != 0):
+		return errors.New("--owner and --mode are for a new file, and --live and - make none")
+	case r.VersionID != "" && r.Snapshot == "" && r.URL.Named == "":
 		return errors.New("--version-id needs the --snapshot that it is a version of")
+	case r.To != "" && !r.All:
+		return errors.New("--to is for --all: without it the file to restore to is an argument")
+	case r.All && r.URL != (snapshotURL{}) && r.URL.String() != noURL:
+		return errors.New("--all is for the databases of --config, and a bucket URL names one: choose")
+	case r.All && r.DB != "" && r.DB != ownPath:
+		return errors.New("--all restores several databases, and a file is for one: choose, or name a directory with --to")
 	case r.DiscardOld && !r.Replace && !r.Live:
 		return errors.New("--discard-old needs --replace or --live")
-	}
-	if r.Before != "" {
-		if _, err := snapshot.ParseID(string(r.Before)); err != nil {
-			return fmt.Errorf("--before: %w", err)
-		}
 	}
 	return nil
 }
 
 // Run implements the command.
 func (r *restoreCmd) Run(ctx context.Context, c *console) error {
+	if err := r.checkTarget(); err != nil {
+		return err
+	}
 	if r.DB == stdoutTarget {
 		if err := fitForDatabase(c.stdout); err != nil {
 			return err
@@ -99,6 +126,9 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 	}
 	if r.IfMissing {
 		missing, err := restore.Missing(r.DB)
+		if r.makes && errors.Is(err, fs.ErrNotExist) {
+			missing, err = true, nil
+		}
 		if err != nil {
 			return err
 		}
@@ -122,9 +152,14 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 		return r.lookedUp(err)
 	}
 	r.warnPlain(c, found)
+	if r.ofAll {
+		if done, err := r.leave(ctx, c, bucket, found, identities); done || err != nil {
+			return err
+		}
+	}
 	o := restore.Options{
-		Replace: r.Replace, DiscardOld: r.DiscardOld, AssumeClosed: r.AssumeClosed, AsOwner: true, Live: r.Live,
-		Wait: r.Wait.forLocks(), Identities: identities, Progress: c.progress("restore"), Log: c.log,
+		Replace: r.Replace, DiscardOld: r.DiscardOld, AssumeClosed: r.AssumeClosed, AsOwner: true, Live: r.Live, Owner: r.Owner.Owner, Mode: os.FileMode(r.Mode), MakeDirectory: r.makes,
+		Wait: r.Wait.or(snapshot.NoWait), Identities: identities, Progress: c.progress("restore"), Log: c.log,
 	}
 	switch {
 	case r.DB == stdoutTarget:
@@ -137,7 +172,20 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 	if r.DB != stdoutTarget && errors.Is(err, restore.ErrNoRoom) {
 		err = &hinted{err, "make room on that disk: until the new database is complete the old one stays beside it"}
 	}
-	return withOlder(ctx, bucket, found.ID, r.command(), err)
+	return withInstead(ctx, bucket, found, r.command(), err)
+}
+
+// checkTarget refuses what is surely not the name of a database.
+func (r *restoreCmd) checkTarget() error {
+	switch id := idOf(filepath.Base(r.DB)); {
+	case r.DB == "": // as when a script's variable is not set
+		return usage("DB is missing: lifeboat restore BUCKET_URL DB")
+	case isURL(r.DB):
+		return usage("%s is a bucket URL, and not the file to restore to: lifeboat restore BUCKET_URL DB", r.DB)
+	case id != "":
+		return usage("%s names a snapshot, and not the file to restore to: lifeboat restore BUCKET_URL DB --snapshot %s", r.DB, id)
+	}
+	return nil
 }
 
 // firstStart lets an application start without a database, unless the prefix was
@@ -148,7 +196,11 @@ func (r *restoreCmd) firstStart(ctx context.Context, c *console, b bucket.Bucket
 	if err != nil {
 		return fmt.Errorf("find out whether this is a first start: %w", err)
 	}
-	if !never {
+	var noneCounts *restore.NoneCountsError
+	switch {
+	case errors.As(none, &noneCounts):
+		return r.lookedUp(none)
+	case !never:
 		return &hinted{none, "--allow-empty is for a prefix that was never used, and there is or was something under this one"}
 	}
 	return c.result(r.JSON, restoreDocument{URL: r.URL.String(), Target: terminal.ValidText(r.DB)}, c.unlessQuiet(terminal.Sprintf("nothing to restore: nothing was ever in %s\n", r.URL)))
@@ -156,23 +208,33 @@ func (r *restoreCmd) firstStart(ctx context.Context, c *console, b bucket.Bucket
 
 // choose returns the snapshot that the flags mean.
 func (r *restoreCmd) choose(ctx context.Context, c *console, b bucket.Bucket) (series.Snapshot, error) {
+	which, err := r.with(r.URL.Named)
+	if err != nil {
+		return series.Snapshot{}, err
+	}
+	if r.asks(c, which) {
+		if which.Snapshot, err = ask(ctx, c, b); err != nil {
+			return series.Snapshot{}, err
+		}
+	}
 	if r.VersionID == "" {
-		return restore.Select(ctx, b, restore.Selector{Which: string(r.Snapshot), At: r.At.Time, Before: snapshot.ID(r.Before), Log: c.log})
+		return which.find(ctx, c, b)
 	}
 	all, err := versions(ctx, b)
 	if err != nil {
 		return series.Snapshot{}, err
 	}
 	for _, v := range all {
-		if string(v.ID) == string(r.Snapshot) && v.Object.Version == r.VersionID && !v.Deleted {
+		if string(v.ID) == string(which.Snapshot) && v.Object.Version == r.VersionID && !v.Deleted {
 			return v.Snapshot, nil
 		}
 	}
-	return series.Snapshot{}, fmt.Errorf("%w: %s has no version %s with content in %s", restore.ErrNoSnapshot, r.Snapshot, r.VersionID, b.URL())
+	return series.Snapshot{}, fmt.Errorf("%w: %s has no version %s with content in %s", restore.ErrNoSnapshot, which.Snapshot, r.VersionID, b.URL())
 }
 
 func (r *restoreCmd) restore(ctx context.Context, c *console, b bucket.Bucket, s series.Snapshot, o restore.Options) error {
 	began := time.Now()
+	isNew, _ := restore.Missing(r.DB) // the restore itself returns the error
 	result, err := restore.Restore(ctx, b, s, r.DB, o)
 	c.endProgress()
 	if err != nil && !errors.Is(err, restore.ErrLeft) {
@@ -183,10 +245,19 @@ func (r *restoreCmd) restore(ctx context.Context, c *console, b bucket.Bucket, s
 	if len(result.Kept) > 0 {
 		text += terminal.Sprintf("kept: the old database is now %s\n", strings.Join(result.Kept, ", "))
 	}
-	return errors.Join(err, c.result(r.JSON, restoreDocument{
+	if isNew && r.Owner.Owner == nil {
+		note := ofRoot(result.Target)
+		r.ofRoot = note != ""
+		text += note
+	}
+	printing := c.result(r.JSON, restoreDocument{
 		URL: r.URL.String(), Restored: true, Snapshot: string(result.ID), Target: terminal.ValidText(result.Target), Size: result.Size,
 		Kept: terminal.ValidTexts(result.Kept), Live: result.Live, Seconds: took.Seconds(),
-	}, c.unlessQuiet(text)))
+	}, c.fit(c.unlessQuiet(text)))
+	if printing == nil {
+		suggestAfter(c, result)
+	}
+	return errors.Join(err, printing)
 }
 
 // dryRun fails as the restore itself would.
@@ -196,10 +267,11 @@ func (r *restoreCmd) dryRun(ctx context.Context, c *console, b bucket.Bucket, s 
 		return err
 	}
 	d := planDocument{
-		URL: r.URL.String(), Snapshot: describeSnapshot(s), Manifest: plan.Manifest, Target: terminal.ValidText(plan.Target),
+		URL: r.URL.String(), Snapshot: describeSnapshot(s), Manifest: plan.Manifest, Fetch: plan.Fetch, Target: terminal.ValidText(plan.Target),
 		Old: plan.Old, OldSize: plan.OldSize, Sidecars: append([]string{}, terminal.ValidTexts(plan.Sidecars)...), Kept: terminal.ValidText(plan.Kept),
 		Holders: append([]restore.Holder{}, plan.Holders...), Need: plan.Need, Free: plan.Free,
 	}
+	d.Objects = objectsOf(plan.Chain)
 	if plan.Refusal != nil {
 		d.Refused = terminal.ValidText(plan.Refusal.Error())
 	}
@@ -210,7 +282,14 @@ func (d planDocument) text(now time.Time) string {
 	var b strings.Builder
 	terminal.Fprintf(&b, "would restore snapshot %s of %s, taken %s\n", d.Snapshot.ID, d.Manifest.Database, terminal.Ago(d.Snapshot.Taken, now))
 	terminal.Fprintf(&b, "to %s: %s, needs %s of %s free\n", d.Target, terminal.Size(d.Manifest.Size), terminal.Size(d.Need), terminal.Size(d.Free))
-	terminal.Fprintf(&b, "there now: %s", d.Old)
+	terminal.Fprintf(&b, "fetches %s", terminal.Size(d.Fetch))
+	if len(d.Objects) > 1 {
+		terminal.Fprintf(&b, " in %d objects:", len(d.Objects))
+		for _, object := range d.Objects {
+			terminal.Fprintf(&b, "\n  %s, %s", object.Name, terminal.Size(object.Size))
+		}
+	}
+	terminal.Fprintf(&b, "\nthere now: %s", d.Old)
 	if d.OldSize > 0 {
 		terminal.Fprintf(&b, ", %s", terminal.Size(d.OldSize))
 	}
@@ -237,6 +316,12 @@ func (r *restoreCmd) command() string {
 		if flag.given {
 			words = append(words, flag.name)
 		}
+	}
+	if r.Owner.text != "" {
+		words = append(words, "--owner", terminal.Quote(r.Owner.text))
+	}
+	if r.Mode != 0 {
+		words = append(words, fmt.Sprintf("--mode=%04o", r.Mode))
 	}
 	for _, path := range r.AgeIdentity {
 		words = append(words, "--age-identity", terminal.Quote(path))

@@ -4,13 +4,20 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/databases"
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
@@ -21,21 +28,33 @@ const lookingParallel = 8
 // A schedule is what a configuration means on this machine, now.
 type schedule struct {
 	parallel int
-	tasks    []*task
+	found    int     // databases, in all shards
+	tasks    []*task // of this shard
+	entries  []entry
 	warnings []string
+}
+
+// An entry is one of the configuration, with the command for its databases.
+type entry struct {
+	databases.Entry
+	command perDatabase
 }
 
 // A task is one database of the configuration, with the command that runs for it.
 type task struct {
 	*databases.Database
-	command perDatabase // as if DB and BUCKET_URL had been given
+	command perDatabase  // of backup and status, as if DB and BUCKET_URL had been given
+	other   configurable // of another verb
+	gone    bool         // status: no database here has the series
 }
 
-// perDatabase are the verbs that run for each database of a configuration.
+// perDatabase are the verbs that run for each database of a configuration, and what
+// others use of its settings.
 type perDatabase struct {
 	globals
-	Backup backupCmd `cmd:""`
-	Status statusCmd `cmd:""`
+	Backup backupCmd     `cmd:""`
+	Status statusCmd     `cmd:""`
+	Other  otherSettings `cmd:""`
 }
 
 // newSchedule reads the configuration and finds its databases, for backup or status.
@@ -43,24 +62,26 @@ type perDatabase struct {
 // environment, and that the file. The error is about the file as a whole; what is
 // wrong with one database is in its task.
 func newSchedule(ctx context.Context, c *console, f configFlags, verb string, args []string) (schedule, error) {
-	keys, err := fileKeys(ctx, c, verb)
+	file, err := f.read(ctx, c, usedBy(verb))
 	if err != nil {
 		return schedule{}, err
-	}
-	file, err := databases.Read(f.file(), keys)
-	if err != nil {
-		return schedule{}, usage("%w", err)
 	}
 	usual := 1
 	if verb == "status" {
 		usual = lookingParallel
 	}
-	s := schedule{parallel: cmp.Or(f.Parallel, file.Parallel, usual)}
+	s := schedule{parallel: cmp.Or(int(f.Parallel), file.Parallel, usual)}
+	host := cmp.Or(f.Host, file.Host)
 	var problems []error
+	parsed := commands{}
 	for _, e := range file.Entries {
-		command, err := commandFor(ctx, c, e, verb, args)
+		command, err := parsed.of(e, func() (perDatabase, error) {
+			return commandFor(ctx, c, e, verb, withArguments(args, e, verb, f.one))
+		})
 		if err == nil {
-			err = s.add(ctx, e, verb, command, cmp.Or(f.Host, file.Host))
+			s.warnOfAge(e, command.Backup)
+			s.entries = append(s.entries, entry{e, command})
+			err = s.add(ctx, c, e, verb, command, host)
 		}
 		if err != nil {
 			problems = append(problems, err)
@@ -72,21 +93,95 @@ func newSchedule(ctx context.Context, c *console, f configFlags, verb string, ar
 	if len(problems) > 0 {
 		return schedule{}, usage("%w", databases.InFile(f.file(), errors.Join(problems...)))
 	}
-	s.refuseMixing()
-	return s, nil
+	s.tellApart()
+	if verb == "status" {
+		if err := s.addGone(ctx, c, &f.onlyFlags, host); err != nil {
+			return schedule{}, err
+		}
+	}
+	if f.one != "" {
+		err = s.keepOnly(f)
+	} else if len(f.Only) > 0 {
+		err = s.keepMet(f.onlyFlags)
+	}
+	s.found = len(s.tasks)
+	s.tasks = slices.DeleteFunc(s.tasks, func(t *task) bool { return !f.Shard.has(t.place()) })
+	return s, err
 }
 
-// add adds the databases of an entry.
-func (s *schedule) add(ctx context.Context, e databases.Entry, verb string, command perDatabase, host string) error {
-	found, warnings, err := e.Find(ctx, host)
+// read reads the configuration. The settings of its databases that the command does not
+// use are left out.
+func (f *onlyFlags) read(ctx context.Context, c *console, uses func(key string) bool) (databases.File, error) {
+	keys, err := fileKeys(ctx, c, uses)
+	if err == nil && f.Config == "" {
+		err = trusted(defaultConfig)
+	}
+	if err != nil {
+		return databases.File{}, err
+	}
+	file, err := databases.Read(f.file(), keys)
+	if err != nil {
+		return file, usage("%w", err)
+	}
+	return file, nil
+}
+
+// keepOnly keeps the tasks of the database that an argument names, by its path or its
+// name.
+func (s *schedule) keepOnly(f configFlags) error {
+	wanted, err := filepath.Abs(f.one)
 	if err != nil {
 		return err
 	}
+	var all []string
+	isOther := func(t *task) bool {
+		all = append(all, t.Path)
+		path, err := filepath.Abs(t.Path)
+		return (err != nil || path != wanted) && t.Name != f.one
+	}
+	if s.tasks = slices.DeleteFunc(s.tasks, isOther); len(s.tasks) == 0 {
+		return &hinted{usage("%s is none of the databases in %s: %s", f.one, f.file(), terminal.SomeOf(all)), "for another one: lifeboat backup DB BUCKET_URL"}
+	}
+	return nil
+}
+
+// trusted returns an error for a file of databases that nobody has named, if another
+// user could have written it: it says what this one's commands do.
+func trusted(path string) error {
+	for _, look := range []func(string) (os.FileInfo, error){os.Lstat, os.Stat} {
+		info, err := look(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // reading it says so
+		}
+		if err != nil {
+			return usage("%w", err)
+		}
+		s, ok := info.Sys().(*syscall.Stat_t)
+		isLink := info.Mode()&fs.ModeSymlink != 0
+		if !ok || s.Uid != 0 && int(s.Uid) != os.Geteuid() || !isLink && info.Mode()&0o022 != 0 {
+			return &hinted{usage("%s in this directory is not used, because another user could write it", path), "name it, if it is yours: --config " + path}
+		}
+	}
+	return nil
+}
+
+// add adds the databases of an entry.
+func (s *schedule) add(ctx context.Context, c *console, e databases.Entry, verb string, command perDatabase, host string) error {
+	found, others, warnings, err := e.FindWithOthers(ctx, host)
+	if err != nil {
+		return err
+	}
+	for d := range others {
+		if verb == "backup" && command.Backup.wasBackedUp(ctx, c, d) {
+			d.Err = fmt.Errorf("%w: it was backed up before, and no longer begins as an SQLite database does", snapshot.ErrSource)
+			found = append(found, d)
+		}
+	}
 	s.warnings = append(s.warnings, warnings...)
 	for _, d := range found {
-		t := &task{d, command}
-		t.command.Status.URL = bucketURL{d.URL}
-		t.command.Backup.DB, t.command.Backup.URL = d.Path, bucketURL{d.URL}
+		t := &task{Database: d, command: command}
+		t.command.Status.URL, t.command.Status.name, t.command.Status.db = bucketURL{d.URL}, d.Name, d.Path
+		t.command.Backup.DB, t.command.Backup.URL, t.command.Backup.Name = d.Path, bucketURL{d.URL}, d.Name
 		if d.Err == nil && verb == "backup" {
 			d.Err = t.command.Backup.Validate()
 		}
@@ -95,13 +190,14 @@ func (s *schedule) add(ctx context.Context, e databases.Entry, verb string, comm
 	return nil
 }
 
-// refuseMixing gives an error to the tasks whose snapshots would mix. Then all
-// errors of tasks are of usage, except those of databases that could not be read.
-func (s *schedule) refuseMixing() {
-	var all []*databases.Database
-	for _, t := range s.tasks {
-		all = append(all, t.Database)
-	}
+// tellApart leaves out the databases that another entry has, and gives an error to the
+// tasks that meet in one file or whose snapshots would mix. Then all errors of tasks are
+// of usage, except those of databases that could not be read.
+func (s *schedule) tellApart() {
+	claimed := databases.Claimed(s.databases())
+	s.tasks = slices.DeleteFunc(s.tasks, func(t *task) bool { return claimed[t.Database] })
+	all := s.databases()
+	databases.RefuseLinked(all)
 	databases.RefuseMixing(all)
 	for _, d := range all {
 		if d.Err != nil && !errors.Is(d.Err, snapshot.ErrSource) {
@@ -110,96 +206,79 @@ func (s *schedule) refuseMixing() {
 	}
 }
 
-// statusKeys are the settings of a database that status uses. What the others
-// need, such as a directory or a secret in a variable, need not exist where status
-// runs.
-var statusKeys = []string{"name", "hold", "max-age"}
-
-// fileKeys returns the flags that a database may set in a configuration: all of
-// backup's own but those for the run as a whole, and max-age of status. Those that
-// the verb does not use are nil.
-func fileKeys(ctx context.Context, c *console, verb string) (map[string]*kong.Flag, error) {
-	parser, err := newParser(ctx, c, &perDatabase{})
-	if err != nil {
-		return nil, err
+func (s *schedule) databases() []*databases.Database {
+	var all []*databases.Database
+	for _, t := range s.tasks {
+		all = append(all, t.Database)
 	}
-	keys := map[string]*kong.Flag{}
-	for _, command := range parser.Model.Children {
-		for _, flag := range command.Flags {
-			switch {
-			case slices.Contains([]string{"config", "host", "parallel", "json"}, flag.Name):
-			case command.Name == "backup", command.Name == "status" && flag.Name == "max-age":
-				keys[flag.Name] = flag
-				if verb == "status" && !slices.Contains(statusKeys, flag.Name) {
-					keys[flag.Name] = nil
-				}
-			}
+	return all
+}
+
+// withArguments returns a command line of the verb for an entry. One that names a
+// database has that in it.
+func withArguments(args []string, e databases.Entry, verb, one string) []string {
+	const url = "file:///to/be/set"
+	switch {
+	case one != "":
+		return append(slices.Clone(args), url)
+	case verb == "status":
+		return append(slices.Clone(args), "--", url)
+	}
+	return append(slices.Clone(args), "--", e.Path.Text(), url)
+}
+
+// commands are those of entries with the same settings, but for their names: to parse
+// one takes a millisecond, and a file may have ten thousand entries.
+type commands map[string]perDatabase
+
+// of returns an entry's command, which parse returns for the first of its like.
+func (c commands) of(e databases.Entry, parse func() (perDatabase, error)) (perDatabase, error) {
+	var key strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(e.Settings)) {
+		if name != "name" {
+			fmt.Fprintf(&key, "%s %q\n", name, e.Settings[name].Values)
 		}
 	}
-	return keys, nil
+	command, known := c[key.String()]
+	if !known {
+		var err error
+		if command, err = parse(); err != nil {
+			return command, err
+		}
+		c[key.String()] = command
+	}
+	command.Backup.Name = e.Settings["name"].Text()
+	return command, nil
+}
+
+// warnOfAge warns if status would call a database too old that no run has to confirm.
+func (s *schedule) warnOfAge(e databases.Entry, b backupCmd) {
+	limit := e.Settings["max-age"]
+	var age duration
+	if limit.Text() == "" || age.UnmarshalText([]byte(limit.Text())) != nil || age > b.ConfirmEvery {
+		return
+	}
+	text := fmt.Sprintf("line %d: max-age %s is not longer than confirm-every %s: status will report unchanged databases as too old", limit.Line, limit.Text(), time.Duration(b.ConfirmEvery))
+	if !slices.Contains(s.warnings, text) {
+		s.warnings = append(s.warnings, text)
+	}
 }
 
 // commandFor parses an entry as if it were a command line of the verb: with the
 // same types, enums and checks.
 func commandFor(ctx context.Context, c *console, e databases.Entry, verb string, args []string) (p perDatabase, err error) {
-	parser, err := newParser(ctx, c, &p, kong.Resolvers(settings(e)))
+	parser, err := newParser(ctx, c, &p, kong.Resolvers(settingsOf(e)))
 	if err != nil {
 		return p, err
 	}
-	if s, ok := e.Settings["max-age"]; ok {
-		if err := new(duration).UnmarshalText([]byte(s.Text())); err != nil {
-			return p, databases.Problem(s.Line, "--max-age: %w", err) // backup has no such flag
-		}
+	if err := checkOthers(parser, e); err != nil {
+		return p, err
 	}
-	arguments := []string{"--", e.Path.Text(), "file:///to/be/set"}
-	if verb == "status" {
-		arguments = []string{"--", "file:///to/be/set"}
-	}
-	if _, err = parser.Parse(append(append([]string{}, args...), arguments...)); err != nil {
-		text := withoutSecret(strings.TrimPrefix(err.Error(), verb+": "))
-		return p, databases.Problem(lineOf(e, text), "%s", text)
+	if _, err = parser.Parse(args); err != nil {
+		return p, inEntry(e, verb, err)
 	}
 	if name := p.Backup.Name; name != "" && name != e.Settings["name"].Text() {
 		return p, databases.Problem(e.Line, "--name or LIFEBOAT_NAME would give all databases of the file one name, %q", name)
 	}
 	return p, nil
-}
-
-// settings gives kong the values of an entry, except where the environment
-// overrides them.
-func settings(e databases.Entry) kong.ResolverFunc {
-	return func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		s, ok := e.Settings[flag.Name]
-		if !ok || overridden(flag) != "" {
-			return nil, nil
-		}
-		if !s.List {
-			return s.Text(), nil
-		}
-		values := []any{}
-		for _, v := range s.Values {
-			values = append(values, v)
-		}
-		return values, nil
-	}
-}
-
-// overridden returns the environment variable that sets a flag, "" for none.
-func overridden(flag *kong.Flag) string {
-	for _, name := range flag.Envs {
-		if os.Getenv(name) != "" {
-			return name
-		}
-	}
-	return ""
-}
-
-// lineOf returns the line of the setting that kong's error begins with, or
-// that of the entry.
-func lineOf(e databases.Entry, text string) int {
-	first, _, _ := strings.Cut(text, " ")
-	if s, ok := e.Settings[strings.Trim(strings.TrimPrefix(first, "--"), ":")]; ok {
-		return s.Line
-	}
-	return e.Line
 }

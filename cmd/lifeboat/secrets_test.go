@@ -62,7 +62,7 @@ func TestSecretsAreNotTold(t *testing.T) {
 			{"verify", bucket, "--record"}, {"doctor", bucket},
 		} {
 			for _, how := range []string{"--debug", "--log-format=json"} {
-				command := exec.Command("lifeboat", append(verb, how, "--retry-for", "1ms")...)
+				command := exec.Command("lifeboat", append(verb, how, "--retry-for", "0")...)
 				command.Env = append(os.Environ(), "AWS_EC2_METADATA_DISABLED=true", "HOME="+dir, "TMPDIR="+t.TempDir())
 				for name, value := range secure.Environment() {
 					command.Env = append(command.Env, name+"="+value)

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,19 +26,20 @@ func load(ctx context.Context, c *console, f configFlags, verb string, args []st
 	for _, w := range s.warnings {
 		c.log.Warn(w)
 	}
-	if len(s.tasks) == 0 {
+	if s.found == 0 {
 		return s, errNoneFound
 	}
 	return s, nil
 }
 
 // each calls do for every task, with a console of its own, and as many at once as
-// the schedule allows. It calls do even after ctx is done; do must check ctx
-// itself.
+// the schedule allows, in the order of their bucket URLs: that makes few listings. It
+// calls do even after ctx is done; do must check ctx itself.
 func (s *schedule) each(c *console, do func(c *console, i int, t *task) error) error {
 	var group errgroup.Group
 	group.SetLimit(s.parallel)
-	for i, t := range s.tasks {
+	for _, i := range s.byURL() {
+		t := s.tasks[i]
 		group.Go(func() error {
 			own := *c
 			own.log = c.log.With("database", t.Path)
@@ -47,6 +50,19 @@ func (s *schedule) each(c *console, do func(c *console, i int, t *task) error) e
 		})
 	}
 	return group.Wait()
+}
+
+// byURL returns the indices of the tasks in the order of their bucket URLs.
+func (s *schedule) byURL() []int {
+	order := make([]int, len(s.tasks))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		one, other := s.tasks[a].URL, s.tasks[b].URL
+		return cmp.Or(cmp.Compare(one.Bucket, other.Bucket), cmp.Compare(one.Prefix+"/", other.Prefix+"/"))
+	})
+	return order
 }
 
 // An outcome is the result of one of several databases.

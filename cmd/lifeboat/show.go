@@ -5,16 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
 
-	"filippo.io/age"
 	"github.com/dustin/go-humanize"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
-	"github.com/lifeboat-sqlite/lifeboat/restore"
+	"github.com/lifeboat-sqlite/lifeboat/restore/fetch"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -22,11 +20,13 @@ import (
 )
 
 type showCmd struct {
-	seriesFlags
+	snapshotFlags
+	onlyFlags
+	idArgument
+	whichFlags
 	holdFlag
 	identityFlag
-	Snapshot choice `default:"latest" placeholder:"latest" help:"latest, an ID, or the beginning of one."`
-	JSON     bool   `name:"json" help:"Print one JSON document."`
+	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
 // showDocument is what show --json prints.
@@ -34,10 +34,15 @@ type showDocument struct {
 	URL string `json:"url"`
 	retainedDocument
 	Manifest snapshot.Manifest `json:"manifest"`
+	Chain    []objectDocument  `json:"chain"` // what a restore fetches, the full one first
 }
 
 // Run implements the command.
 func (s showCmd) Run(ctx context.Context, c *console) error {
+	which, err := s.with(s.URL.Named, s.ID)
+	if err != nil {
+		return err
+	}
 	identities, err := s.identities()
 	if err != nil {
 		return err
@@ -46,45 +51,35 @@ func (s showCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	found, err := restore.Select(ctx, bucket, restore.Selector{Which: string(s.Snapshot), Log: c.log})
+	found, err := which.find(ctx, c, bucket)
 	if err != nil {
 		return s.lookedUp(err)
 	}
-	manifest, err := readManifest(ctx, bucket, found, identities)
+	manifest, err := fetch.Manifest(ctx, bucket, found, identities)
 	if err != nil {
-		return withOlder(ctx, bucket, found.ID, "lifeboat show "+terminal.Quote(s.URL.String()), err)
+		return withInstead(ctx, bucket, found, "lifeboat show "+terminal.Quote(s.URL.String()), err)
 	}
 	retained, err := s.retained(ctx, c, bucket, found)
 	if err != nil {
 		return err
 	}
-	d := showDocument{s.URL.String(), retained, manifest}
-	return c.result(s.JSON, d, d.text(time.Now()))
+	d := showDocument{URL: s.URL.String(), retainedDocument: retained, Manifest: manifest, Chain: objectsOf(found.Chain())}
+	return c.result(s.JSON, d, d.text(c.page()))
 }
 
 // retained returns the snapshot with its retention, as far as these credentials may
 // know it.
 func (s showCmd) retained(ctx context.Context, c *console, b bucket.Bucket, found series.Snapshot) (retainedDocument, error) {
 	// Retention depends only on the later snapshots.
-	later, err := series.Snapshots(ctx, b, found.ID.Time())
+	items, err := lifecycle.List(ctx, b, found.ID.Time())
 	if err != nil {
 		return retainedDocument{}, err
 	}
-	items := make([]lifecycle.Item, len(later))
-	this := -1
-	for i := range later {
-		items[i].Snapshot = later[i]
-		if later[i].ID == found.ID {
-			this = i
-		}
-	}
+	this := slices.IndexFunc(items, func(i lifecycle.Item) bool { return i.ID == found.ID })
 	if this < 0 {
 		return retainedDocument{snapshotDocument: describeSnapshot(found)}, nil // gone meanwhile
 	}
-	items[this].Tags, items[this].Damaged, err = series.ReadTags(ctx, b, found.Object)
-	if damaged := items[this].Damaged; damaged != nil {
-		c.log.Warn("lifeboat pin and unpin write the tags anew", "cause", damaged)
-	}
+	tagged, err := lifecycle.ReadTags(ctx, b, items[this:this+1])
 	if errors.Is(err, bucket.ErrRefused) {
 		c.log.Warn("retention is not shown", "cause", err)
 		return retainedDocument{snapshotDocument: describeSnapshot(found)}, nil
@@ -92,49 +87,88 @@ func (s showCmd) retained(ctx context.Context, c *console, b bucket.Bucket, foun
 	if err != nil {
 		return retainedDocument{}, err
 	}
-	all, err := explain(ctx, c, b, items, items[this:this+1], s.holdOf())
+	if len(tagged) == 0 { // gone meanwhile
+		return retainedDocument{snapshotDocument: describeSnapshot(found)}, nil
+	}
+	if damaged := lifecycle.Damaged(tagged); damaged != nil {
+		c.log.Warn(hintForTags(damaged), "cause", damaged)
+	}
+	items[this] = tagged[0]
+	all, err := explain(ctx, b, items, tagged, s.holdOf())
 	if err != nil {
 		return retainedDocument{}, err
 	}
 	return all[0], nil
 }
 
-func readManifest(ctx context.Context, b bucket.Bucket, s series.Snapshot, identities []age.Identity) (snapshot.Manifest, error) {
-	archive, closeArchive, err := restore.Open(ctx, b, s, identities)
-	if err != nil {
-		return snapshot.Manifest{}, err
+// objectsOf returns the objects of a chain.
+func objectsOf(chain []series.Snapshot) []objectDocument {
+	objects := []objectDocument{}
+	for _, part := range chain {
+		objects = append(objects, objectDocument{string(part.ID), part.Object.Name, part.Object.Version, part.Object.Size})
 	}
-	return archive.Manifest(), closeArchive()
+	return objects
 }
 
-func (d showDocument) text(now time.Time) string {
+func (d showDocument) text(p page) string {
 	m := d.Manifest
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	t := p.facts()
+	t.Row("snapshot", d.ID)
+	if d.Implausible || d.Broken {
+		t.Row("warning", strings.TrimSuffix(d.warning(), "\n"))
+		t.Colour(1, terminal.Red)
+	}
 	for _, line := range [][2]string{
-		{"snapshot", d.ID},
-		{"taken", fmt.Sprintf("%s (%s)", m.Created.UTC().Format(time.RFC3339), terminal.Ago(d.Taken, now))},
-		{"uploaded", d.Uploaded.Format(time.RFC3339)},
-		{"verified", d.verified(now)},
-		{"retention", cmp.Or(d.Retention, "-")},
-		{"why", cmp.Or(d.Reason, "-")},
-		{"goes", d.goes()},
 		{"database", m.Database},
+		{"taken", fmt.Sprintf("%s (%s)", terminal.Minute(m.Created), terminal.Ago(d.Taken, p.now))},
+		{"uploaded", terminal.Minute(d.Uploaded)},
+		{"verified", d.verified(p.now)},
+		{"kept until", d.keptInWords(p.now)},
+		{"because", cmp.Or(d.Reason, "-")},
+		{"retention", fmt.Sprintf("%s, tag %s", d.Class, cmp.Or(d.Retention, "-"))},
 		{"size", fmt.Sprintf("%s in %s pages of %s", terminal.Size(m.Size), humanize.Comma(int64(m.PageCount)), terminal.Size(int64(m.PageSize)))},
-		{"stored", fmt.Sprintf("%s%s (ratio %.2f)", terminal.Size(d.Stored), encryptedSuffix(d.Encrypted), float64(m.Size)/float64(max(d.Stored, 1)))},
+		{"stored", terminal.Size(d.Stored) + encryptedSuffix(d.Encrypted) + d.ratio()},
+		{"kind", d.kind()},
+	} {
+		t.Row(line[0], line[1])
+	}
+	for i, line := range d.tree() {
+		t.Row([]string{"chain", ""}[min(i, 1)], line)
+	}
+	for _, line := range [][2]string{
+		{"weight", terminal.Size(d.Weight)},
 		{"checked", m.Check},
-		{"copied by", string(m.Method)},
-		{"journal mode", m.JournalMode},
-		{"user_version", fmt.Sprint(m.UserVersion)},
-		{"application_id", fmt.Sprint(m.ApplicationID)},
+		{"read by", string(m.Method)},
+		{"settings", fmt.Sprintf("journal_mode %s, user_version %d, application_id %d", m.JournalMode, m.UserVersion, m.ApplicationID)},
 		{"written by", fmt.Sprintf("%s, SQLite %s, archive format %d", m.Tool, m.SQLite, m.Format)},
 		{"digest", m.Digest},
 	} {
-		terminal.Fprintf(w, "%s\t%s\n", line[0], line[1])
+		t.Row(line[0], line[1])
 	}
-	w.Flush() // a strings.Builder does not fail
-	if d.Implausible {
-		terminal.Fprintf(&b, "implausible: %s, so never the latest\n", d.Why)
+	return t.Text(p.width)
+}
+
+// tree returns the chain of a differential as a tree, a line for each snapshot.
+func (d showDocument) tree() []string {
+	if len(d.Chain) < 2 {
+		return nil
 	}
-	return b.String()
+	var lines []string
+	for i, part := range d.Chain {
+		indent, kind := "", "full"
+		if i > 0 {
+			indent, kind = strings.Repeat("   ", i-1)+"+- ", "differential"
+		}
+		lines = append(lines, fmt.Sprintf("%s%s  %s, %s", indent, part.Snapshot, kind, terminal.Size(part.Size)))
+	}
+	return lines
+}
+
+// ratio returns how well a full snapshot compresses. A differential has no such ratio:
+// most of the database is not in it.
+func (d showDocument) ratio() string {
+	if d.Base != "" {
+		return ""
+	}
+	return fmt.Sprintf(" (ratio %.2f)", float64(d.Manifest.Size)/float64(max(d.Stored, 1)))
 }

@@ -38,7 +38,8 @@ func TestTrend(t *testing.T) {
 		base  int // days ago
 	}{
 		{1, func(int) int64 { return 1 }, "", 0},
-		{3, func(int) int64 { return 0 }, "steady", 0},
+		{3, func(int) int64 { return 0 }, "", 0}, // cut short: nothing to compare
+		{3, func(day int) int64 { return int64(2 - day) }, "", 0},
 		{20, func(day int) int64 { return int64(1000 - day) }, "steady", 7},
 		{20, func(day int) int64 { return int64(1000 - 20*day) }, "growing", 7},
 		{20, func(day int) int64 { return int64(1000 + 20*day) }, "shrinking", 7},
@@ -47,7 +48,7 @@ func TestTrend(t *testing.T) {
 		var items []lifecycle.Item
 		for day := c.days - 1; day >= 0; day-- {
 			taken := now.AddDate(0, 0, -day)
-			items = append(items, lifecycle.Item{Snapshot: series.Snapshot{ID: snapshot.NewID(taken), Object: bucket.Object{Size: c.size(day), Modified: taken}}})
+			items = append(items, lifecycle.Item{Snapshot: series.Snapshot{Name: series.Name{ID: snapshot.NewID(taken), Class: series.Daily}, Object: bucket.Object{Size: c.size(day), Modified: taken}}})
 		}
 		var d healthDocument
 		d.describe(items, lifecycle.Terms{Hold: lifecycle.DefaultHold}, now)

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
 
@@ -28,11 +27,13 @@ type manyHealthDocument struct {
 // seriesDocument is the state of one database's series. Where that is unknown it
 // has no fields of healthDocument.
 type seriesDocument struct {
-	Path string `json:"path"`
+	Path string `json:"path"`          // "" if the database is gone and its path not known
 	URL  string `json:"url,omitempty"` // absent if the template makes none
 	*healthDocument
 	Error string `json:"error,omitempty"`
 	Exit  int    `json:"exit"` // what the status of this one alone would exit with
+
+	gone bool // no database here has the series
 }
 
 // Run implements the command.
@@ -43,12 +44,14 @@ func (s *statusCmd) Run(ctx context.Context, c *console, k *kong.Context) error 
 	if s.Config != "" && s.Config != os.Getenv(envPrefix+"_CONFIG") {
 		return usage("--config names databases, and a bucket URL is one: choose")
 	}
-	d, now, err := s.status(ctx, c)
+	d, err := s.status(ctx, c)
 	if d == nil {
 		return err
 	}
-	text := d.text(now, terminal.Painter(c.stdout))
-	if d.State == stateFresh && len(d.Warnings) == 0 {
+	p := c.page()
+	p.now = d.now
+	text := d.text(p)
+	if d.isWell() && len(d.Warnings) == 0 {
 		text = c.unlessQuiet(text)
 	}
 	return errors.Join(c.result(s.JSON, d, text), err)
@@ -65,7 +68,7 @@ func (s *statusCmd) statusMany(ctx context.Context, c *console, args []string) (
 	}
 	defer func() { err = report.End(ctx, err) }()
 	defer recovered(&err)
-	plan, err := load(ctx, c, s.configFlags, "status", args, "<bucket-url> is")
+	plan, err := load(ctx, c, s.configFlags, "status", args, "BUCKET_URL is")
 	if err != nil {
 		return err
 	}
@@ -77,20 +80,21 @@ func (s *statusCmd) statusMany(ctx context.Context, c *console, args []string) (
 		defer collecting.Unlock()
 		documents[i] = t.describeSeries(d, withSignal(ctx, err))
 		if err != nil && ctx.Err() == nil { // the verdict names those that a signal stopped
-			c.fail(fmt.Errorf("%s: %w", t.Path, err))
+			c.fail(fmt.Errorf("%s: %w", t.label(), err))
 		}
 		return nil
 	}); err != nil {
 		return err
 	}
+	documents = slices.DeleteFunc(documents, seriesDocument.isNone)
 	shown := documents
 	if c.Quiet {
 		shown = slices.DeleteFunc(slices.Clone(documents), seriesDocument.well)
 	}
-	printing := c.result(s.JSON, manyHealthDocument{s.file(), documents}, overview(shown, terminal.Painter(c.stdout)))
+	printing := c.result(s.JSON, manyHealthDocument{s.file(), documents}, overview(shown, c.page()))
 	var all []outcome
 	for _, d := range documents {
-		all = append(all, outcome{d.Path, d.healthDocument != nil, d.Exit})
+		all = append(all, outcome{d.label(), d.healthDocument != nil, d.Exit})
 	}
 	return errors.Join(verdictOf(ctx, all, "are not well", "not examined", exitOfStatus), printing)
 }
@@ -102,20 +106,27 @@ func (t *task) status(ctx context.Context, c *console) (d *healthDocument, err e
 		return nil, errors.Join(t.Err, ctx.Err())
 	}
 	t.command.Status.PingURL = reports.URL{}
-	d, _, err = t.command.Status.status(ctx, c)
-	return d, err
+	if t.gone {
+		return t.statusOfGone(ctx, c)
+	}
+	return t.command.Status.status(ctx, c)
 }
 
 func (t *task) describeSeries(d *healthDocument, err error) seriesDocument {
-	s := seriesDocument{Path: terminal.ValidText(t.Path), URL: t.BucketURL(), healthDocument: d, Exit: exitCode(err)}
+	s := seriesDocument{Path: terminal.ValidText(t.Path), URL: t.BucketURL(), healthDocument: d, Exit: exitCode(err), gone: t.gone}
 	if err != nil {
-		s.Error = strings.ReplaceAll(terminal.ValidText(err.Error()), "\n", "; ")
+		s.Error = terminal.ValidText(terminal.OneLine(err))
 	}
 	return s
 }
 
 // well reports whether the series is fresh and has no warnings.
 func (s seriesDocument) well() bool { return s.Exit == exitDone && len(s.Warnings) == 0 }
+
+// isNone reports whether what was looked at for a database that is gone is no series.
+func (s seriesDocument) isNone() bool {
+	return s.gone && s.Exit == exitDone && s.healthDocument == nil
+}
 
 // exitOfStatus returns one exit code for several series. A series that is not fresh
 // matters more than one that could not be examined.
@@ -127,32 +138,40 @@ func exitOfStatus(exits []int) int {
 }
 
 // overview returns the table for people, followed by the warnings.
-func overview(all []seriesDocument, paint func(colour int, text string) string) string {
-	if len(all) == 0 {
-		return ""
-	}
-	var table, warnings strings.Builder
-	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "STATE\tAGE\tSTORED\tTREND\tHELD\tNEXT TO GO\tDATABASE\tBUCKET URL")
+func overview(all []seriesDocument, p page) string {
+	t := p.table(
+		terminal.Column{Title: "STATE"}, terminal.Column{Title: "AGE", Right: true}, terminal.Column{Title: "STORED", Right: true, Drop: 4},
+		terminal.Column{Title: "TREND", Drop: 2}, terminal.Column{Title: "HELD", Right: true, Drop: 1}, terminal.Column{Title: "NEXT TO GO", Drop: 3},
+		terminal.Column{Title: "DATABASE", Min: 16}, terminal.Column{Title: "BUCKET URL", Min: 20, Drop: 5})
+	var warnings strings.Builder
+	retired := 0
 	for _, s := range all {
-		fmt.Fprintln(w, strings.Join(s.row(), "\t"))
+		if s.gone && s.state() == stateRetired {
+			retired++ // done with: a fleet has many
+			continue
+		}
+		t.Row(s.row()...)
+		t.Colour(0, s.colour())
 		if s.healthDocument == nil {
 			continue
 		}
 		for _, warning := range s.Warnings {
-			fmt.Fprintf(&warnings, "%s %s: %s\n", paint(terminal.Yellow, "warning:"), terminal.Printable(s.Path), terminal.Printable(warning))
+			warnings.WriteString(p.warning(s.label() + ": " + warning))
 		}
 	}
-	w.Flush() // a strings.Builder does not fail
-	lines := strings.SplitAfter(table.String(), "\n")
-	for i, s := range all { // here, because a colour has no width
-		state, colour := s.state(), terminal.Red
-		if state == stateFresh {
-			colour = terminal.Green
-		}
-		lines[i+1] = paint(colour, state) + strings.TrimPrefix(lines[i+1], state)
+	text := t.Text(p.width) + warnings.String()
+	if retired > 0 {
+		text += fmt.Sprintf("%d more are retired: their databases are gone, and the rules take them\n", retired)
 	}
-	return strings.Join(lines, "") + warnings.String()
+	return text
+}
+
+// colour returns the colour of the state.
+func (s seriesDocument) colour() int {
+	if s.healthDocument != nil && s.isWell() {
+		return terminal.Green
+	}
+	return terminal.Red
 }
 
 // row is a line of the table.
@@ -170,7 +189,7 @@ func (s seriesDocument) row() []string {
 			next = terminal.Day(d.NextExpiry)
 		}
 	}
-	return []string{s.state(), age, stored, trend, held, next, terminal.Printable(s.Path), terminal.Printable(cmp.Or(s.URL, "-"))}
+	return []string{s.state(), age, stored, trend, held, next, cmp.Or(s.Path, "-"), cmp.Or(s.URL, "-")}
 }
 
 // state returns the state of the series, or unknown.

@@ -3,45 +3,47 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 )
 
 // text returns the document for people.
-func (d *healthDocument) text(now time.Time, paint func(colour int, text string) string) string {
+func (d *healthDocument) text(p page) string {
 	colour := terminal.Red
-	if d.State == stateFresh {
+	if d.isWell() {
 		colour = terminal.Green
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", terminal.Printable(d.URL), paint(colour, d.State))
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	url := terminal.Printable(d.URL)
+	if p.width > 0 {
+		url = terminal.Shorten(url, max(p.width-len(d.State)-2, 1))
+	}
+	t := p.facts()
 	if n := d.Newest; n != nil {
-		terminal.Fprintf(w, "newest\t%s, %s\n", n.ID, cmp.Or(n.Retention, "-"))
-		terminal.Fprintf(w, "taken\t%s (%s)\n", n.Taken.Format(time.RFC3339), terminal.Ago(n.Taken, now))
+		t.Row("newest", n.ID+", "+cmp.Or(n.Retention, "-"))
+		t.Row("taken", fmt.Sprintf("%s (%s)", terminal.Minute(n.Taken), terminal.Ago(n.Taken, p.now)))
 		if n.Confirmed != nil {
-			terminal.Fprintf(w, "confirmed\t%s (%s)\n", n.Confirmed.Format(time.RFC3339), terminal.Ago(*n.Confirmed, now))
+			t.Row("confirmed", fmt.Sprintf("%s (%s)", terminal.Minute(*n.Confirmed), terminal.Ago(*n.Confirmed, p.now)))
 		}
-		terminal.Fprintf(w, "stored\t%s%s%s\n", terminal.Size(n.Stored), encryptedSuffix(n.Encrypted), d.change())
+		t.Row("stored", terminal.Size(n.Stored)+encryptedSuffix(n.Encrypted)+", "+n.kind())
+		t.Row("weight", terminal.Size(n.Weight)+d.change())
 	}
-	terminal.Fprintf(w, "snapshots\t%d", d.Snapshots)
+	count := fmt.Sprint(d.Snapshots)
 	if d.Held != nil {
-		terminal.Fprintf(w, ", %d of them held", *d.Held)
+		count += fmt.Sprintf(", %d of them held", *d.Held)
 	}
-	fmt.Fprintln(w)
+	t.Row("snapshots", count)
 	if d.NextExpiry != nil {
-		terminal.Fprintf(w, "next to go\t%s, on %s at the earliest\n", d.NextToGo, terminal.Day(d.NextExpiry))
+		t.Row("next to go", fmt.Sprintf("%s, on %s at the earliest", d.NextToGo, terminal.Day(d.NextExpiry)))
 	}
-	terminal.Fprintf(w, "retention\t%s\n", d.retention())
-	w.Flush() // a strings.Builder does not fail
+	t.Row("retention", d.retention())
+	var warnings strings.Builder
 	for _, warning := range d.Warnings {
-		fmt.Fprintf(&b, "%s %s\n", paint(terminal.Yellow, "warning:"), terminal.Printable(warning))
+		warnings.WriteString(p.warning(warning))
 	}
-	return b.String()
+	return url + ": " + p.paint(colour, d.State) + "\n" + t.Text(p.width) + warnings.String()
 }
 
 // retention returns in words what carries it out.
@@ -51,6 +53,8 @@ func (d *healthDocument) retention() string {
 		return "by lifeboat prune: no rules of the store's know these snapshots"
 	case d.Retention != "rules":
 		return "by rules that these credentials may not read, or by lifeboat prune"
+	case d.Rules == nil && d.frozen:
+		return "frozen: nothing expires"
 	case d.Rules == nil:
 		return "none: nothing expires"
 	}
@@ -67,9 +71,27 @@ func (d *healthDocument) change() string {
 		return ""
 	}
 	last, before := d.Sizes[len(d.Sizes)-1], d.Sizes[len(d.Sizes)-2]
-	text := fmt.Sprintf(", %s: %+.0f%% on the one before", d.Trend, 100*changed(before.Stored, last.Stored))
+	text := fmt.Sprintf(", %s: %s", d.Trend, changeInWords(before.Weight, last.Weight, "the one before"))
 	if d.WeekAgo != nil {
-		text += fmt.Sprintf(", %+.0f%% on a week ago", 100*changed(d.WeekAgo.Stored, last.Stored))
+		text += ", " + changeInWords(d.WeekAgo.Weight, last.Weight, "a week ago")
 	}
 	return text
+}
+
+// changeInWords compares a size with an earlier one: as a percentage, as long as people
+// can make something of that.
+func changeInWords(from, to int64, than string) string {
+	switch {
+	case from <= 0 || to <= 0:
+		return "not to be compared with " + than
+	case to/from >= 10:
+		return "over 10 times " + than
+	case from/to >= 10:
+		return "less than a tenth of " + than
+	}
+	percent := math.Round(100 * changeOf(from, to))
+	if percent == 0 {
+		return "as " + than
+	}
+	return fmt.Sprintf("%+.0f%% on %s", percent, than)
 }

@@ -52,6 +52,24 @@ func testTerminated(t *testing.T, server *testserver.Server) {
 		}, "backup", db, "file://"+bucket, "--max-rate", "2MiB")
 		checkEmpty(t, bucket)
 	})
+	t.Run("read", func(t *testing.T) {
+		temp, bucket := t.TempDir(), t.TempDir()
+		t.Setenv("LIFEBOAT_CACHE_DIR", t.TempDir())
+		if out, err := exec.Command("lifeboat", "backup", db, "file://"+bucket).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		before, err := os.ReadDir(bucket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		terminate(t, syscall.SIGTERM, 143, temp, func() bool {
+			read, _ := filepath.Glob(filepath.Join(temp, "*", "wal"))
+			return len(read) == 1
+		}, "backup", db, "file://"+bucket, "--max-rate", "2MiB")
+		if after, err := os.ReadDir(bucket); err != nil || len(after) != len(before) {
+			t.Errorf("the bucket has %v, it had %v, %v", after, before, err)
+		}
+	})
 	t.Run("compression", func(t *testing.T) {
 		temp, bucket := t.TempDir(), t.TempDir()
 		terminate(t, syscall.SIGTERM, 143, temp, func() bool {

@@ -24,6 +24,6 @@ func ahead(ts *testscript.TestScript, neg bool, args []string) {
 	found, err := client.Objects(context.Background(), u.Bucket, prefix)
 	ts.Check(err)
 	newest := slices.MaxFunc(found, func(a, b bucket.Object) int { return cmp.Compare(a.Name, b.Name) })
-	to := prefix + time.Now().Add(by).UTC().Format("20060102T150405") + args[1] + ".db.zst"
+	to := prefix + time.Now().Add(by).UTC().Format("20060102T150405") + args[1] + ".daily.db.zst"
 	ts.Check(client.Copy(context.Background(), u.Bucket, newest.Name, to))
 }

@@ -10,7 +10,8 @@ import (
 
 type sizeDocument struct {
 	ID     string `json:"id"`
-	Stored int64  `json:"stored"`
+	Stored int64  `json:"stored"` // of the object, bytes
+	Weight int64  `json:"weight"` // of the full one that it stands on, or is
 }
 
 const (
@@ -20,24 +21,31 @@ const (
 	steadyWithin = 0.05
 )
 
-// trendOf returns how the size of the objects develops: the newest against the one
-// of a week ago, or the oldest of a younger series. trend is "" for a single one.
-func trendOf(plausible []lifecycle.Decision) (last []sizeDocument, weekAgo *sizeDocument, trend string) {
-	size := func(of lifecycle.Decision) sizeDocument { return sizeDocument{string(of.ID), of.Object.Size} }
-	for _, p := range plausible[max(0, len(plausible)-sizesShown):] {
+// trendOf returns how the size of the database develops, for which the weight of
+// snapshots stands: the newest against the one of a week ago, or the oldest of a
+// younger series. trend is "" for a single one.
+func trendOf(all []lifecycle.Decision) (last []sizeDocument, weekAgo *sizeDocument, trend string) {
+	size := func(of lifecycle.Decision) sizeDocument {
+		return sizeDocument{string(of.ID), of.Object.Size, of.Weight()}
+	}
+	for _, p := range all[max(0, len(all)-sizesShown):] {
 		last = append(last, size(p))
 	}
-	if len(plausible) < 2 {
+	if len(all) < 2 {
 		return last, nil, ""
 	}
-	newest, base := plausible[len(plausible)-1], plausible[0]
-	for _, p := range plausible {
+	newest, base := all[len(all)-1], all[0]
+	for _, p := range all {
 		if newest.ID.Time().Sub(p.ID.Time()) >= week {
 			base = p
-			weekAgo = &sizeDocument{string(p.ID), p.Object.Size}
+			ago := size(p)
+			weekAgo = &ago
 		}
 	}
-	switch change := changed(base.Object.Size, newest.Object.Size); {
+	if base.Weight() <= 0 {
+		return last, weekAgo, "" // it was cut short, and compares with nothing
+	}
+	switch change := changeOf(base.Weight(), newest.Weight()); {
 	case change > steadyWithin:
 		return last, weekAgo, "growing"
 	case change < -steadyWithin:
@@ -46,16 +54,16 @@ func trendOf(plausible []lifecycle.Decision) (last []sizeDocument, weekAgo *size
 	return last, weekAgo, "steady"
 }
 
-// changed returns the change of a size, as a part of the old one.
-func changed(from, to int64) float64 { return float64(to-from) / float64(max(from, 1)) }
+// changeOf returns the change of a size, as a part of the old one.
+func changeOf(from, to int64) float64 { return float64(to-from) / float64(max(from, 1)) }
 
 // looked is how many of the newest snapshots are compared with each other.
 const looked = 12
 
 // mixed reports whether the newest snapshots go back and forth between the contents
 // of two databases, which have one bucket URL by mistake.
-func mixed(plausible []lifecycle.Decision) bool {
-	last := plausible[max(0, len(plausible)-looked):]
+func mixed(all []lifecycle.Decision) bool {
+	last := all[max(0, len(all)-looked):]
 	return returns(last) >= 2 || alternates(last)
 }
 
@@ -76,7 +84,7 @@ func returns(all []lifecycle.Decision) (n int) {
 	return n
 }
 
-// alternates reports whether the sizes of the last six objects go back and forth.
+// alternates reports whether the weights of the last six snapshots go back and forth.
 // Encrypted ones show nothing else.
 func alternates(all []lifecycle.Decision) bool {
 	const enough = 6
@@ -85,10 +93,10 @@ func alternates(all []lifecycle.Decision) bool {
 	}
 	all = all[len(all)-enough:]
 	for i := 1; i < enough; i++ {
-		if math.Abs(changed(all[i-1].Object.Size, all[i].Object.Size)) < 2*steadyWithin {
+		if math.Abs(changeOf(all[i-1].Weight(), all[i].Weight())) < 2*steadyWithin {
 			return false
 		}
-		if i > 1 && math.Abs(changed(all[i-2].Object.Size, all[i].Object.Size)) > steadyWithin/2 {
+		if i > 1 && math.Abs(changeOf(all[i-2].Weight(), all[i].Weight())) > steadyWithin/2 {
 			return false
 		}
 	}

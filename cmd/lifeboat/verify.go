@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,9 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
+	"github.com/lifeboat-sqlite/lifeboat/restore/untrusted"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -23,21 +26,25 @@ import (
 )
 
 type verifyCmd struct {
-	seriesFlags
+	snapshotFlags
+	configFlags
+	idArgument
 
-	Snapshot choice `placeholder:"latest" xor:"which" help:"latest (the default), an ID, or its beginning."`
-	Sample   int    `placeholder:"N" xor:"which" group:"Which snapshot" help:"The newest and N random older ones."`
-	All      bool   `xor:"which" group:"Which snapshot" help:"Every snapshot of the series."`
-	Latest   bool   `xor:"which" group:"Which snapshot" help:"The newest only: the default."`
+	Snapshot choice    `placeholder:"latest" xor:"which" help:"latest (the default), an ID, its start, or a date."`
+	At       moment    `placeholder:"TIME" xor:"which" group:"Which snapshot" help:"The newest by then: \"2026-11-20 17:00\" (UTC), \"17:00 CET\", 2026-11-20 (its end), or 2h (ago)."`
+	Sample   oneOrMore `placeholder:"N" xor:"which" group:"Which snapshot" help:"The newest and N random older ones. With --config: the newest of N databases, those drilled longest ago first."`
+	All      bool      `xor:"which" group:"Which snapshot" help:"Every snapshot of the series."`
+	Latest   bool      `xor:"which" group:"Which snapshot" help:"The newest only: the default."`
 	identityFlag
+	cacheFlag
 
 	Check      snapshot.CheckLevel `enum:",quick,full,none" default:"" placeholder:"quick|full|none" help:"What SQLite checks: quick (the default), full, or none. The first two look at foreign keys, too."`
-	CheckLimit duration            `placeholder:"TIME" group:"The drill" help:"Time limit of the check, if not 1m and 1m per GiB."`
+	CheckLimit limit               `placeholder:"TIME" group:"The drill" help:"Time limit of the check, if not 1m and 1m per GiB."`
 	SQL        []string            `name:"sql" sep:"none" placeholder:"SELECT" help:"A query that must return one true number; repeatable."`
-	SQLLimit   duration            `name:"sql-limit" default:"1m" placeholder:"1m" group:"The drill" help:"Time limit of each query."`
+	SQLLimit   limit               `name:"sql-limit" default:"1m" placeholder:"1m" group:"The drill" help:"Time limit of each query."`
 	Fast       bool                `group:"The drill" help:"Fetch, decode and compare digests only; needs no disk."`
 	TempDir    string              `type:"existingdir" placeholder:"DIR" group:"The drill" help:"Directory to rebuild the database in; needs room for all of it."`
-	Record     bool                `help:"Write the time into the snapshot's tag lifeboat-verified if it passes."`
+	Record     bool                `help:"If it passes, tag the snapshot lifeboat-verified."`
 
 	reportFlags
 	JSON bool `name:"json" help:"Print one JSON document."`
@@ -53,26 +60,24 @@ type verifyDocument struct {
 // drillDocument is the result of one drill. Sizes are in bytes.
 type drillDocument struct {
 	snapshotDocument
-	Verified    bool                  `json:"verified"`
-	Database    string                `json:"database,omitempty"`
-	Size        int64                 `json:"size,omitempty"` // of the database
-	Digest      string                `json:"digest,omitempty"`
-	Frames      bool                  `json:"frames"`                 // all fetched and decoded, with the right digests
-	Check       snapshot.CheckLevel   `json:"check,omitempty"`        // that the database has passed
-	ForeignKeys *restore.ForeignKeys  `json:"foreign_keys,omitempty"` // absent: not looked at
-	Queries     []restore.QueryResult `json:"queries"`
-	Error       string                `json:"error,omitempty"`
-	Exit        int                   `json:"exit"`     // the exit code that this one alone would give
-	Gone        bool                  `json:"gone"`     // by retention, between listing and drill: no failure among several
-	Recorded    bool                  `json:"recorded"` // in the snapshot's tag
-	Seconds     float64               `json:"seconds"`
+	Verified    bool                    `json:"verified"`
+	Database    string                  `json:"database,omitempty"`
+	Size        int64                   `json:"size,omitempty"` // of the database
+	Digest      string                  `json:"digest,omitempty"`
+	Frames      bool                    `json:"frames"`                 // all fetched and decoded, with the right digests
+	Check       snapshot.CheckLevel     `json:"check,omitempty"`        // that the database has passed
+	ForeignKeys *untrusted.ForeignKeys  `json:"foreign_keys,omitempty"` // absent: not looked at
+	Queries     []untrusted.QueryResult `json:"queries"`
+	Error       string                  `json:"error,omitempty"`
+	Exit        int                     `json:"exit"`     // the exit code that this one alone would give
+	Gone        bool                    `json:"gone"`     // it or its base, by retention: no failure among several
+	Recorded    bool                    `json:"recorded"` // in the snapshot's tag
+	Seconds     float64                 `json:"seconds"`
 }
 
 // Validate implements kong's check of flags that depend on each other.
 func (v *verifyCmd) Validate() error {
 	switch {
-	case v.Sample < 0:
-		return errors.New("--sample must be at least 0")
 	case v.Fast && len(v.SQL) > 0:
 		return errors.New("--fast rebuilds no database, so --sql has none to query")
 	case v.Fast && v.Check != "" && v.Check != snapshot.CheckNone:
@@ -81,14 +86,18 @@ func (v *verifyCmd) Validate() error {
 		return errors.New("--sql is empty")
 	case v.Record && (v.Fast || v.Check == snapshot.CheckNone):
 		return errors.New("--record is for a drill with a check: --fast and --check none do not fit")
-	case v.SQLLimit == 0:
-		return errors.New("--sql-limit must be greater than 0")
 	}
 	return nil
 }
 
+// drillsInNotice is how many failed drills a notice describes.
+const drillsInNotice = 10
+
 // Run implements the command.
 func (v *verifyCmd) Run(ctx context.Context, c *console) error {
+	if c.workers != nil { // one of several databases
+		return v.verify(ctx, c)
+	}
 	stop := c.startWorkers(1)
 	return errors.Join(v.verify(ctx, c), stop())
 }
@@ -122,82 +131,151 @@ func (v *verifyCmd) verify(ctx context.Context, c *console) (err error) {
 	d := verifyDocument{URL: v.URL.String(), Snapshots: []drillDocument{}}
 	var failed []error
 	var printing error
-	for _, s := range chosen {
-		drill, err := v.drill(ctx, c, b, s, identities)
+	paint := terminal.Painter(c.stdout)
+	verify, closeVerifier := v.verifier(c, b, chosen, identities)
+	defer func() { err = cmp.Or(err, closeVerifier()) }()
+	for _, s := range restore.ByChain(chosen) {
+		drill, err := v.drill(ctx, c, b, s, verify)
 		d.Snapshots = append(d.Snapshots, drill)
 		if err != nil {
 			failed = append(failed, err)
 		}
+		shown := drill
+		if len(chosen) == 1 {
+			shown.Error = "" // the command's own error says it
+		} else if err != nil && len(failed) <= drillsInNotice {
+			report.Did += shown.text(terminal.Plain)
+		}
 		if !v.JSON && (!drill.Verified || !c.Quiet) {
-			printing = errors.Join(printing, c.result(false, nil, drill.text()))
+			printing = errors.Join(printing, c.result(false, nil, shown.text(paint)))
 		}
 		if ctx.Err() != nil || errors.Is(err, bucket.ErrUnreachable) {
 			break // the others would fail as slowly
 		}
 	}
+	slices.SortStableFunc(d.Snapshots, func(a, b drillDocument) int { return cmp.Compare(b.ID, a.ID) })
 	d.Verified = len(d.Snapshots) == len(chosen) && !slices.ContainsFunc(d.Snapshots, func(s drillDocument) bool { return !s.Verified && !s.Gone })
 	report.Succeeded = d.Verified && slices.ContainsFunc(d.Snapshots, func(s drillDocument) bool { return s.Verified })
 	report.Add(measuresOfDrills(d.Snapshots)...)
-	err = v.summary(ctx, b, d, len(chosen), failed)
+	err = v.summary(ctx, b, d, chosen, failed)
 	if v.JSON {
 		printing = c.result(true, d, "")
+	} else if len(chosen) > 1 && (!d.Verified || !c.Quiet) {
+		printing = errors.Join(printing, c.result(false, nil, d.sum(len(chosen))))
 	}
 	return errors.Join(err, printing)
 }
 
-// choose returns the snapshots that the flags mean, the newest first.
+// choose returns the snapshots that the flags mean.
 func (v *verifyCmd) choose(ctx context.Context, c *console, b bucket.Bucket) ([]series.Snapshot, error) {
+	which, err := whichFlags{Snapshot: v.Snapshot, At: v.At}.with(v.URL.Named, v.ID)
+	if err != nil {
+		return nil, err
+	}
 	if !v.All && v.Sample == 0 {
-		found, err := restore.Select(ctx, b, restore.Selector{Which: string(v.Snapshot), Log: c.log})
+		found, err := which.find(ctx, c, b)
 		return []series.Snapshot{found}, err
+	}
+	if which.Snapshot != "" {
+		return nil, usage("the command line names one snapshot, %s, and asks for several: choose", which.Snapshot)
 	}
 	all, err := series.Snapshots(ctx, b, time.Time{})
 	if err != nil {
 		return nil, err
 	}
-	if v.All {
-		slices.Reverse(all)
-	} else {
-		all = restore.Sample(all, v.Sample, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), c.log)
-	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("%w in %s", restore.ErrNoSnapshot, b.URL())
 	}
-	return all, nil
+	if v.All {
+		return all, nil
+	}
+	newest, err := restore.Select(ctx, b, restore.Selector{Log: c.log})
+	if err != nil {
+		return nil, err
+	}
+	return sample(all, newest, int(v.Sample), rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))), nil
+}
+
+// sample returns the newest of the snapshots and up to n random older ones, of those
+// that count.
+func sample(all []series.Snapshot, newest series.Snapshot, n int, random *rand.Rand) []series.Snapshot {
+	older := slices.DeleteFunc(slices.Clone(all), func(s series.Snapshot) bool { return !s.Counts() || s.ID >= newest.ID })
+	chosen := []series.Snapshot{newest}
+	for _, i := range random.Perm(len(older))[:min(n, len(older))] {
+		chosen = append(chosen, older[i])
+	}
+	return chosen
+}
+
+// A verifyFunc makes the drill of one snapshot.
+type verifyFunc func(context.Context, series.Snapshot) (restore.VerifyReport, error)
+
+// verifier returns what makes the drills. Of several snapshots it fetches once what
+// they have in common.
+func (v *verifyCmd) verifier(c *console, b bucket.Bucket, chosen []series.Snapshot, identities []age.Identity) (verify verifyFunc, end func() error) {
+	o := restore.VerifyOptions{
+		Identities: identities, Fast: v.Fast, Check: v.Check, Queries: v.SQL, QueryTime: time.Duration(v.SQLLimit), TempDir: v.TempDir,
+		Progress: v.progress(c), Examiner: worker.Examiner{Pool: c.workers, Limit: time.Duration(v.CheckLimit)}, Passed: learner{v.cacheDir(), b, c.log}.learn, Log: c.log,
+	}
+	if len(chosen) > 1 {
+		several := restore.NewVerifier(b, o)
+		return several.Verify, several.Close
+	}
+	return func(ctx context.Context, s series.Snapshot) (restore.VerifyReport, error) {
+		return restore.Verify(ctx, b, s, o)
+	}, func() error { return nil }
 }
 
 // drill verifies one snapshot. If it succeeds but cannot be recorded, drill returns
 // an error with a document that is verified.
-func (v *verifyCmd) drill(ctx context.Context, c *console, b bucket.Bucket, s series.Snapshot, identities []age.Identity) (drillDocument, error) {
+func (v *verifyCmd) drill(ctx context.Context, c *console, b bucket.Bucket, s series.Snapshot, verify verifyFunc) (drillDocument, error) {
 	began := time.Now()
-	r, err := restore.Verify(ctx, b, s, restore.VerifyOptions{
-		Identities: identities, Fast: v.Fast, Check: v.Check, Queries: v.SQL, QueryTime: time.Duration(v.SQLLimit),
-		TempDir: v.TempDir, Progress: v.progress(c), Examiner: worker.Examiner{Pool: c.workers, Limit: time.Duration(v.CheckLimit)},
-	})
+	r, err := verify(ctx, s)
 	c.endProgress()
+	learner{v.cacheDir(), b, c.log}.unlearn(ctx, s, err)
 	d := drillDocument{
-		snapshotDocument: describeSnapshot(s), Verified: err == nil, Database: r.Manifest.Database, Size: r.Manifest.Size,
+		snapshotDocument: describeSnapshot(s), Verified: err == nil || errors.Is(err, restore.ErrLeft), Database: r.Manifest.Database, Size: r.Manifest.Size,
 		Digest: r.Manifest.Digest, Frames: r.Frames, Check: r.Passed, ForeignKeys: r.ForeignKeys,
-		Queries: append([]restore.QueryResult{}, r.Queries...), Seconds: time.Since(began).Seconds(),
+		Queries: append([]untrusted.QueryResult{}, r.Queries...), Seconds: time.Since(began).Seconds(),
 	}
 	if r.ForeignKeys != nil && r.ForeignKeys.Violations > 0 {
 		c.log.Warn("foreign keys are violated, as they were when the snapshot was taken", "snapshot", s.ID, "rows", r.ForeignKeys.Violations)
 	}
-	if errors.Is(err, bucket.ErrNotFound) && (v.All || v.Sample > 0) {
+	if (v.All || v.Sample > 0) && wentByRetention(ctx, b, s, err) {
 		d.Gone = true
 		return d, nil
 	}
-	if err == nil {
-		err = r.Left
-	}
 	if d.Verified && v.Record {
-		notRecorded := restore.Record(ctx, b, s, time.Now())
+		notRecorded := record(ctx, b, s, time.Now())
 		d.Recorded, err = notRecorded == nil, errors.Join(err, notRecorded)
 	}
 	if err != nil {
-		d.Error, d.Exit = strings.ReplaceAll(err.Error(), "\n", "; "), exitCode(err)
+		d.Error, d.Exit = terminal.OneLine(err), exitCode(err)
 	}
 	return d, err
+}
+
+// wentByRetention reports whether an object is missing because retention has taken it
+// since the listing: the snapshot itself is no longer listed, or its own time is over, so
+// that its base may go hours before it does. An error on the way is no such proof.
+func wentByRetention(ctx context.Context, b bucket.Bucket, s series.Snapshot, err error) bool {
+	if !errors.Is(err, restore.ErrGone) && !errors.Is(err, bucket.ErrNotFound) {
+		return false
+	}
+	listed, notListed := series.Snapshots(ctx, b, s.ID.Time())
+	if notListed != nil {
+		return false
+	}
+	if !slices.ContainsFunc(listed, func(other series.Snapshot) bool { return other.Object.Name == s.Object.Name }) {
+		return true
+	}
+	tags, damaged, noTags := series.ReadTags(ctx, b, s.Object)
+	policy, noPolicy := bucketPolicy(ctx, b)
+	if noTags != nil || damaged != nil || noPolicy != nil {
+		return false
+	}
+	alone := []lifecycle.Item{{Snapshot: s, Tags: tags, TagsKnown: true}}
+	return isOver(lifecycle.Decide(alone, lifecycle.Terms{Policy: policy}, series.Present(b))[0], series.Present(b))
 }
 
 // progress shows how much is fetched, and then that SQLite checks: SQLite does not
@@ -213,79 +291,26 @@ func (v *verifyCmd) progress(c *console) func(done, total int64) {
 }
 
 // summary returns the command's error, nil if nothing failed.
-func (v *verifyCmd) summary(ctx context.Context, b bucket.Bucket, d verifyDocument, chosen int, failed []error) error {
+func (v *verifyCmd) summary(ctx context.Context, b bucket.Bucket, d verifyDocument, chosen []series.Snapshot, failed []error) error {
 	switch {
 	case len(failed) == 0:
 		return nil
-	case chosen == 1 && errors.Is(failed[0], worker.ErrTooLong): // its own hint is of more use than an older one
+	case len(chosen) == 1 && errors.Is(failed[0], worker.ErrTooLong): // its own hint is of more use than an older one
 		return failed[0]
-	case chosen == 1:
-		return withOlder(ctx, b, snapshot.ID(d.Snapshots[0].ID), v.command(), failed[0])
+	case len(chosen) == 1:
+		return withInstead(ctx, b, chosen[0], v.command(), failed[0])
 	}
-	what := fmt.Sprintf("%d of %d snapshots", len(failed), chosen)
-	if untried := chosen - len(d.Snapshots); untried > 0 {
-		what += fmt.Sprintf(" (%d more were not tried)", untried)
+	text := fmt.Sprintf("%d of %d snapshots failed", len(failed), len(chosen))
+	if untried := len(chosen) - len(d.Snapshots); untried > 0 {
+		text += fmt.Sprintf(", %d more were not tried", untried)
 	}
-	err := fmt.Errorf("%s failed: %w", what, errors.Join(failed...))
+	err := error(&drillsError{text, failed})
 	for _, s := range d.Snapshots {
 		if s.Verified && !s.Implausible && !d.Verified {
 			return &hinted{err, "the newest of those that passed is " + s.ID}
 		}
 	}
 	return err
-}
-
-// text is the report for people.
-func (d drillDocument) text() string {
-	var b strings.Builder
-	line := func(what, result string) {
-		terminal.Fprintf(&b, "  %-13s %s\n", what, strings.Join(strings.Fields(result), " "))
-	}
-	state := "verified"
-	switch {
-	case d.Gone:
-		state = "gone by now"
-	case !d.Verified:
-		state = "FAILED"
-	}
-	terminal.Fprintf(&b, "%s: snapshot %s", state, d.ID)
-	if d.Database != "" {
-		terminal.Fprintf(&b, " of %s, %s in %s", d.Database, terminal.Size(d.Size), time.Duration(d.Seconds*float64(time.Second)).Round(100*time.Millisecond))
-	}
-	b.WriteString("\n")
-	if d.Frames {
-		line("frames", "right, "+d.Digest)
-	}
-	if d.Check == snapshot.CheckQuick || d.Check == snapshot.CheckFull {
-		line(string(d.Check)+" check", "ok")
-	}
-	if keys := d.ForeignKeys; keys != nil {
-		line("foreign keys", foreignKeys(keys))
-	}
-	for _, q := range d.Queries {
-		state := "true"
-		if !q.True {
-			state = "NOT TRUE"
-		}
-		line(state, q.Answer+": "+q.SQL)
-	}
-	if d.Recorded {
-		line("recorded", "in its tag "+series.TagVerified)
-	}
-	if d.Error != "" && d.Exit != exitNotTrue { // the query has its line
-		line("error", d.Error)
-	}
-	return b.String()
-}
-
-func foreignKeys(found *restore.ForeignKeys) string {
-	switch {
-	case found.Unknown != "":
-		return "not known: " + found.Unknown
-	case found.Violations == 0:
-		return "ok"
-	}
-	return fmt.Sprintf("%d violated: %s", found.Violations, strings.Join(found.First, ", "))
 }
 
 // command returns this command without the choice of the snapshot.

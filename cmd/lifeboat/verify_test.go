@@ -1,16 +1,21 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
+	"github.com/lifeboat-sqlite/lifeboat/restore/untrusted"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
@@ -26,25 +31,28 @@ func TestVerifyGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := snapshot.NewID(time.Now())
-	gone := series.Snapshot{ID: id, Object: bucket.Object{Name: series.ObjectName(id), Size: 1000, ETag: "x"}}
+	gone := series.Snapshot{Name: series.Name{ID: id, Class: series.Daily}, Object: bucket.Object{Name: buckettest.ObjectName(id), Size: 1000, ETag: "x"}}
+	verify := func(ctx context.Context, s series.Snapshot) (restore.VerifyReport, error) {
+		return restore.Verify(ctx, b, s, restore.VerifyOptions{Fast: true})
+	}
 	c := &console{globals: &globals{}, stdout: os.Stdout, stderr: os.Stderr, log: slog.New(slog.DiscardHandler)}
-	if d, err := (&verifyCmd{All: true, Record: true}).drill(t.Context(), c, b, gone, nil); err != nil || !d.Gone || d.Verified || d.Recorded || !strings.Contains(d.text(), "gone by now") {
+	if d, err := (&verifyCmd{All: true, Record: true}).drill(t.Context(), c, b, gone, verify); err != nil || !d.Gone || d.Verified || d.Recorded || !strings.Contains(d.text(terminal.Plain), "gone by now") {
 		t.Errorf("among several: %+v, %v", d, err)
 	}
-	if d, err := (&verifyCmd{}).drill(t.Context(), c, b, gone, nil); exitCode(err) != exitNoSnapshot || d.Gone {
+	if d, err := (&verifyCmd{}).drill(t.Context(), c, b, gone, verify); exitCode(err) != exitDamaged || !errors.Is(err, restore.ErrGone) || d.Gone {
 		t.Errorf("alone: %+v, %v", d, err)
 	}
 }
 
 // A query that is not true has a line of its own, and no second one as an error.
 func TestReportOfQueries(t *testing.T) {
-	queries := []restore.QueryResult{{SQL: "SELECT 0", Answer: "0"}, {SQL: "SELECT 1", Answer: "1", True: true}}
+	queries := []untrusted.QueryResult{{SQL: "SELECT 0", Answer: "0"}, {SQL: "SELECT 1", Answer: "1", True: true}}
 	d := drillDocument{Queries: queries, Error: "a query is not true: SELECT 0: 0", Exit: exitNotTrue}
-	if text := d.text(); strings.Count(text, "SELECT 0") != 1 || !strings.Contains(text, "NOT TRUE") {
+	if text := d.text(terminal.Plain); strings.Count(text, "SELECT 0") != 1 || !strings.Contains(text, "NOT TRUE") {
 		t.Error(text)
 	}
 	d.Error, d.Exit = "the worker died", exitDamaged
-	if text := d.text(); !strings.Contains(text, "the worker died") {
+	if text := d.text(terminal.Plain); !strings.Contains(text, "the worker died") {
 		t.Error(text)
 	}
 }

@@ -23,9 +23,19 @@ import (
 // that retention goes by.
 func TestPicture(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC)
-	var items []lifecycle.Item
+	var objects []bucket.Object
+	var previous time.Time
 	for taken := time.Date(2026, 11, 10, 13, 7, 0, 0, time.UTC); taken.Before(now); taken = taken.Add(time.Hour) {
-		items = append(items, lifecycle.Item{Snapshot: series.Snapshot{ID: snapshot.NewID(taken), Object: bucket.Object{Size: 1, Modified: taken}}})
+		name := series.Name{ID: snapshot.NewID(taken), Class: series.ClassAt(previous, taken)}
+		if bases := series.Bases(series.Of(objects, now), name.Class, taken); len(bases) > 0 {
+			name.Base = bases[0].ID
+		}
+		objects = append(objects, bucket.Object{Name: name.String(), Size: 1, Modified: taken})
+		previous = taken
+	}
+	var items []lifecycle.Item
+	for _, s := range series.Of(objects, now) {
+		items = append(items, lifecycle.Item{Snapshot: s})
 	}
 	count := map[string]int{}
 	for _, d := range lifecycle.Decide(items, lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold}, now) {
@@ -34,10 +44,10 @@ func TestPicture(t *testing.T) {
 	text := docstest.Read(t, docstest.Page(t, "retention"))
 	for _, want := range []string{
 		fmt.Sprintf(" %d snapshots taken", len(items)),
-		fmt.Sprintf(" %d, every hour", len(items)-count["release hourly"]-count["release daily"]-count["release weekly"]-count["expire hourly"]),
+		fmt.Sprintf(" %d held,", count["keep hourly"]+count["keep daily"]+count["keep weekly"]),
 		fmt.Sprintf(" %d hourly,", count["release hourly"]),
 		fmt.Sprintf(" %d daily,", count["release daily"]),
-		fmt.Sprintf(" %d weekly,", count["release weekly"]),
+		fmt.Sprintf(" %d monthly,", count["release monthly"]),
 		fmt.Sprintf(" %d other hours", count["expire hourly"]),
 	} {
 		if !strings.Contains(text, want) {

@@ -65,14 +65,14 @@ func (a *app) hasOneSnapshot(t *testing.T, prefix string) (id string) {
 	if len(found) != 1 {
 		t.Fatalf("in the bucket: %v, want one snapshot", found)
 	}
-	name, err := series.EncodeTag(string(a.namespace) + "/data/app.db")
+	database, err := series.EncodeTag(string(a.namespace) + "/data/app.db")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for key, tags := range found {
-		var named bool
-		id, named = strings.CutSuffix(strings.TrimPrefix(key, prefix+"/"), ".db.zst")
-		if !named || tags[series.TagRetention] != series.Held || tags[series.TagDatabase] != name {
+		name, named := series.ParseName(strings.TrimPrefix(key, prefix+"/"))
+		id = string(name.ID)
+		if !named || !series.IsHeld(tags[series.TagRetention]) || tags[series.TagDatabase] != database {
 			t.Errorf("in the bucket: %s with the tags %v", key, tags)
 		}
 	}
@@ -144,10 +144,12 @@ func testDrain(t *testing.T, a *app) {
 // terminated ends the pod of a job, and looks that it ends as it should.
 func (a *app) terminated(t *testing.T, job string, end func(t *testing.T, pod string)) {
 	t.Helper()
-	pods := a.podsOf(t, job)
-	if len(pods) != 1 || pods[0].Status.Phase != "Running" {
-		t.Fatalf("pods of %s: %v, want one that runs", job, pods)
-	}
+	var pods []pod
+	// A container works before the kubelet has reported that it runs.
+	eventually(t, time.Minute, "one pod of "+job+" that runs", func() (string, bool) {
+		pods = a.podsOf(t, job)
+		return fmt.Sprint(pods), len(pods) == 1 && pods[0].Status.Phase == "Running"
+	})
 	last := a.watch(t, pods[0].Metadata.Name)
 	end(t, pods[0].Metadata.Name)
 	if gone := <-last; gone.exit() != 143 {
@@ -162,11 +164,12 @@ func (n namespace) evict(t *testing.T, pod string) {
 		"create", "--raw=/api/v1/namespaces/"+string(n)+"/pods/"+pod+"/eviction", "--filename=-")
 }
 
-// hasOnly fails if anything but these files is on the application's volume.
+// hasOnly fails if anything but these files and the cache is on the application's volume.
 func (a *app) hasOnly(t *testing.T, files ...string) {
 	t.Helper()
-	for file := range strings.FieldsSeq(a.exec(t, "files", filepath.Dir(database))) {
-		if !slices.Contains(files, file) {
+	dir := filepath.Dir(database)
+	for file := range strings.FieldsSeq(a.exec(t, "files", dir)) {
+		if !slices.Contains(files, file) && !strings.HasPrefix(file, filepath.Join(dir, ".lifeboat")+"/") {
 			t.Errorf("left on the volume: %s", file)
 		}
 	}

@@ -54,7 +54,7 @@ func (a *app) failAtOnce(t *testing.T) {
 		{"missing-database", "backup", []change{with("DATABASE", "/data/nowhere.db")}, 4, "no such file"},
 		{"other-database", "backup", []change{with("DATABASE", "/data/other.db")}, 64, "belongs to another database"},
 		{"other-user", "backup", []change{asUser(1234)}, 4, "permission denied"},
-		{"no-room-for-the-copy", "backup", []change{volume("tmp", inMemory("1Mi"))}, 8, "in the temp directory /tmp, which has"},
+		{"no-room-for-the-copy", "backup", []change{with("LIFEBOAT_FULL", "true"), volume("tmp", inMemory("1Mi"))}, 8, "in the temp directory /tmp, which has"},
 		{"no-room-to-restore", "restore", []change{volume("data", inMemory("1Mi"))}, 8, "the restore needs"},
 		{"no-snapshot", "restore", []change{with("BUCKET_URL", a.url()+"/nothing")}, 6, "no such snapshot"},
 	} {
@@ -192,7 +192,7 @@ func (a *app) testTooLate(t *testing.T) {
 // testEvicted lets a copy outgrow the limit of its volume, which the kubelet
 // measures now and then.
 func (a *app) testEvicted(t *testing.T) {
-	a.start(t, "lifeboat-backup", "evicted", with("LIFEBOAT_MAX_RATE", "50KiB"),
+	a.start(t, "lifeboat-backup", "evicted", with("LIFEBOAT_MAX_RATE", "50KiB"), with("LIFEBOAT_FULL", "true"),
 		volume("tmp", map[string]any{"emptyDir": map[string]any{"sizeLimit": "100Ki"}}))
 	if p := a.firstFailed(t, "evicted"); p.Status.Reason != "Evicted" || !strings.Contains(p.Status.Message, `Usage of EmptyDir volume "tmp" exceeds the limit`) {
 		t.Errorf("%v: %s, want an eviction", p, p.Status.Message)

@@ -59,22 +59,26 @@ var (
 	bucketActions = []string{"s3:ListBucket", "s3:ListBucketVersions", "s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration", "s3:GetBucketVersioning"}
 	objectActions = []string{"s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging",
 		"s3:GetObjectVersionTagging", "s3:PutObjectTagging"}
-	operators = []string{"StringEquals", "StringNotEquals", "StringLike", "StringEqualsIfExists", "Null", "Bool"}
-	keys      = []string{"s3:prefix", "s3:if-none-match", "s3:ObjectCreationOperation",
+	operators = []string{"StringEquals", "StringLike", "StringEqualsIfExists", "ForAllValues:StringEquals", "Null", "Bool"}
+	keys      = []string{"s3:prefix", "s3:if-none-match", "s3:ObjectCreationOperation", "s3:authType",
 		"s3:RequestObjectTag/" + series.TagRetention, "s3:ExistingObjectTag/" + series.TagRetention}
 	sid = regexp.MustCompile(`^[A-Za-z0-9]+$`)
 )
 
+type policy struct {
+	Version   string
+	Statement []statement
+}
+
+type statement struct {
+	Sid, Effect string
+	Action      oneOrMore
+	Resource    oneOrMore
+	Condition   map[string]map[string]oneOrMore
+}
+
 func form(text []byte) (troubles []string) {
-	var policy struct {
-		Version   string
-		Statement []struct {
-			Sid, Effect string
-			Action      oneOrMore
-			Resource    oneOrMore
-			Condition   map[string]map[string]oneOrMore
-		}
-	}
+	var policy policy
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&policy); err != nil {
@@ -96,7 +100,9 @@ func form(text []byte) (troubles []string) {
 		if slices.Equal(s.Resource, oneOrMore{"arn:aws:s3:::BUCKET"}) {
 			actions = bucketActions
 		} else {
-			trouble(!slices.Equal(s.Resource, oneOrMore{"arn:aws:s3:::BUCKET/PREFIX/*"}), "%s: resource %q", s.Sid, s.Resource)
+			for _, r := range s.Resource {
+				trouble(!strings.HasPrefix(r, "arn:aws:s3:::BUCKET/PREFIX/") && s.Effect != "Deny", "%s: resource %q", s.Sid, r)
+			}
 		}
 		for _, action := range s.Action {
 			trouble(!slices.Contains(actions, action), "%s: %q is not an action on %q", s.Sid, action, s.Resource)

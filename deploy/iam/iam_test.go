@@ -21,11 +21,14 @@ import (
 	_ "github.com/mattn/go-sqlite3"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle/rules"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/rawclient"
 )
 
@@ -35,6 +38,7 @@ const prefix = "team/app"
 type user struct {
 	*rawclient.Client
 	bucket bucket.Bucket
+	keys   *testserver.Server
 }
 
 // newUser makes a user of the server with the policy in a file.
@@ -44,15 +48,20 @@ func newUser(t *testing.T, server *testserver.Server, bucketName, file string) u
 	if err != nil {
 		t.Fatal(err)
 	}
-	filled := strings.NewReplacer("BUCKET", bucketName, "PREFIX", prefix).Replace(string(policy))
-	restricted := server.As(t, filled)
+	return newUserWith(t, server, bucketName, strings.NewReplacer("BUCKET", bucketName, "PREFIX", prefix).Replace(string(policy)))
+}
+
+// newUserWith makes a user of the server with a policy.
+func newUserWith(t *testing.T, server *testserver.Server, bucketName, policy string) user {
+	t.Helper()
+	restricted := server.As(t, policy)
 	restricted.Setenv(t)
 	b, err := upload.OpenURL(t.Context(), bucket.URL{Bucket: bucketName, Prefix: prefix},
 		upload.Options{RetryFor: 10 * time.Second, PartSize: 5 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return user{restricted.Client(t), b}
+	return user{restricted.Client(t), b, restricted}
 }
 
 // versioned makes a bucket that keeps old versions.
@@ -144,13 +153,46 @@ var reads = []call{
 	{"head", send(http.MethodHead, "BUCKET/KEY", "")},
 }
 
-var writes = []call{
-	{"upload", putWith(series.TagRetention + "=held")},
-	{"multipart upload", send(http.MethodPost, "BUCKET/KEYx?uploads", "")},
-	{"set to held", setTo("held")},
+// writes is what a job does with a snapshot of a class.
+func writes(class series.Class) []call {
+	tag := series.TagRetention + "=" + series.Held(class)
+	return []call{
+		{"upload", putWith(tag)},
+		{"multipart upload", send(http.MethodPost, "BUCKET/KEYx?uploads", "", "X-Amz-Tagging", tag)},
+		{"upload without a tag", send(http.MethodPut, "BUCKET/KEYx", "x")},
+		{"set to held", setTo(series.Held(class))},
+	}
 }
 
-var releases = []call{{"set to daily", setTo("daily")}, {"set to recent", setTo("recent")}, {"set to yearly", setTo("yearly")}}
+// releases is what a release does with a snapshot of a class.
+func releases(class series.Class) []call {
+	return []call{{"set to its class", setTo(string(class))}}
+}
+
+// otherClasses is what nobody may do with a snapshot of a class: it would be kept for
+// less or more than that class, or go without having been released.
+func otherClasses(class series.Class) (calls []call) {
+	as := func(value string) {
+		tag := series.TagRetention + "=" + value
+		calls = append(calls,
+			call{"upload as " + value, putWith(tag)},
+			call{"multipart upload as " + value, send(http.MethodPost, "BUCKET/KEYx?uploads", "", "X-Amz-Tagging", tag)},
+			call{"copy over it as " + value, send(http.MethodPut, "BUCKET/KEY", "", "X-Amz-Copy-Source", "BUCKET/KEY",
+				"X-Amz-Tagging-Directive", "REPLACE", "X-Amz-Tagging", tag)},
+			call{"upload as held and as " + value, putWith(series.TagRetention + "=" + series.Held(class) + "&" + tag)})
+	}
+	as(string(class))
+	as("anything-else")
+	for _, other := range series.Classes() {
+		if other != class {
+			as(string(other))
+			as(series.Held(other))
+			calls = append(calls, call{"set to " + string(other), setTo(string(other))}, call{"set to held-" + string(other), setTo(series.Held(other))})
+			calls = append(calls, detours(class, string(other))...)
+		}
+	}
+	return calls
+}
 
 // never is what none but the admin may do, and mostly not even they.
 var never = []call{
@@ -159,23 +201,18 @@ var never = []call{
 	{"delete many", send(http.MethodPost, "BUCKET?delete", "<Delete><Object><Key>KEY</Key></Object></Delete>")},
 	{"delete tags", send(http.MethodDelete, "BUCKET/KEY?tagging", "")},
 	{"set no tags", send(http.MethodPut, "BUCKET/KEY?tagging", "<Tagging><TagSet></TagSet></Tagging>")},
-	{"upload as daily", putWith(series.TagRetention + "=daily")},
-	{"upload as held and daily", putWith(series.TagRetention + "=held&" + series.TagRetention + "=daily")},
-	{"upload as anything else", putWith(series.TagRetention + "=x")},
-	{"multipart upload as recent", send(http.MethodPost, "BUCKET/KEY?uploads", "", "X-Amz-Tagging", series.TagRetention+"=recent")},
-	{"copy over it as recent", send(http.MethodPut, "BUCKET/KEY", "", "X-Amz-Copy-Source", "BUCKET/KEY",
-		"X-Amz-Tagging-Directive", "REPLACE", "X-Amz-Tagging", series.TagRetention+"=recent")},
+	{"set to anything else", setTo("x")},
 	{"change versioning", send(http.MethodPut, "BUCKET?versioning", "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>")},
 	{"change the bucket's policy", send(http.MethodPut, "BUCKET?policy", `{"Version":"2012-10-17","Statement":[]}`)},
 	{"delete the bucket", send(http.MethodDelete, "BUCKET", "")},
 	{"upload elsewhere", func(u user, bucket, key string) error {
-		return putWith(series.TagRetention+"=held")(u, bucket, "team/app2/"+key)
+		return putWith(series.TagRetention+"="+series.Held(series.Recent))(u, bucket, "team/app2/"+key)
 	}},
 	{"list elsewhere", send(http.MethodGet, "BUCKET?list-type=2&prefix=team%2F", "")},
 	{"list everything", send(http.MethodGet, "BUCKET?list-type=2", "")},
 }
 
-var rules = []call{
+var ruleWrites = []call{
 	{"change the rules", send(http.MethodPut, "BUCKET?lifecycle", "<LifecycleConfiguration><Rule><ID>all</ID><Status>Enabled</Status>"+
 		"<Filter><Prefix>"+prefix+"/</Prefix></Filter><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>")},
 	{"delete the rules", send(http.MethodDelete, "BUCKET?lifecycle", "")},
@@ -190,13 +227,34 @@ func allDenied(t *testing.T, u user, bucket, key string, lists ...[]call) {
 	}
 }
 
+// snapshotsOf uploads a snapshot of each class as the job would, and returns their keys.
+func snapshotsOf(t *testing.T, job user, bucketName string) map[series.Class]string {
+	t.Helper()
+	keys := map[series.Class]string{}
+	for _, class := range series.Classes() {
+		name := series.Name{ID: snapshot.NewID(time.Now()), Class: class}.String()
+		buckettest.Put(t, job.bucket, name, []byte("a snapshot"), bucket.Tags{series.TagRetention: series.Held(class)})
+		keys[class] = prefix + "/" + name
+	}
+	return keys
+}
+
+func allAllowed(t *testing.T, u user, bucket, key string, lists ...[]call) {
+	t.Helper()
+	for _, c := range slices.Concat(lists...) {
+		if err := c.try(u, bucket, key); err != nil {
+			t.Errorf("%s: %v", c.what, err)
+		}
+	}
+}
+
 func TestMinIO(t *testing.T) {
 	server := testserver.Start(t)
-	bucket := versioned(t, server)
-	admin := newUser(t, server, bucket, "admin-minio.json")
-	job := newUser(t, server, bucket, "backup-minio.json")
-	releaser := newUser(t, server, bucket, "release-minio.json")
-	restorer := newUser(t, server, bucket, "restore-minio.json")
+	bucketName := versioned(t, server)
+	admin := newUser(t, server, bucketName, "admin-minio.json")
+	job := newUser(t, server, bucketName, "backup-minio.json")
+	releaser := newUser(t, server, bucketName, "release-minio.json")
+	restorer := newUser(t, server, bucketName, "restore-minio.json")
 	path := newDatabase(t, 1000)
 
 	first := backup(t, job, path)
@@ -205,49 +263,70 @@ func TestMinIO(t *testing.T) {
 	}
 	change(t, path, "INSERT INTO t VALUES (randomblob(12000000))")
 	second := backup(t, job, path)
-	key := prefix + "/" + second.Snapshot.Object.Name
 	if !strings.Contains(second.Snapshot.Object.ETag, "-") {
 		t.Errorf("%s was not uploaded in parts", second.Snapshot.ID)
 	}
+	key := prefix + "/" + second.Snapshot.Object.Name
 
 	t.Run("backup", func(t *testing.T) {
-		if has, err := lifecycle.Read(t.Context(), job.bucket); err != nil || len(has.Rules()) > 0 {
+		if has, err := rules.OfSeries(job.bucket).Read(t.Context()); err != nil || len(has.Rules()) > 0 {
 			t.Errorf("rules: %v, %v", has.Rules(), err)
 		}
-		aborts(t, server, job, bucket)
-		allDenied(t, job, bucket, key, reads, releases, never, rules, pin)
+		aborts(t, server, job, bucketName)
+		allDenied(t, job, bucketName, key, reads, never, ruleWrites, pin)
 	})
 	t.Run("release", func(t *testing.T) {
-		result, err := lifecycle.Release(t.Context(), releaser.bucket, lifecycle.Options{Hold: lifecycle.NoHold})
+		var result lifecycle.Result
+		var err error
+		await.That(t, func() bool { // the store's clock has whole seconds
+			result, err = lifecycle.Release(t.Context(), releaser.bucket, lifecycle.Options{Terms: lifecycle.Terms{Hold: lifecycle.NoHold}})
+			return err != nil || len(result.Released) > 0
+		})
 		if err != nil || len(result.Released) != 1 || result.Released[0].ID != first.Snapshot.ID {
 			t.Errorf("released %v: %v", result.Released, err)
 		}
-		allDenied(t, releaser, bucket, key, reads, writes, never, rules, pin)
+		allDenied(t, releaser, bucketName, key, reads, never, ruleWrites, pin)
 	})
 	t.Run("restore", func(t *testing.T) {
 		restores(t, restorer, second.Snapshot.Object, path)
-		allDenied(t, restorer, bucket, key, writes, releases, never, rules, pin)
+		allDenied(t, restorer, bucketName, key, never, ruleWrites, pin)
 	})
 	t.Run("admin", func(t *testing.T) {
 		b := admin.bucket
-		terms := lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold, Settle: 100 * time.Millisecond}
-		proposal, err := lifecycle.Propose(t.Context(), b, terms, lifecycle.DefaultNoncurrent)
+		options := lifecycle.Options{Terms: lifecycle.Terms{Policy: lifecycle.DefaultPolicy(), Hold: lifecycle.DefaultHold}, Settle: 100 * time.Millisecond}
+		proposal, err := rules.OfSeries(b).Propose(t.Context(), options, rules.DefaultNoncurrent)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := proposal.Apply(t.Context(), b); err != nil {
+		if _, err := proposal.Apply(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if _, err := lifecycle.Pin(t.Context(), b, second.Snapshot.ID, terms, nil); err != nil {
+		if _, err := lifecycle.Pin(t.Context(), b, second.Snapshot.ID, options); err != nil {
 			t.Error(err)
 		}
-		if _, err := lifecycle.Unpin(t.Context(), b, second.Snapshot.ID, terms, nil); err != nil {
+		if _, err := lifecycle.Unpin(t.Context(), b, second.Snapshot.ID, options); err != nil {
 			t.Error(err)
 		}
-		skip := []string{"delete tags", "set no tags"} // who may pin may do that as well
-		allDenied(t, admin, bucket, key, reads, writes[:2], slices.DeleteFunc(slices.Clone(never), func(c call) bool { return slices.Contains(skip, c.what) }))
+		allDenied(t, admin, bucketName, key, reads, never)
 	})
-	t.Run("overwrite", func(t *testing.T) { overwriteLosesNothing(t, job, restorer, second.Snapshot.Object, bucket, path) })
+	all := newUserWith(t, server, bucketName, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::*"}]}`)
+	allAllowed(t, all, bucketName, snapshotsOf(t, job, bucketName)[series.Daily], detours(series.Daily, "recent"))
+	for class, key := range snapshotsOf(t, job, bucketName) {
+		t.Run(string(class), func(t *testing.T) {
+			for _, u := range []user{admin, job, releaser, restorer} {
+				allDenied(t, u, bucketName, key, otherClasses(class))
+			}
+			allDenied(t, job, bucketName, key, releases(class))
+			allDenied(t, releaser, bucketName, key, writes(class))
+			allDenied(t, restorer, bucketName, key, writes(class), releases(class))
+			allDenied(t, admin, bucketName, key, writes(class)[:3])
+			allAllowed(t, job, bucketName, key, writes(class))
+			allAllowed(t, releaser, bucketName, key, releases(class))
+			allAllowed(t, admin, bucketName, key, pin, writes(class)[3:], releases(class))
+		})
+	}
+	t.Run("time", func(t *testing.T) { uploadsChooseTheirTime(t, job, all, bucketName) })
+	t.Run("overwrite", func(t *testing.T) { overwriteLosesNothing(t, job, restorer, second.Snapshot.Object, bucketName, path) })
 }
 
 // aborts shows that the job's failed upload leaves no parts behind, although
@@ -255,8 +334,8 @@ func TestMinIO(t *testing.T) {
 func aborts(t *testing.T, server *testserver.Server, job user, bucketName string) {
 	t.Helper()
 	failed := errors.New("the database went away")
-	name := series.ObjectName(snapshot.NewID(time.Now()))
-	_, err := job.bucket.Put(t.Context(), name, bucket.PutOptions{MaxSize: 20 << 20, Tags: bucket.Tags{series.TagRetention: series.Held}},
+	name := buckettest.ObjectName(snapshot.NewID(time.Now()))
+	_, err := job.bucket.Put(t.Context(), name, bucket.PutOptions{MaxSize: 20 << 20, Tags: bucket.Tags{series.TagRetention: series.Held(series.Daily)}},
 		func(w io.Writer) error {
 			if _, err := io.CopyN(w, rand.Reader, 12<<20); err != nil {
 				return err
@@ -279,12 +358,16 @@ func restores(t *testing.T, u user, object bucket.Object, path string) {
 		t.Fatal(err)
 	}
 	defer blob.Close()
-	archive, err := snapshot.OpenArchive(t.Context(), blob, object.Size, snapshot.ID(strings.TrimSuffix(object.Name, series.Suffix)))
+	archive, err := snapshot.OpenArchive(t.Context(), blob, object.Size, snapshot.ID(object.Name[:len(snapshot.NewID(time.Time{}))]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := snapshot.NewChain(archive)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var content bytes.Buffer
-	if err := archive.Stream(t.Context(), &content, snapshot.ExtractOptions{}); err != nil {
+	if err := chain.Stream(t.Context(), &content, snapshot.ExtractOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	restored := filepath.Join(t.TempDir(), "restored.db")
@@ -309,27 +392,4 @@ func rows(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return sum
-}
-
-// overwriteLosesNothing does what a thief of the job's keys can do on MinIO,
-// in a bucket with versions, and restores what was there before.
-func overwriteLosesNothing(t *testing.T, job, restorer user, object bucket.Object, bucketName, path string) {
-	key := prefix + "/" + object.Name
-	if err := job.Put(t.Context(), bucketName, key, "garbage", "X-Amz-Tagging", series.TagRetention+"=held"); err != nil {
-		t.Fatalf("MinIO has learned to refuse overwriting; so should the policy: %v", err)
-	}
-	versions, err := restorer.Versions(t.Context(), bucketName, prefix+"/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range versions {
-		if v.Name != key || v.ETag != object.ETag {
-			continue
-		}
-		denied(t, "delete the old version", job.Delete(t.Context(), bucketName, key, v.Version))
-		object.Version = v.Version
-		restores(t, restorer, object, path)
-		return
-	}
-	t.Errorf("the overwritten version is not listed: %v", versions)
 }

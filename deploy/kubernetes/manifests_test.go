@@ -3,7 +3,6 @@
 package kubernetes_test
 
 import (
-	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -18,13 +17,16 @@ import (
 
 var rendered map[string][]kubetest.Object
 
-// all renders every overlay, the example, and the example with a sidecar, once.
+// all renders every overlay, the examples, and the example with a sidecar, once.
 func all(t *testing.T) map[string][]kubetest.Object {
 	t.Helper()
 	if rendered != nil {
 		return rendered
 	}
-	rendered = map[string][]kubetest.Object{"example": kubetest.Build(t, "example")}
+	rendered = map[string][]kubetest.Object{}
+	for _, dir := range []string{"example", "tenants", "shards"} {
+		rendered[dir] = kubetest.Build(t, dir)
+	}
 	for _, dir := range kubetest.Overlays(t, ".") {
 		rendered[filepath.Base(dir)] = kubetest.Build(t, dir)
 	}
@@ -135,7 +137,7 @@ func TestVolumes(t *testing.T) {
 			var mounts, volumes []string
 			for _, m := range pod.Containers[0].VolumeMounts {
 				mounts = append(mounts, m.Name+" "+m.MountPath)
-				if m.ReadOnly {
+				if m.ReadOnly && m.Name == "data" && job.Metadata.Name != "lifeboat-status" {
 					t.Errorf("%s: %s is mounted read-only", at, m.Name)
 				}
 			}
@@ -148,6 +150,9 @@ func TestVolumes(t *testing.T) {
 				}
 				volumes = append(volumes, v.Name)
 			}
+			if dir == "tenants" || dir == "shards" {
+				continue // TestTenants
+			}
 			want, affinity := map[string]int{"lifeboat-backup": 2, "lifeboat-compact": 2, "lifeboat-restore": 2, "lifeboat-verify": 1}[job.Metadata.Name], 0
 			equal(t, at+": mounts", strings.Join(mounts, ", "), strings.Join([]string{"data /data", "tmp /tmp"}[2-want:], ", "))
 			equal(t, at+": volumes", strings.Join(volumes, ", "), strings.Join([]string{"data", "tmp"}[2-want:], ", "))
@@ -157,8 +162,19 @@ func TestVolumes(t *testing.T) {
 				affinity++
 			}
 			// The restore runs while the application does not.
-			if backup := strings.Contains("lifeboat-backup lifeboat-compact", job.Metadata.Name); backup != (affinity == 1) {
+			backup := strings.Contains("lifeboat-backup lifeboat-compact", job.Metadata.Name)
+			if backup != (affinity == 1) {
 				t.Errorf("%s: %d terms of affinity", at, affinity)
+			}
+			// What the next backup has to know stays where the database is.
+			cache := ""
+			for _, variable := range pod.Containers[0].Env {
+				if variable.Name == "LIFEBOAT_CACHE_DIR" {
+					cache = variable.Value
+				}
+			}
+			if backup != (cache == "/data/.lifeboat") {
+				t.Errorf("%s: the cache is in %q", at, cache)
 			}
 		}
 	}
@@ -173,9 +189,10 @@ func TestCredentialsAreSeparate(t *testing.T) {
 		"lifeboat-prune": "lifeboat-prune", "lifeboat-prune-compact": "lifeboat-prune",
 	}
 	want := map[string][]string{
-		"minio": {"backup", "compact", "release", "release-compact", "restore", "status", "status-compact", "verify"},
-		"aws":   {"backup", "compact", "restore", "status", "status-compact", "verify"},
-		"r2":    {"backup", "compact", "prune", "prune-compact", "restore", "status", "status-compact", "verify"},
+		"minio":   {"backup", "compact", "release", "release-compact", "restore", "status", "status-compact", "verify"},
+		"aws":     {"backup", "compact", "restore", "status", "status-compact", "verify"},
+		"r2":      {"backup", "compact", "prune", "prune-compact", "restore", "status", "status-compact", "verify"},
+		"tenants": {"backup", "status"}, "shards": {"backup", "status"},
 	}
 	for dir, objects := range all(t) {
 		accounts, jobs := map[string]map[string]string{}, []string(nil)
@@ -295,6 +312,44 @@ func TestLinesToChange(t *testing.T) {
 	}
 }
 
+// One job backs up all databases of a volume, or four pods a part each, of which one
+// that fails does not end the others.
+func TestTenants(t *testing.T) {
+	for dir, args := range map[string][]string{"tenants": {"backup"}, "shards": {"backup", "--shard=$(JOB_COMPLETION_INDEX)/4"}} {
+		jobs := kubetest.CronJobs(t, all(t)[dir])
+		for _, name := range []string{"lifeboat-backup", "lifeboat-status"} {
+			pod := kubetest.Named(t, jobs, name).Spec.JobTemplate.Spec.Template.Spec
+			at, has := dir+", "+name, map[string]string{}
+			for _, v := range pod.Containers[0].Env {
+				has[v.Name] = v.Value
+			}
+			equal(t, at+": configuration", has["LIFEBOAT_CONFIG"], "/etc/lifeboat/lifeboat.yaml")
+			if _, named := has["LIFEBOAT_NAME"]; named || len(pod.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution) != 1 {
+				t.Errorf("%s: one name for all, or not on the application's node: %v", at, has)
+			}
+			mounted := map[string]string{}
+			for _, m := range pod.Containers[0].VolumeMounts {
+				mounted[m.MountPath] = m.Name
+			}
+			equal(t, at+": mounts", []string{mounted["/data"], mounted["/etc/lifeboat"]}, []string{"data", "databases"})
+		}
+		job := kubetest.Named(t, jobs, "lifeboat-backup").Spec.JobTemplate.Spec
+		equal(t, dir+": args", job.Template.Spec.Containers[0].Args, args)
+		failed := job.PodFailurePolicy.Rules[len(job.PodFailurePolicy.Rules)-1]
+		if dir == "tenants" {
+			equal(t, dir+": a failure ends", failed.Action, "FailJob")
+			continue
+		}
+		equal(t, dir+": a failure ends", failed.Action, "FailIndex")
+		equal(t, dir+": pods", []int{job.Completions, job.Parallelism}, []int{4, 4})
+		if job.CompletionMode != "Indexed" || job.BackoffLimit < job.Completions*(job.BackoffLimitPerIndex+1) {
+			t.Errorf("%s: %s, %d tries for %d parts of %d", dir, job.CompletionMode, job.BackoffLimit, job.Completions, job.BackoffLimitPerIndex+1)
+		}
+		whole := kubetest.Named(t, kubetest.CronJobs(t, all(t)["tenants"]), "lifeboat-backup").Spec.JobTemplate.Spec.PodFailurePolicy.Rules
+		equal(t, dir+": exit codes", failed.OnExitCodes.Values, whole[len(whole)-1].OnExitCodes.Values)
+	}
+}
+
 // leaves returns all values in a document, by their path.
 func leaves(node any) map[string]string {
 	found := map[string]string{}
@@ -318,75 +373,6 @@ func leaves(node any) map[string]string {
 		found[""] = strconv.Itoa(n)
 	}
 	return found
-}
-
-// Two databases in one namespace: an overlay each, with a prefix.
-func TestTwoDatabases(t *testing.T) {
-	copied := kubetest.Copy(t, ".")
-	file := filepath.Join(copied, "overlays", "minio", "kustomization.yaml")
-	kubetest.Edit(t, file, "namespace: app\n", "namespace: app\nnamePrefix: shop-\n")
-	objects := kubetest.Build(t, filepath.Dir(file))
-	for _, o := range objects {
-		if !strings.HasPrefix(o.Metadata.Name, "shop-lifeboat") {
-			t.Errorf("%s %s", o.Kind, o.Metadata.Name)
-		}
-	}
-	for _, job := range kubetest.CronJobs(t, objects) {
-		pod := job.Spec.JobTemplate.Spec.Template.Spec
-		c := pod.Containers[0]
-		if !strings.HasPrefix(pod.ServiceAccountName, "shop-lifeboat-") || c.EnvFrom[0].ConfigMapRef.Name != "shop-lifeboat" || !strings.HasPrefix(c.Secret(), "lifeboat-") {
-			t.Errorf("%s: %+v", job.Metadata.Name, pod)
-		}
-	}
-}
-
-// Where the backup runs beside the application, no other pod wants the volume,
-// but for the restore.
-func TestOverlayForSidecar(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("components", "sidecar", "kustomization.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var lines []string
-	for _, line := range regexp.MustCompile(`(?m)^#   (.*)$`).FindAllStringSubmatch(string(text), -1) {
-		lines = append(lines, line[1])
-	}
-	for _, dir := range kubetest.Overlays(t, ".") {
-		copied := kubetest.Copy(t, ".")
-		file := filepath.Join(copied, dir, "kustomization.yaml")
-		kubetest.Edit(t, file, "generatorOptions:", strings.Join(lines, "\n")+"\ngeneratorOptions:")
-		var mount []string
-		for _, job := range kubetest.CronJobs(t, kubetest.Build(t, filepath.Dir(file))) {
-			for _, v := range job.Spec.JobTemplate.Spec.Template.Spec.Volumes {
-				if v.PersistentVolumeClaim != nil {
-					mount = append(mount, job.Metadata.Name)
-				}
-			}
-		}
-		equal(t, dir+": with the volume", mount, []string{"lifeboat-restore"})
-	}
-}
-
-// The optional components fit on every overlay.
-func TestOptionalComponents(t *testing.T) {
-	for _, dir := range kubetest.Overlays(t, ".") {
-		copied := kubetest.Copy(t, ".")
-		file := filepath.Join(copied, dir, "kustomization.yaml")
-		kubetest.Edit(t, file, "# - ../../components/pushgateway", "- ../../components/pushgateway")
-		objects := kubetest.Build(t, filepath.Dir(file))
-		settings, err := kubetest.Settings(objects)
-		if err != nil {
-			t.Fatal(err)
-		}
-		equal(t, dir+": gateway", settings["LIFEBOAT_PUSHGATEWAY"], "http://pushgateway.monitoring.svc:9091")
-		names := map[string]bool{}
-		for _, o := range objects {
-			names[o.Kind+" "+o.Metadata.Name] = true
-		}
-		if !names["NetworkPolicy lifeboat-pushgateway"] {
-			t.Errorf("%s: no way to the Pushgateway: %v", dir, slices.Sorted(maps.Keys(names)))
-		}
-	}
 }
 
 func equal[T any](t *testing.T, what string, got, want T) {

@@ -13,11 +13,12 @@ import (
 
 // The reasons that packages share. Package snapshot documents them.
 var (
-	ErrSource   = errors.New("the source database is not usable")
-	ErrCutShort = errors.New("the main file was cut short")
-	ErrLocked   = errors.New("the database stayed locked")
-	ErrNoRoom   = errors.New("no room")
-	ErrTempDir  = errors.New("the temp directory is not usable")
+	ErrSource      = errors.New("the source database is not usable")
+	ErrCutShort    = errors.New("the main file was cut short")
+	ErrUncheckable = errors.New("the database cannot be checked without its application")
+	ErrLocked      = errors.New("the database stayed locked")
+	ErrNoRoom      = errors.New("no room")
+	ErrTempDir     = errors.New("the temp directory is not usable")
 )
 
 // An Error wraps a reason and a cause. Its text is its own, and includes theirs

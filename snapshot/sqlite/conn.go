@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -171,14 +170,9 @@ func (c *Conn) BoundCache(ctx context.Context, size int) error {
 }
 
 // BoundLength limits the texts and blobs that a connection computes, such as
-// generated columns, to several times the size of the database. What the
+// generated columns, to several times the size of the database in bytes. What the
 // database stores is shorter.
-func (c *Conn) BoundLength() error {
-	info, err := os.Stat(c.Path)
-	if err != nil {
-		return fmt.Errorf("find out the size of %s: %w", c.Path, err)
-	}
+func (c *Conn) BoundLength(size int64) {
 	const least, most = 64 << 20, 1_000_000_000 // the latter is SQLite's own
-	c.SetLimit(sqlite3.SQLITE_LIMIT_LENGTH, int(min(max(4*info.Size(), least), most)))
-	return nil
+	c.SetLimit(sqlite3.SQLITE_LIMIT_LENGTH, int(min(max(4*size, least), most)))
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 )
 
 const (
@@ -124,6 +125,19 @@ func (l *Reader) Close() error {
 		return errors.New("its transaction has no end")
 	}
 	return nil
+}
+
+// Pages yields the number and the content of each page in a piece that begins and
+// ends between frames. It verifies nothing: for what was verified as a whole.
+func Pages(piece []byte, pageSize int) iter.Seq2[uint32, []byte] {
+	size := FrameHeaderSize + pageSize
+	return func(yield func(uint32, []byte) bool) {
+		for ; len(piece) >= size; piece = piece[size:] {
+			if !yield(binary.BigEndian.Uint32(piece), piece[FrameHeaderSize:size]) {
+				return
+			}
+		}
+	}
 }
 
 func (l *Reader) header(piece []byte) error {

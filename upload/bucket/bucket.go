@@ -70,6 +70,45 @@ type Sweeper interface {
 	Sweep(ctx context.Context, now time.Time) error
 }
 
+// Remote is implemented by buckets that are in a store on the network.
+type Remote interface {
+	Bucket
+
+	// Endpoint returns the URL of the store, "" for that of AWS: the same bucket URL
+	// is another bucket at another one.
+	Endpoint() string
+
+	// CustomerKey returns the key with which objects are encrypted by the store
+	// and that it forgets, nil for none.
+	CustomerKey() []byte
+}
+
+// A Tree is implemented by buckets that can list what is deeper than their own series.
+type Tree interface {
+	Bucket
+
+	// Below yields all objects under the prefix, at whatever depth. Their names have the
+	// slashes in them; those of one folder come one after another, and so do those of
+	// all below it. After an error more may follow. In a directory what begins with a
+	// dot is left out, and symlinks are not followed.
+	Below(ctx context.Context) iter.Seq2[Object, error]
+
+	// Folders yields the names, without slashes, of what is right under the prefix and
+	// has something below it. In a directory what begins with a dot is left out, and
+	// symlinks are not followed. After an error none follow.
+	Folders(ctx context.Context) iter.Seq2[string, error]
+}
+
+// A Nested is a bucket that can look into the prefixes above its own.
+type Nested interface {
+	Bucket
+
+	// Above yields objects directly in each prefix or directory above, the nearest first,
+	// of those whose names begin as snapshots' do: as many as one request for each shows.
+	// Their names begin with ../ for each step. After an error none follow.
+	Above(ctx context.Context) iter.Seq2[Object, error]
+}
+
 // TrialPrefix begins the names of the throw-away objects with which a bucket is
 // tried out.
 const TrialPrefix = "lifeboat-doctor-"
@@ -99,6 +138,9 @@ type PutOptions struct {
 	// MaxSize is the largest number of bytes that the content can have. It
 	// decides the part size: S3 takes at most 10,000 parts.
 	MaxSize int64
+	// LockLonger is added to the time for which Options.Lock protects the object,
+	// if it protects it at all.
+	LockLonger time.Duration
 	// Tags are what the object has from its first moment on.
 	Tags Tags
 }
@@ -148,7 +190,7 @@ type Bucket interface {
 	Open(ctx context.Context, object Object) (Blob, error)
 
 	// Tags returns the object's tags: an empty set if it has none. Where they
-	// are in a file beside it, they can be ErrTagsDamaged.
+	// are in a file beside it, they can be a DamagedTagsError.
 	Tags(ctx context.Context, object Object) (Tags, error)
 
 	// SetTags replaces the object's tags.

@@ -39,6 +39,18 @@ var (
 	ErrNoRoom = reason.ErrNoRoom
 )
 
+// A DamagedTagsError is an ErrTagsDamaged with the object that has those tags.
+type DamagedTagsError struct {
+	URL    URL
+	Object string // its name
+	Cause  error  // wraps ErrTagsDamaged, and names the file
+}
+
+func (e *DamagedTagsError) Error() string { return e.Cause.Error() }
+
+// Unwrap implements the errors package's interface.
+func (e *DamagedTagsError) Unwrap() error { return e.Cause }
+
 // MissingAction returns the IAM action, such as s3:PutObject, that the store
 // denied to these credentials, "" if err has another reason.
 func MissingAction(err error) string {

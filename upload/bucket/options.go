@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// NoRetry as Options.RetryFor means: a store that fails once is unreachable.
+const NoRetry time.Duration = -1
+
 // Options say how to talk to a bucket. The zero value is good. Where the store
 // is and whose credentials to use comes from the AWS default chain: the
 // environment, shared config files, web identity and instance roles.
@@ -12,10 +15,10 @@ type Options struct {
 	// Log gets a line for each failure that is tried again. Nil discards.
 	Log *slog.Logger
 	// RetryFor is how long the store may fail without one good answer before
-	// it counts as unreachable. 0 means two minutes.
+	// it counts as unreachable. 0 means two minutes, NoRetry no time.
 	RetryFor time.Duration
-	// PartSize is the smallest part of a multipart upload, in bytes; 0 or
-	// too little for PutOptions.MaxSize means that it is chosen.
+	// PartSize is the smallest part of a multipart upload, in bytes, of 5 MiB
+	// or more. 0 means 8 MiB. Parts are larger where PutOptions.MaxSize needs it.
 	PartSize int64
 	// Concurrency is how many parts are uploaded at once. 0 means 4.
 	Concurrency int

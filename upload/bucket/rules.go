@@ -2,7 +2,6 @@ package bucket
 
 import (
 	"context"
-	"iter"
 )
 
 // Rules are a bucket's whole lifecycle configuration: those of all series in it,
@@ -22,7 +21,7 @@ type Rules struct {
 // errors are those of Bucket; ErrNoLifecycle where the store turns out to have
 // no rules.
 type Ruled interface {
-	Bucket
+	Tree
 
 	// Rules returns the lifecycle configuration.
 	Rules(ctx context.Context) (Rules, error)
@@ -33,10 +32,6 @@ type Ruled interface {
 	// Expiration returns when which rule will take the object, as
 	// PutResult.Expiration does: "" if none will.
 	Expiration(ctx context.Context, object Object) (string, error)
-
-	// Folders yields what is right under the prefix and has something below it,
-	// as keys that end with a slash: rules for the prefix match there too.
-	Folders(ctx context.Context) iter.Seq2[string, error]
 }
 
 // TagsBeside reports whether b keeps tags in files or objects of their own, which

@@ -26,8 +26,8 @@ const maxPrefix = 900
 // us-east-1 until 2018 and other stores still do.
 var validBucket = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{1,253}[A-Za-z0-9_]$`)
 
-// ParseURL parses s3://bucket/prefix or file:///dir. Trailing slashes are
-// trimmed. An S3 prefix is taken literally; in a directory %XX is decoded, as
+// ParseURL parses s3://bucket/prefix or file:///dir, with the scheme in any case.
+// Trailing slashes are trimmed. An S3 prefix is taken literally; in a directory %XX is decoded, as
 // in any file URL.
 func ParseURL(s string) (URL, error) {
 	u, err := parseURL(s)
@@ -37,11 +37,23 @@ func ParseURL(s string) (URL, error) {
 	return u, nil
 }
 
+// ParseTree parses the URL of a place with many series below it: a bucket URL, or one
+// without a prefix, s3://bucket, for all of a bucket.
+func ParseTree(s string) (URL, error) {
+	name := strings.TrimRight(s, "/")
+	u, err := ParseURL(name + "/all")
+	if err == nil && u.Dir == "" && u.Prefix == "all" {
+		return URL{Bucket: u.Bucket}, nil
+	}
+	return ParseURL(s)
+}
+
 func parseURL(s string) (URL, error) {
 	if hasOddCharacters(s) {
 		return URL{}, errOddCharacters
 	}
 	scheme, rest, found := strings.Cut(s, "://")
+	scheme = strings.ToLower(scheme)
 	if !found || (scheme != "s3" && scheme != "file") {
 		return URL{}, errors.New("it must begin with s3://bucket/prefix, or file:///dir for a directory")
 	}
@@ -136,10 +148,10 @@ func withoutUserInfo(s string) string {
 	return scheme + rest
 }
 
-// String returns the URL in the form that ParseURL takes.
+// String returns the URL in the form that ParseURL takes, or ParseTree.
 func (u URL) String() string {
 	if u.Dir != "" {
 		return "file://" + strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23").Replace(u.Dir)
 	}
-	return "s3://" + u.Bucket + "/" + u.Prefix
+	return strings.TrimRight("s3://"+u.Bucket+"/"+u.Prefix, "/")
 }

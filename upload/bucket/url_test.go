@@ -10,6 +10,8 @@ func TestParseURL(t *testing.T) {
 		"s3://bucket/app":              {Bucket: "bucket", Prefix: "app"},
 		"s3://bucket/app///":           {Bucket: "bucket", Prefix: "app"},
 		"s3://my-bucket.x/a b/c%20+é@": {Bucket: "my-bucket.x", Prefix: "a b/c%20+é@"},
+		"S3://bucket/App":              {Bucket: "bucket", Prefix: "App"},
+		"File:///Backups/app":          {Dir: "/Backups/app"},
 		"s3://Old_Bucket/app":          {Bucket: "Old_Bucket", Prefix: "app"},
 		"file:///backups/app/":         {Dir: "/backups/app"},
 		"file:///back%20ups/100%25":    {Dir: "/back ups/100%"},
@@ -26,10 +28,10 @@ func TestParseURL(t *testing.T) {
 
 func TestParseURLRefuses(t *testing.T) {
 	for in, reason := range map[string]string{
-		"":                       "must begin with",
-		"/backups/app":           "must begin with",
-		"file:/backups":          "must begin with",
-		"S3://bucket/app":        "must begin with",
+		"":              "must begin with",
+		"/backups/app":  "must begin with",
+		"file:/backups": "must begin with",
+
 		"https://bucket/app":     "must begin with",
 		"s3://":                  "bucket is missing",
 		"s3:///app":              "bucket is missing",
@@ -74,6 +76,25 @@ func TestParseURLRefuses(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "pw@") {
 			t.Errorf("%q: the password is in the error: %v", in, err)
+		}
+	}
+}
+
+func TestParseTree(t *testing.T) {
+	for in, want := range map[string]URL{
+		"s3://bucket":      {Bucket: "bucket"},
+		"S3://bucket///":   {Bucket: "bucket"},
+		"s3://bucket/a/b/": {Bucket: "bucket", Prefix: "a/b"},
+		"s3://bucket/all":  {Bucket: "bucket", Prefix: "all"},
+		"file:///srv":      {Dir: "/srv"},
+		"s3://":            {}, "s3://bu": {}, "s3://bucket?": {}, "s3://user:pw@bucket": {}, "file:///": {}, "file://": {}, "bucket": {}, "": {},
+	} {
+		u, err := ParseTree(in)
+		if u != want || (err == nil) != (want != URL{}) {
+			t.Errorf("%q: %+v, %v, want %+v", in, u, err, want)
+		}
+		if again, wrong := ParseTree(u.String()); err == nil && (wrong != nil || again != u) {
+			t.Errorf("%q: its String %q parses as %+v, %v", in, u, again, wrong)
 		}
 	}
 }

@@ -23,11 +23,22 @@ import (
 
 // A directory is a Bucket in a local or mounted directory. Its objects are
 // plain files; their tags are in sidecars.
-type directory struct{ url bucket.URL }
+type directory struct {
+	url     bucket.URL
+	session *Session // nil for one that is opened alone
+}
 
 // Open returns the bucket of a bucket URL, file:///dir. The directory is
 // not created before the first Put. Options of stores are refused.
 func Open(u bucket.URL, o bucket.Options) (bucket.Bucket, error) {
+	b, err := open(u, o)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func open(u bucket.URL, o bucket.Options) (*directory, error) {
 	if o.StorageClass != "" || o.SSE.IsSet() || o.Lock != (bucket.ObjectLock{}) {
 		return nil, fmt.Errorf("%s: a directory has no storage classes, no server-side encryption and no object lock", u)
 	}
@@ -91,6 +102,98 @@ func (b *directory) List(ctx context.Context, after string) iter.Seq2[bucket.Obj
 			}
 		}
 	}
+}
+
+// Above implements bucket.Nested.
+func (b *directory) Above(ctx context.Context) iter.Seq2[bucket.Object, error] {
+	if b.session == nil {
+		return b.listAbove(ctx)
+	}
+	return b.session.aboveOnce(filepath.Dir(b.url.Dir), b.listAbove(ctx))
+}
+
+func (b *directory) listAbove(ctx context.Context) iter.Seq2[bucket.Object, error] {
+	return func(yield func(bucket.Object, error) bool) {
+		up := ""
+		for dir := b.url.Dir; dir != filepath.Dir(dir); {
+			up, dir = up+"../", filepath.Dir(dir)
+			above := &directory{url: bucket.URL{Dir: dir}}
+			for object, err := range above.List(ctx, "") {
+				if errors.Is(err, bucket.ErrNotFound) { // the first backup makes it
+					break
+				}
+				object.Name = up + object.Name
+				if !yield(object, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Below implements bucket.Tree.
+func (b *directory) Below(ctx context.Context) iter.Seq2[bucket.Object, error] {
+	return func(yield func(bucket.Object, error) bool) {
+		failed := func(err error) bool {
+			return yield(bucket.Object{}, fileError("list below "+b.url.String(), err, "no such directory"))
+		}
+		err := filepath.WalkDir(b.url.Dir, func(path string, entry fs.DirEntry, err error) error {
+			name, _ := filepath.Rel(b.url.Dir, path) // path begins with it
+			more := true
+			switch {
+			case ctx.Err() != nil:
+				return context.Cause(ctx)
+			case err != nil && name != "." && errors.Is(err, fs.ErrNotExist): // deleted since
+			case err != nil:
+				more = failed(err)
+			case entry.IsDir() && name != "." && strings.HasPrefix(entry.Name(), "."):
+				return fs.SkipDir
+			case entry.Type().IsRegular() && isObjectName(entry.Name()):
+				more = yieldFile(entry, name, yield, failed)
+			}
+			if !more {
+				return fs.SkipAll
+			}
+			return nil
+		})
+		if err != nil {
+			failed(err)
+		}
+	}
+}
+
+// Folders implements bucket.Tree.
+func (b *directory) Folders(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		entries, err := os.ReadDir(b.url.Dir)
+		if err == nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			yield("", fileError("list "+b.url.String(), err, "no such directory"))
+			return
+		}
+		for _, entry := range entries {
+			if entry.IsDir() && !strings.HasPrefix(entry.Name(), ".") && !yield(entry.Name(), nil) {
+				return
+			}
+		}
+	}
+}
+
+// yieldFile yields a file as the object of that name, and reports whether to go on. One
+// that has been deleted since is left out; failed gets other errors.
+func yieldFile(entry fs.DirEntry, name string, yield func(bucket.Object, error) bool, failed func(error) bool) bool {
+	info, err := entry.Info()
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	if err != nil {
+		return failed(err)
+	}
+	object := fileObject(info)
+	object.Name = filepath.ToSlash(name)
+	return yield(object, nil)
 }
 
 // NeverUsed implements Bucket. A directory that does not exist may be one that
@@ -184,7 +287,7 @@ func (b *directory) Tags(ctx context.Context, object bucket.Object) (bucket.Tags
 	}
 	tags, err := readTagsFile(b.tagsPath(object.Name))
 	if errors.Is(err, bucket.ErrTagsDamaged) {
-		return nil, err
+		return nil, &bucket.DamagedTagsError{URL: b.url, Object: object.Name, Cause: err}
 	}
 	return tags, fileError(where, err, "")
 }
@@ -288,16 +391,4 @@ func (e notADirectory) Unwrap() error { return e.error }
 // Setting is for bucket.Setting.
 func (e notADirectory) Setting() string {
 	return "correct the bucket URL: a part of its path is a file where a directory should be"
-}
-
-// writeTags writes tags to a temp file and returns its path.
-func (b *directory) writeTags(tags bucket.Tags) (string, error) {
-	content, err := sidecar.Format(tags)
-	if err != nil {
-		return "", err
-	}
-	return b.writeTemp(func(w io.Writer) error {
-		_, err := w.Write(content)
-		return err
-	})
 }

@@ -151,7 +151,7 @@ func TestNoRoom(t *testing.T) {
 // followed nor waited for.
 func TestOpenReplacedObject(t *testing.T) {
 	b := openDir(t, t.TempDir())
-	o := buckettest.Put(t, b, series.ObjectName(snapshot.NewID(time.Now())), buckettest.Content(10), nil)
+	o := buckettest.Put(t, b, buckettest.ObjectName(snapshot.NewID(time.Now())), buckettest.Content(10), nil)
 	path := filepath.Join(b.URL().Dir, o.Name)
 	other := filepath.Join(t.TempDir(), "other")
 	if err := os.Rename(path, other); err != nil {
@@ -227,14 +227,14 @@ func TestTagsWithoutAnObject(t *testing.T) {
 	}
 	old, young, deleted, there := names[0], names[1], names[2], names[3]
 	for _, id := range []string{old, young} { // the first step of a Put
-		if err := b.publishTags(id+series.Suffix, bucket.Tags{series.TagRetention: series.Held}); err != nil {
+		if err := b.publishTags(id+".daily.db.zst", bucket.Tags{series.TagRetention: series.Held(series.Daily)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{deleted + series.Suffix, there + series.SuffixEncrypted} {
-		buckettest.Put(t, b, name, nil, bucket.Tags{series.TagRetention: series.Held})
+	for _, name := range []string{deleted + ".daily.db.zst", there + ".daily.db.zst.age"} {
+		buckettest.Put(t, b, name, nil, bucket.Tags{series.TagRetention: series.Held(series.Daily)})
 	}
-	if err := os.Remove(b.path(deleted + series.Suffix)); err != nil { // the first step of a Delete
+	if err := os.Remove(b.path(deleted + ".daily.db.zst")); err != nil { // the first step of a Delete
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "mine.tags"), nil, 0o600); err != nil {
@@ -244,7 +244,7 @@ func TestTagsWithoutAnObject(t *testing.T) {
 		buckettest.MakeOld(t, filepath.Join(dir, name+sidecar.Suffix), tempAge+time.Minute)
 	}
 	buckettest.Put(t, b, "object", nil, nil)
-	buckettest.SameNames(t, buckettest.DirNames(t, dir), []string{young + sidecar.Suffix, there + sidecar.Suffix, there + series.SuffixEncrypted, "mine.tags", "object"})
+	buckettest.SameNames(t, buckettest.DirNames(t, dir), []string{young + sidecar.Suffix, there + sidecar.Suffix, there + ".daily.db.zst.age", "mine.tags", "object"})
 }
 
 func TestFile(t *testing.T) {
@@ -295,7 +295,7 @@ func TestDamagedTagsInADirectory(t *testing.T) {
 	}
 	buckettest.DamagedTags(t, buckettest.Store{Open: func(t *testing.T) bucket.Bucket { return openDir(t, t.TempDir()) }, Plant: plant})
 	b := openDir(t, t.TempDir())
-	o := buckettest.Put(t, b, series.ObjectName(snapshot.NewID(time.Now())), buckettest.Content(10), nil)
+	o := buckettest.Put(t, b, buckettest.ObjectName(snapshot.NewID(time.Now())), buckettest.Content(10), nil)
 	path := filepath.Join(b.URL().Dir, sidecar.Of(o.Name))
 	for what, plant := range map[string]func() error{
 		"a FIFO":      func() error { return syscall.Mkfifo(path, 0o600) },

@@ -130,6 +130,18 @@ func (b *directory) publish(temp, name string, tags bucket.Tags) (object bucket.
 	return fileObject(info), nil
 }
 
+// writeTags writes tags to a temp file and returns its path.
+func (b *directory) writeTags(tags bucket.Tags) (string, error) {
+	content, err := sidecar.Format(tags)
+	if err != nil {
+		return "", err
+	}
+	return b.writeTemp(func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
 func (b *directory) publishTags(name string, tags bucket.Tags) error {
 	temp, err := b.writeTags(tags)
 	if err != nil {

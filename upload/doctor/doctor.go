@@ -32,7 +32,7 @@ func examineStore(ctx context.Context, b bucket.Bucket, t trial.Store) (report R
 	x := &storeExam{
 		Bucket: b, trial: t, folder: folderName() + "/",
 		// A job may be allowed no other tag than this; no rule matches it.
-		tags: bucket.Tags{series.TagRetention: series.Held},
+		tags: bucket.Tags{series.TagRetention: series.Held(series.Recent)},
 	}
 	report.URL = b.URL()
 	defer func() { report.Left = t.Close(ctx) }()

@@ -16,7 +16,7 @@ import (
 // storeProbes are the checks of a bucket, in this order: later ones use what
 // earlier ones have put.
 var storeProbes = []probe[*storeExam]{
-	{"credentials", tryCredentials, "requests are signed with these", "nothing else can be tried", ""},
+	{"credentials", tryCredentials, "these keys sign the requests", "nothing else can be tried", ""},
 	{"list", tryList, "the bucket is there and answers", "a backup and a restore cannot go on", "a backup and a restore need it: s3:ListBucket"},
 	{"clock", tryClock, "within the five minutes that a backup accepts", "a backup refuses: set this machine's clock", ""},
 	{"put", tryPut, "a backup can upload", "a backup cannot upload", "a backup needs it; a restore does not"},

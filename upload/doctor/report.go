@@ -50,37 +50,49 @@ func (r Report) Of(check string) Answer {
 	return NotTried
 }
 
-// all reports whether all these checks were answered with yes.
-func (r Report) all(checks ...string) bool {
+// lacks returns which of these checks were not answered with yes, each with its answer.
+func (r Report) lacks(checks ...string) []string {
+	var lacks []string
 	for _, check := range checks {
-		if r.Of(check) != Yes {
-			return false
+		if answer := r.Of(check); answer != Yes {
+			lacks = append(lacks, fmt.Sprintf("%s: %s", check, answer))
 		}
 	}
-	return true
+	return lacks
 }
 
 // CanBackup reports whether a backup with these settings would succeed.
-func (r Report) CanBackup() bool {
+func (r Report) CanBackup() bool { return len(r.LacksForBackup()) == 0 }
+
+// LacksForBackup returns the checks that stand in the way of a backup, each with its
+// answer, such as "put: refused".
+func (r Report) LacksForBackup() []string {
 	if r.URL.Dir != "" {
-		return r.all("write", "fsync")
+		return r.lacks("write", "fsync")
 	}
+	lacks := r.lacks("list", "clock", "put", "multipart")
 	// Without tags they are in an object beside, which has to be read. A store
 	// that forgets tags is not one without.
-	tagged := r.Of("tags on put") == Yes && r.Of("tags read") == Yes ||
-		r.Of("tags on put") == No && r.Of("tags read") == No && r.Of("get") == Yes
-	if r.Of("tags in parts") == No {
-		tagged = tagged && r.Of("tags later") == Yes
+	if r.Of("tags on put") == No && r.Of("tags read") == No {
+		lacks = append(lacks, r.lacks("get")...)
+	} else {
+		lacks = append(lacks, r.lacks("tags on put", "tags read")...)
 	}
-	return tagged && r.all("list", "clock", "put", "multipart")
+	if r.Of("tags in parts") == No {
+		lacks = append(lacks, r.lacks("tags later")...)
+	}
+	return lacks
 }
 
 // CanRestore reports whether a restore with these settings would succeed.
-func (r Report) CanRestore() bool {
+func (r Report) CanRestore() bool { return len(r.LacksForRestore()) == 0 }
+
+// LacksForRestore is LacksForBackup for a restore.
+func (r Report) LacksForRestore() []string {
 	if r.URL.Dir != "" {
-		return r.all("read")
+		return r.lacks("read")
 	}
-	return r.all("list", "get")
+	return r.lacks("list", "get")
 }
 
 // Rules reports whether the bucket's lifecycle rules can carry out retention

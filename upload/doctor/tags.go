@@ -61,7 +61,7 @@ func tryTagsLater(ctx context.Context, x *storeExam) (Answer, string, error) {
 		return NotTried, "nothing could be put", nil
 	}
 	o, _ := x.readable()
-	want := bucket.Tags{series.TagRetention: series.Held, series.TagConfirmed: "2026-01-01T00:00:00Z"}
+	want := bucket.Tags{series.TagRetention: series.Held(series.Recent), series.TagConfirmed: "2026-01-01T00:00:00Z"}
 	if err := x.trial.SetTags(ctx, o.Name, want); err != nil {
 		return answerTo(err)
 	}

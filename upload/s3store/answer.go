@@ -107,7 +107,7 @@ func lookAtGood(operation string, r *http.Response) (*foreignAnswer, error) {
 	if operation == "GetObject" {
 		return nil, nil
 	}
-	body, err := keep(r, maxAnswer)
+	body, err := peekBody(r, maxAnswer)
 	if err != nil {
 		// The SDK's own error for an answer that breaks off.
 		return nil, &smithy.DeserializationError{Err: fmt.Errorf("read the answer: %w", err)}
@@ -121,9 +121,9 @@ func lookAtGood(operation string, r *http.Response) (*foreignAnswer, error) {
 	case operation == "GetObjectTagging" && len(body) == 0 && r.Header.Get("X-Amz-Request-Id") != "":
 		// Ceph's answer for an object that never had tags.
 	case wanted != nil:
-		return &foreignAnswer{what: fmt.Sprintf("%s came instead of <%s>", begin(root, body), wanted[0])}, nil
-	case root == "html" || root == "" && begin(root, body) != nothing:
-		return &foreignAnswer{what: fmt.Sprintf("%s came in answer to %s", begin(root, body), operation)}, nil
+		return &foreignAnswer{what: fmt.Sprintf("%s came instead of <%s>", firstOf(root, body), wanted[0])}, nil
+	case root == "html" || root == "" && firstOf(root, body) != emptyBody:
+		return &foreignAnswer{what: fmt.Sprintf("%s came in answer to %s", firstOf(root, body), operation)}, nil
 	}
 	return nil, nil
 }
@@ -131,7 +131,7 @@ func lookAtGood(operation string, r *http.Response) (*foreignAnswer, error) {
 // lookAtBad looks for what the SDK drops: the text of a web server's own page.
 func lookAtBad(r *http.Response) *foreignAnswer {
 	// Who answers without having read the request may cut the connection.
-	body, _ := keep(r, maxErrorAnswer)
+	body, _ := peekBody(r, maxErrorAnswer)
 	if rootOf(body) == "Error" || r.Header.Get("X-Amz-Bucket-Region") != "" {
 		return nil // the status is enough
 	}
@@ -146,9 +146,9 @@ func lookAtBad(r *http.Response) *foreignAnswer {
 	return nil
 }
 
-// keep reads a body up to a byte more than limit, and leaves what was read in
+// peekBody reads a body up to a byte more than limit, and leaves what was read in
 // its place. A proxy that asks for compression in our name gets it.
-func keep(r *http.Response, limit int64) ([]byte, error) {
+func peekBody(r *http.Response, limit int64) ([]byte, error) {
 	var from io.Reader = r.Body
 	var err error
 	if r.Header.Get("Content-Encoding") == "gzip" {
@@ -183,10 +183,10 @@ func rootOf(body []byte) string {
 	}
 }
 
-const nothing = "an empty body"
+const emptyBody = "an empty body"
 
-// begin names what a body is: its root element, or how it begins.
-func begin(root string, body []byte) string {
+// firstOf names what a body is: its root element, or how it begins.
+func firstOf(root string, body []byte) string {
 	if root != "" {
 		return "<" + root + ">"
 	}
@@ -195,7 +195,7 @@ func begin(root string, body []byte) string {
 		_, text, _ = strings.Cut(text, "?>")
 	}
 	if text == "" {
-		return nothing
+		return emptyBody
 	}
 	return fmt.Sprintf("%.40q", text)
 }

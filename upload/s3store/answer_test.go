@@ -18,29 +18,32 @@ import (
 )
 
 // calls are all that is asked of a store, each on an object.
-var calls = map[string]func(ctx context.Context, b *store, o bucket.Object) error{
-	"list": func(ctx context.Context, b *store, _ bucket.Object) error {
+var calls = map[string]func(ctx context.Context, b *s3Store, o bucket.Object) error{
+	"list": func(ctx context.Context, b *s3Store, _ bucket.Object) error {
 		_, err := series.Snapshots(ctx, b, time.Time{})
 		return err
 	},
-	"newest": func(ctx context.Context, b *store, _ bucket.Object) error {
+	"newest": func(ctx context.Context, b *s3Store, _ bucket.Object) error {
 		_, err := series.Newest(ctx, b)
 		return err
 	},
-	"find":       func(ctx context.Context, b *store, o bucket.Object) error { _, err := b.find(ctx, o.Name); return err },
-	"never used": func(ctx context.Context, b *store, _ bucket.Object) error { _, err := b.NeverUsed(ctx); return err },
-	"versions": func(ctx context.Context, b *store, _ bucket.Object) error {
+	"find": func(ctx context.Context, b *s3Store, o bucket.Object) error {
+		_, err := b.find(ctx, o.Name)
+		return err
+	},
+	"never used": func(ctx context.Context, b *s3Store, _ bucket.Object) error { _, err := b.NeverUsed(ctx); return err },
+	"versions": func(ctx context.Context, b *s3Store, _ bucket.Object) error {
 		for _, err := range b.Versions(ctx) {
 			return err
 		}
 		return nil
 	},
-	"tags": func(ctx context.Context, b *store, o bucket.Object) error { _, err := b.Tags(ctx, o); return err },
-	"set tags": func(ctx context.Context, b *store, o bucket.Object) error {
+	"tags": func(ctx context.Context, b *s3Store, o bucket.Object) error { _, err := b.Tags(ctx, o); return err },
+	"set tags": func(ctx context.Context, b *s3Store, o bucket.Object) error {
 		return b.SetTags(ctx, o, bucket.Tags{"a": "b"})
 	},
-	"delete": func(ctx context.Context, b *store, o bucket.Object) error { return b.Delete(ctx, o) },
-	"read": func(ctx context.Context, b *store, o bucket.Object) error {
+	"delete": func(ctx context.Context, b *s3Store, o bucket.Object) error { return b.Delete(ctx, o) },
+	"read": func(ctx context.Context, b *s3Store, o bucket.Object) error {
 		blob, err := b.Open(ctx, o)
 		if err != nil {
 			return err
@@ -49,17 +52,23 @@ var calls = map[string]func(ctx context.Context, b *store, o bucket.Object) erro
 		_, err = blob.ReadAt(make([]byte, 2), 0)
 		return err
 	},
-	"put": func(ctx context.Context, b *store, _ bucket.Object) error {
+	"put": func(ctx context.Context, b *s3Store, _ bucket.Object) error {
 		_, err := b.Put(ctx, "whole", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(10)))
 		return err
 	},
-	"put parts": func(ctx context.Context, b *store, _ bucket.Object) error {
+	"put parts": func(ctx context.Context, b *s3Store, _ bucket.Object) error {
 		_, err := b.Put(ctx, "parts", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(buckettest.PartSize+1)))
 		return err
 	},
-	"rules":      func(ctx context.Context, b *store, _ bucket.Object) error { _, err := b.Rules(ctx); return err },
-	"versioning": func(ctx context.Context, b *store, _ bucket.Object) error { _, err := b.KeepsVersions(ctx); return err },
-	"expiration": func(ctx context.Context, b *store, o bucket.Object) error { _, err := b.Expiration(ctx, o); return err },
+	"rules": func(ctx context.Context, b *s3Store, _ bucket.Object) error { _, err := b.Rules(ctx); return err },
+	"versioning": func(ctx context.Context, b *s3Store, _ bucket.Object) error {
+		_, err := b.KeepsVersions(ctx)
+		return err
+	},
+	"expiration": func(ctx context.Context, b *s3Store, o bucket.Object) error {
+		_, err := b.Expiration(ctx, o)
+		return err
+	},
 }
 
 // What no S3 store answers is no empty bucket, no empty set of tags and no
@@ -92,7 +101,7 @@ func TestForeignAnswers(t *testing.T) {
 					continue // as good as S3's answer, which has no body
 				}
 				proxy.ResetCounts()
-				if err := do(t.Context(), first.(*store), o); !errors.Is(err, bucket.ErrRefused) || bucket.Setting(err) == "" {
+				if err := do(t.Context(), first.(*s3Store), o); !errors.Is(err, bucket.ErrRefused) || bucket.Setting(err) == "" {
 					t.Errorf("%s at first: %v, %q, want ErrRefused and a setting", call, err, bucket.Setting(err))
 				}
 				if n := proxy.Count(); n > 3 { // an upload looks whether it has landed, and for parts
@@ -124,7 +133,7 @@ func TestErrorsWithGoodStatus(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := calls[call](t.Context(), liar.(*store), o); err == nil || errors.Is(err, bucket.ErrExists) {
+			if err := calls[call](t.Context(), liar.(*s3Store), o); err == nil || errors.Is(err, bucket.ErrExists) {
 				t.Errorf("%v, want an error", err)
 			}
 		})
@@ -197,7 +206,7 @@ func TestRedirects(t *testing.T) {
 			t.Fatal(err)
 		}
 		for call, do := range calls {
-			err := do(t.Context(), b.(*store), bucket.Object{Name: "object", Size: 10, ETag: "0"})
+			err := do(t.Context(), b.(*s3Store), bucket.Object{Name: "object", Size: 10, ETag: "0"})
 			if !errors.Is(err, bucket.ErrRefused) || !strings.Contains(err.Error(), elsewhere.Endpoint) || !strings.Contains(bucket.Setting(err), "AWS_ENDPOINT_URL_S3") {
 				t.Errorf("%s from %s: %v, want ErrRefused and %s", call, name, err, elsewhere.Endpoint)
 			}

@@ -18,14 +18,14 @@ import (
 
 // Open implements Bucket. It asks nothing: an object that is missing shows at
 // the first read.
-func (b *store) Open(ctx context.Context, object bucket.Object) (bucket.Blob, error) {
+func (b *s3Store) Open(ctx context.Context, object bucket.Object) (bucket.Blob, error) {
 	return &s3Blob{ctx: ctx, bucket: b, object: object}, nil
 }
 
 // An s3Blob reads one object by ranged GETs.
 type s3Blob struct {
 	ctx    context.Context
-	bucket *store
+	bucket *s3Store
 	object bucket.Object
 }
 
@@ -64,7 +64,7 @@ func (r *s3Blob) read(p []byte, offset int64) (got int, err error) {
 			attempt, progress = 1, time.Now()
 		}
 		if time.Since(progress) >= r.bucket.options.RetryFor {
-			return got, reason.Errorf(bucket.ErrUnreachable, cut.err, "read %s/%s: the store keeps breaking off: %v", r.bucket.url, r.object.Name, network(cut.err))
+			return got, reason.Errorf(bucket.ErrUnreachable, cut.err, "read %s/%s: the store keeps breaking off: %v", r.bucket.url, r.object.Name, networkText(cut.err))
 		}
 		if err := r.wait(attempt, cut); err != nil {
 			return got, r.describe(err)
@@ -78,7 +78,7 @@ func (r *s3Blob) wait(attempt int, cause error) error {
 	if err != nil {
 		return err
 	}
-	r.bucket.options.Log.Warn("the store broke off, reading on", "object", r.object.Name, "cause", cause, "wait", delay)
+	r.bucket.options.Log.Warn("the store broke off, reading on", "object", r.object.Name, "cause", cause, "attempt", attempt, "wait", delay)
 	return pause.For(r.ctx, delay)
 }
 
@@ -117,7 +117,7 @@ func (r *s3Blob) get(p []byte, offset int64) (int, error) {
 
 func (r *s3Blob) request(byteRange string, ifMatch *string) (*s3.GetObjectOutput, error) {
 	return r.bucket.client.GetObject(r.ctx, &s3.GetObjectInput{
-		Bucket: &r.bucket.url.Bucket, Key: aws.String(r.bucket.key(r.object.Name)), VersionId: version(r.object),
+		Bucket: &r.bucket.url.Bucket, Key: aws.String(r.bucket.objectKey(r.object.Name)), VersionId: version(r.object),
 		Range: &byteRange, IfMatch: ifMatch,
 	})
 }
@@ -125,7 +125,7 @@ func (r *s3Blob) request(byteRange string, ifMatch *string) (*s3.GetObjectOutput
 // describe adds to the description of an error that the object may have been
 // replaced by another one.
 func (r *s3Blob) describe(err error) error {
-	f := r.bucket.failure("read", r.object, "s3:GetObject")
+	f := r.bucket.failureOf("read", r.object, "s3:GetObject")
 	switch {
 	case r.ctx.Err() != nil:
 	case errors.Is(err, bucket.ErrChanged):

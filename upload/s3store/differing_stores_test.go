@@ -22,7 +22,7 @@ import (
 )
 
 // differing returns a bucket in a MinIO behind quirks, and the proxy.
-func differing(t *testing.T, server *testserver.Server, o settings, list ...quirks.Quirk) (*store, *quirks.Proxy) {
+func differing(t *testing.T, server *testserver.Server, o settings, list ...quirks.Quirk) (*s3Store, *quirks.Proxy) {
 	t.Helper()
 	proxy := quirks.Start(t, server, list...)
 	proxy.Setenv(t)
@@ -62,7 +62,7 @@ func TestRemainingPartsAreNamed(t *testing.T) {
 		quirks.On(quirks.Refuse("AccessDenied", http.StatusForbidden), "CompleteMultipartUpload", "AbortMultipartUpload"))
 	_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(buckettest.PartSize+1)))
 	ids := uploads(t, server.Client(t), b, "object")
-	if len(ids) != 1 || err == nil || !strings.Contains(err.Error(), ids[0]) || !strings.Contains(err.Error(), b.key("object")) {
+	if len(ids) != 1 || err == nil || !strings.Contains(err.Error(), ids[0]) || !strings.Contains(err.Error(), b.objectKey("object")) {
 		t.Errorf("%v does not name the upload %q", err, ids)
 	}
 }
@@ -70,7 +70,7 @@ func TestRemainingPartsAreNamed(t *testing.T) {
 // The tags given when an upload began are lost when it is complete.
 func TestTagsLostAtComplete(t *testing.T) {
 	server := testserver.Start(t)
-	tags := bucket.Tags{series.TagRetention: series.Held, series.TagDigest: "lb1:00"}
+	tags := bucket.Tags{series.TagRetention: series.Held(series.Daily), series.TagDigest: "lb1:00"}
 	data := buckettest.Content(buckettest.PartSize + 10)
 	for name, c := range map[string]struct {
 		quirks []quirks.Quirk
@@ -126,7 +126,7 @@ func TestWeakETags(t *testing.T) {
 		"and none of them match": {strictly, quirks.WeakETags()},
 	} {
 		proxy := quirks.Start(t, server, quirk...)
-		s := s3Store(t, &proxy.Server, settings{})
+		s := contractStore(t, &proxy.Server, settings{})
 		t.Run(name, func(t *testing.T) {
 			buckettest.Contract(t, s, "put and read", "ranged reads", "changed", "tags", "put existing")
 		})

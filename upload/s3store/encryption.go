@@ -1,8 +1,8 @@
 package s3store
 
 import (
+	"bytes"
 	"context"
-	"crypto/md5"
 	"encoding/base64"
 	"strings"
 
@@ -13,8 +13,7 @@ import (
 )
 
 // encryptedBy reports whether the store's answer has the encryption that was asked
-// for. Some
-// stores take the request, and ignore it.
+// for. Some stores take the request, and ignore it.
 func (o settings) encryptedBy(algorithm types.ServerSideEncryption, customer *string) bool {
 	switch {
 	case len(o.SSE.CustomerKey) > 0:
@@ -31,8 +30,11 @@ func (o settings) sendCustomerKey(stack *middleware.Stack) error {
 	if len(o.SSE.CustomerKey) == 0 {
 		return nil
 	}
-	algorithm := aws.String("AES256")
-	key, sum := aws.String(base64.StdEncoding.EncodeToString(o.SSE.CustomerKey)), aws.String(md5Base64(o.SSE.CustomerKey))
+	md5, err := md5Of(bytes.NewReader(o.SSE.CustomerKey))
+	if err != nil {
+		return err
+	}
+	algorithm, key, sum := aws.String("AES256"), aws.String(base64.StdEncoding.EncodeToString(o.SSE.CustomerKey)), aws.String(md5)
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("SendCustomerKey", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 		switch input := in.Parameters.(type) {
 		case *s3.GetObjectInput:
@@ -50,9 +52,4 @@ func (o settings) sendCustomerKey(stack *middleware.Stack) error {
 		}
 		return next.HandleInitialize(ctx, in)
 	}), middleware.Before)
-}
-
-func md5Base64(data []byte) string {
-	sum := md5.Sum(data)
-	return base64.StdEncoding.EncodeToString(sum[:])
 }

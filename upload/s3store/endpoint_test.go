@@ -80,3 +80,20 @@ func TestEndpointsWithTheBucket(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL_S3", server.Endpoint+"/")
 	buckettest.Put(t, openBucket(t, server, settings{}), "object", buckettest.Content(10), nil)
 }
+
+// A store on the network says where it is, however that is written.
+func TestEndpoint(t *testing.T) {
+	for given, want := range map[string]string{
+		"": "", "https://MinIO.example:9000/": "https://minio.example:9000", "HTTP://minio.example/S3/": "http://minio.example/S3",
+	} {
+		(&testserver.Server{AccessKey: "a", SecretKey: "b", Endpoint: given}).Setenv(t)
+		b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, bucket.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		remote, ok := bucket.As[bucket.Remote](b)
+		if !ok || remote.Endpoint() != want {
+			t.Errorf("%q: %v, want %q", given, remote, want)
+		}
+	}
+}

@@ -71,7 +71,7 @@ func classify(f failure, err error) (text string, kind error) {
 	case isElsewhere(code, status):
 		return elsewhere(code, err), bucket.ErrRefused
 	case overQuota(code, message, status):
-		return "the quota is used up, or the storage cap reached (" + answer(code, message, status) + ")", bucket.ErrQuota
+		return "the quota is used up, or the storage cap reached (" + answerText(code, message, status) + ")", bucket.ErrQuota
 	case refusals[code] != "":
 		return refusals[code], bucket.ErrRefused
 	case code == "NoSuchKey", code == "NoSuchVersion", code == "NotFound", code == "NoSuchUpload":
@@ -79,15 +79,15 @@ func classify(f failure, err error) (text string, kind error) {
 	case code == "MethodNotAllowed" && (f.operation == "read" || strings.HasPrefix(f.operation, "get") && strings.Contains(f.where, " version ")):
 		return "it was deleted (a delete marker)", bucket.ErrNotFound
 	case withoutTags(f, code, message, status):
-		return "the store has no object tags (" + answer(code, message, status) + ")", bucket.ErrNoTags
+		return "the store has no object tags (" + answerText(code, message, status) + ")", bucket.ErrNoTags
 	case isDenied(code, status):
-		return "access denied; the credentials need " + f.action + " (" + answer(code, message, status) + ")", bucket.ErrRefused
+		return "access denied; the credentials need " + f.action + " (" + answerText(code, message, status) + ")", bucket.ErrRefused
 	case status == http.StatusNotFound:
-		return "no such object (" + answer(code, message, status) + ")", bucket.ErrNotFound
+		return "no such object (" + answerText(code, message, status) + ")", bucket.ErrNotFound
 	case retryable(err) || (status >= 500 && status != http.StatusNotImplemented && status != http.StatusInsufficientStorage):
-		return "the store keeps failing: " + answer(code, message, status), bucket.ErrUnreachable
+		return "the store keeps failing: " + answerText(code, message, status), bucket.ErrUnreachable
 	}
-	return "the store refused: " + answer(code, message, status), bucket.ErrRefused
+	return "the store refused: " + answerText(code, message, status), bucket.ErrRefused
 }
 
 // isPrecondition: the store kept the condition of a request.
@@ -151,18 +151,18 @@ func classifyLocal(err error) (text string, kind error) {
 	case strings.Contains(err.Error(), "get identity"):
 		return "no AWS credentials: " + innermost(err).Error(), bucket.ErrRefused
 	case isUnsendable(err):
-		return "a key or token has a line break or another character that cannot be sent: " + network(err), bucket.ErrRefused
+		return "a key or token has a line break or another character that cannot be sent: " + networkText(err), bucket.ErrRefused
 	case errors.As(err, &unknownHost):
 		return "the store is unreachable: " + unknownHost.Error(), bucket.ErrUnreachable
 	case retryable(err):
-		return "the store is unreachable: " + network(err), bucket.ErrUnreachable
+		return "the store is unreachable: " + networkText(err), bucket.ErrUnreachable
 	}
-	return network(err), nil
+	return networkText(err), nil
 }
 
-// network returns the text of a network error without the SDK's and without
+// networkText returns the text of a network error without the SDK's and without
 // the request's URL, which repeats the key.
-func network(err error) string {
+func networkText(err error) string {
 	var request *url.Error
 	if errors.As(err, &request) {
 		return request.Err.Error()
@@ -182,7 +182,7 @@ func sameCode(a, b error) bool {
 	return first != "" && first == second
 }
 
-func answer(code, message string, status int) string {
+func answerText(code, message string, status int) string {
 	message = strings.TrimRight(strings.TrimSpace(message), ".")
 	switch {
 	case code == "":

@@ -369,7 +369,7 @@ func TestPartsAreEqual(t *testing.T) {
 			continue
 		}
 		out, err := server.Client(t).HeadObject(t.Context(), &s3.HeadObjectInput{
-			Bucket: &b.url.Bucket, Key: aws.String(b.key("object")), PartNumber: aws.Int32(int32(number)),
+			Bucket: &b.url.Bucket, Key: aws.String(b.objectKey("object")), PartNumber: aws.Int32(int32(number)),
 		})
 		if err != nil || *out.ContentLength != want || *out.PartsCount != 4 {
 			t.Errorf("part %d: %+v, %v, want %d bytes of 4 parts", number, out, err, want)

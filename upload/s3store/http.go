@@ -124,18 +124,18 @@ func (c *watchedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// A clock learns the store's time from the Date of its answers.
-type clock struct {
+// A storeClock learns the store's time from the Date of its answers.
+type storeClock struct {
 	ahead atomic.Int64 // nanoseconds
 	seen  atomic.Bool
 }
 
-func (c *clock) offset() time.Duration { return time.Duration(c.ahead.Load()) }
+func (c *storeClock) offset() time.Duration { return time.Duration(c.ahead.Load()) }
 
 // now returns the store's time.
-func (c *clock) now() time.Time { return time.Now().Add(c.offset()) }
+func (c *storeClock) now() time.Time { return time.Now().Add(c.offset()) }
 
-func (c *clock) watch(next aws.HTTPClient) aws.HTTPClient {
+func (c *storeClock) watch(next aws.HTTPClient) aws.HTTPClient {
 	return doer(func(request *http.Request) (*http.Response, error) {
 		response, err := next.Do(request)
 		if err != nil {

@@ -30,8 +30,8 @@ const (
 	maxIdlePages = 1000
 )
 
-// A page is what all kinds of listings have.
-type page struct {
+// pageFacts are what the pages of all kinds of listings have.
+type pageFacts struct {
 	lanes     [][]*string // keys, in each list those of snapshots in ascending order
 	encoding  types.EncodingType
 	truncated *bool
@@ -39,12 +39,10 @@ type page struct {
 }
 
 // walk yields the pages of a listing, with their keys decoded, as ask returns
-// them: ask gets what the last page said to go on with. Keys may come several
-// times where each is a version or an upload.
-func walk[P any](ctx context.Context, f failure, prefix string, repeats bool, ask func(next *string) (P, page, error)) iter.Seq2[P, error] {
+// them: ask gets what the last page said to go on with.
+func walk[P any](ctx context.Context, f failure, c course, ask func(next *string) (P, pageFacts, error)) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
-		c := course{prefix: prefix, repeats: repeats}
-		var none P
+		c, none := c, *new(P) // anew for each range over the pages
 		for more := true; more; {
 			answer, p, err := ask(c.next)
 			if err != nil {
@@ -65,7 +63,7 @@ func walk[P any](ctx context.Context, f failure, prefix string, repeats bool, as
 // A course is a listing on its way.
 type course struct {
 	prefix  string
-	repeats bool
+	repeats bool // a key may come several times, where each is a version or an upload
 	next    *string
 	last    []string // key of a snapshot in each lane
 	entries int
@@ -73,7 +71,7 @@ type course struct {
 }
 
 // turn checks a page and reports whether there is another one.
-func (c *course) turn(p page) (more bool, err error) {
+func (c *course) turn(p pageFacts) (more bool, err error) {
 	before := c.entries
 	for i, keys := range p.lanes {
 		if len(c.last) == i {
@@ -132,16 +130,16 @@ func (c *course) pass(lane int, key *string, encoding types.EncodingType) error 
 }
 
 // objectPages yields the pages of a listing of objects.
-func (b *store) objectPages(ctx context.Context, input s3.ListObjectsV2Input) iter.Seq2[*s3.ListObjectsV2Output, error] {
+func (b *s3Store) objectPages(ctx context.Context, input s3.ListObjectsV2Input) iter.Seq2[*s3.ListObjectsV2Output, error] {
 	input.Bucket, input.EncodingType = &b.url.Bucket, types.EncodingTypeUrl // keys of others may hold what XML cannot
 	f := failure{"list", b.under(input.Prefix), "s3:ListBucket"}
-	return walk(ctx, f, *input.Prefix, false, func(next *string) (*s3.ListObjectsV2Output, page, error) {
+	return walk(ctx, f, course{prefix: *input.Prefix}, func(next *string) (*s3.ListObjectsV2Output, pageFacts, error) {
 		input.ContinuationToken = next
 		out, err := b.client.ListObjectsV2(ctx, &input)
 		if err != nil {
-			return nil, page{}, err
+			return nil, pageFacts{}, err
 		}
-		p := page{lanes: make([][]*string, 2), encoding: out.EncodingType, truncated: out.IsTruncated, next: out.NextContinuationToken}
+		p := pageFacts{lanes: make([][]*string, 2), encoding: out.EncodingType, truncated: out.IsTruncated, next: out.NextContinuationToken}
 		for _, o := range out.Contents {
 			p.lanes[0] = append(p.lanes[0], o.Key)
 		}
@@ -154,22 +152,22 @@ func (b *store) objectPages(ctx context.Context, input s3.ListObjectsV2Input) it
 }
 
 // versionPages yields the pages of a listing of versions.
-func (b *store) versionPages(ctx context.Context, input s3.ListObjectVersionsInput) iter.Seq2[*s3.ListObjectVersionsOutput, error] {
+func (b *s3Store) versionPages(ctx context.Context, input s3.ListObjectVersionsInput) iter.Seq2[*s3.ListObjectVersionsOutput, error] {
 	input.Bucket, input.EncodingType = &b.url.Bucket, types.EncodingTypeUrl
 	f := failure{"list versions in", b.under(input.Prefix), "s3:ListBucketVersions"}
-	return walk(ctx, f, *input.Prefix, true, func(*string) (*s3.ListObjectVersionsOutput, page, error) {
+	return walk(ctx, f, course{prefix: *input.Prefix, repeats: true}, func(*string) (*s3.ListObjectVersionsOutput, pageFacts, error) {
 		out, err := b.client.ListObjectVersions(ctx, &input)
 		if err != nil {
-			return nil, page{}, err
+			return nil, pageFacts{}, err
 		}
-		p := page{lanes: make([][]*string, 2), encoding: out.EncodingType, truncated: out.IsTruncated}
+		p := pageFacts{lanes: make([][]*string, 2), encoding: out.EncodingType, truncated: out.IsTruncated}
 		for _, v := range out.Versions {
 			p.lanes[0] = append(p.lanes[0], v.Key)
 		}
 		for _, m := range out.DeleteMarkers {
 			p.lanes[1] = append(p.lanes[1], m.Key)
 		}
-		input.KeyMarker, input.VersionIdMarker = marker(out.NextKeyMarker, out.EncodingType), out.NextVersionIdMarker
+		input.KeyMarker, input.VersionIdMarker = decodedMarker(out.NextKeyMarker, out.EncodingType), out.NextVersionIdMarker
 		p.next = both(input.KeyMarker, input.VersionIdMarker)
 		out.EncodingType = ""
 		return out, p, nil
@@ -177,24 +175,24 @@ func (b *store) versionPages(ctx context.Context, input s3.ListObjectVersionsInp
 }
 
 // uploadPages yields the pages of a listing of unfinished uploads.
-func (b *store) uploadPages(ctx context.Context, prefix string) iter.Seq2[*s3.ListMultipartUploadsOutput, error] {
+func (b *s3Store) uploadPages(ctx context.Context, prefix string) iter.Seq2[*s3.ListMultipartUploadsOutput, error] {
 	input := s3.ListMultipartUploadsInput{Bucket: &b.url.Bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl}
 	f := failure{"list uploads of", b.under(&prefix), "s3:ListBucketMultipartUploads"}
-	return walk(ctx, f, prefix, true, func(*string) (*s3.ListMultipartUploadsOutput, page, error) {
+	return walk(ctx, f, course{prefix: prefix, repeats: true}, func(*string) (*s3.ListMultipartUploadsOutput, pageFacts, error) {
 		out, err := b.client.ListMultipartUploads(ctx, &input)
 		if code, _ := codeOf(err); code == "NoSuchUpload" { // rclone's answer for none
-			return new(s3.ListMultipartUploadsOutput), page{}, nil
+			return new(s3.ListMultipartUploadsOutput), pageFacts{}, nil
 		}
 		if err != nil {
-			return nil, page{}, err
+			return nil, pageFacts{}, err
 		}
-		p := page{lanes: make([][]*string, 1), encoding: out.EncodingType, truncated: out.IsTruncated}
+		p := pageFacts{lanes: make([][]*string, 1), encoding: out.EncodingType, truncated: out.IsTruncated}
 		for _, u := range out.Uploads {
 			p.lanes[0] = append(p.lanes[0], u.Key)
 		}
-		input.KeyMarker, input.UploadIdMarker = marker(out.NextKeyMarker, out.EncodingType), out.NextUploadIdMarker
+		input.KeyMarker, input.UploadIdMarker = decodedMarker(out.NextKeyMarker, out.EncodingType), out.NextUploadIdMarker
 		if n := len(out.Uploads); aws.ToString(input.KeyMarker) == "" && aws.ToString(out.NextUploadIdMarker) != "" && n > 0 { // MinIO names the upload alone
-			input.KeyMarker = marker(out.Uploads[n-1].Key, out.EncodingType)
+			input.KeyMarker = decodedMarker(out.Uploads[n-1].Key, out.EncodingType)
 		}
 		p.next = both(input.KeyMarker, input.UploadIdMarker)
 		out.EncodingType = ""
@@ -203,11 +201,11 @@ func (b *store) uploadPages(ctx context.Context, prefix string) iter.Seq2[*s3.Li
 }
 
 // under returns where a listing looks, as a URL.
-func (b *store) under(prefix *string) string { return "s3://" + b.url.Bucket + "/" + *prefix }
+func (b *s3Store) under(prefix *string) string { return "s3://" + b.url.Bucket + "/" + *prefix }
 
-// marker decodes the key to go on with, which comes encoded as all keys do and
+// decodedMarker decodes the key to go on with, which comes encoded as all keys do and
 // is sent back plain.
-func marker(key *string, encoding types.EncodingType) *string {
+func decodedMarker(key *string, encoding types.EncodingType) *string {
 	if decoded, err := url.QueryUnescape(aws.ToString(key)); err == nil && key != nil && encoding == types.EncodingTypeUrl {
 		return &decoded
 	}

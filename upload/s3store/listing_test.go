@@ -20,15 +20,15 @@ import (
 )
 
 // walks are all listings, each of which returns what it has found.
-var walks = map[string]func(ctx context.Context, b *store) ([]string, error){
-	"snapshots": func(ctx context.Context, b *store) (found []string, err error) {
+var walks = map[string]func(ctx context.Context, b *s3Store) ([]string, error){
+	"snapshots": func(ctx context.Context, b *s3Store) (found []string, err error) {
 		snapshots, err := series.Snapshots(ctx, b, time.Time{})
 		for _, s := range snapshots {
 			found = append(found, s.Object.Name)
 		}
 		return found, err
 	},
-	"versions": func(ctx context.Context, b *store) (found []string, err error) {
+	"versions": func(ctx context.Context, b *s3Store) (found []string, err error) {
 		for v, err := range b.Versions(ctx) {
 			if err != nil {
 				return found, err
@@ -37,7 +37,7 @@ var walks = map[string]func(ctx context.Context, b *store) ([]string, error){
 		}
 		return found, nil
 	},
-	"folders": func(ctx context.Context, b *store) (found []string, err error) {
+	"folders": func(ctx context.Context, b *s3Store) (found []string, err error) {
 		for folder, err := range b.Folders(ctx) {
 			if err != nil {
 				return found, err
@@ -46,8 +46,8 @@ var walks = map[string]func(ctx context.Context, b *store) ([]string, error){
 		}
 		return found, nil
 	},
-	"uploads": func(ctx context.Context, b *store) (found []string, err error) {
-		for page, err := range b.uploadPages(ctx, b.key("upload")) { // MinIO lists those of one key
+	"uploads": func(ctx context.Context, b *s3Store) (found []string, err error) {
+		for page, err := range b.uploadPages(ctx, b.objectKey("upload")) { // MinIO lists those of one key
 			if err != nil {
 				return found, err
 			}
@@ -61,22 +61,22 @@ var walks = map[string]func(ctx context.Context, b *store) ([]string, error){
 
 // filled returns a bucket with some snapshots, folders and uploads, and what
 // each listing should find.
-func filled(t *testing.T, server *testserver.Server) (*store, map[string][]string) {
+func filled(t *testing.T, server *testserver.Server) (*s3Store, map[string][]string) {
 	t.Helper()
 	server.Setenv(t)
 	b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize}})
 	want := map[string][]string{}
 	for i := range 5 {
-		name := fmt.Sprintf("2026112%dT201500Z-3f9c2a.db.zst", i)
+		name := fmt.Sprintf("2026112%dT201500Z-3f9c2a.daily.db.zst", i)
 		buckettest.Put(t, b, name, buckettest.Content(10), nil)
 		buckettest.Put(t, b, fmt.Sprintf("f %d/object", i), buckettest.Content(10), nil)
-		_, err := server.Client(t).CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &b.url.Bucket, Key: aws.String(b.key("upload"))})
+		_, err := server.Client(t).CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &b.url.Bucket, Key: aws.String(b.objectKey("upload"))})
 		if err != nil {
 			t.Fatal(err)
 		}
 		want["snapshots"] = append(want["snapshots"], name)
-		want["folders"] = append(want["folders"], b.key(fmt.Sprintf("f %d/", i)))
-		want["uploads"] = append(want["uploads"], b.key("upload"))
+		want["folders"] = append(want["folders"], fmt.Sprintf("f %d", i))
+		want["uploads"] = append(want["uploads"], b.objectKey("upload"))
 	}
 	want["versions"] = want["snapshots"]
 	return b, want
@@ -97,8 +97,8 @@ func TestListingsGoForward(t *testing.T) {
 		"the same token":  {quirks.RepeatedToken(2), []string{"snapshots", "versions", "folders", "uploads"}},
 		"without end":     {quirks.EndlessListing(), []string{"snapshots", "versions", "folders", "uploads"}},
 		"backwards":       {quirks.Backwards(), []string{"snapshots", "versions", "folders"}},
-		"another prefix":  {quirks.Outside("elsewhere/20261123T201500Z-3f9c2a.db.zst"), []string{"snapshots", "folders"}},
-		"prefix's sister": {quirks.Outside("some%20where/app2/20261123T201500Z-3f9c2a.db.zst"), []string{"snapshots", "folders"}},
+		"another prefix":  {quirks.Outside("elsewhere/20261123T201500Z-3f9c2a.daily.db.zst"), []string{"snapshots", "folders"}},
+		"prefix's sister": {quirks.Outside("some%20where/app2/20261123T201500Z-3f9c2a.daily.db.zst"), []string{"snapshots", "folders"}},
 		"undecodable":     {quirks.Outside("some%20where/app/%zz"), []string{"snapshots", "folders"}},
 		"without a key":   {quirks.On(quirks.ReplaceInAnswers("<Key>[^<]*</Key>", ""), "ListObjectsV2", "ListObjectVersions"), []string{"snapshots", "versions", "folders"}},
 	} {
@@ -110,7 +110,7 @@ func TestListingsGoForward(t *testing.T) {
 				t.Fatal(err)
 			}
 			for listing, walk := range walks {
-				found, err := walk(t.Context(), b.(*store))
+				found, err := walk(t.Context(), b.(*s3Store))
 				if slices.Contains(c.wrong, listing) {
 					if !errors.Is(err, bucket.ErrUnreachable) {
 						t.Errorf("%s: %v, %v, want ErrUnreachable", listing, found, err)
@@ -142,7 +142,7 @@ func TestFindThatGoesAstray(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if found, err := b.(*store).find(t.Context(), want["snapshots"][2]); err == nil {
+		if found, err := b.(*s3Store).find(t.Context(), want["snapshots"][2]); err == nil {
 			t.Errorf("%s: %v, want an error", name, found)
 		}
 	}

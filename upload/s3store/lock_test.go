@@ -32,14 +32,20 @@ func TestObjectLock(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, size := range map[string]int{"single": 100, "parts": 2*buckettest.PartSize + 1} {
-			o := buckettest.Put(t, b, name, buckettest.Content(size), bucket.Tags{series.TagRetention: series.Held})
-			key := aws.String(b.(*store).key(name))
+			put, err := b.Put(t.Context(), name, bucket.PutOptions{
+				MaxSize: int64(size), LockLonger: 24 * time.Hour, Tags: bucket.Tags{series.TagRetention: series.Held(series.Daily)},
+			}, buckettest.InPieces(buckettest.Content(size)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := put.Object
+			key := aws.String(b.(*s3Store).objectKey(name))
 			head, err := raw.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucketName, Key: key})
 			if err != nil {
 				t.Fatal(err)
 			}
 			ends := aws.ToTime(head.ObjectLockRetainUntilDate)
-			if string(head.ObjectLockMode) != mode || (time.Until(ends)-7*24*time.Hour).Abs() > time.Minute {
+			if string(head.ObjectLockMode) != mode || (time.Until(ends)-8*24*time.Hour).Abs() > time.Minute {
 				t.Errorf("%s, %s: locked in mode %q until %s", mode, name, head.ObjectLockMode, ends)
 			}
 			_, err = raw.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucketName, Key: key, VersionId: head.VersionId})
@@ -85,7 +91,7 @@ func TestDefaultRetention(t *testing.T) {
 				t.Fatal(err)
 			}
 			for object, size := range map[string]int{"single": 100, "parts": 2*buckettest.PartSize + 1} {
-				buckettest.Put(t, b, object, buckettest.Content(size), bucket.Tags{series.TagRetention: series.Held})
+				buckettest.Put(t, b, object, buckettest.Content(size), bucket.Tags{series.TagRetention: series.Held(series.Daily)})
 				head, err := raw.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucketName, Key: aws.String("app/" + object)})
 				if err != nil || head.ObjectLockMode != types.ObjectLockModeGovernance {
 					t.Errorf("%s is locked in mode %q, %v", object, head.ObjectLockMode, err)

@@ -53,7 +53,7 @@ func (m *multipart) create(ctx context.Context) error {
 	defer cancel()
 	b, sse := m.put.bucket, m.put.bucket.options.SSE
 	out, err := b.client.CreateMultipartUpload(lingering, &s3.CreateMultipartUploadInput{
-		Bucket: &b.url.Bucket, Key: m.put.key(),
+		Bucket: &b.url.Bucket, Key: m.put.objectKey(),
 		Tagging:        tagging(m.put.options.Tags),
 		ObjectLockMode: types.ObjectLockMode(b.options.Lock.Mode), ObjectLockRetainUntilDate: m.put.lockedUntil(),
 		ChecksumAlgorithm:    m.put.checksum(),
@@ -98,7 +98,7 @@ func (m *multipart) upload(p *part) error {
 func (m *multipart) uploadPart(number int32, p *part) (types.CompletedPart, error) {
 	b := m.put.bucket
 	out, err := b.client.UploadPart(m.ctx, &s3.UploadPartInput{
-		Bucket: &b.url.Bucket, Key: m.put.key(), UploadId: m.id, PartNumber: &number,
+		Bucket: &b.url.Bucket, Key: m.put.objectKey(), UploadId: m.id, PartNumber: &number,
 		Body: p.reader(), ContentLength: &p.n, ChecksumAlgorithm: m.put.checksum(),
 	})
 	if err != nil {
@@ -120,7 +120,7 @@ func (m *multipart) wait() ([]types.CompletedPart, error) {
 	return m.completed, nil
 }
 
-// failure returns why the upload's context is done: a part's error, or err.
+// failing returns why the upload's context is done: a part's error, or err.
 func (m *multipart) failure(err error) error {
 	if m.ctx.Err() == nil {
 		return err
@@ -137,7 +137,7 @@ func (m *multipart) failure(err error) error {
 func (m *multipart) complete(ctx context.Context, parts []types.CompletedPart, condition *string) (*s3.CompleteMultipartUploadOutput, error) {
 	b := m.put.bucket
 	input := &s3.CompleteMultipartUploadInput{
-		Bucket: &b.url.Bucket, Key: m.put.key(), UploadId: m.id, IfNoneMatch: condition,
+		Bucket: &b.url.Bucket, Key: m.put.objectKey(), UploadId: m.id, IfNoneMatch: condition,
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	}
 	out, err := b.client.CompleteMultipartUpload(ctx, input)
@@ -189,7 +189,7 @@ func (m *multipart) takeBack(ctx context.Context, err error) error {
 
 // remains names the upload whose parts remain, as a tool that ends it wants it.
 func (m *multipart) remains() string {
-	text := fmt.Sprintf("bucket %s, key %s", m.put.bucket.url.Bucket, *m.put.key())
+	text := fmt.Sprintf("bucket %s, key %s", m.put.bucket.url.Bucket, *m.put.objectKey())
 	if m.id != nil {
 		text += ", upload ID " + *m.id
 	}
@@ -198,7 +198,7 @@ func (m *multipart) remains() string {
 
 // abort is abortUpload for an upload of this key.
 func (m *multipart) abort(ctx context.Context, id *string) error {
-	err := m.put.bucket.abortUpload(ctx, m.put.key(), id)
+	err := m.put.bucket.abortUpload(ctx, m.put.objectKey(), id)
 	if err == nil {
 		return nil
 	}
@@ -211,7 +211,7 @@ func (m *multipart) sweepIfUnsure(ctx context.Context) {
 		return
 	}
 	if err := m.sweep(ctx); err != nil {
-		m.put.bucket.options.Log.Warn("an unfinished upload may remain in the bucket", "key", *m.put.key(), "err", err)
+		m.put.bucket.options.Log.Warn("an unfinished upload may remain in the bucket", "key", *m.put.objectKey(), "err", err)
 	}
 }
 
@@ -222,12 +222,12 @@ func (m *multipart) sweep(ctx context.Context) error {
 	// They are gone as soon as they are aborted, so that the list is complete
 	// before that.
 	var ids []*string
-	for page, err := range b.uploadPages(ctx, *m.put.key()) {
+	for page, err := range b.uploadPages(ctx, *m.put.objectKey()) {
 		if err != nil {
 			return err
 		}
 		for _, u := range page.Uploads {
-			if aws.ToString(u.Key) == *m.put.key() {
+			if aws.ToString(u.Key) == *m.put.objectKey() {
 				ids = append(ids, u.UploadId)
 			}
 		}

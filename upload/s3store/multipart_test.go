@@ -106,7 +106,7 @@ func TestPartsLeaveTheContext(t *testing.T) {
 func TestTagsAreKeptWithoutAListing(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
-	tags := bucket.Tags{series.TagRetention: series.Held}
+	tags := bucket.Tags{series.TagRetention: series.Held(series.Daily)}
 	var completed atomic.Bool
 	b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize, RetryFor: time.Second}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if completed.Load() && r.URL.Query().Has("list-type") {

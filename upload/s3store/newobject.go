@@ -18,7 +18,7 @@ import (
 
 // An s3Put is one Put on its way.
 type s3Put struct {
-	bucket  *store
+	bucket  *s3Store
 	name    string
 	options bucket.PutOptions
 	started time.Time // by this machine's clock
@@ -44,7 +44,7 @@ func (p *s3Put) lockedUntil() *time.Time {
 	if p.bucket.options.Lock.For == 0 {
 		return nil
 	}
-	return aws.Time(p.bucket.clock.now().Add(p.bucket.options.Lock.For))
+	return aws.Time(p.bucket.clock.now().Add(p.bucket.options.Lock.For + p.options.LockLonger))
 }
 
 // checksum returns the algorithm of the checksums that S3 demands of what is
@@ -66,7 +66,7 @@ func (p *s3Put) looksPlain(ctx context.Context) bool {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
 	out, err := p.bucket.client.HeadObject(ctx, &s3.HeadObjectInput{
-		Bucket: &p.bucket.url.Bucket, Key: p.key(),
+		Bucket: &p.bucket.url.Bucket, Key: p.objectKey(),
 	})
 	if err != nil {
 		p.bucket.options.Log.Debug("whether the store has encrypted an object whose answer was lost is not known", "err", err)
@@ -102,7 +102,7 @@ func (p *s3Put) actions(action string) string {
 	return action
 }
 
-func (p *s3Put) key() *string { return aws.String(p.bucket.key(p.name)) }
+func (p *s3Put) objectKey() *string { return aws.String(p.bucket.objectKey(p.name)) }
 
 func (p *s3Put) where() string { return p.bucket.url.String() + "/" + p.name }
 

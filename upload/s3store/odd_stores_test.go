@@ -57,11 +57,11 @@ func TestStoreWithoutTags(t *testing.T) {
 			}
 			return next.Do(r)
 		}).intercept
-		s := s3Store(t, server, settings{Options: bucket.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, intercept: withoutTags})
+		s := contractStore(t, server, settings{Options: bucket.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, intercept: withoutTags})
 		all := s.Clean
 		s.Clean = func(t *testing.T, b bucket.Bucket, names ...string) {
 			t.Helper()
-			for _, name := range keys(t, server.Client(t), b.(*store)) {
+			for _, name := range keys(t, server.Client(t), b.(*s3Store)) {
 				if object, found := strings.CutSuffix(name, sidecar.Suffix); found && slices.Contains(names, object) {
 					names = append(names, name)
 				}

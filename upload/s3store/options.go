@@ -1,6 +1,7 @@
 package s3store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,11 +24,12 @@ type settings struct {
 }
 
 func (o settings) withDefaults() settings {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.RetryFor <= 0 {
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	switch o.RetryFor {
+	case 0:
 		o.RetryFor = 2 * time.Minute
+	case bucket.NoRetry:
+		o.RetryFor = 0
 	}
 	if o.Concurrency <= 0 {
 		o.Concurrency = 4

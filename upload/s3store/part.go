@@ -60,7 +60,7 @@ func newPart(size, hint int64, dir string) (*part, error) {
 	if size <= spoolOver {
 		return &part{memory: make([]byte, 0, hint)}, nil
 	}
-	file, err := nameless(dir)
+	file, err := disk.Nameless(dir)
 	if err != nil {
 		return nil, disk.Wrap("spool a part", err)
 	}

@@ -17,7 +17,8 @@ import (
 // Put implements Bucket. Content that fits into one part is uploaded at once
 // after write has returned; more than that in parts of equal size, several at
 // a time, while write goes on.
-func (b *store) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.PutResult, error) {
+func (b *s3Store) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.PutResult, error) {
+	b.wrote.Store(true)
 	size, err := partSize(o.MaxSize, b.options.PartSize)
 	if err != nil {
 		return bucket.PutResult{}, fmt.Errorf("put %s/%s: %w", b.url, name, err)
@@ -149,7 +150,7 @@ func (p *s3Put) putWhole(ctx context.Context) (bucket.PutResult, error) {
 func (p *s3Put) putInput(condition *string) *s3.PutObjectInput {
 	sse := p.bucket.options.SSE
 	return &s3.PutObjectInput{
-		Bucket: &p.bucket.url.Bucket, Key: p.key(), IfNoneMatch: condition,
+		Bucket: &p.bucket.url.Bucket, Key: p.objectKey(), IfNoneMatch: condition,
 		Body: p.current.reader(), ContentLength: &p.current.n,
 		Tagging:        tagging(p.options.Tags),
 		ObjectLockMode: types.ObjectLockMode(p.bucket.options.Lock.Mode), ObjectLockRetainUntilDate: p.lockedUntil(),
@@ -210,18 +211,22 @@ func (p *s3Put) make(ctx context.Context, action string, call func(ctx context.C
 	if err == nil {
 		return nil
 	}
-	return p.judge(ctx, action, err, attempts.Load() > 1)
+	return p.judge(ctx, action, err, int(attempts.Load()))
 }
 
 // judge finds out what a failure to make the object visible means. The answer
-// to an earlier attempt may have been lost, and then a later one meets our own
-// object or an upload that is no more.
-func (p *s3Put) judge(ctx context.Context, action string, err error, repeated bool) error {
+// to an earlier one of several attempts may have been lost, and then a later one
+// meets our own object or an upload that is no more.
+func (p *s3Put) judge(ctx context.Context, action string, err error, attempts int) error {
 	code, _ := codeOf(err)
 	exists := isPrecondition(err)
 	unanswered := ctx.Err() != nil || statusOf(err) == 0 || isGarbled(err)
-	if unanswered || repeated && (exists || code == "NoSuchUpload" || retryable(err)) {
-		there, findErr := p.lookUp(ctx, !unanswered && (exists || code == "NoSuchUpload"))
+	if unanswered || attempts > 1 && (exists || code == "NoSuchUpload" || retryable(err)) {
+		look := p.findAfterwards
+		if !unanswered && (exists || code == "NoSuchUpload") {
+			look = p.await // it is there, but a listing may be late
+		}
+		there, findErr := look(ctx)
 		if findErr == nil && there != nil && p.isOurs(there) {
 			return &landedError{*there}
 		}

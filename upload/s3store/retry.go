@@ -95,8 +95,12 @@ func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error
 	}
 	began := time.Now()
 	return func(err error) error {
-		if ctx.Err() == nil {
-			r.outage.observe(err != nil && r.Standard.IsErrorRetryable(err), began, time.Now())
+		if ctx.Err() != nil {
+			return nil
+		}
+		now := time.Now()
+		if lasted := r.outage.observe(err != nil && r.Standard.IsErrorRetryable(err), began, now); lasted > 0 {
+			r.log.Info("the store answers again", "outage", lasted.Round(time.Second), "cause", r.outage.trouble())
 		}
 		return nil
 	}, nil
@@ -105,8 +109,8 @@ func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error
 // RetryDelay implements aws.Retryer.
 func (r *retryer) RetryDelay(attempt int, err error) (time.Duration, error) {
 	delay, delayErr := r.Standard.RetryDelay(attempt, err)
-	text, _ := classify(failure{}, err)
-	r.log.Warn("the store failed, trying again", "cause", text, "attempt", attempt, "wait", delay)
+	r.outage.name(trouble(err))
+	r.log.Warn(trouble(err)+", trying again", "for", r.outage.remains(time.Now()), "attempt", attempt, "wait", delay)
 	return delay, delayErr
 }
 
@@ -121,19 +125,37 @@ type outage struct {
 	good       time.Time // the last good answer
 	last       time.Time // the last failure
 	operations int       // in progress
+	named      string    // the last failure, in words
 }
 
-// observe takes the outcome of one attempt. A refusal is a good answer here:
+// name keeps the words for a failure; trouble returns them.
+func (o *outage) name(trouble string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.named = trouble
+}
+
+func (o *outage) trouble() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.named
+}
+
+// observe takes the outcome of one attempt. It returns how long an outage lasted that
+// has ended, or 0. A refusal is a good answer here:
 // the store is there. An outage starts when the first failed attempt
 // started. If that attempt ran longer than patience, it was making progress until
 // it broke, so the outage starts now.
-func (o *outage) observe(failed bool, began, now time.Time) {
+func (o *outage) observe(failed bool, began, now time.Time) (lasted time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case !failed:
+		if !o.since.IsZero() {
+			lasted = now.Sub(o.since)
+		}
 		o.since, o.good = time.Time{}, now
-		return
+		return lasted
 	case o.since.IsZero() && now.Sub(began) > o.patience+time.Second:
 		o.since = now
 	case o.since.IsZero():
@@ -143,6 +165,17 @@ func (o *outage) observe(failed bool, began, now time.Time) {
 		}
 	}
 	o.last = now
+	return 0
+}
+
+// remains returns how much longer the store may fail.
+func (o *outage) remains(now time.Time) time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.since.IsZero() {
+		return o.limit
+	}
+	return max(0, o.limit-now.Sub(o.since)).Round(time.Second)
 }
 
 func (o *outage) tooLong(now time.Time) bool {

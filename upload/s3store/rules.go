@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,7 +19,7 @@ import (
 
 // Rules implements bucket.Ruled. It needs the right
 // s3:GetLifecycleConfiguration.
-func (b *store) Rules(ctx context.Context) (bucket.Rules, error) {
+func (b *s3Store) Rules(ctx context.Context) (bucket.Rules, error) {
 	var document []byte
 	out, err := b.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &b.url.Bucket}, keepAnswer(&document))
 	if code, _ := codeOf(err); code == "NoSuchLifecycleConfiguration" {
@@ -34,7 +33,7 @@ func (b *store) Rules(ctx context.Context) (bucket.Rules, error) {
 
 // PutRules implements bucket.Ruled. It needs the right
 // s3:PutLifecycleConfiguration.
-func (b *store) PutRules(ctx context.Context, rules bucket.Rules) error {
+func (b *s3Store) PutRules(ctx context.Context, rules bucket.Rules) error {
 	_, err := b.client.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
 		Bucket:                             &b.url.Bucket,
 		LifecycleConfiguration:             &types.BucketLifecycleConfiguration{Rules: []types.LifecycleRule{}}, // the SDK demands one
@@ -47,8 +46,8 @@ func (b *store) PutRules(ctx context.Context, rules bucket.Rules) error {
 }
 
 // Expiration implements bucket.Ruled. It needs the right to read the object.
-func (b *store) Expiration(ctx context.Context, object bucket.Object) (string, error) {
-	input := &s3.HeadObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(object.Name))}
+func (b *s3Store) Expiration(ctx context.Context, object bucket.Object) (string, error) {
+	input := &s3.HeadObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.objectKey(object.Name))}
 	if object.Version != "" {
 		input.VersionId = &object.Version
 	}
@@ -59,26 +58,9 @@ func (b *store) Expiration(ctx context.Context, object bucket.Object) (string, e
 	return aws.ToString(out.Expiration), nil
 }
 
-// Folders implements bucket.Ruled.
-func (b *store) Folders(ctx context.Context) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for page, err := range b.objectPages(ctx, s3.ListObjectsV2Input{Prefix: aws.String(b.key("")), Delimiter: aws.String("/")}) {
-			if err != nil {
-				yield("", err)
-				return
-			}
-			for _, folder := range page.CommonPrefixes {
-				if !yield(aws.ToString(folder.Prefix), nil) {
-					return
-				}
-			}
-		}
-	}
-}
-
 // describeRules describes an error of a call about lifecycle rules, which not
 // every store has.
-func (b *store) describeRules(ctx context.Context, doing, action string, err error) error {
+func (b *s3Store) describeRules(ctx context.Context, doing, action string, err error) error {
 	described := describe(ctx, failure{doing, b.url.String(), action}, err)
 	if statusOf(err) == http.StatusNotImplemented {
 		return fmt.Errorf("%w; %w", described, bucket.ErrNoLifecycle)

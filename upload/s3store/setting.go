@@ -5,10 +5,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
@@ -32,6 +36,8 @@ func misconfigured(f failure, err error) (text, setting string) {
 		return "the endpoint redirects to " + answer.location + ", and Lifeboat follows no redirects", "set AWS_ENDPOINT_URL_S3 to the address where the store itself answers"
 	case answer != nil && answer.first:
 		return "what answers at the endpoint is not an S3 store (" + answer.what + ")", "set AWS_ENDPOINT_URL_S3 to the address of the store's S3 API; a web page, a console or a login of the network answers there"
+	case err != nil && strings.Contains(err.Error(), "must be made to API port"):
+		return "the endpoint is the store's console, and not its S3 API", "set AWS_ENDPOINT_URL_S3 to the port of the S3 API"
 	case isNoRoot(f, err):
 		return "the endpoint is not the root of an S3 store: it took the listing of the bucket for an object (" + cmp.Or(code, "404") + ")", "set AWS_ENDPOINT_URL_S3 to the store's address without a path and without the bucket's name in host or path: Lifeboat puts it behind"
 	}
@@ -98,6 +104,43 @@ func refuseEndpoint(u bucket.URL, e *url.URL) string {
 		return "the endpoint URL has a query or a fragment"
 	case slices.Contains(strings.Split(e.Path, "/"), u.Bucket):
 		return "the endpoint URL has the bucket's name in it, which comes twice then"
+	}
+	return ""
+}
+
+// unreadable returns which setting is behind an error of reading the settings, "" if that
+// is not clear.
+func unreadable(err error) string {
+	var profile config.SharedConfigProfileNotExistError
+	var file *fs.PathError
+	switch bundle := os.Getenv("AWS_CA_BUNDLE"); {
+	case errors.As(err, &profile):
+		return "there is no profile " + profile.Profile + " (AWS_PROFILE) in the AWS files ~/.aws/config and ~/.aws/credentials"
+	case errors.As(err, &file) && file.Path == bundle:
+		return "AWS_CA_BUNDLE names that file"
+	}
+	return ""
+}
+
+// withScheme returns what to set for an endpoint without a scheme. What is no name or
+// address of a host, with a dot or a port, may be a secret that was set in its place.
+func withScheme(endpoint string) string {
+	const set = "set AWS_ENDPOINT_URL_S3 to a URL such as https://"
+	if e, err := url.Parse("https://" + endpoint); err == nil && e.Host == endpoint && strings.ContainsAny(endpoint, ".:") {
+		return set + endpoint
+	}
+	return set + "s3.example.com"
+}
+
+// halfOfKeys returns which of the two variables of a key is missing, "" if it is not one
+// alone.
+func halfOfKeys() string {
+	const id, secret = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+	switch hasID, hasSecret := os.Getenv(id) != "", os.Getenv(secret) != ""; {
+	case hasID && !hasSecret:
+		return id + " is set, and " + secret + " is not"
+	case hasSecret && !hasID:
+		return secret + " is set, and " + id + " is not"
 	}
 	return ""
 }

@@ -36,7 +36,7 @@ func (p *s3Put) settle(ctx context.Context, uploaded bucket.Object) (bucket.Obje
 
 // await looks for an object that was uploaded until the listing shows it, for
 // as long as a store may fail: some list late.
-func (b *store) await(ctx context.Context, name string) (*bucket.Object, error) {
+func (b *s3Store) await(ctx context.Context, name string) (*bucket.Object, error) {
 	began := time.Now()
 	for wait := firstLook; ; wait = min(2*wait, maxLook) {
 		there, err := b.find(ctx, name)
@@ -53,12 +53,14 @@ func (b *store) await(ctx context.Context, name string) (*bucket.Object, error) 
 	}
 }
 
-// lookUp looks for the object after a failure. What is surely there is waited
-// for, since a listing may be late.
-func (p *s3Put) lookUp(ctx context.Context, surely bool) (*bucket.Object, error) {
-	if surely {
-		return p.bucket.await(ctx, p.name)
-	}
+// await looks for the object until the listing shows it.
+func (p *s3Put) await(ctx context.Context) (*bucket.Object, error) {
+	return p.bucket.await(ctx, p.name)
+}
+
+// findAfterwards looks for the object once, also when ctx has ended: nil if it is
+// not listed.
+func (p *s3Put) findAfterwards(ctx context.Context) (*bucket.Object, error) {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
 	return p.bucket.find(ctx, p.name)

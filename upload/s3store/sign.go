@@ -18,7 +18,7 @@ func signLess(stack *middleware.Stack) error {
 	hide := middleware.FinalizeMiddlewareFunc("LifeboatHideHeaders",
 		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 			if request, ok := in.Request.(*smithyhttp.Request); ok {
-				ctx = context.WithValue(ctx, hiddenKey{}, take(request.Header))
+				ctx = context.WithValue(ctx, hiddenKey{}, takeHidden(request.Header))
 			}
 			return next.HandleFinalize(ctx, in)
 		})
@@ -40,8 +40,8 @@ func signLess(stack *middleware.Stack) error {
 
 type hiddenKey struct{}
 
-// take removes what is not to be signed, and returns it.
-func take(header http.Header) http.Header {
+// takeHidden removes what is not to be signed, and returns it.
+func takeHidden(header http.Header) http.Header {
 	taken := http.Header{}
 	for name, values := range header {
 		if name == "Accept-Encoding" || strings.HasPrefix(name, "Amz-Sdk-") {

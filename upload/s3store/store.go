@@ -20,14 +20,16 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
-// A store is a Bucket in an S3-compatible store.
-type store struct {
+// An s3Store is a Bucket in an S3-compatible store.
+type s3Store struct {
 	url     bucket.URL
 	options settings
 	client  *s3.Client
-	clock   *clock
-	beside  atomic.Bool // the store knows no tags: they are kept beside the objects
-	tagged  atomic.Bool // the store knows tags: it has answered with some, or taken them
+	clock   *storeClock
+	around  *neighbourhood // nil for one that is opened alone
+	wrote   atomic.Bool    // what neighbours have listed may be out of date
+	beside  atomic.Bool    // the store knows no tags: they are kept beside the objects
+	tagged  atomic.Bool    // the store knows tags: it has answered with some, or taken them
 }
 
 // Open returns the bucket of a bucket URL, s3://bucket/prefix. It asks the
@@ -40,30 +42,36 @@ func Open(ctx context.Context, u bucket.URL, o bucket.Options) (bucket.Bucket, e
 	return b, nil
 }
 
+func open(ctx context.Context, u bucket.URL, o settings) (*s3Store, error) {
+	return NewSession().open(ctx, u, o)
+}
+
 // open finds settings and credentials by the AWS default chain. A custom
 // endpoint gets path-style addressing, and checksums only where S3 demands
 // them: several compatible stores reject the trailing ones that the SDK sends
 // by default.
-func open(ctx context.Context, u bucket.URL, o settings) (*store, error) {
+func (session *Session) open(ctx context.Context, u bucket.URL, o settings) (*s3Store, error) {
 	if err := errors.Join(checkEncryption(o.SSE), checkLock(o.Lock)); err != nil {
 		return nil, err
 	}
 	o = o.withDefaults()
-	connections := share(limits{o.stall, o.patience()})
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(connections.client),
-		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
-			o.Log.Debug(fmt.Sprintf(format, v...)) // by itself the SDK prints on stderr
-		})))
+	limits := limits{o.stall, o.patience()}
+	connections := share(limits)
+	cfg, err := session.config(ctx, limits)
 	if err != nil {
-		return nil, reason.Errorf(bucket.ErrRefused, err, "open %s: AWS settings: %v", u, err)
+		return nil, &storeError{error: reason.Errorf(bucket.ErrRefused, err, "open %s: AWS settings: %v", u, err), setting: unreadable(err)}
 	}
-	b := &store{url: u, options: o, clock: &clock{}}
+	b := &s3Store{url: u, options: o, clock: &session.clock}
 	outage := &outage{limit: o.RetryFor, patience: o.patience()}
 	b.client = s3.NewFromConfig(cfg, func(s *s3.Options) {
+		s.Logger = logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+			o.Log.Debug(fmt.Sprintf(format, v...)) // by itself the SDK prints on stderr
+		})
 		s.HTTPClient = b.clock.watch(connections.withoutRedirects(s.HTTPClient))
 		if o.intercept != nil {
 			s.HTTPClient = o.intercept(s.HTTPClient)
 		}
+		s.HTTPClient = logRequests(s.HTTPClient, o.Log)
 		s.Retryer = newRetryer(outage, o.Log)
 		s.APIOptions = append(s.APIOptions, outage.watchOperations, new(contentSums).watchOperations, new(answerGuard).watchOperations, o.sendCustomerKey, signLess)
 		s.DisableLogOutputChecksumValidationSkipped = true
@@ -109,7 +117,7 @@ func explicitChecksums(cfg aws.Config) (request, response bool) {
 }
 
 // check finds missing settings before any work is done for nothing.
-func (b *store) check(ctx context.Context) error {
+func (b *s3Store) check(ctx context.Context) error {
 	o := b.client.Options()
 	refuse := func(text string, cause error) error {
 		return reason.Errorf(bucket.ErrRefused, cause, "open %s: %s", b.url, text)
@@ -120,7 +128,7 @@ func (b *store) check(ctx context.Context) error {
 	if o.BaseEndpoint != nil {
 		e, err := url.Parse(*o.BaseEndpoint)
 		if err != nil || e.Host == "" || (e.Scheme != "http" && e.Scheme != "https") {
-			return refuse("the configured endpoint URL is not http://host or https://host", nil)
+			return &storeError{error: refuse("the configured endpoint URL is not http://host or https://host", nil), setting: withScheme(*o.BaseEndpoint)}
 		}
 		if text := refuseEndpoint(b.url, e); text != "" {
 			return &storeError{
@@ -139,22 +147,42 @@ func (b *store) check(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("open %s: %w", b.url, context.Cause(ctx))
 		}
-		return refuse("no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role: "+innermost(err).Error(), err)
+		return &storeError{
+			error:   refuse("no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role: "+innermost(err).Error(), err),
+			setting: halfOfKeys(),
+		}
 	}
 	return nil
 }
 
 // URL implements Bucket.
-func (b *store) URL() bucket.URL { return b.url }
+func (b *s3Store) URL() bucket.URL { return b.url }
+
+// CustomerKey implements bucket.Remote.
+func (b *s3Store) CustomerKey() []byte { return b.options.SSE.CustomerKey }
+
+// Endpoint implements bucket.Remote.
+func (b *s3Store) Endpoint() string {
+	e, err := url.Parse(aws.ToString(b.client.Options().BaseEndpoint))
+	if err != nil || e.Host == "" { // check has let no wrong one through
+		return ""
+	}
+	return strings.ToLower(e.Scheme+"://"+e.Host) + strings.TrimRight(e.Path, "/")
+}
 
 // ClockOffset implements Bucket. It is exact to about a second.
-func (b *store) ClockOffset() (time.Duration, bool) { return b.clock.offset(), b.clock.seen.Load() }
+func (b *s3Store) ClockOffset() (time.Duration, bool) { return b.clock.offset(), b.clock.seen.Load() }
 
-func (b *store) key(name string) string { return b.url.Prefix + "/" + name }
+func (b *s3Store) objectKey(name string) string {
+	if b.url.Prefix == "" { // all of a bucket: see Below
+		return name
+	}
+	return b.url.Prefix + "/" + name
+}
 
-// failure begins the description of a failed operation on one object. On a
+// failureOf begins the description of a failed operation on one object. On a
 // given version IAM knows most actions by another name.
-func (b *store) failure(operation string, object bucket.Object, action string) failure {
+func (b *s3Store) failureOf(operation string, object bucket.Object, action string) failure {
 	where := b.url.String() + "/" + object.Name
 	if object.Version != "" {
 		where += " version " + object.Version

@@ -124,12 +124,15 @@ func TestOpenRefuses(t *testing.T) {
 		environment map[string]string
 		options     bucket.Options
 		words       string
+		setting     string
 	}{
-		"no credentials": {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, bucket.Options{}, "no AWS credentials"},
-		"no region":      {map[string]string{"AWS_REGION": "", "AWS_ENDPOINT_URL_S3": ""}, bucket.Options{}, "AWS_REGION"},
-		"bad endpoint":   {map[string]string{"AWS_ENDPOINT_URL_S3": "127.0.0.1:9000"}, bucket.Options{}, "endpoint URL is not"},
-		"bad CA bundle":  {map[string]string{"AWS_CA_BUNDLE": "/no/such/file"}, bucket.Options{}, "AWS settings"},
-		"key over HTTP":  {nil, bucket.Options{SSE: bucket.ServerSideEncryption{CustomerKey: buckettest.Content(32)}}, "https"},
+		"no credentials": {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, bucket.Options{}, "no AWS credentials", ""},
+		"half a key":     {map[string]string{"AWS_SECRET_ACCESS_KEY": ""}, bucket.Options{}, "no AWS credentials", "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not"},
+		"no region":      {map[string]string{"AWS_REGION": "", "AWS_ENDPOINT_URL_S3": ""}, bucket.Options{}, "AWS_REGION", ""},
+		"bad endpoint":   {map[string]string{"AWS_ENDPOINT_URL_S3": "127.0.0.1:9000"}, bucket.Options{}, "endpoint URL is not", "set AWS_ENDPOINT_URL_S3 to a URL such as https://127.0.0.1:9000"},
+		"bad CA bundle":  {map[string]string{"AWS_CA_BUNDLE": "/no/such/file"}, bucket.Options{}, "AWS settings", "AWS_CA_BUNDLE names that file"},
+		"no profile":     {map[string]string{"AWS_PROFILE": "prod"}, bucket.Options{}, "AWS settings", "there is no profile prod (AWS_PROFILE) in the AWS files ~/.aws/config and ~/.aws/credentials"},
+		"key over HTTP":  {nil, bucket.Options{SSE: bucket.ServerSideEncryption{CustomerKey: buckettest.Content(32)}}, "https", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			(&testserver.Server{Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "hunter2"}).Setenv(t)
@@ -141,6 +144,9 @@ func TestOpenRefuses(t *testing.T) {
 				t.Error("a bucket beside an error")
 			}
 			checkRefusal(t, name, err, c.words, "s3://bucket/app")
+			if setting := bucket.Setting(err); setting != c.setting {
+				t.Errorf("setting %q, want %q", setting, c.setting)
+			}
 		})
 	}
 }
@@ -197,7 +203,7 @@ func TestListAsksForTheEnd(t *testing.T) {
 	}
 	_, err = series.Snapshots(t.Context(), b, time.Date(2026, 11, 23, 20, 15, 0, 0, time.UTC))
 	checkRefusal(t, "list", err)
-	if startAfter.Load() != "app/20261123T201500Z" {
+	if startAfter.Load() != "app/20261123T000000Z" { // the week's beginning: what is younger stands on nothing older
 		t.Errorf("start-after %v", startAfter.Load())
 	}
 }
@@ -281,7 +287,7 @@ func TestStorageClass(t *testing.T) {
 	for _, size := range []int{10, buckettest.PartSize + 10} {
 		name := fmt.Sprint(size)
 		buckettest.Put(t, b, name, buckettest.Content(size), nil)
-		out, err := server.Client(t).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(name))})
+		out, err := server.Client(t).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.objectKey(name))})
 		if err != nil || out.StorageClass != "REDUCED_REDUNDANCY" {
 			t.Errorf("%d bytes: %+v, %v", size, out, err)
 		}

@@ -19,12 +19,12 @@ import (
 )
 
 func TestS3(t *testing.T) {
-	buckettest.Contract(t, s3Store(t, testserver.Start(t), settings{}))
+	buckettest.Contract(t, contractStore(t, testserver.Start(t), settings{}))
 }
 
 // Stores without a line of MinIO's code.
 func TestVersityGW(t *testing.T) {
-	s := s3Store(t, testserver.StartVersityGW(t), settings{})
+	s := contractStore(t, testserver.StartVersityGW(t), settings{})
 	// It does not know encoding-type=url, so a key that XML cannot hold is
 	// listed as another.
 	s.ListedAs = map[string]string{"b\x01": "b\ufffd"}
@@ -32,22 +32,22 @@ func TestVersityGW(t *testing.T) {
 }
 
 func TestRclone(t *testing.T) {
-	buckettest.Contract(t, s3Store(t, testserver.StartRclone(t), settings{}))
+	buckettest.Contract(t, contractStore(t, testserver.StartRclone(t), settings{}))
 }
 
 func TestCeph(t *testing.T) {
 	server := testserver.StartCeph(t)
-	t.Run("contract", func(t *testing.T) { buckettest.Contract(t, s3Store(t, server, settings{})) })
+	t.Run("contract", func(t *testing.T) { buckettest.Contract(t, contractStore(t, server, settings{})) })
 }
 
 // Nothing of the contract may depend on plain HTTP.
 func TestS3OverTLS(t *testing.T) {
-	s := s3Store(t, testserver.StartTLS(t), settings{Options: bucket.Options{SSE: bucket.ServerSideEncryption{CustomerKey: buckettest.Content(32)}}})
+	s := contractStore(t, testserver.StartTLS(t), settings{Options: bucket.Options{SSE: bucket.ServerSideEncryption{CustomerKey: buckettest.Content(32)}}})
 	buckettest.Contract(t, s, "put and read", "put existing", "ranged reads", "not found")
 }
 
-// s3Store returns the contract suite's view of a server.
-func s3Store(t *testing.T, server *testserver.Server, o settings) buckettest.Store {
+// contractStore returns the contract suite's view of a server.
+func contractStore(t *testing.T, server *testserver.Server, o settings) buckettest.Store {
 	t.Helper()
 	server.Setenv(t)
 	raw := server.Client(t)
@@ -56,7 +56,7 @@ func s3Store(t *testing.T, server *testserver.Server, o settings) buckettest.Sto
 		Open: func(t *testing.T) bucket.Bucket { return openBucket(t, server, o) },
 		Plant: func(t *testing.T, b bucket.Bucket, name string, data []byte) {
 			_, err := raw.PutObject(t.Context(), &s3.PutObjectInput{
-				Bucket: &b.(*store).url.Bucket, Key: aws.String(b.(*store).key(name)), Body: bytes.NewReader(data),
+				Bucket: &b.(*s3Store).url.Bucket, Key: aws.String(b.(*s3Store).objectKey(name)), Body: bytes.NewReader(data),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -64,16 +64,16 @@ func s3Store(t *testing.T, server *testserver.Server, o settings) buckettest.Sto
 		},
 		Clean: func(t *testing.T, b bucket.Bucket, names ...string) {
 			t.Helper()
-			buckettest.SameNames(t, keys(t, raw, b.(*store)), names)
+			buckettest.SameNames(t, keys(t, raw, b.(*s3Store)), names)
 			for _, name := range append(names, "object") {
-				noUploads(t, raw, b.(*store), name)
+				noUploads(t, raw, b.(*s3Store), name)
 			}
 		},
 	}
 }
 
 // openBucket opens a prefix in a fresh bucket with short retries.
-func openBucket(t *testing.T, server *testserver.Server, o settings) *store {
+func openBucket(t *testing.T, server *testserver.Server, o settings) *s3Store {
 	t.Helper()
 	if o.RetryFor == 0 {
 		o.RetryFor = 20 * time.Second
@@ -86,7 +86,7 @@ func openBucket(t *testing.T, server *testserver.Server, o settings) *store {
 }
 
 // keys lists everything in the bucket, without the prefix where it has it.
-func keys(t *testing.T, raw *rawclient.Client, b *store) []string {
+func keys(t *testing.T, raw *rawclient.Client, b *s3Store) []string {
 	t.Helper()
 	var found []string
 	pages := s3.NewListObjectsV2Paginator(raw, &s3.ListObjectsV2Input{Bucket: &b.url.Bucket})
@@ -96,7 +96,7 @@ func keys(t *testing.T, raw *rawclient.Client, b *store) []string {
 			t.Fatal(err)
 		}
 		for _, o := range page.Contents {
-			found = append(found, strings.TrimPrefix(*o.Key, b.key("")))
+			found = append(found, strings.TrimPrefix(*o.Key, b.objectKey("")))
 		}
 	}
 	return found
@@ -104,17 +104,17 @@ func keys(t *testing.T, raw *rawclient.Client, b *store) []string {
 
 // noUploads fails the test if there is an unfinished upload of the name.
 // MinIO lists uploads only by the exact key.
-func noUploads(t *testing.T, raw *rawclient.Client, b *store, name string) {
+func noUploads(t *testing.T, raw *rawclient.Client, b *s3Store, name string) {
 	t.Helper()
 	if n := len(uploads(t, raw, b, name)); n > 0 {
 		t.Errorf("%d unfinished uploads of %s are left", n, name)
 	}
 }
 
-func uploads(t *testing.T, raw *rawclient.Client, b *store, name string) []string {
+func uploads(t *testing.T, raw *rawclient.Client, b *s3Store, name string) []string {
 	t.Helper()
 	out, err := raw.ListMultipartUploads(context.Background(), &s3.ListMultipartUploadsInput{
-		Bucket: &b.url.Bucket, Prefix: aws.String(b.key(name)),
+		Bucket: &b.url.Bucket, Prefix: aws.String(b.objectKey(name)),
 	})
 	var none smithy.APIError
 	if errors.As(err, &none) && none.ErrorCode() == "NoSuchUpload" { // so rclone says it

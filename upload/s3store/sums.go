@@ -56,12 +56,21 @@ func addSum(request *smithyhttp.Request) error {
 	if err := request.RewindStream(); err != nil {
 		return err
 	}
-	hash := md5.New()
-	if _, err := io.Copy(hash, request.GetStream()); err != nil {
+	sum, err := md5Of(request.GetStream())
+	if err != nil {
 		return err
 	}
-	request.Header.Set(contentMD5, base64.StdEncoding.EncodeToString(hash.Sum(nil)))
+	request.Header.Set(contentMD5, sum)
 	return request.RewindStream()
+}
+
+// md5Of returns the MD5 of content as S3's headers have it, in base64.
+func md5Of(content io.Reader) (string, error) {
+	hash := md5.New()
+	if _, err := io.Copy(hash, content); err != nil {
+		return "", err
+	}
+	return base64.StdEncoding.EncodeToString(hash.Sum(nil)), nil
 }
 
 // demandsSum reports whether the store refused a request for want of a checksum.

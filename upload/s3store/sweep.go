@@ -25,21 +25,21 @@ const leftAge = 24 * time.Hour
 // Sweep implements bucket.Sweeper: it aborts uploads in parts that are older than
 // a week, and deletes tags beside an object that is not there. It needs the
 // rights to list, to list and abort uploads, and to delete.
-func (b *store) Sweep(ctx context.Context, now time.Time) error {
+func (b *s3Store) Sweep(ctx context.Context, now time.Time) error {
 	return errors.Join(b.sweepUploads(ctx, now.Add(-unfinishedAge)), b.sweepSidecars(ctx, now.Add(-leftAge)))
 }
 
 // sweepUploads aborts what is directly under the prefix and was begun before a
 // time. No name is used twice, so no run that is at work has its name.
-func (b *store) sweepUploads(ctx context.Context, before time.Time) error {
+func (b *s3Store) sweepUploads(ctx context.Context, before time.Time) error {
 	var errs []error
 	var left []types.MultipartUpload // an abort moves the listing
-	for page, err := range b.uploadPages(ctx, b.key("")) {
+	for page, err := range b.uploadPages(ctx, b.objectKey("")) {
 		if err != nil {
 			return err
 		}
 		for _, u := range page.Uploads {
-			name, found := strings.CutPrefix(aws.ToString(u.Key), b.key(""))
+			name, found := strings.CutPrefix(aws.ToString(u.Key), b.objectKey(""))
 			if found && !strings.Contains(name, "/") && u.Initiated != nil && u.Initiated.Before(before) {
 				left = append(left, u)
 			}
@@ -55,7 +55,7 @@ func (b *store) sweepUploads(ctx context.Context, before time.Time) error {
 
 // abortUpload removes an upload in parts. One that is gone is no error. Other errors
 // are the SDK's.
-func (b *store) abortUpload(ctx context.Context, key, id *string) error {
+func (b *s3Store) abortUpload(ctx context.Context, key, id *string) error {
 	_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &b.url.Bucket, Key: key, UploadId: id})
 	if code, _ := codeOf(err); code == "NoSuchUpload" {
 		return nil
@@ -65,17 +65,17 @@ func (b *store) abortUpload(ctx context.Context, key, id *string) error {
 
 // sweepSidecars deletes tags that were written before a time, and whose object
 // is not there.
-func (b *store) sweepSidecars(ctx context.Context, before time.Time) error {
+func (b *s3Store) sweepSidecars(ctx context.Context, before time.Time) error {
 	if !b.beside.Load() {
 		return nil
 	}
 	stems, old := map[string]bool{}, []string{}
-	for page, err := range b.objectPages(ctx, s3.ListObjectsV2Input{Prefix: aws.String(b.key("")), Delimiter: aws.String("/")}) {
+	for page, err := range b.objectPages(ctx, s3.ListObjectsV2Input{Prefix: aws.String(b.objectKey("")), Delimiter: aws.String("/")}) {
 		if err != nil {
 			return err
 		}
 		for _, entry := range page.Contents {
-			name := strings.TrimPrefix(aws.ToString(entry.Key), b.key(""))
+			name := strings.TrimPrefix(aws.ToString(entry.Key), b.objectKey(""))
 			if !sidecar.Is(name) {
 				stems[sidecar.Stem(name)] = true
 			} else if entry.LastModified != nil && entry.LastModified.Before(before) {

@@ -26,9 +26,9 @@ func TestSweepUploads(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	left := series.ObjectName(snapshot.NewID(time.Now()))
-	begin(b.key(left))
-	begin(b.key("below/" + left))
+	left := buckettest.ObjectName(snapshot.NewID(time.Now()))
+	begin(b.objectKey(left))
+	begin(b.objectKey("below/" + left))
 	begin("elsewhere/" + left)
 	uploads := func() int {
 		out, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &b.url.Bucket})
@@ -61,13 +61,13 @@ func TestSweepSidecars(t *testing.T) {
 		}
 		return next.Do(r)
 	}).intercept}), server.Client(t)
-	there, gone := series.ObjectName(snapshot.NewID(time.Now())), series.ObjectName(snapshot.NewID(time.Now().Add(-time.Hour)))
-	buckettest.Put(t, b, there, []byte("x"), bucket.Tags{series.TagRetention: series.Held})
-	buckettest.Put(t, b, gone, []byte("x"), bucket.Tags{series.TagRetention: series.Held})
+	there, gone := buckettest.ObjectName(snapshot.NewID(time.Now())), buckettest.ObjectName(snapshot.NewID(time.Now().Add(-time.Hour)))
+	buckettest.Put(t, b, there, []byte("x"), bucket.Tags{series.TagRetention: series.Held(series.Daily)})
+	buckettest.Put(t, b, gone, []byte("x"), bucket.Tags{series.TagRetention: series.Held(series.Daily)})
 	if beside, known := b.TagsBeside(); !beside || !known {
 		t.Fatal("the tags are not beside")
 	}
-	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(gone))}); err != nil {
+	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.objectKey(gone))}); err != nil {
 		t.Fatal(err)
 	}
 	before := []string{sidecar.Of(gone), there, sidecar.Of(there)}

@@ -16,7 +16,7 @@ import (
 )
 
 // Tags implements Bucket.
-func (b *store) Tags(ctx context.Context, object bucket.Object) (bucket.Tags, error) {
+func (b *s3Store) Tags(ctx context.Context, object bucket.Object) (bucket.Tags, error) {
 	if !b.beside.Load() {
 		tags, err := b.storeTags(ctx, object)
 		if !errors.Is(err, bucket.ErrNoTags) {
@@ -28,7 +28,7 @@ func (b *store) Tags(ctx context.Context, object bucket.Object) (bucket.Tags, er
 }
 
 // SetTags implements Bucket.
-func (b *store) SetTags(ctx context.Context, object bucket.Object, tags bucket.Tags) error {
+func (b *s3Store) SetTags(ctx context.Context, object bucket.Object, tags bucket.Tags) error {
 	if !b.beside.Load() {
 		err := b.setStoreTags(ctx, object, tags)
 		if mayLackTags(err) && !errors.Is(err, bucket.ErrNoTags) {
@@ -49,26 +49,26 @@ func (b *store) SetTags(ctx context.Context, object bucket.Object, tags bucket.T
 
 // keepBeside notes that the store knows no tags. From now on they are kept in
 // a small object beside each snapshot, as in a directory.
-func (b *store) keepBeside(cause error) {
+func (b *s3Store) keepBeside(cause error) {
 	if !b.beside.Swap(true) {
 		b.options.Log.Warn("the store has no object tags, so no rule of the bucket can carry out retention: lifeboat prune does", "url", b.url, "cause", cause)
 	}
 }
 
 // TagsBeside is for bucket.TagsBeside: what answers have shown of the store.
-func (b *store) TagsBeside() (beside, known bool) {
+func (b *s3Store) TagsBeside() (beside, known bool) {
 	beside = b.beside.Load()
 	return beside, beside || b.tagged.Load()
 }
 
-func (b *store) storeTags(ctx context.Context, object bucket.Object) (bucket.Tags, error) {
+func (b *s3Store) storeTags(ctx context.Context, object bucket.Object) (bucket.Tags, error) {
 	out, err := b.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
 		Bucket:    &b.url.Bucket,
-		Key:       aws.String(b.key(object.Name)),
+		Key:       aws.String(b.objectKey(object.Name)),
 		VersionId: version(object),
 	})
 	if err != nil {
-		return nil, describe(ctx, b.failure("get tags of", object, "s3:GetObjectTagging"), err)
+		return nil, describe(ctx, b.failureOf("get tags of", object, "s3:GetObjectTagging"), err)
 	}
 	b.tagged.Store(true)
 	tags := make(bucket.Tags, len(out.TagSet))
@@ -78,26 +78,26 @@ func (b *store) storeTags(ctx context.Context, object bucket.Object) (bucket.Tag
 	return tags, nil
 }
 
-func (b *store) setStoreTags(ctx context.Context, object bucket.Object, tags bucket.Tags) error {
+func (b *s3Store) setStoreTags(ctx context.Context, object bucket.Object, tags bucket.Tags) error {
 	set := make([]types.Tag, 0, len(tags))
 	for key, value := range tags {
 		set = append(set, types.Tag{Key: aws.String(key), Value: aws.String(value)})
 	}
 	_, err := b.client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{
 		Bucket:    &b.url.Bucket,
-		Key:       aws.String(b.key(object.Name)),
+		Key:       aws.String(b.objectKey(object.Name)),
 		VersionId: version(object),
 		Tagging:   &types.Tagging{TagSet: set},
 	})
 	if err != nil {
-		return describe(ctx, b.failure("set tags of", object, "s3:PutObjectTagging"), err)
+		return describe(ctx, b.failureOf("set tags of", object, "s3:PutObjectTagging"), err)
 	}
 	b.tagged.Store(true)
 	return nil
 }
 
 // mustExist: tags can be left over from an upload that was interrupted.
-func (b *store) mustExist(ctx context.Context, operation string, object bucket.Object) error {
+func (b *s3Store) mustExist(ctx context.Context, operation string, object bucket.Object) error {
 	there, err := b.find(ctx, object.Name)
 	if err == nil && there == nil {
 		err = fmt.Errorf("%s %s/%s: %w", operation, b.url, object.Name, bucket.ErrNotFound)
@@ -106,13 +106,13 @@ func (b *store) mustExist(ctx context.Context, operation string, object bucket.O
 }
 
 // readSidecar returns the tags beside an object.
-func (b *store) readSidecar(ctx context.Context, object bucket.Object) (bucket.Tags, error) {
+func (b *s3Store) readSidecar(ctx context.Context, object bucket.Object) (bucket.Tags, error) {
 	if err := b.mustExist(ctx, "get tags of", object); err != nil {
 		return nil, err
 	}
-	f := b.failure("read", bucket.Object{Name: sidecar.Of(object.Name)}, "s3:GetObject")
+	f := b.failureOf("read", bucket.Object{Name: sidecar.Of(object.Name)}, "s3:GetObject")
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{
-		Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecar.Of(object.Name))),
+		Bucket: &b.url.Bucket, Key: aws.String(b.objectKey(sidecar.Of(object.Name))),
 	})
 	if err != nil {
 		err = describe(ctx, f, err)
@@ -126,21 +126,25 @@ func (b *store) readSidecar(ctx context.Context, object bucket.Object) (bucket.T
 	if err != nil {
 		return nil, describe(ctx, f, err)
 	}
-	return sidecar.Parse(data, b.url.String()+"/"+sidecar.Of(object.Name))
+	tags, err := sidecar.Parse(data, b.url.String()+"/"+sidecar.Of(object.Name))
+	if err != nil {
+		return nil, &bucket.DamagedTagsError{URL: b.url, Object: object.Name, Cause: err}
+	}
+	return tags, nil
 }
 
-func (b *store) writeSidecar(ctx context.Context, name string, tags bucket.Tags) error {
+func (b *s3Store) writeSidecar(ctx context.Context, name string, tags bucket.Tags) error {
 	data, err := sidecar.Format(tags)
 	if err != nil {
 		return err
 	}
 	sse := b.options.SSE
 	_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &b.url.Bucket, Key: aws.String(b.key(sidecar.Of(name))), Body: bytes.NewReader(data),
+		Bucket: &b.url.Bucket, Key: aws.String(b.objectKey(sidecar.Of(name))), Body: bytes.NewReader(data),
 		ServerSideEncryption: types.ServerSideEncryption(sse.Algorithm), SSEKMSKeyId: nonEmpty(sse.KMSKeyID),
 	})
 	if err != nil {
-		return describe(ctx, b.failure("put", bucket.Object{Name: sidecar.Of(name)}, "s3:PutObject"), err)
+		return describe(ctx, b.failureOf("put", bucket.Object{Name: sidecar.Of(name)}, "s3:PutObject"), err)
 	}
 	return nil
 }

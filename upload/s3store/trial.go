@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,11 +19,11 @@ import (
 )
 
 // Trial implements trial.StoreBucket.
-func (b *store) Trial() trial.Store { return &s3Trial{store: b} }
+func (b *s3Store) Trial() trial.Store { return &s3Trial{s3Store: b} }
 
 // An s3Trial is one trial of a store on its way.
 type s3Trial struct {
-	*store
+	*s3Store
 	written []bucket.Object // to be deleted, by version where there is one
 	begun   []*s3Upload     // to be aborted
 }
@@ -63,7 +64,7 @@ func (x *s3Trial) describe(ctx context.Context, operation, name, action string, 
 	if err == nil {
 		return nil
 	}
-	return describe(ctx, x.failure(operation, bucket.Object{Name: name}, action), err)
+	return describe(ctx, x.failureOf(operation, bucket.Object{Name: name}, action), err)
 }
 
 // Credentials implements trial.Store.
@@ -73,11 +74,29 @@ func (x *s3Trial) Credentials(ctx context.Context) (string, error) {
 		return "", describe(ctx, failure{"get", "AWS credentials", ""}, err)
 	}
 	id := c.AccessKeyID
-	text := fmt.Sprintf("access key ID ...%s from %s", id[max(0, len(id)-4):], c.Source)
+	text := fmt.Sprintf("access key ID ...%s from %s", id[max(0, len(id)-4):], sourceInWords(c.Source))
 	if c.CanExpire {
 		text += ", valid until " + c.Expires.UTC().Format(time.RFC3339)
 	}
 	return text, nil
+}
+
+// sourceInWords returns the SDK's name of where credentials come from in words.
+func sourceInWords(source string) string {
+	for name, words := range map[string]string{
+		"EnvConfigCredentials":        "the environment",
+		"SharedConfigCredentials":     "an AWS profile",
+		"EC2RoleProvider":             "the instance's role",
+		"WebIdentityCredentials":      "a web identity",
+		"CredentialsEndpointProvider": "the container's role",
+		"AssumeRoleProvider":          "an assumed role",
+		"SSOProvider":                 "AWS single sign-on",
+	} {
+		if rest, found := strings.CutPrefix(source, name); found {
+			return words + rest // such as the profile's file
+		}
+	}
+	return source
 }
 
 // Put implements trial.Store.
@@ -93,7 +112,7 @@ func (x *s3Trial) PutIfAbsent(ctx context.Context, name string, content []byte, 
 func (x *s3Trial) put(ctx context.Context, name string, content []byte, tags bucket.Tags, condition *string) (trial.Stored, error) {
 	known := x.wrote(name, nil)
 	out, err := x.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &x.url.Bucket, Key: aws.String(x.key(name)), Body: bytes.NewReader(content),
+		Bucket: &x.url.Bucket, Key: aws.String(x.objectKey(name)), Body: bytes.NewReader(content),
 		Tagging: tagging(tags), IfNoneMatch: condition,
 	})
 	err = x.describe(ctx, "put", name, "s3:PutObject", err)
@@ -140,7 +159,7 @@ func (x *s3Trial) forget(name string, err error) {
 // Names implements trial.Store.
 func (x *s3Trial) Names(ctx context.Context, prefix, after string) (names []string, err error) {
 	out, err := x.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
-		Bucket: &x.url.Bucket, Prefix: aws.String(x.key(prefix)), StartAfter: aws.String(x.key(after)),
+		Bucket: &x.url.Bucket, Prefix: aws.String(x.objectKey(prefix)), StartAfter: aws.String(x.objectKey(after)),
 		Delimiter: aws.String("/"), EncodingType: types.EncodingTypeUrl,
 	})
 	if err != nil {
@@ -157,7 +176,7 @@ func (x *s3Trial) Names(ctx context.Context, prefix, after string) (names []stri
 // ReadIfMatch implements trial.Store.
 func (x *s3Trial) ReadIfMatch(ctx context.Context, name, etag string) error {
 	out, err := x.client.GetObject(ctx, &s3.GetObjectInput{
-		Bucket: &x.url.Bucket, Key: aws.String(x.key(name)), IfMatch: aws.String(`"` + etag + `"`), Range: aws.String("bytes=0-0"),
+		Bucket: &x.url.Bucket, Key: aws.String(x.objectKey(name)), IfMatch: aws.String(`"` + etag + `"`), Range: aws.String("bytes=0-0"),
 	})
 	if err != nil {
 		return x.describe(ctx, "read", name, "s3:GetObject", err)
@@ -184,10 +203,10 @@ func (x *s3Trial) Delete(ctx context.Context, name string) error {
 // be deleted too.
 func (x *s3Trial) delete(ctx context.Context, object bucket.Object) error {
 	out, err := x.client.DeleteObject(ctx, &s3.DeleteObjectInput{
-		Bucket: &x.url.Bucket, Key: aws.String(x.key(object.Name)), VersionId: version(object),
+		Bucket: &x.url.Bucket, Key: aws.String(x.objectKey(object.Name)), VersionId: version(object),
 	})
 	if err != nil {
-		return describe(ctx, x.failure("delete", object, "s3:DeleteObject"), err)
+		return describe(ctx, x.failureOf("delete", object, "s3:DeleteObject"), err)
 	}
 	if object.Version == "" && aws.ToBool(out.DeleteMarker) && aws.ToString(out.VersionId) != "" {
 		x.written = append(x.written, bucket.Object{Name: object.Name, Version: *out.VersionId})

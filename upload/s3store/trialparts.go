@@ -21,7 +21,7 @@ func (x *s3Trial) Begin(ctx context.Context, name string, tags bucket.Tags) (tri
 	lingering, cancel := linger(ctx, createTimeout)
 	defer cancel()
 	out, err := x.client.CreateMultipartUpload(lingering, &s3.CreateMultipartUploadInput{
-		Bucket: &x.url.Bucket, Key: aws.String(x.key(name)), Tagging: tagging(tags),
+		Bucket: &x.url.Bucket, Key: aws.String(x.objectKey(name)), Tagging: tagging(tags),
 	})
 	if err != nil {
 		return nil, x.describe(ctx, "begin an upload of", name, "s3:PutObject", err)
@@ -43,7 +43,7 @@ func (u *s3Upload) SendSummed(ctx context.Context, content []byte, sum uint32) e
 
 func (u *s3Upload) send(ctx context.Context, content []byte, checksum *string, options ...func(*s3.Options)) error {
 	out, err := u.trial.client.UploadPart(ctx, &s3.UploadPartInput{
-		Bucket: &u.trial.url.Bucket, Key: aws.String(u.trial.key(u.name)), UploadId: &u.id, PartNumber: aws.Int32(1),
+		Bucket: &u.trial.url.Bucket, Key: aws.String(u.trial.objectKey(u.name)), UploadId: &u.id, PartNumber: aws.Int32(1),
 		Body: bytes.NewReader(content), ChecksumCRC32: checksum,
 	}, options...)
 	if err != nil {
@@ -56,7 +56,7 @@ func (u *s3Upload) send(ctx context.Context, content []byte, checksum *string, o
 // Listed implements trial.Upload.
 func (u *s3Upload) Listed(ctx context.Context) (bool, error) {
 	out, err := u.trial.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{
-		Bucket: &u.trial.url.Bucket, Prefix: aws.String(u.trial.key(u.name)),
+		Bucket: &u.trial.url.Bucket, Prefix: aws.String(u.trial.objectKey(u.name)),
 	})
 	if err != nil {
 		return false, u.trial.describe(ctx, "list uploads of", u.name, "s3:ListBucketMultipartUploads", err)
@@ -78,7 +78,7 @@ func (u *s3Upload) complete(ctx context.Context, condition *string) error {
 	x := u.trial
 	known := x.wrote(u.name, nil)
 	out, err := x.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
-		Bucket: &x.url.Bucket, Key: aws.String(x.key(u.name)), UploadId: &u.id, IfNoneMatch: condition,
+		Bucket: &x.url.Bucket, Key: aws.String(x.objectKey(u.name)), UploadId: &u.id, IfNoneMatch: condition,
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: u.etag}}},
 	})
 	if err != nil {
@@ -95,7 +95,7 @@ func (u *s3Upload) complete(ctx context.Context, condition *string) error {
 
 // Abort implements trial.Upload.
 func (u *s3Upload) Abort(ctx context.Context) error {
-	err := u.trial.abortUpload(ctx, aws.String(u.trial.key(u.name)), &u.id)
+	err := u.trial.abortUpload(ctx, aws.String(u.trial.objectKey(u.name)), &u.id)
 	if err == nil {
 		u.end()
 		return nil

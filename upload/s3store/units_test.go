@@ -1,9 +1,24 @@
 package s3store
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/aws/smithy-go"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
@@ -82,6 +97,32 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// The end of an outage is a record of its own: how long it lasted, and what failed.
+func TestOutageEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		r := newRetryer(&outage{limit: time.Minute, patience: 30 * time.Second}, slog.New(slog.NewTextHandler(&log, nil))).(*retryer)
+		attempt := func(failure error) {
+			ended, err := r.GetAttemptToken(t.Context())
+			if err = errors.Join(err, ended(failure)); err != nil {
+				t.Error(err)
+			}
+		}
+		failure := &smithy.GenericAPIError{Code: "ServiceUnavailable"}
+		attempt(failure)
+		if _, err := r.RetryDelay(1, failure); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(40 * time.Second)
+		attempt(nil)
+		attempt(nil)
+		const want = `level=INFO msg="the store answers again" outage=40s cause="the store failed (ServiceUnavailable)"`
+		if strings.Count(log.String(), want) != 1 {
+			t.Errorf("no %s in\n%s", want, &log)
+		}
+	})
+}
+
 // A long upload that is broken off was at work, and is tried again; one that
 // waited for a silent store all the time was not.
 func TestOutageAndLongAttempts(t *testing.T) {
@@ -153,4 +194,43 @@ func TestSpooledPart(t *testing.T) {
 		}
 	}
 	buckettest.SameNames(t, buckettest.DirNames(t, dir), nil)
+}
+
+// A failure that is tried again is described in few words, and with the host alone.
+func TestTrouble(t *testing.T) {
+	at := func(err error) error {
+		return &url.Error{Op: "Get", URL: "https://store.example:9000/bucket?prefix=app", Err: err}
+	}
+	for want, err := range map[string]error{
+		"cannot reach store.example:9000 (connection refused)":                  at(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}),
+		"cannot reach store.example:9000 (no such host)":                        at(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "store.example", Server: "127.0.0.1:53"}}),
+		"the connection to store.example:9000 broke (connection reset by peer)": at(&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}),
+		"the connection to store.example:9000 broke (EOF)":                      at(io.EOF),
+		"the store failed (SlowDown)":                                           &smithy.GenericAPIError{Code: "SlowDown", Message: "Please reduce your request rate."},
+	} {
+		if got := trouble(fmt.Errorf("operation error S3: %w", err)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// Requests are logged without what is secret in them.
+func TestRequestsAreLogged(t *testing.T) {
+	var text strings.Builder
+	client := logRequests(doer(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, ContentLength: 12}, nil
+	}), slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	request := httptest.NewRequest("GET", "https://store.example/bucket?prefix=app%2F&X-Amz-Signature=hush", nil)
+	request.Header.Set("Authorization", "hush")
+	if _, err := client.Do(request); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"method=GET", "host=store.example", "key=/bucket", "prefix=app/", "status=200", "received=12", "ms=0"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("%s is missing in %s", want, text.String())
+		}
+	}
+	if strings.Contains(text.String(), "hush") {
+		t.Errorf("a secret is in %s", text.String())
+	}
 }

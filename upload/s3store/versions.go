@@ -15,9 +15,9 @@ import (
 
 // Versions implements Versioned. Where the bucket was never versioned there is
 // one version of each object, "null".
-func (b *store) Versions(ctx context.Context) iter.Seq2[bucket.Version, error] {
+func (b *s3Store) Versions(ctx context.Context) iter.Seq2[bucket.Version, error] {
 	return func(yield func(bucket.Version, error) bool) {
-		input := s3.ListObjectVersionsInput{Prefix: aws.String(b.key("")), Delimiter: aws.String("/")}
+		input := s3.ListObjectVersionsInput{Prefix: aws.String(b.objectKey("")), Delimiter: aws.String("/")}
 		for page, err := range b.versionPages(ctx, input) {
 			if err != nil {
 				yield(bucket.Version{}, err)
@@ -34,7 +34,7 @@ func (b *store) Versions(ctx context.Context) iter.Seq2[bucket.Version, error] {
 
 // KeepsVersions implements Versioned. It needs the right
 // s3:GetBucketVersioning.
-func (b *store) KeepsVersions(ctx context.Context) (bool, error) {
+func (b *s3Store) KeepsVersions(ctx context.Context) (bool, error) {
 	out, err := b.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &b.url.Bucket})
 	if err != nil {
 		return false, describe(ctx, failure{"read the versioning setting of", b.url.String(), "s3:GetBucketVersioning"}, err)
@@ -43,9 +43,9 @@ func (b *store) KeepsVersions(ctx context.Context) (bool, error) {
 }
 
 // NeverUsed implements Bucket. It needs the right to list versions.
-func (b *store) NeverUsed(ctx context.Context) (bool, error) {
-	input := s3.ListObjectVersionsInput{Prefix: aws.String(b.key("")), MaxKeys: aws.Int32(100)}
-	counts := func(key *string) bool { return !strings.HasPrefix(aws.ToString(key), b.key(bucket.TrialPrefix)) }
+func (b *s3Store) NeverUsed(ctx context.Context) (bool, error) {
+	input := s3.ListObjectVersionsInput{Prefix: aws.String(b.objectKey("")), MaxKeys: aws.Int32(100)}
+	counts := func(key *string) bool { return !strings.HasPrefix(aws.ToString(key), b.objectKey(bucket.TrialPrefix)) }
 	for page, err := range b.versionPages(ctx, input) {
 		if err != nil {
 			return false, err
@@ -60,17 +60,17 @@ func (b *store) NeverUsed(ctx context.Context) (bool, error) {
 
 // versionsOf merges a page's versions and delete markers, both of which are
 // sorted by key and age.
-func (b *store) versionsOf(page *s3.ListObjectVersionsOutput) []bucket.Version {
+func (b *s3Store) versionsOf(page *s3.ListObjectVersionsOutput) []bucket.Version {
 	var merged []bucket.Version
 	versions, markers := page.Versions, page.DeleteMarkers
 	for len(versions) > 0 || len(markers) > 0 {
 		var v bucket.Version
-		if len(versions) == 0 || len(markers) > 0 && before(markers[0], versions[0]) {
+		if len(versions) == 0 || len(markers) > 0 && standsBefore(markers[0], versions[0]) {
 			v, markers = markerVersion(markers[0]), markers[1:]
 		} else {
 			v, versions = objectVersion(versions[0]), versions[1:]
 		}
-		name, found := strings.CutPrefix(v.Name, b.key(""))
+		name, found := strings.CutPrefix(v.Name, b.objectKey(""))
 		if found && isPlace(name) {
 			v.Name = name
 			merged = append(merged, v)
@@ -97,7 +97,7 @@ func markerVersion(m types.DeleteMarkerEntry) bucket.Version {
 	}
 }
 
-func before(m types.DeleteMarkerEntry, o types.ObjectVersion) bool {
+func standsBefore(m types.DeleteMarkerEntry, o types.ObjectVersion) bool {
 	if marked, kept := aws.ToString(m.Key), aws.ToString(o.Key); marked != kept {
 		return marked < kept
 	}

@@ -30,13 +30,13 @@ func TestVersions(t *testing.T) {
 	}
 	first, second := snapshot.NewID(time.Now().Add(-time.Hour)), snapshot.NewID(time.Now())
 	original := buckettest.Content(100)
-	deleted := buckettest.Put(t, b, series.ObjectName(first), buckettest.Content(50), nil)
-	buckettest.Put(t, b, series.ObjectName(second), original, bucket.Tags{series.TagRetention: series.Held})
+	deleted := buckettest.Put(t, b, buckettest.ObjectName(first), buckettest.Content(50), nil)
+	buckettest.Put(t, b, buckettest.ObjectName(second), original, bucket.Tags{series.TagRetention: series.Held(series.Daily)})
 	buckettest.Put(t, b, "foreign", buckettest.Content(1), nil)
 	if err := b.Delete(t.Context(), deleted); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := raw.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.key(series.ObjectName(second))), Body: bytes.NewReader([]byte("rubbish"))}); err != nil {
+	if _, err := raw.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &b.url.Bucket, Key: aws.String(b.objectKey(buckettest.ObjectName(second))), Body: bytes.NewReader([]byte("rubbish"))}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -64,7 +64,7 @@ func TestVersions(t *testing.T) {
 	if !bytes.Equal(buckettest.ReadAll(t, b, all[3].Object), original) {
 		t.Error("the overwritten content is read as something else")
 	}
-	if tags, err := b.Tags(t.Context(), all[3].Object); err != nil || tags[series.TagRetention] != series.Held {
+	if tags, err := b.Tags(t.Context(), all[3].Object); err != nil || tags[series.TagRetention] != series.Held(series.Daily) {
 		t.Errorf("tags of the overwritten version: %v, %v", tags, err)
 	}
 	if n := len(buckettest.List(t, b, "")); n != 2 {

@@ -53,7 +53,7 @@ func (m *meddler) Delete(ctx context.Context, o bucket.Object) error {
 
 func tagged(t *testing.T, b bucket.Bucket, name string) bucket.Object {
 	t.Helper()
-	return buckettest.Put(t, b, name, []byte("x"), bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: "app.db"})
+	return buckettest.Put(t, b, name, []byte("x"), bucket.Tags{series.TagRetention: series.Held(series.Daily), series.TagDatabase: "app.db"})
 }
 
 func hasTags(t *testing.T, b bucket.Bucket, o bucket.Object, want bucket.Tags) {
@@ -96,7 +96,7 @@ func testTagsOfTwo(t *testing.T, store bucket.Bucket) {
 		if _, err := series.ChangeTags(t.Context(), drill, o, func(tags bucket.Tags) error { tags[series.TagVerified] = "now"; return nil }); err != nil {
 			t.Fatal(err)
 		}
-		hasTags(t, store, o, bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: "app.db", series.TagVerified: "now"})
+		hasTags(t, store, o, bucket.Tags{series.TagRetention: series.Held(series.Daily), series.TagDatabase: "app.db", series.TagVerified: "now"})
 		if err := <-pinned; err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func testTagsOfTwo(t *testing.T, store bucket.Bucket) {
 		moved := errors.New("moved")
 		b := &meddler{Bucket: store, beforeTags: func() { change(t, store, o, setRetention(series.Pinned)) }}
 		held := func(tags bucket.Tags) error {
-			if tags[series.TagRetention] != series.Held {
+			if tags[series.TagRetention] != series.Held(series.Daily) {
 				return moved
 			}
 			return nil
@@ -192,7 +192,7 @@ func testTagsOfTwo(t *testing.T, store bucket.Bucket) {
 		if err := series.DeleteIf(t.Context(), b, o, held); !errors.Is(err, moved) {
 			t.Error(err)
 		}
-		change(t, store, o, setRetention(series.Held))
+		change(t, store, o, setRetention(series.Held(series.Daily)))
 		if err := series.DeleteIf(t.Context(), store, o, held); err != nil {
 			t.Error(err)
 		}
@@ -248,7 +248,7 @@ func (s *slow) SetTags(ctx context.Context, o bucket.Object, tags bucket.Tags) e
 func TestTagsOfManyInADirectory(t *testing.T) {
 	store := inDirectory(t, t.TempDir())
 	o := tagged(t, store, "a")
-	want := bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: "app.db"}
+	want := bucket.Tags{series.TagRetention: series.Held(series.Daily), series.TagDatabase: "app.db"}
 	var all sync.WaitGroup
 	for _, key := range strings.Split("abcdefghijklmnop", "") {
 		want[key] = "1"
@@ -317,7 +317,7 @@ func TestSnapshotsAheadOfTheStore(t *testing.T) {
 	server.Setenv(t)
 	b := inMinIO(t, server)
 	for _, ahead := range []time.Duration{-time.Hour, 4 * time.Minute, time.Hour} {
-		buckettest.Put(t, b, series.ObjectName(snapshot.NewID(time.Now().Add(ahead))), []byte("x"), nil)
+		buckettest.Put(t, b, buckettest.ObjectName(snapshot.NewID(time.Now().Add(ahead))), []byte("x"), nil)
 	}
 	fresh, err := upload.OpenURL(t.Context(), b.URL(), bucket.Options{})
 	if err != nil {

@@ -55,14 +55,6 @@ func NewSealer(recipients []age.Recipient) (Sealer, error) {
 
 func (s Sealer) Encrypts() bool { return len(s.recipients) > 0 }
 
-// Suffix ends the names of the objects.
-func (s Sealer) Suffix() string {
-	if s.Encrypts() {
-		return SuffixEncrypted
-	}
-	return Suffix
-}
-
 // Size returns how large an object becomes whose plaintext has that size.
 func (s Sealer) Size(plaintext int64) int64 {
 	if !s.Encrypts() {

@@ -4,9 +4,15 @@
 //
 // # Bucket layout
 //
-// A snapshot is one object, <prefix>/<ID>.db.zst: the archive of package
-// snapshot. Encrypted it is <prefix>/<ID>.db.zst.age, the same as age encrypts
-// it (https://age-encryption.org/v1). No snapshot needs another object.
+// A snapshot is one object: the archive of package snapshot. A full one is
+// <prefix>/<ID>.<class>.db.zst, a differential <prefix>/<ID>.<class>.on-<base ID>.wal.zst;
+// with .age behind it is the same as age encrypts it (https://age-encryption.org/v1).
+// So a listing shows what stands on what, and how long each is to be kept.
+//
+// A differential's base is of a longer class and of the same period: the same hour
+// for an hourly one, the same day for a daily one, the same week and month for a
+// longer one. So it outlives what stands on it, whenever either is released, and a
+// chain has at most four objects.
 //
 // Object tags say the rest: TagRetention and its like. A store without object
 // tags, and a directory, keep them as a JSON object of strings in <ID>.tags

@@ -46,8 +46,8 @@ type Identity struct {
 	pages       []string
 }
 
-// IdentityOf returns the identity of a copy.
-func IdentityOf(ctx context.Context, c *snapshot.Copy, d *snapshot.Digest) (Identity, error) {
+// IdentityOf returns the identity of a database that was read.
+func IdentityOf(ctx context.Context, c snapshot.Taken, d *snapshot.Digest) (Identity, error) {
 	i := Identity{pageSize: c.Header.PageSize, application: uint32(c.Header.ApplicationID)}
 	for _, name := range c.Tables {
 		hash := sha256.Sum256([]byte(name))
@@ -59,7 +59,7 @@ func IdentityOf(ctx context.Context, c *snapshot.Copy, d *snapshot.Digest) (Iden
 	if c.Method == snapshot.MethodVacuum {
 		return i, nil // one longer row moves all behind it to other pages
 	}
-	pages, err := d.Smallest(ctx, pagesKept, c.Header.PageCount)
+	pages, err := smallest(ctx, d.Pages(), c.Header.PageCount)
 	for _, digest := range pages {
 		i.pages = append(i.pages, token(digest[8:])) // the first bytes of the smallest are much alike
 	}

@@ -22,7 +22,7 @@ func tagOf(t *testing.T, path string) bucket.Tags {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i, err := IdentityOf(t.Context(), c, digest)
+	i, err := IdentityOf(t.Context(), c.Taken, digest)
 	if err != nil {
 		t.Fatal(err)
 	}

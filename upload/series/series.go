@@ -7,40 +7,29 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
-)
-
-// Suffix ends the name of a snapshot's object: <ID>.db.zst. If it is
-// encrypted, to .db.zst.age.
-const (
-	Suffix          = ".db.zst"
-	SuffixEncrypted = Suffix + suffixAge
-	suffixAge       = ".age"
 )
 
 const (
 	// MaxAhead is how far an ID may be ahead of the store's time of upload, and
 	// either of the two ahead of the present.
 	MaxAhead = 5 * time.Minute
-	// recent is how far back Newest looks before it lists everything: more
-	// than the week after which even an unchanged database is uploaded again.
-	recent = 8 * 24 * time.Hour
 )
 
-// ObjectName returns the name of a snapshot's object under the prefix, of one
-// that is not encrypted.
-func ObjectName(id snapshot.ID) string { return string(id) + Suffix }
+// onePage is how many objects a store lists in one request.
+const onePage = 1000
+
+// windows is how far back Tail looks for the newest snapshot of a series that has more
+// than a page: a job that runs often finds it at once, and what it lists does not grow
+// with the series.
+var windows = []time.Duration{24 * time.Hour, 9 * 24 * time.Hour, 40 * 24 * time.Hour, 400 * 24 * time.Hour}
 
 // A Snapshot is one snapshot of a series as the listing shows it.
 type Snapshot struct {
-	ID     snapshot.ID
+	Name
 	Object bucket.Object
-	// Encrypted: the object is the archive as age encrypts it, see Decrypt.
-	Encrypted bool
 	// Implausible: the ID is more than five minutes ahead of the store's own
 	// time of the upload, or the snapshot lies in the future. Such a snapshot
 	// is never the newest one.
@@ -48,9 +37,20 @@ type Snapshot struct {
 	// Future: the ID or the time of the upload is more than five minutes ahead
 	// of the present. It is implausible, too.
 	Future bool
+	// Broken: it is a differential that cannot be counted on. Its base is not
+	// there, or is none that it may stand on, or is broken itself; or it was
+	// uploaded more than a day after it was taken. It is never the newest one.
+	Broken bool
+
+	broken string    // why
+	base   *Snapshot // as link has found it
 }
 
-// Why returns in words why the snapshot is implausible, "" if it is not.
+// Counts reports whether the snapshot is neither implausible nor broken: only such a
+// one can be the newest, or what another one stands on.
+func (s Snapshot) Counts() bool { return !s.Implausible && !s.Broken }
+
+// Why returns in words why the snapshot does not count, "" if it does.
 func (s Snapshot) Why() string {
 	switch {
 	case s.Future:
@@ -58,7 +58,7 @@ func (s Snapshot) Why() string {
 	case s.Implausible:
 		return "its ID is ahead of the store's time of its upload"
 	}
-	return ""
+	return s.broken
 }
 
 // Present returns the present by the bucket's clock: that of the store by its
@@ -70,57 +70,79 @@ func Present(b bucket.Bucket) time.Time {
 
 // Snapshots returns the snapshots that were taken in the second of after or
 // later (the zero time: all), sorted by ID. Other objects under the prefix are
-// ignored. Of two with the same ID, encrypted and not, it is the one that was
-// uploaded first: no backup makes the other. Which of them are implausible is
-// judged by the present after the listing: only an answer has the store's
-// time. An empty series is no error; a directory that does not exist is
-// ErrNotFound.
+// ignored. Of several with the same ID it is the one that was uploaded first: no
+// backup makes another. Which of them are implausible is judged by the present
+// after the listing: only an answer has the store's time. An empty series is no
+// error; a directory that does not exist is ErrNotFound.
 func Snapshots(ctx context.Context, b bucket.Bucket, after time.Time) ([]Snapshot, error) {
-	var snapshots []Snapshot
-	for object, err := range b.List(ctx, startOf(after)) {
+	var objects []bucket.Object
+	for object, err := range b.List(ctx, startOf(weekOf(after))) {
 		if err != nil {
 			return nil, err
 		}
-		if s, ok := unjudged(object); ok {
+		objects = append(objects, object)
+	}
+	snapshots := Of(objects, Present(b))
+	first, _ := slices.BinarySearchFunc(snapshots, startOf(after), func(s Snapshot, start string) int {
+		return cmp.Compare(string(s.ID), start)
+	})
+	return snapshots[first:], nil
+}
+
+// Of returns the snapshots among objects, as Snapshots does, judged by the present.
+// The objects are a whole series, or all of it that was taken since the beginning of
+// some week.
+func Of(objects []bucket.Object, now time.Time) []Snapshot {
+	var snapshots []Snapshot
+	for _, object := range objects {
+		if s, ok := SnapshotOf(object, now); ok {
 			snapshots = append(snapshots, s)
 		}
-	}
-	now := Present(b)
-	for i := range snapshots {
-		snapshots[i].judge(now)
 	}
 	slices.SortFunc(snapshots, func(a, b Snapshot) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), a.Object.Modified.Compare(b.Object.Modified))
 	})
-	return slices.CompactFunc(snapshots, func(a, b Snapshot) bool { return a.ID == b.ID }), nil
+	snapshots = slices.CompactFunc(snapshots, func(a, b Snapshot) bool { return a.ID == b.ID })
+	link(snapshots)
+	return snapshots
 }
 
-// Newest returns the newest snapshot that is not implausible, or ErrNotFound
-// if there is none. It asks for the last days first, so that a long series
-// does not have to be listed whole.
-func Newest(ctx context.Context, b bucket.Bucket) (Snapshot, error) {
-	newest, _, err := NewestAndAhead(ctx, b)
-	return newest, err
-}
-
-// NewestAndAhead returns the newest snapshot that is not implausible, and the
-// last one that is and sorts after it, if any: also beside ErrNotFound.
-func NewestAndAhead(ctx context.Context, b bucket.Bucket) (newest, ahead Snapshot, err error) {
-	for _, after := range []time.Time{Present(b).Add(-recent), {}} {
-		snapshots, err := Snapshots(ctx, b, after)
+// Tail returns the newest part of the series, sorted by ID: from the beginning of
+// the week of its newest snapshot that counts, or earlier, if it has one. So all that
+// the next snapshot can stand on is in it. whole: it is the whole series.
+func Tail(ctx context.Context, b bucket.Bucket) (tail []Snapshot, whole bool, err error) {
+	var objects []bucket.Object
+	for object, err := range b.List(ctx, "") {
 		if err != nil {
-			return Snapshot{}, Snapshot{}, err
+			return nil, false, err
 		}
-		if last := len(snapshots) - 1; last >= 0 && snapshots[last].Implausible {
-			ahead = snapshots[last]
-		}
-		for _, s := range slices.Backward(snapshots) {
-			if !s.Implausible {
-				return s, ahead, nil
-			}
+		if objects = append(objects, object); len(objects) > onePage {
+			break
 		}
 	}
-	return Snapshot{}, ahead, fmt.Errorf("%s: there is no snapshot: %w", b.URL(), bucket.ErrNotFound)
+	if len(objects) <= onePage {
+		return Of(objects, Present(b)), true, nil
+	}
+	for _, back := range windows {
+		tail, err := Snapshots(ctx, b, Weekly.Start(Present(b).Add(-back)))
+		if _, found := NewestOf(tail); found || err != nil {
+			return tail, false, err
+		}
+	}
+	tail, err = Snapshots(ctx, b, time.Time{})
+	return tail, true, err
+}
+
+// Newest returns the newest snapshot that counts, or ErrNotFound if there is none.
+func Newest(ctx context.Context, b bucket.Bucket) (Snapshot, error) {
+	tail, _, err := Tail(ctx, b)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	if newest, ok := NewestOf(tail); ok {
+		return newest, nil
+	}
+	return Snapshot{}, fmt.Errorf("%s: there is no snapshot: %w", b.URL(), bucket.ErrNotFound)
 }
 
 // A SnapshotVersion is one version of a snapshot in a versioned bucket: the
@@ -158,6 +180,15 @@ func Versions(ctx context.Context, b bucket.Bucket) iter.Seq2[SnapshotVersion, e
 	}
 }
 
+// weekOf returns the beginning of t's week: what was taken later stands on nothing
+// earlier.
+func weekOf(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return Weekly.Start(t)
+}
+
 // startOf returns a name that sorts before those of all snapshots of t's
 // second and after those of all earlier ones.
 func startOf(t time.Time) string {
@@ -167,22 +198,15 @@ func startOf(t time.Time) string {
 	return t.UTC().Format("20060102T150405Z")
 }
 
-// SnapshotOf returns the snapshot that an object is, judged by the present. It
-// reports false for an object that is none.
+// SnapshotOf returns the snapshot that an object is, judged by the present but
+// without its base. It reports false for an object that is none.
 func SnapshotOf(o bucket.Object, now time.Time) (Snapshot, bool) {
-	s, ok := unjudged(o)
+	name, ok := ParseName(o.Name)
+	s := Snapshot{Name: name, Object: o}
 	if ok {
 		s.judge(now)
 	}
 	return s, ok
-}
-
-// unjudged returns the snapshot that an object is by its name.
-func unjudged(o bucket.Object) (Snapshot, bool) {
-	name, encrypted := strings.CutSuffix(o.Name, suffixAge)
-	name, found := strings.CutSuffix(name, Suffix)
-	id, err := snapshot.ParseID(name)
-	return Snapshot{ID: id, Object: o, Encrypted: encrypted}, found && err == nil
 }
 
 // judge notes whether the snapshot's times can be right.

@@ -27,7 +27,7 @@ func TestJudge(t *testing.T) {
 		{"a clock ahead named it and dated it", 365 * 24 * time.Hour, 365 * 24 * time.Hour, true, true},
 		{"the upload lies in the future", -time.Hour, 6 * time.Minute, true, true},
 	} {
-		s := Snapshot{ID: snapshot.NewID(now.Add(test.taken)), Object: bucket.Object{Modified: now.Add(test.uploaded)}}
+		s := Snapshot{Name: Name{ID: snapshot.NewID(now.Add(test.taken))}, Object: bucket.Object{Modified: now.Add(test.uploaded)}}
 		s.judge(now)
 		if s.Implausible != test.implausible || s.Future != test.future || (s.Why() != "") != test.implausible {
 			t.Errorf("%s: implausible %v, future %v, %q", test.name, s.Implausible, s.Future, s.Why())
@@ -65,13 +65,13 @@ func TestNewestListsOnlyTheLastDays(t *testing.T) {
 	b := &listingBucket{now: now}
 	for hour := 10_000; hour >= 0; hour-- {
 		at := now.Add(-time.Duration(hour) * time.Hour)
-		b.objects = append(b.objects, bucket.Object{Name: string(snapshot.NewID(at)) + Suffix, Modified: at})
+		b.objects = append(b.objects, bucket.Object{Name: Name{ID: snapshot.NewID(at), Class: Hourly}.String(), Modified: at})
 	}
 	s, err := Newest(t.Context(), b)
 	if err != nil || !s.ID.Time().Equal(now) {
 		t.Fatalf("newest %v, %v", s.ID, err)
 	}
-	if b.listed > 200 {
+	if b.listed > onePage+200 { // a page tells that there is more
 		t.Errorf("listed %d objects of 10,001 to find the newest", b.listed)
 	}
 }

@@ -9,20 +9,32 @@ import (
 
 // The tags of a snapshot. They are part of the bucket layout.
 const (
-	TagRetention = "lifeboat-retention" // Held, Pinned, or a retention class
+	TagRetention = "lifeboat-retention" // Held(class), Pinned, or a class
 	TagDigest    = "lifeboat-digest"    // the digest of the database's content
 	TagDatabase  = "lifeboat-database"  // the database's name, see EncodeTag
 	TagIdentity  = "lifeboat-identity"  // distinguishes databases of one name: page size, application_id, some tables and pages
 	TagCheck     = "lifeboat-check"     // the check that the snapshot's copy has passed
 	TagConfirmed = "lifeboat-confirmed" // RFC 3339 time of the last unchanged run
 	TagVerified  = "lifeboat-verified"  // RFC 3339 time of the last drill that succeeded and was recorded
+	TagRetired   = "lifeboat-retired"   // RFC 3339 time: the database is gone, so nothing will supersede the newest
 )
 
-// Values of TagRetention that no lifecycle rule may match.
-const (
-	Held   = "held"
-	Pinned = "pinned"
-)
+// Pinned is the value of TagRetention of a snapshot that is kept until it is unpinned.
+// No lifecycle rule may match it, nor what Held returns.
+const Pinned = "pinned"
+
+const held = "held-"
+
+// Held returns the value of TagRetention of a snapshot of that class that has not
+// been released: what every upload has.
+func Held(c Class) string { return held + string(c) }
+
+// IsHeld reports whether a value of TagRetention is one that Held returns.
+func IsHeld(tag string) bool {
+	class, found := strings.CutPrefix(tag, held)
+	_, err := ParseClass(class)
+	return found && err == nil
+}
 
 // maxTag is the most characters that S3 takes in a tag's value.
 const maxTag = 256

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -26,10 +27,12 @@ type File struct {
 
 // An Entry is one of the file's databases, with the defaults filled in.
 type Entry struct {
+	Index    int // among those of the file
 	Line     int
-	Path     Setting // of one database, or a pattern
+	Path     Setting // of one database, or a pattern; of a directory with Discover
+	Discover bool    // the databases are those below the directory, by their content
 	URL      Setting // a template
-	Follow   bool    // a pattern's matches may be symlinks
+	Follow   bool    // what a pattern or Discover finds may be symlinks
 	Settings map[string]Setting
 }
 
@@ -47,7 +50,7 @@ func (s Setting) Text() string { return strings.Join(s.Values, "\n") }
 // The keys of the file beside those that are flags.
 var (
 	topKeys   = []string{"host", "parallel", "defaults", "databases"}
-	entryKeys = []string{"path", "url", followKey}
+	entryKeys = []string{"path", discoverKey, "url", followKey}
 )
 
 // MaxParallel is the most databases that run at once: more exceed the memory and
@@ -67,7 +70,50 @@ func Read(path string, flags map[string]*kong.Flag) (File, error) {
 		return File{}, InFile(path, err)
 	}
 	file.Path = path
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = "~" // and no such file is found
+	}
+	for i := range file.Entries {
+		file.Entries[i].place(filepath.Dir(path), home, flags)
+	}
 	return file, nil
+}
+
+// place puts the relative paths of an entry into a directory, and those that begin with
+// ~/ into the user's home.
+func (e *Entry) place(dir, home string, flags map[string]*kong.Flag) {
+	for i, path := range e.Path.Values {
+		if isPattern(path) && !e.Discover {
+			e.Path.Values[i] = placed(path, literal.Replace(dir), literal.Replace(home))
+		} else {
+			e.Path.Values[i] = placed(path, dir, home)
+		}
+	}
+	for name, s := range e.Settings {
+		if flag := flags[name]; flag == nil || flag.PlaceHolder != "FILE" && flag.PlaceHolder != "DIR" {
+			continue
+		}
+		s.Values = slices.Clone(s.Values) // defaults are those of all entries
+		for i, path := range s.Values {
+			s.Values[i] = placed(path, dir, home)
+		}
+		e.Settings[name] = s
+	}
+}
+
+// literal writes a path so that a pattern matches it alone.
+var literal = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "{", `\{`)
+
+func placed(path, dir, home string) string {
+	below, ofHome := strings.CutPrefix(path, "~/")
+	switch {
+	case ofHome:
+		return filepath.Join(home, below)
+	case path == "" || filepath.IsAbs(path):
+		return path
+	}
+	return filepath.Join(dir, path)
 }
 
 // parse parses a file. The error names all that is wrong, each with its line.
@@ -110,10 +156,10 @@ func (r *reader) file(root *yaml.Node) (f File) {
 		return didYouMean(key, topKeys)
 	}, topKeys)
 	if host := top["host"]; host != nil {
-		f.Host = r.setting(host, false).Text()
+		f.Host = r.value(host).Text()
 	}
 	if parallel := top["parallel"]; parallel != nil {
-		f.Parallel = r.parallel(r.setting(parallel, false))
+		f.Parallel = r.parallel(r.value(parallel))
 	}
 	defaults := map[string]Setting{}
 	if node := top["defaults"]; node != nil && !isNull(node) {
@@ -126,8 +172,10 @@ func (r *reader) file(root *yaml.Node) (f File) {
 	case databases.Kind != yaml.SequenceNode:
 		r.wrong(databases.Line, "databases is not a list: each begins with a dash")
 	default:
-		for _, node := range databases.Content {
-			f.Entries = append(f.Entries, r.entry(resolved(node), defaults))
+		for i, node := range databases.Content {
+			e := r.entry(resolved(node), defaults)
+			e.Index = i
+			f.Entries = append(f.Entries, e)
 		}
 	}
 	return f
@@ -146,15 +194,16 @@ func (r *reader) entry(node *yaml.Node, defaults map[string]Setting) Entry {
 	settings := maps.Clone(defaults)
 	maps.Copy(settings, r.settings(node, entryKeys...))
 	e := Entry{Line: node.Line, Path: settings["path"], URL: settings["url"], Settings: settings}
-	delete(settings, "path")
-	delete(settings, "url")
 	e.Follow = r.follow(settings[followKey], e.Path)
-	delete(settings, followKey)
+	r.discover(&e)
+	for _, key := range entryKeys {
+		delete(settings, key)
+	}
 	if len(r.problems) > before {
 		return e // a missing key may be the one that is misspelt
 	}
 	if e.Path.Line == 0 {
-		r.wrong(node.Line, "path is missing: a database, or a pattern such as /srv/*.db")
+		r.wrong(node.Line, "path is missing: a database, or a pattern such as /srv/*.db; or discover, a directory of databases")
 	}
 	if e.URL.Line == 0 {
 		r.wrong(node.Line, "url is missing: a bucket URL such as s3://backups/{host}/{name}")
@@ -163,6 +212,21 @@ func (r *reader) entry(node *yaml.Node, defaults map[string]Setting) Entry {
 		r.wrong(e.URL.Line, "url: %w", err)
 	}
 	return e
+}
+
+// discover reads the key discover, which stands in place of path.
+func (r *reader) discover(e *Entry) {
+	dir := e.Settings[discoverKey]
+	if dir.Line == 0 {
+		return
+	}
+	if e.Path.Line != 0 {
+		r.wrong(dir.Line, "path and discover in one entry: choose")
+	}
+	if name := e.Settings["name"]; name.Line != 0 {
+		r.wrong(name.Line, "name: discover names each database by its path")
+	}
+	e.Path, e.Discover = dir, true
 }
 
 // follow reads follow-symlinks. A pattern with ** never follows symlinks:
@@ -190,7 +254,11 @@ func (r *reader) settings(node *yaml.Node, others ...string) map[string]Setting 
 		if isFlag && flag == nil {
 			continue
 		}
-		found[key] = r.setting(value, isFlag && flag.IsSlice())
+		if isFlag && flag.IsSlice() {
+			found[key] = r.list(value)
+		} else {
+			found[key] = r.value(value)
+		}
 	}
 	return found
 }
@@ -217,13 +285,22 @@ func (r *reader) mapping(node *yaml.Node, advice func(key string) string, known 
 	return found
 }
 
-// setting reads a value.
-func (r *reader) setting(node *yaml.Node, list bool) Setting {
-	s := Setting{Line: node.Line, List: list}
-	nodes := []*yaml.Node{node}
-	if node.Kind == yaml.SequenceNode && list {
-		nodes = node.Content
+// list reads a list of values, or a single one that stands for a list.
+func (r *reader) list(node *yaml.Node) Setting {
+	values := []*yaml.Node{node}
+	if node.Kind == yaml.SequenceNode {
+		values = node.Content
 	}
+	s := r.values(node.Line, values)
+	s.List = true
+	return s
+}
+
+// value reads a single value.
+func (r *reader) value(node *yaml.Node) Setting { return r.values(node.Line, []*yaml.Node{node}) }
+
+func (r *reader) values(line int, nodes []*yaml.Node) Setting {
+	s := Setting{Line: line}
 	for _, n := range nodes {
 		n = resolved(n)
 		if n.Kind != yaml.ScalarNode || isNull(n) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,14 +15,15 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // A Database is one database of a file, on this machine.
 type Database struct {
 	Entry Entry
 	Path  string
-	Base  string     // the directory in which a pattern begins, "" for a path
-	Name  string     // in the series
+	Base  string     // the directory in which a pattern or a search begins, "" for a path
+	Name  string     // in the series; of a discovered one its path below Base, unless a tag cannot hold that
 	URL   bucket.URL // zero if the template makes none
 	Err   error      // why it cannot be used. Wraps snapshot.ErrSource if it could not be read
 }
@@ -35,43 +37,96 @@ func (d *Database) BucketURL() string {
 }
 
 // Check returns an error that wraps snapshot.ErrSource if the database's path has
-// become a symlink since its pattern was expanded.
+// become a symlink since it was found.
 func (d *Database) Check() error {
-	if d.Base != "" && !d.Entry.Follow && behindLink(d.Base, d.Path) {
-		return fmt.Errorf("%w: it has become a symlink since the pattern was expanded", snapshot.ErrSource)
+	if d.BehindLink() {
+		return fmt.Errorf("%w: it has become a symlink since it was found", snapshot.ErrSource)
 	}
 	return nil
+}
+
+// BehindLink reports whether the database's path is a symlink or leads over one, below the
+// directory in which the pattern or search begins, and its entry follows none. It is also
+// for a database that is gone: another user may have put a symlink in its place.
+func (d *Database) BehindLink() bool {
+	return d.Base != "" && !d.Entry.Follow && behindLink(d.Base, d.Path)
 }
 
 // Find finds the databases of an entry, and returns warnings of what it left out.
 // host is what {host} stands for, "" if it is left open. The error is about the
 // entry itself; that of one database is its Err.
 func (e Entry) Find(ctx context.Context, host string) (all []*Database, warnings []string, err error) {
-	names := templateNames{}
+	all, _, warnings, err = e.FindWithOthers(ctx, host)
+	return all, warnings, err
+}
+
+// FindWithOthers is Find, and yields besides the files that a search has read and that
+// are no databases (any more), each as the Database that it would be.
+func (e Entry) FindWithOthers(ctx context.Context, host string) (all []*Database, others iter.Seq[*Database], warnings []string, err error) {
+	names := templateNames{below: e.Discover}
 	if strings.Contains(e.URL.Text(), "{host}") {
 		if names.host, err = hostName(host, inContainer(), os.Hostname); err != nil {
-			return nil, nil, Problem(e.URL.Line, "%w", err)
+			return nil, nil, nil, Problem(e.URL.Line, "%w", err)
 		}
 	}
-	found, err := matches(ctx, e.Path.Text(), e.Follow)
+	find := matches
+	if e.Discover {
+		find = discover
+	}
+	found, err := find(ctx, e.Path.Text(), e.Follow)
+	if ctx.Err() != nil {
+		return nil, nil, nil, ctx.Err()
+	}
 	if errors.Is(err, doublestar.ErrBadPattern) {
-		return nil, nil, Problem(e.Path.Line, "path: invalid pattern %q", e.Path.Text())
+		return nil, nil, nil, Problem(e.Path.Line, "path: invalid pattern %q", e.Path.Text())
 	}
 	if err != nil {
 		all = append(all, &Database{Entry: e, Path: e.Path.Text(), Err: err})
-	} else if len(found.databases) == 0 {
-		warnings = append(warnings, fmt.Sprintf("no database matches %s (line %d)", e.Path.Text(), e.Path.Line))
+	} else if len(found.databases)+len(found.unread) == 0 {
+		warnings = append(warnings, e.NoneFound())
 	}
 	if len(found.links) > 0 {
 		warnings = append(warnings, fmt.Sprintf("%s (line %d) does not follow symlinks, which leaves out %s: follow-symlinks: true takes them",
 			e.Path.Text(), e.Path.Line, terminal.SomeOf(found.links)))
 	}
 	for _, path := range found.databases {
-		d := &Database{Entry: e, Path: path, Base: found.base, Name: cmp.Or(e.Settings["name"].Text(), filepath.Base(path))}
-		d.URL, d.Err = d.bucket(names)
+		all = append(all, e.database(path, found.base, names))
+	}
+	for _, u := range found.unread {
+		d := e.database(u.path, found.base, names)
+		d.Err = u.err
 		all = append(all, d)
 	}
-	return all, warnings, nil
+	others = func(yield func(*Database) bool) {
+		for _, path := range found.others {
+			if !yield(e.database(path, found.base, names)) {
+				return
+			}
+		}
+	}
+	return all, others, warnings, nil
+}
+
+// NoneFound returns the warning of Find that there is no database on this machine.
+func (e Entry) NoneFound() string {
+	if e.Discover {
+		return fmt.Sprintf("there is no database below %s (line %d)", e.Path.Text(), e.Path.Line)
+	}
+	return fmt.Sprintf("no database matches %s (line %d)", e.Path.Text(), e.Path.Line)
+}
+
+// database returns the entry's database at a path.
+func (e Entry) database(path, base string, names templateNames) *Database {
+	d := &Database{Entry: e, Path: path, Base: base, Name: cmp.Or(e.Settings["name"].Text(), filepath.Base(path))}
+	names.name = d.Name
+	if below, err := filepath.Rel(base, path); e.Discover && err == nil {
+		names.name = below
+		if _, tooLong := series.EncodeTag(below); tooLong == nil {
+			d.Name = below
+		}
+	}
+	d.URL, d.Err = d.bucket(names)
+	return d
 }
 
 // bucket returns the bucket URL that the template makes.
@@ -80,7 +135,7 @@ func (d *Database) bucket(names templateNames) (bucket.URL, error) {
 	if err != nil {
 		return bucket.URL{}, err
 	}
-	names.name, names.dir = d.Name, filepath.Base(filepath.Dir(absolute))
+	names.dir = filepath.Base(filepath.Dir(absolute))
 	text, err := expandTemplate(d.Entry.URL.Text(), names)
 	if err != nil {
 		return bucket.URL{}, err

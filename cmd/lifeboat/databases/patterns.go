@@ -28,7 +28,15 @@ var notDatabase = regexp.MustCompile(`-(wal|shm|journal|mj[0-9A-F]{9,})$|\.befor
 type matched struct {
 	databases []string // in order
 	links     []string // matches left out, because they are symlinks or behind one
-	base      string   // the directory that a pattern begins in, "" for a path
+	unread    []unread // files that may be databases, and cannot be read
+	others    []string // files that a search has read, and that are no databases
+	base      string   // the directory that a pattern or a search begins in, "" for a path
+}
+
+// An unread is a file that cannot be read, and why.
+type unread struct {
+	path string
+	err  error
 }
 
 // matches expands a path or pattern.
@@ -39,18 +47,18 @@ type matched struct {
 // there. If a part of a pattern's files cannot be read, matches returns the others
 // and an error that wraps snapshot.ErrSource.
 func matches(ctx context.Context, pattern string, follow bool) (matched, error) {
-	if !strings.ContainsAny(pattern, "*?[{") {
+	if !isPattern(pattern) {
 		return matched{databases: []string{pattern}}, nil
 	}
 	base, rest := doublestar.SplitPattern(filepath.ToSlash(filepath.Clean(pattern)))
-	t := &tree{ctx: ctx, base: base}
-	found, err := t.glob(rest, follow)
+	t := &tree{ctx: ctx, base: base, follow: follow}
+	found, err := t.glob(rest)
 	if ctx.Err() != nil {
 		return matched{}, ctx.Err()
 	}
 	m := matched{base: base}
 	for _, name := range found {
-		m.add(name, follow)
+		t.sort(name, &m)
 	}
 	if !follow {
 		m.links = append(m.links, t.linkedDirectories(rest)...)
@@ -70,13 +78,17 @@ func matches(ctx context.Context, pattern string, follow bool) (matched, error) 
 	return m, err
 }
 
-// add takes a match, unless it is no database.
-func (m *matched) add(name string, follow bool) {
-	path := filepath.Join(m.base, name)
+// isPattern reports whether a path may match others than itself.
+func isPattern(path string) bool { return strings.ContainsAny(path, "*?[{") }
+
+// sort adds what a pattern matches to the databases or to the links, unless it is
+// neither.
+func (t *tree) sort(name string, m *matched) {
+	path := filepath.Join(t.base, name)
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && !info.Mode().IsRegular(), notDatabase.MatchString(filepath.Base(path)):
-	case !follow && behindLink(m.base, path):
+	case !t.follow && behindLink(t.base, path):
 		m.links = append(m.links, path)
 	default:
 		m.databases = append(m.databases, path)
@@ -102,16 +114,17 @@ func behindLink(base, path string) bool {
 // A tree is a directory as doublestar reads it. Unlike os.DirFS it takes names
 // that are not UTF-8, ends with ctx, and notes which symlinks it has seen.
 type tree struct {
-	ctx   context.Context
-	base  string
-	links []string // below base
+	ctx    context.Context
+	base   string
+	follow bool     // symlinks
+	links  []string // below base
 }
 
 // glob returns the files that a pattern matches. If a directory cannot be read, it
 // returns the others and an error.
-func (t *tree) glob(pattern string, follow bool) ([]string, error) {
+func (t *tree) glob(pattern string) ([]string, error) {
 	options := []doublestar.GlobOption{doublestar.WithFilesOnly(), doublestar.WithNoHidden()}
-	if !follow {
+	if !t.follow {
 		options = append(options, doublestar.WithNoFollow())
 	}
 	found, err := doublestar.Glob(t, pattern, append(options, doublestar.WithFailOnIOErrors(), doublestar.WithFailOnPatternNotExist())...)

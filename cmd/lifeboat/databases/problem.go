@@ -55,7 +55,7 @@ func didYouMean(name string, known []string) string {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	if len(known) > 8 {
-		return "the keys are path, url, " + followKey + ", max-age, and the flags that lifeboat backup --help shows"
+		return "the keys are path, " + discoverKey + ", url, " + followKey + ", max-age, and the flags that lifeboat backup --help shows"
 	}
 	return "there are " + strings.Join(known, ", ")
 }

@@ -9,7 +9,10 @@ import (
 )
 
 // templateNames are what the names in a bucket URL's template stand for.
-type templateNames struct{ host, name, dir string }
+type templateNames struct {
+	host, name, dir string
+	below           bool // the name is a path below a directory, and may have slashes
+}
 
 var templateName = regexp.MustCompile(`\{[^{}]*\}`)
 
@@ -23,10 +26,10 @@ func expandTemplate(template string, n templateNames) (string, error) {
 		switch {
 		case !known:
 			wrong = fmt.Errorf("unknown name %s: %s", found, didYouMean(name, []string{"host", "name", "dir"}))
-		case strings.Contains(value, "/"):
+		case strings.Contains(value, "/") && !(n.below && name == "name"):
 			wrong = fmt.Errorf("%s would be %q, and one with a slash cannot stand in a bucket URL", found, value)
 		}
-		if strings.HasPrefix(template, "file:") {
+		if strings.HasPrefix(strings.ToLower(template), "file:") {
 			value = strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23").Replace(value)
 		}
 		return value

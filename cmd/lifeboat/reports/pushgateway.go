@@ -9,10 +9,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/push"
 )
 
-// The credentials for the Pushgateway have no flags: flags show in ps.
+// The variables of the credentials for the Pushgateway. They have no flags: flags show
+// in ps.
 const (
-	pushgatewayUser     = "LIFEBOAT_PUSHGATEWAY_USER"
-	pushgatewayPassword = "LIFEBOAT_PUSHGATEWAY_PASSWORD"
+	PushgatewayUser     = "LIFEBOAT_PUSHGATEWAY_USER"
+	PushgatewayPassword = "LIFEBOAT_PUSHGATEWAY_PASSWORD"
 )
 
 // pushJob is the job label of what is pushed.
@@ -29,7 +30,7 @@ func pushMetrics(ctx context.Context, to URL, m metrics) error {
 	for name, value := range m.labels {
 		p.Grouping(name, value)
 	}
-	if user, password := os.Getenv(pushgatewayUser), os.Getenv(pushgatewayPassword); user != "" || password != "" {
+	if user, password := os.Getenv(PushgatewayUser), os.Getenv(PushgatewayPassword); user != "" || password != "" {
 		p.BasicAuth(user, password)
 	}
 	if err := p.AddContext(ctx); err != nil {

@@ -11,8 +11,8 @@ import (
 // The credentials for a Pushgateway come from the environment and are shown
 // nowhere. One that refuses or hangs is an error in time.
 func TestPushgatewayRefusesOrHangs(t *testing.T) {
-	t.Setenv(pushgatewayUser, "somebody")
-	t.Setenv(pushgatewayPassword, "hunter2-secret")
+	t.Setenv(PushgatewayUser, "somebody")
+	t.Setenv(PushgatewayPassword, "hunter2-secret")
 	release := make(chan struct{})
 	type login struct{ user, password string }
 	logins := make(chan login, 2)

@@ -58,6 +58,8 @@ type Report struct {
 	// Succeeded: the main thing was done, whatever the exit code means beside
 	// it.
 	Succeeded bool
+	// Did is what was done, in lines for people: the notice has it.
+	Did string
 
 	run      Run
 	program  Program
@@ -83,7 +85,7 @@ func (f *Flags) Start(ctx context.Context, run Run, p Program, log *slog.Logger)
 		return r, log
 	}
 	r.to, r.tail = f, &tail{}
-	r.log = slog.New(slog.NewMultiHandler(log.Handler(), slog.NewTextHandler(r.tail, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	r.log = slog.New(slog.NewMultiHandler(log.Handler(), slog.NewTextHandler(r.tail, &slog.HandlerOptions{Level: slog.LevelInfo})))
 	r.ping = startPing(ctx, f.PingURL, "lifeboat/"+p.Version, r.log)
 	r.began = time.Now()
 	return r, r.log
@@ -116,7 +118,7 @@ func (r *Report) End(ctx context.Context, err error) error {
 
 // words returns the body of the last notice.
 func (r *Report) words(err error) string {
-	text := fmt.Sprintf("exit %d\n", r.exit)
+	text := fmt.Sprintf("exit %d\n%s", r.exit, r.Did)
 	if err != nil {
 		text += fmt.Sprintf("error: %v\n", err)
 		if hint := r.program.Hint(err); hint != "" {

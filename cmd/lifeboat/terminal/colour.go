@@ -19,7 +19,10 @@ const (
 // unchanged.
 func Painter(f *os.File) func(colour int, text string) string {
 	if os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || !term.IsTerminal(int(f.Fd())) {
-		return func(_ int, text string) string { return text }
+		return Plain
 	}
 	return func(colour int, text string) string { return fmt.Sprintf("\x1b[%dm%s\x1b[0m", colour, text) }
 }
+
+// Plain colours nothing.
+func Plain(_ int, text string) string { return text }

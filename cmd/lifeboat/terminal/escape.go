@@ -21,7 +21,10 @@ func Printable(text string) string {
 }
 
 // ownColour is a colour that Painter sets, or its end.
-var ownColour = regexp.MustCompile(`^\x1b\[(0|31|32|33)m`)
+var (
+	ownColour = regexp.MustCompile(`^\x1b\[(0|31|32|33)m`)
+	anyColour = regexp.MustCompile(`\x1b\[(0|31|32|33)m`)
+)
 
 // PrintableLines returns text whose line ends and colours are this program's own:
 // Printable has already escaped what came from outside.

@@ -22,7 +22,9 @@ type Bars struct {
 	mu       sync.Mutex
 	progress *mpb.Progress // nil if there are none
 	parts    map[string]*part
-	gone     bool // the terminal has hung up, and no bar can be drawn
+	gone     bool                     // the terminal has hung up, and no bar can be drawn
+	noted    []*mpb.Bar               // the lines of the note, below the bars
+	lines    atomic.Pointer[[]string] // what they show
 }
 
 // A part is the part of the work that a bar stands for.
@@ -53,11 +55,7 @@ func (b *Bars) Set(name string, done, total int64) {
 	if b.gone {
 		return
 	}
-	if b.progress == nil {
-		cursor := cupwriter.New(fromFirstColumn{b.tty}, false)
-		cursor.SetTermFd(int(b.tty.Fd()))
-		b.progress, b.parts = mpb.New(mpb.WithConsoleWriter(cursor), mpb.WithAutoRefresh()), map[string]*part{}
-	}
+	b.begin()
 	p := b.parts[name]
 	if p == nil {
 		if p = b.add(name); p == nil {
@@ -73,6 +71,16 @@ func (b *Bars) Set(name string, done, total int64) {
 	}
 	p.bar.SetTotal(total, false)
 	p.bar.SetCurrent(done)
+}
+
+// begin draws, if there are no bars yet.
+func (b *Bars) begin() {
+	if b.progress != nil {
+		return
+	}
+	cursor := cupwriter.New(fromFirstColumn{b.tty}, false)
+	cursor.SetTermFd(int(b.tty.Fd()))
+	b.progress, b.parts = mpb.New(mpb.WithConsoleWriter(cursor), mpb.WithAutoRefresh()), map[string]*part{}
 }
 
 // add draws the bar of a part. It returns nil if an earlier one could not be
@@ -160,6 +168,7 @@ func (b *Bars) End() {
 	for _, p := range b.parts {
 		p.bar.Abort(true)
 	}
+	b.leaveLines(0)
 	b.progress.Wait()
 	b.progress = nil
 }

@@ -24,6 +24,8 @@ type child struct {
 	in      *os.File // the worker's stdin
 	out     *os.File // its stdout
 	lines   *bufio.Reader
+	ranges  *os.File // see rangeServer
+	message []byte   // the latest
 	stderr  *os.File // read when it has ended; a worker writes there only when it dies
 	ended   bool
 	words   string // its last on stderr, for the debug log
@@ -33,16 +35,19 @@ type child struct {
 // what it needs: its owner can read it, and the secrets are the program's.
 func start(who identity) (*child, error) {
 	c := &child{who: who}
-	var theirs [3]*os.File
+	var theirs [4]*os.File
 	var err error
 	for _, pair := range []struct{ read, write **os.File }{{&theirs[0], &c.in}, {&c.out, &theirs[1]}, {&c.stderr, &theirs[2]}} {
 		if *pair.read, *pair.write, err = os.Pipe(); err != nil {
-			return nil, errors.Join(fmt.Errorf("start a worker: %w", err), closeAll(theirs[0], theirs[1], theirs[2], c.in, c.out, c.stderr))
+			return nil, errors.Join(fmt.Errorf("start a worker: %w", err), closeAll(append(theirs[:], c.in, c.out, c.stderr)...))
 		}
+	}
+	if c.ranges, theirs[rangesFile], err = socketPair(); err != nil {
+		return nil, errors.Join(fmt.Errorf("start a worker: %w", err), closeAll(append(theirs[:], c.in, c.out, c.stderr)...))
 	}
 	c.process = &exec.Cmd{
 		Path: executable(), Args: []string{os.Args[0], argument}, Env: environment(),
-		Stdin: theirs[0], Stdout: theirs[1], Stderr: theirs[2], SysProcAttr: who.attributes(),
+		Stdin: theirs[0], Stdout: theirs[1], Stderr: theirs[2], ExtraFiles: theirs[rangesFile:], SysProcAttr: who.attributes(),
 	}
 	err = c.process.Start()
 	if closed := closeAll(theirs[:]...); err == nil && closed == nil {
@@ -51,7 +56,7 @@ func start(who identity) (*child, error) {
 	} else if err == nil {
 		return nil, errors.Join(closed, c.end())
 	}
-	return nil, errors.Join(fmt.Errorf("start a worker: %w", err), closeAll(c.in, c.out, c.stderr))
+	return nil, errors.Join(fmt.Errorf("start a worker: %w", err), closeAll(c.in, c.out, c.stderr, c.ranges))
 }
 
 func closeAll(files ...*os.File) (err error) {
@@ -155,8 +160,25 @@ func (c *child) send(r request) error {
 	return err
 }
 
-// read reads one reply, and no more of it than maxLine.
-func (c *child) read() (r reply, err error) {
+// read reads one reply with its message.
+func (c *child) read() (reply, error) {
+	r, err := c.readLine()
+	switch {
+	case err != nil || r.Message == 0:
+		return r, err
+	case r.Message < 0 || r.Message > MaxMessage:
+		return r, fmt.Errorf("a message of %d bytes", r.Message)
+	}
+	if cap(c.message) < r.Message {
+		c.message = make([]byte, r.Message)
+	}
+	r.message = c.message[:r.Message]
+	_, err = io.ReadFull(c.lines, r.message)
+	return r, err
+}
+
+// readLine reads one reply, and no more of it than maxLine.
+func (c *child) readLine() (r reply, err error) {
 	var line []byte
 	for {
 		part, err := c.lines.ReadSlice('\n')
@@ -218,7 +240,7 @@ func howItDied(state, stderr string) string {
 // end ends the worker, which should have nothing to do, and forgets it.
 func (c *child) end() error {
 	c.kill(grace)
-	return closeAll(c.in, c.out, c.stderr)
+	return closeAll(c.in, c.out, c.stderr, c.ranges)
 }
 
 // kill closes the worker's stdin, which ends it, and kills it after the grace.

@@ -5,5 +5,7 @@
 //
 // A worker serves one database at a time and many after each other. It gets
 // requests and gives replies as lines of JSON over its stdin and stdout, and
-// ends with its stdin, so that none outlives the program.
+// ends with its stdin, so that none outlives the program. Databases that are no files
+// of its own, such as those of snapshots that stay in their bucket, it reads from the
+// program, over a socket: see Inside.
 package worker

@@ -7,25 +7,25 @@ import (
 	"os"
 	"time"
 
-	"github.com/lifeboat-sqlite/lifeboat/restore"
+	"github.com/lifeboat-sqlite/lifeboat/restore/untrusted"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
-// An Examiner is a restore.Examiner whose SQLite runs in workers, with the
+// An Examiner is a untrusted.Examiner whose SQLite runs in workers, with the
 // program's own rights. A worker that dies, or comes to a limit, is the
-// database's failure: an error that wraps restore.ErrCheck.
+// database's failure: an error that wraps untrusted.ErrCheck.
 type Examiner struct {
 	Pool *Pool
 	// Limit is how long a check may take; 0 is DefaultCheckLimit.
 	Limit time.Duration
 }
 
-var _ restore.Examiner = Examiner{}
+var _ untrusted.Examiner = Examiner{}
 
 const restored = "the restored database"
 
-// Check implements restore.Examiner.
-func (e Examiner) Check(ctx context.Context, path string, level snapshot.CheckLevel) (*restore.ForeignKeys, error) {
+// Check implements untrusted.Examiner.
+func (e Examiner) Check(ctx context.Context, path string, level snapshot.CheckLevel) (*untrusted.ForeignKeys, error) {
 	limit := e.Limit
 	if limit == 0 {
 		info, err := os.Stat(path)
@@ -36,7 +36,7 @@ func (e Examiner) Check(ctx context.Context, path string, level snapshot.CheckLe
 	}
 	answer, err := e.call(ctx, request{Drill: &drillRequest{[]byte(path), level}}, limit)
 	if err != nil {
-		return nil, ofWorker(err, "the worker that checked", restored, restore.ErrCheck)
+		return nil, ofWorker(err, "the worker that checked", restored, untrusted.ErrCheck)
 	}
 	if level != snapshot.CheckNone && answer.ForeignKeys == nil {
 		return nil, fmt.Errorf("check %s: the worker returned nothing", restored)
@@ -44,16 +44,16 @@ func (e Examiner) Check(ctx context.Context, path string, level snapshot.CheckLe
 	return answer.ForeignKeys, nil
 }
 
-// Ask implements restore.Examiner. SQLite ends a query that takes too long, but
+// Ask implements untrusted.Examiner. SQLite ends a query that takes too long, but
 // not before a function that it calls has returned. Then its worker is ended.
-func (e Examiner) Ask(ctx context.Context, path, query string, limit time.Duration) (restore.QueryResult, error) {
-	result := restore.QueryResult{SQL: query}
+func (e Examiner) Ask(ctx context.Context, path, query string, limit time.Duration) (untrusted.QueryResult, error) {
+	result := untrusted.QueryResult{SQL: query}
 	answer, err := e.call(ctx, request{Ask: &askRequest{[]byte(path), []byte(query), limit}}, limit+grace)
 	switch {
 	case errors.Is(err, errTooLong):
-		result.Answer = restore.NoAnswerWithin(limit)
+		result.Answer = untrusted.NoAnswerWithin(limit)
 	case err != nil:
-		return result, ofWorker(err, "the worker that asked", restored, restore.ErrCheck)
+		return result, ofWorker(err, "the worker that asked", restored, untrusted.ErrCheck)
 	case answer.Answer == nil:
 		return result, fmt.Errorf("ask %s: the worker returned nothing", restored)
 	default:
@@ -69,8 +69,10 @@ func (e Examiner) call(ctx context.Context, r request, limit time.Duration) (ans
 		return reply{}, err
 	}
 	answer, err = c.call(ctx, r, bound{time: limit}, func(reply) {})
-	if released := e.Pool.release(c, err == nil); err == nil {
-		err = released
+	if err != nil {
+		e.Pool.discard(c) // how it ends adds nothing to err
+		return answer, err
 	}
-	return answer, err
+	e.Pool.takeBack(c)
+	return answer, nil
 }

@@ -104,7 +104,7 @@ func TestPlantedCopy(t *testing.T) {
 			if done < total {
 				return
 			}
-			found, _ := filepath.Glob(filepath.Join(p.temp, "*", "*", snapshot.CopyName))
+			found, _ := filepath.Glob(filepath.Join(p.temp, "*", "*", "copy.db"))
 			if len(found) != 1 {
 				t.Fatalf("copies: %v", found)
 			}
@@ -186,8 +186,8 @@ func TestOwnersLinkLeadsNowhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &service{pool: p.Pool, path: path, room: room}
-	_, err = s.take(t.Context(), path, snapshot.CopyOptions{})
+	s := &service{pool: p.Pool, path: path, real: path, who: who, room: room}
+	_, err = s.take(t.Context(), snapshot.CopyOptions{})
 	if err := errors.Join(err, s.close()); !errors.Is(err, snapshot.ErrSource) || !errors.Is(err, unix.EACCES) && !errors.Is(err, os.ErrPermission) {
 		t.Errorf("got %v", err)
 	}

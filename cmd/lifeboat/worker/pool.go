@@ -65,6 +65,17 @@ func (p *Pool) acquire(ctx context.Context, who identity) (*child, error) {
 	return c, nil
 }
 
+// Prepare starts a worker with the program's own rights, unless one is idle: it gets
+// ready while the program does something else.
+func (p *Pool) Prepare(ctx context.Context) error {
+	c, err := p.acquire(ctx, ownIdentity())
+	if err != nil {
+		return err
+	}
+	p.takeBack(c)
+	return nil
+}
+
 // pick takes an idle worker with the identity out of the pool. If there is none
 // and the pool is full, it takes out another one, which has to go.
 func (p *Pool) pick(who identity) (fit, other *child) {
@@ -82,17 +93,19 @@ func (p *Pool) pick(who identity) (fit, other *child) {
 	return fit, other
 }
 
-// release takes a worker back. One that has failed is ended: what is left in it
-// must not meet the next database.
-func (p *Pool) release(c *child, good bool) (err error) {
-	if good {
-		p.mu.Lock()
-		p.idle = append(p.idle, c)
-		p.mu.Unlock()
-	} else {
-		err = c.end()
-		p.log.Debug("worker ended", "pid", c.process.Process.Pid, "stderr", c.words)
-	}
+// takeBack takes a worker back that has done its work.
+func (p *Pool) takeBack(c *child) {
+	p.mu.Lock()
+	p.idle = append(p.idle, c)
+	p.mu.Unlock()
+	<-p.slots
+}
+
+// discard ends a worker that has failed: what is left in it must not meet the next
+// database.
+func (p *Pool) discard(c *child) error {
+	err := c.end()
+	p.log.Debug("worker ended", "pid", c.process.Process.Pid, "stderr", c.words)
 	<-p.slots
 	return err
 }

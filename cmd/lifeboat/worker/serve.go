@@ -14,8 +14,9 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 
-	"github.com/lifeboat-sqlite/lifeboat/restore"
+	"github.com/lifeboat-sqlite/lifeboat/restore/untrusted"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/check"
 )
 
 // argument makes the program a worker.
@@ -33,7 +34,7 @@ func Main() int {
 		fmt.Fprintln(os.Stderr, "panic: limit the worker:", err)
 		return 1
 	}
-	s := &server{out: json.NewEncoder(os.Stdout)}
+	s := &server{out: json.NewEncoder(os.Stdout), ranges: &rangeClient{socket: os.NewFile(rangesFile, "ranges")}}
 	requests := make(chan request)
 	go s.listen(requests)
 	for r := range requests {
@@ -47,6 +48,7 @@ type server struct {
 	mu     sync.Mutex
 	out    *json.Encoder
 	cancel context.CancelFunc // what is being done
+	ranges *rangeClient
 }
 
 // listen ends the process when the program closes its end or has died. SQLite
@@ -89,12 +91,20 @@ func (s *server) answer(r request) {
 	case r.Take != nil:
 		taken, err := s.take(ctx, *r.Take)
 		end.Taken, end.Error = &taken, describe(overLimit(err, string(r.Take.Path), snapshot.ErrSource))
+	case r.Read != nil:
+		taken, digest, err := s.read(ctx, *r.Read)
+		end.Taken, end.Digest, end.Error = &taken, digest, describe(overLimit(err, string(r.Read.Path), snapshot.ErrSource))
+	case r.Hash != nil:
+		taken, digest, err := snapshot.Hash(ctx, string(r.Hash.Path), s.options(*r.Hash))
+		end.Taken, end.Digest, end.Error = &taken, digest, describe(overLimit(err, string(r.Hash.Path), snapshot.ErrSource))
 	case r.Check != nil:
-		err := snapshot.CheckFile(ctx, string(r.Check.Path), string(r.Check.Name), r.Check.Level)
+		err := check.File(ctx, string(r.Check.Path), string(r.Check.Name), r.Check.Level)
 		end.Error = describe(overLimit(err, string(r.Check.Name), snapshot.ErrSource))
 	case r.Drill != nil:
-		found, err := restore.InProcess{}.Check(ctx, string(r.Drill.Path), r.Drill.Level)
-		end.ForeignKeys, end.Error = found, describe(overLimit(err, restored, restore.ErrCheck))
+		found, err := untrusted.InProcess{}.Check(ctx, string(r.Drill.Path), r.Drill.Level)
+		end.ForeignKeys, end.Error = found, describe(overLimit(err, restored, untrusted.ErrCheck))
+	case r.Inside != nil:
+		end.Error = describe(s.inside(ctx, *r.Inside))
 	case r.Ask != nil:
 		answer, err := ask(ctx, *r.Ask)
 		end.Answer, end.Error = &answer, describe(err)
@@ -106,16 +116,28 @@ func (s *server) answer(r request) {
 }
 
 func (s *server) take(ctx context.Context, r takeRequest) (snapshot.Taken, error) {
-	return snapshot.TakeInto(ctx, string(r.Path), snapshot.CopyOptions{
-		TempDir: string(r.Dir), Method: r.Method, MaxRate: r.MaxRate, Wait: r.Wait,
-		Progress: func(done, total int64) { s.send(reply{Progress: &[2]int64{done, total}}) },
-		Log:      slog.New(&logger{send: s.send}),
+	return snapshot.TakeInto(ctx, string(r.Path), s.options(r))
+}
+
+func (s *server) read(ctx context.Context, r readRequest) (snapshot.Taken, string, error) {
+	base := snapshot.Base{Reference: r.Base.Reference, PageSize: r.Base.PageSize, PageCount: r.Base.PageCount}
+	return snapshot.ReadInto(ctx, string(r.Path), base, snapshot.ReadOptions{
+		CopyOptions: s.options(r.takeRequest), Check: r.Check, Known: r.Known,
+		Checking: func() { s.send(reply{Checking: true}) },
 	})
 }
 
+func (s *server) options(r takeRequest) snapshot.CopyOptions {
+	return snapshot.CopyOptions{
+		TempDir: string(r.Dir), Method: r.Method, MaxRate: r.MaxRate, Wait: r.Wait,
+		Progress: func(done, total int64) { s.send(reply{Progress: &[2]int64{done, total}}) },
+		Log:      slog.New(&logger{send: s.send}),
+	}
+}
+
 // ask answers a query. That it needs too much memory is its answer.
-func ask(ctx context.Context, r askRequest) (restore.QueryResult, error) {
-	answer, err := restore.InProcess{}.Ask(ctx, string(r.Path), string(r.Query), r.Limit)
+func ask(ctx context.Context, r askRequest) (untrusted.QueryResult, error) {
+	answer, err := untrusted.InProcess{}.Ask(ctx, string(r.Path), string(r.Query), r.Limit)
 	if isOutOfMemory(err) {
 		answer.Answer, err = "it "+tooMuchMemory, nil
 	}

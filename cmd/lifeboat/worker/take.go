@@ -13,10 +13,65 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
 )
 
-// Take is snapshot.Take in a worker, which checks the copy as well. A worker
-// that dies, or comes to a limit, is an error that wraps snapshot.ErrSource. The
-// check may take as long as limit; 0 is DefaultCheckLimit.
-func (p *Pool) Take(ctx context.Context, path string, o snapshot.CopyOptions, limit time.Duration) (*snapshot.Copy, error) {
+// A Reader reads live databases in workers, which check them as well. A worker
+// that dies, or comes to a limit, is an error that wraps snapshot.ErrSource.
+type Reader struct {
+	Pool *Pool
+	// Limit is how long a check may take; 0 is DefaultCheckLimit.
+	Limit time.Duration
+}
+
+// Take is snapshot.Take in a worker.
+func (r Reader) Take(ctx context.Context, path string, o snapshot.CopyOptions) (*snapshot.Copy, error) {
+	s, err := r.service(path, o.TempDir)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.take(ctx, o)
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return c, nil
+}
+
+// Read is snapshot.Read in a worker. base.Pages is read by this process alone.
+func (r Reader) Read(ctx context.Context, path string, base snapshot.Base, o snapshot.ReadOptions) (*snapshot.Reading, error) {
+	s, err := r.service(path, o.TempDir)
+	if err != nil {
+		return nil, err
+	}
+	reading, err := s.read(ctx, base, o)
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return reading, nil
+}
+
+// Hash is snapshot.Hash in a worker.
+func (r Reader) Hash(ctx context.Context, path string, o snapshot.CopyOptions) (snapshot.Taken, string, error) {
+	s, err := r.serviceWithoutRoom(path)
+	if err != nil {
+		return snapshot.Taken{}, "", err
+	}
+	answer, err := s.reads(ctx, request{Hash: s.takeRequest(o)}, copyBound(s.bytes(), s.limit, o), snapshot.ReadOptions{CopyOptions: o})
+	if err = errors.Join(err, s.close()); err != nil {
+		return snapshot.Taken{}, "", err
+	}
+	return *answer.Taken, answer.Digest, nil
+}
+
+// service returns one for the database at path. It has no worker yet.
+func (r Reader) service(path, tempDir string) (*service, error) {
+	s, err := r.serviceWithoutRoom(path)
+	if err != nil {
+		return nil, err
+	}
+	s.room, err = newRoom(tempDir, s.who)
+	return s, err
+}
+
+// serviceWithoutRoom returns one whose worker leaves nothing.
+func (r Reader) serviceWithoutRoom(path string) (*service, error) {
 	real, err := sqlite.Locate(path)
 	if err != nil {
 		return nil, err
@@ -25,16 +80,7 @@ func (p *Pool) Take(ctx context.Context, path string, o snapshot.CopyOptions, li
 	if err != nil {
 		return nil, err
 	}
-	room, err := newRoom(o.TempDir, who)
-	if err != nil {
-		return nil, err
-	}
-	s := &service{pool: p, path: path, room: room, limit: limit}
-	c, err := s.take(ctx, real, o)
-	if err != nil {
-		return nil, errors.Join(err, s.close())
-	}
-	return c, nil
+	return &service{pool: r.Pool, path: path, real: real, who: who, limit: r.Limit}, nil
 }
 
 // A service is what a worker does for one database.
@@ -42,35 +88,25 @@ type service struct {
 	pool   *Pool
 	child  *child // nil before it is there and when it has failed
 	path   string
-	room   *room
+	real   string // behind all symlinks
+	who    identity
+	room   *room // nil if the worker leaves nothing
 	limit  time.Duration
 	size   int64 // of the copy, bytes
 	failed bool
 }
 
-func (s *service) take(ctx context.Context, real string, o snapshot.CopyOptions) (_ *snapshot.Copy, err error) {
-	if s.child, err = s.pool.acquire(ctx, s.room.who); err != nil {
-		return nil, err
-	}
-	began := time.Now()
-	b := copyBound(bytesOf(real, "", "-wal", "-journal"), s.limit, o)
-	answer, err := s.call(ctx, "the worker that read", request{Take: &takeRequest{
-		Path: []byte(s.path), Dir: []byte(s.room.path), Method: o.Method, MaxRate: o.MaxRate, Wait: o.Wait,
-	}}, b, o)
+// bytes returns how much of the disk is to be read.
+func (s *service) bytes() int64 { return bytesOf(s.real, "", "-wal", "-journal") }
+
+func (s *service) take(ctx context.Context, o snapshot.CopyOptions) (*snapshot.Copy, error) {
+	answer, err := s.reads(ctx, request{Take: s.takeRequest(o)}, copyBound(s.bytes(), s.limit, o), snapshot.ReadOptions{CopyOptions: o})
 	if err != nil {
 		return nil, err
 	}
-	if answer.Taken == nil {
-		return nil, fmt.Errorf("copy %s: the worker returned nothing", s.path)
-	}
-	t := *answer.Taken
-	t.Method = o.Method
-	if t.TakenAt.Before(began) || t.TakenAt.After(time.Now()) { // it is not to be believed, and names the snapshot
-		t.TakenAt = began.UTC()
-	}
-	c, err := snapshot.Adopt(snapshot.Adoption{
-		Source: s.path, Dir: s.room.dir, User: s.room.who.user, Taken: t, Check: s.check, Close: s.close,
-	})
+	a := s.adoption(*answer.Taken)
+	a.Taken.Method = o.Method
+	c, err := a.Copy()
 	if err != nil {
 		s.failed = true
 		return nil, err
@@ -79,20 +115,71 @@ func (s *service) take(ctx context.Context, real string, o snapshot.CopyOptions)
 	return c, nil
 }
 
-// check has the copy checked.
-func (s *service) check(ctx context.Context, level snapshot.CheckLevel) error {
+func (s *service) read(ctx context.Context, base snapshot.Base, o snapshot.ReadOptions) (*snapshot.Reading, error) {
+	if err := s.adoption(snapshot.Taken{}).LeaveBase(base); err != nil {
+		return nil, err
+	}
+	answer, err := s.reads(ctx, request{Read: &readRequest{
+		takeRequest: *s.takeRequest(o.CopyOptions), Check: o.Check, Known: o.Known,
+		Base: baseRequest{base.Reference, base.PageSize, base.PageCount},
+	}}, readBound(s.bytes(), s.limit, o), o)
+	if err != nil {
+		return nil, err
+	}
+	a := s.adoption(*answer.Taken)
+	a.Taken.Method = snapshot.MethodBackup
+	r, err := a.Reading(ctx, base, answer.Digest, o.TempDir)
+	s.failed = err != nil
+	return r, err
+}
+
+func (s *service) takeRequest(o snapshot.CopyOptions) *takeRequest {
+	r := &takeRequest{Path: []byte(s.path), Method: o.Method, MaxRate: o.MaxRate, Wait: o.Wait}
+	if s.room != nil {
+		r.Dir = []byte(s.room.path)
+	}
+	return r
+}
+
+// reads has a worker read the database. The answer has Taken.
+func (s *service) reads(ctx context.Context, r request, b bound, o snapshot.ReadOptions) (answer reply, err error) {
+	if s.child, err = s.pool.acquire(ctx, s.who); err != nil {
+		return reply{}, err
+	}
+	began := time.Now()
+	answer, err = s.call(ctx, "the worker that read", r, b, o)
+	if err != nil {
+		return reply{}, err
+	}
+	if answer.Taken == nil {
+		s.failed = true
+		return reply{}, fmt.Errorf("read %s: the worker returned nothing", s.path)
+	}
+	if t := answer.Taken; t.TakenAt.Before(began) || t.TakenAt.After(time.Now()) { // it is not to be believed, and names the snapshot
+		t.TakenAt = began.UTC()
+	}
+	return answer, nil
+}
+
+// adoption returns one of what the worker has left.
+func (s *service) adoption(t snapshot.Taken) snapshot.Adoption {
+	return snapshot.Adoption{Source: s.path, Dir: s.room.dir, User: s.who.user, Taken: t, Check: s.check, Close: s.close}
+}
+
+// check has the copy checked, which is that file.
+func (s *service) check(ctx context.Context, file string, level snapshot.CheckLevel) error {
 	b := bound{time: s.limit}
 	if b.time == 0 {
 		b.time = DefaultCheckLimit(s.size, level)
 	}
 	_, err := s.call(ctx, "the worker that checked", request{Check: &checkRequest{
-		Path: []byte(filepath.Join(s.room.path, snapshot.CopyName)), Name: []byte(s.path), Level: level,
-	}}, b, snapshot.CopyOptions{})
+		Path: []byte(filepath.Join(s.room.path, file)), Name: []byte(s.path), Level: level,
+	}}, b, snapshot.ReadOptions{})
 	return err
 }
 
 // call asks the worker. A failure that is the worker's own is the database's.
-func (s *service) call(ctx context.Context, what string, r request, b bound, o snapshot.CopyOptions) (reply, error) {
+func (s *service) call(ctx context.Context, what string, r request, b bound, o snapshot.ReadOptions) (reply, error) {
 	if s.failed {
 		return reply{}, fmt.Errorf("%w: %s %s has failed before", snapshot.ErrSource, what, s.path)
 	}
@@ -118,7 +205,10 @@ func ofWorker(err error, what, name string, reason error) error {
 var ErrTooLong = errors.New("the database takes longer than it may")
 
 // pass passes on the progress and the log of a worker.
-func pass(ctx context.Context, r reply, o snapshot.CopyOptions) {
+func pass(ctx context.Context, r reply, o snapshot.ReadOptions) {
+	if r.Checking && o.Checking != nil {
+		o.Checking()
+	}
 	if r.Progress != nil && o.Progress != nil {
 		o.Progress(r.Progress[0], r.Progress[1])
 	}
@@ -133,9 +223,16 @@ func pass(ctx context.Context, r reply, o snapshot.CopyOptions) {
 
 // close gives the worker back and removes what it has left.
 func (s *service) close() (err error) {
-	if s.child != nil {
-		err = s.pool.release(s.child, !s.failed)
-		s.child = nil
+	switch {
+	case s.child == nil:
+	case s.failed:
+		err = s.pool.discard(s.child)
+	default:
+		s.pool.takeBack(s.child)
+	}
+	s.child = nil
+	if s.room == nil {
+		return err
 	}
 	return errors.Join(err, s.room.close())
 }

@@ -141,12 +141,12 @@ func TestProgressWithoutEnd(t *testing.T) {
 		want  error
 		text  string
 	}{
-		{"the same again", func(int) string { return `{"Progress":[1,100]}` }, bound{200 * time.Millisecond, time.Minute}, errTooLong, "than 200ms"},
-		{"less and less", func(n int) string { return fmt.Sprintf(`{"Progress":[%d,100]}`, 1<<40-n) }, bound{200 * time.Millisecond, time.Minute}, errTooLong, "than 200ms"},
-		{"nothing", func(int) string { return `{}` }, bound{200 * time.Millisecond, time.Minute}, errTooLong, "than 200ms"},
-		{"more and more", func(n int) string { return fmt.Sprintf(`{"Progress":[%d,100]}`, n) }, bound{200 * time.Millisecond, 600 * time.Millisecond}, errTooLong, "than 600ms"},
+		{"the same again", func(int) string { return `{"Progress":[1,100]}` }, bound{time: 200 * time.Millisecond, whole: time.Minute}, errTooLong, "than 200ms"},
+		{"less and less", func(n int) string { return fmt.Sprintf(`{"Progress":[%d,100]}`, 1<<40-n) }, bound{time: 200 * time.Millisecond, whole: time.Minute}, errTooLong, "than 200ms"},
+		{"nothing", func(int) string { return `{}` }, bound{time: 200 * time.Millisecond, whole: time.Minute}, errTooLong, "than 200ms"},
+		{"more and more", func(n int) string { return fmt.Sprintf(`{"Progress":[%d,100]}`, n) }, bound{time: 200 * time.Millisecond, whole: 600 * time.Millisecond}, errTooLong, "than 600ms"},
 		{"progress that does not count", func(n int) string { return fmt.Sprintf(`{"Progress":[%d,100]}`, n) }, bound{time: 200 * time.Millisecond}, errTooLong, "than 200ms"},
-		{"log lines", func(int) string { return `{"Log":{}}` }, bound{time.Minute, time.Minute}, errDied, "log lines without end"},
+		{"log lines", func(int) string { return `{"Log":{}}` }, bound{time: time.Minute, whole: time.Minute}, errDied, "log lines without end"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -169,7 +169,7 @@ func TestProgressWithoutEnd(t *testing.T) {
 
 // A copy that is on its way, or begins anew, gets its time.
 func TestProgressRenews(t *testing.T) {
-	b := bound{500 * time.Millisecond, time.Minute}
+	b := bound{time: 500 * time.Millisecond, whole: time.Minute}
 	began := time.Now()
 	c := talking(t, func(n int) string {
 		if time.Since(began) > 3*b.time {
@@ -190,11 +190,11 @@ func TestCopyBound(t *testing.T) {
 		options snapshot.CopyOptions
 		want    bound
 	}{
-		{gib, 0, snapshot.CopyOptions{Wait: time.Minute}, bound{3 * time.Minute, time.Hour}},
-		{gib, time.Hour, snapshot.CopyOptions{}, bound{time.Hour, 20 * time.Hour}},
+		{gib, 0, snapshot.CopyOptions{Wait: time.Minute}, bound{time: 3 * time.Minute, whole: time.Hour}},
+		{gib, time.Hour, snapshot.CopyOptions{}, bound{time: time.Hour, whole: 20 * time.Hour}},
 		{gib, 0, snapshot.CopyOptions{Method: snapshot.MethodVacuum}, bound{time: 2 * time.Minute}},
-		{gib, 0, snapshot.CopyOptions{MaxRate: gib / 100}, bound{2 * time.Minute, 40*time.Minute + 2000*time.Second}},
-		{1 << 50, time.Hour, snapshot.CopyOptions{MaxRate: 1}, bound{DefaultCheckLimit(1<<50, snapshot.CheckQuick), 20*DefaultCheckLimit(1<<50, snapshot.CheckQuick) + 10*365*24*time.Hour}},
+		{gib, 0, snapshot.CopyOptions{MaxRate: gib / 100}, bound{time: 2 * time.Minute, whole: 40*time.Minute + 2000*time.Second}},
+		{1 << 50, time.Hour, snapshot.CopyOptions{MaxRate: 1}, bound{time: DefaultCheckLimit(1<<50, snapshot.CheckQuick), whole: 20*DefaultCheckLimit(1<<50, snapshot.CheckQuick) + 10*365*24*time.Hour}},
 	} {
 		got := copyBound(c.size, c.limit, c.options)
 		if got.time != c.want.time || (got.whole-c.want.whole).Abs() > time.Second {

@@ -13,7 +13,14 @@ type bound struct {
 	time time.Duration
 	// whole is for all of a call whose time counts anew with each progress, or 0.
 	whole time.Duration
+	// check is for a check within the call, which makes no progress.
+	check time.Duration
+	// pausing: the time that the program takes for a reply does not count.
+	pausing bool
 }
+
+// forEver is ten years, which a Duration can hold many times.
+const forEver = 10 * 365 * 24 * time.Hour
 
 // slack is how much longer than its time without progress a copy may take in
 // all. Copying may begin anew a few times.
@@ -29,9 +36,17 @@ func copyBound(size int64, limit time.Duration, o snapshot.CopyOptions) bound {
 	}
 	b.whole = slack * b.time
 	if o.MaxRate > 0 {
-		const most = 10 * 365 * 24 * time.Hour // what a Duration can hold many times
-		seconds := min(slack*float64(size)/float64(o.MaxRate), most.Seconds())
+		seconds := min(slack*float64(size)/float64(o.MaxRate), forEver.Seconds())
 		b.whole += time.Duration(seconds * float64(time.Second))
+	}
+	return b
+}
+
+// readBound is copyBound for a read, which includes the check.
+func readBound(size int64, limit time.Duration, o snapshot.ReadOptions) bound {
+	b := copyBound(size, limit, o.CopyOptions)
+	if b.check = limit; limit == 0 {
+		b.check = DefaultCheckLimit(size, o.Check)
 	}
 	return b
 }
@@ -46,6 +61,7 @@ type wait struct {
 	bound
 	end   time.Time     // of the whole call
 	limit time.Duration // the one that comes first
+	until time.Time     // when that is over
 	done  int64         // of the last progress
 
 	mu        sync.Mutex
@@ -54,7 +70,7 @@ type wait struct {
 
 // answer returns the reply that ends a call, and hands on the others.
 func (w *wait) answer(note func(reply)) (reply, error) {
-	if err := w.renew(); err != nil {
+	if err := w.renew(w.time); err != nil {
 		return reply{}, err
 	}
 	for logged := 0; ; {
@@ -68,8 +84,20 @@ func (w *wait) answer(note func(reply)) (reply, error) {
 		if logged > maxLogLines {
 			return reply{}, errors.New("log lines without end")
 		}
+		began := time.Now()
 		note(r)
-		if err := w.progress(r.Progress); err != nil {
+		if w.pausing {
+			if err := w.extend(time.Since(began)); err != nil {
+				return reply{}, err
+			}
+			continue
+		}
+		if r.Checking && w.check > 0 {
+			err = w.renew(w.check)
+		} else {
+			err = w.progress(r.Progress)
+		}
+		if err != nil {
 			return reply{}, err
 		}
 	}
@@ -86,20 +114,33 @@ func (w *wait) progress(p *[2]int64) error {
 	if !more {
 		return nil
 	}
-	return w.renew()
+	return w.renew(w.time)
 }
 
-func (w *wait) renew() error {
+// extend puts off the end by the time that the worker has waited.
+func (w *wait) extend(waited time.Duration) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.cancelled {
 		return nil
 	}
-	w.limit = w.time
-	until := time.Now().Add(w.time)
+	w.until = w.until.Add(waited)
+	return w.child.out.SetReadDeadline(w.until)
+}
+
+// renew lets the worker take that much longer, within the time for the whole call.
+func (w *wait) renew(more time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cancelled {
+		return nil
+	}
+	w.limit = more
+	until := time.Now().Add(more)
 	if w.whole > 0 && until.After(w.end) {
 		w.limit, until = w.whole, w.end
 	}
+	w.until = until
 	return w.child.out.SetReadDeadline(until)
 }
 

@@ -21,6 +21,8 @@ type CronJob struct {
 // A Job is what it would run.
 type Job struct {
 	BackoffLimit, ActiveDeadlineSeconds, TTLSecondsAfterFinished int
+	Completions, Parallelism, BackoffLimitPerIndex               int
+	CompletionMode                                               string
 	PodFailurePolicy                                             struct{ Rules []FailureRule }
 	Template                                                     PodTemplate
 }

@@ -24,10 +24,11 @@ var damagedTags = map[string]string{
 func DamagedTags(t *testing.T, s Store) {
 	b := s.Open(t)
 	for what, text := range damagedTags {
-		o := Put(t, b, series.ObjectName(snapshot.NewID(time.Now())), Content(10), bucket.Tags{series.TagRetention: series.Held})
+		o := Put(t, b, ObjectName(snapshot.NewID(time.Now())), Content(10), bucket.Tags{series.TagRetention: series.Held(series.Daily)})
 		s.Plant(t, b, sidecar.Of(o.Name), []byte(text))
 		tags, err := b.Tags(t.Context(), o)
-		if !errors.Is(err, bucket.ErrTagsDamaged) || len(tags) != 0 || !strings.Contains(err.Error(), sidecar.Of(o.Name)) {
+		var damaged *bucket.DamagedTagsError
+		if !errors.As(err, &damaged) || damaged.Object != o.Name || !errors.Is(err, bucket.ErrTagsDamaged) || len(tags) != 0 || !strings.Contains(err.Error(), sidecar.Of(o.Name)) {
 			t.Errorf("%s: %v, %v", what, tags, err)
 		}
 		if err := b.SetTags(t.Context(), o, bucket.Tags{series.TagRetention: series.Pinned}); err != nil {

@@ -187,7 +187,7 @@ func testTags(t *testing.T, s Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tags := bucket.Tags{series.TagRetention: series.Held, series.TagDatabase: name, series.TagDigest: "lb1:00ff", series.TagConfirmed: "2026-11-23T20:15:00Z", "other tag": "a b+c=d.e_f:g/h@i"}
+	tags := bucket.Tags{series.TagRetention: series.Held(series.Daily), series.TagDatabase: name, series.TagDigest: "lb1:00ff", series.TagConfirmed: "2026-11-23T20:15:00Z", "other tag": "a b+c=d.e_f:g/h@i"}
 	for _, size := range []int{10, PartSize + 10} {
 		o := Put(t, b, fmt.Sprint("object-", size), Content(size), tags)
 		check := func(want bucket.Tags) {

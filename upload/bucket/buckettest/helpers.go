@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // Content returns reproducible bytes that do not repeat at part boundaries.
@@ -35,6 +37,12 @@ func InPieces(data []byte) func(io.Writer) error {
 func Put(t *testing.T, b bucket.Bucket, name string, data []byte, tags bucket.Tags) bucket.Object {
 	t.Helper()
 	return PutAll(t, b, name, data, tags).Object
+}
+
+// ObjectName returns the name of the object of a full snapshot that is kept for a
+// day's time.
+func ObjectName(id snapshot.ID) string {
+	return series.Name{ID: id, Class: series.Daily}.String()
 }
 
 // PutAll is Put with the whole result.

@@ -19,13 +19,14 @@ func testSnapshots(t *testing.T, s Store) {
 	for _, age := range []time.Duration{time.Hour, 0, 30 * time.Hour} {
 		id := snapshot.NewID(now.Add(-age))
 		want = append(want, id)
-		Put(t, b, string(id)+series.Suffix, []byte("x"), bucket.Tags{series.TagRetention: series.Held})
+		Put(t, b, ObjectName(id), []byte("x"), bucket.Tags{series.TagRetention: series.Held(series.Daily)})
 	}
 	slices.Sort(want)
 	id := string(want[0])
 	for _, foreign := range []string{
-		"README", id, id + ".db", "x" + id + series.Suffix, id + ".db.zst.part", "20261399T000000Z-000000.db.zst",
-		"nested/" + id + series.Suffix, id[:len(id)-6] + "ABCDEF" + series.Suffix,
+		"README", id, id + ".db", id + ".db.zst", "x" + ObjectName(want[0]), ObjectName(want[0]) + ".part", "20261399T000000Z-000000.daily.db.zst",
+		"nested/" + ObjectName(want[0]), ObjectName(snapshot.ID(id[:len(id)-6] + "ABCDEF")),
+		id + ".eternal.db.zst", id + ".daily.on-" + id[:len(id)-1] + ".wal.zst",
 	} {
 		s.Plant(t, b, foreign, []byte("foreign"))
 	}
@@ -38,7 +39,7 @@ func testSnapshots(t *testing.T, s Store) {
 		var ids []snapshot.ID
 		for _, s := range got {
 			ids = append(ids, s.ID)
-			if s.Implausible || s.Object.Size != 1 || s.Object.Name != string(s.ID)+series.Suffix {
+			if s.Implausible || s.Object.Size != 1 || s.Object.Name != ObjectName(s.ID) {
 				t.Errorf("%+v", s)
 			}
 		}
@@ -59,7 +60,7 @@ func testNewest(t *testing.T, s Store) {
 	}
 	add := func(ahead time.Duration) snapshot.ID {
 		id := snapshot.NewID(now.Add(ahead))
-		Put(t, b, string(id)+series.Suffix, []byte("x"), nil)
+		Put(t, b, ObjectName(id), []byte("x"), nil)
 		return id
 	}
 	newest := func() snapshot.ID {

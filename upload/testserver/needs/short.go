@@ -14,10 +14,13 @@ func Time(t testing.TB) {
 	unlessShort(t, "time")
 }
 
+// Few reports whether a test is to be content with few cases: go test -short.
+func Few() bool { return testing.Short() }
+
 // unlessShort has the only call of Skip in all tests.
 func unlessShort(t testing.TB, what string) {
 	t.Helper()
-	if testing.Short() {
+	if Few() {
 		t.Skip("this test needs " + what)
 	}
 }

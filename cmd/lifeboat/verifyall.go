@@ -1,0 +1,124 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
+)
+
+// A draw of several databases for a drill looks at drawnFrom times as many as it takes,
+// at least at drawnFromLeast, and reads the tags of the newest lookBack snapshots of
+// each. So what it costs does not grow with the fleet, and those that it takes are among
+// the tenth of all that was drilled longest ago.
+const (
+	drawnFrom      = 10
+	drawnFromLeast = 100
+	lookBack       = 16
+)
+
+// verifyingParallel is how many databases are drilled at once by default: each needs
+// room for a database and for its check.
+const verifyingParallel = 2
+
+func (v *verifyCmd) atOnce(inFile int) int {
+	return cmp.Or(int(v.Parallel), inFile, verifyingParallel)
+}
+
+// runAll drills the newest snapshot of each database, or of --sample of them.
+func (v *verifyCmd) runAll(ctx context.Context, c *console, s *schedule) error {
+	if v.Sample > 0 {
+		shuffled := rand.Perm(len(s.tasks))
+		looked := shuffled[:min(len(shuffled), max(drawnFrom*int(v.Sample), drawnFromLeast))]
+		last, err := s.lastDrills(ctx, c, looked)
+		if err != nil {
+			return err
+		}
+		drawn := longestAgo(looked, last, int(v.Sample))
+		var tasks []*task
+		for _, i := range drawn {
+			s.tasks[i].other.(*verifyCmd).Sample = 0
+			tasks = append(tasks, s.tasks[i])
+		}
+		s.tasks = tasks
+	}
+	stop := c.startWorkers(s.parallel)
+	j := v.newJoint(ctx, c, s, "verified")
+	j.brief = true
+	return errors.Join(j.runOwn(), stop())
+}
+
+// lastDrills returns when the last recorded drill of each of some tasks was, the zero
+// time for none that is found. A series that cannot be read has none: its drill shows why.
+func (s *schedule) lastDrills(ctx context.Context, c *console, of []int) (map[int]time.Time, error) {
+	looking := schedule{parallel: lookingParallel}
+	for _, i := range of {
+		looking.tasks = append(looking.tasks, s.tasks[i])
+	}
+	last := map[int]time.Time{}
+	var collecting sync.Mutex
+	err := looking.each(c, func(c *console, n int, t *task) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		drilled, err := lastDrill(ctx, c, t)
+		if err != nil {
+			c.log.Debug("when the last drill was is not known", "reason", err)
+		}
+		collecting.Lock()
+		defer collecting.Unlock()
+		last[of[n]] = drilled
+		return nil
+	})
+	return last, err
+}
+
+// lastDrill reads the tags of a series' newest snapshots, back to one that was drilled.
+func lastDrill(ctx context.Context, c *console, t *task) (time.Time, error) {
+	if t.Err != nil {
+		return time.Time{}, t.Err
+	}
+	b, err := seriesFlags{bucketURL{t.URL}, duration(t.other.patience())}.open(ctx, c, upload.Options{})
+	if err != nil {
+		return time.Time{}, err
+	}
+	all, err := series.Snapshots(ctx, b, time.Time{})
+	if err != nil {
+		return time.Time{}, err
+	}
+	for n, s := range slices.Backward(all) {
+		if len(all)-n > lookBack {
+			break
+		}
+		if drilled, err := drilledAt(ctx, b, s); err != nil || !drilled.IsZero() {
+			return drilled, err
+		}
+	}
+	return time.Time{}, nil
+}
+
+// drilledAt returns when the last recorded drill of a snapshot was, the zero time for
+// none.
+func drilledAt(ctx context.Context, b bucket.Bucket, s series.Snapshot) (time.Time, error) {
+	tags, damaged, err := series.ReadTags(ctx, b, s.Object)
+	if err != nil || damaged != nil {
+		return time.Time{}, err
+	}
+	drilled, _ := time.Parse(time.RFC3339, tags[series.TagVerified]) // zero for none, and for what we did not write
+	return drilled, nil
+}
+
+// longestAgo returns the n of some whose time is the oldest, in the order in which they
+// are given where the times are the same.
+func longestAgo(of []int, last map[int]time.Time, n int) []int {
+	sorted := slices.Clone(of)
+	slices.SortStableFunc(sorted, func(a, b int) int { return last[a].Compare(last[b]) })
+	return sorted[:min(n, len(sorted))]
+}

@@ -1,0 +1,82 @@
+package kubernetes_test
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/deploy/kubernetes/kubetest"
+)
+
+// Two databases in one namespace: an overlay each, with a prefix.
+func TestTwoDatabases(t *testing.T) {
+	copied := kubetest.Copy(t, ".")
+	file := filepath.Join(copied, "overlays", "minio", "kustomization.yaml")
+	kubetest.Edit(t, file, "namespace: app\n", "namespace: app\nnamePrefix: shop-\n")
+	objects := kubetest.Build(t, filepath.Dir(file))
+	for _, o := range objects {
+		if !strings.HasPrefix(o.Metadata.Name, "shop-lifeboat") {
+			t.Errorf("%s %s", o.Kind, o.Metadata.Name)
+		}
+	}
+	for _, job := range kubetest.CronJobs(t, objects) {
+		pod := job.Spec.JobTemplate.Spec.Template.Spec
+		c := pod.Containers[0]
+		if !strings.HasPrefix(pod.ServiceAccountName, "shop-lifeboat-") || c.EnvFrom[0].ConfigMapRef.Name != "shop-lifeboat" || !strings.HasPrefix(c.Secret(), "lifeboat-") {
+			t.Errorf("%s: %+v", job.Metadata.Name, pod)
+		}
+	}
+}
+
+// Where the backup runs beside the application, no other pod wants the volume,
+// but for the restore.
+func TestOverlayForSidecar(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("components", "sidecar", "kustomization.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, line := range regexp.MustCompile(`(?m)^#   (.*)$`).FindAllStringSubmatch(string(text), -1) {
+		lines = append(lines, line[1])
+	}
+	for _, dir := range kubetest.Overlays(t, ".") {
+		copied := kubetest.Copy(t, ".")
+		file := filepath.Join(copied, dir, "kustomization.yaml")
+		kubetest.Edit(t, file, "generatorOptions:", strings.Join(lines, "\n")+"\ngeneratorOptions:")
+		var mount []string
+		for _, job := range kubetest.CronJobs(t, kubetest.Build(t, filepath.Dir(file))) {
+			for _, v := range job.Spec.JobTemplate.Spec.Template.Spec.Volumes {
+				if v.PersistentVolumeClaim != nil {
+					mount = append(mount, job.Metadata.Name)
+				}
+			}
+		}
+		equal(t, dir+": with the volume", mount, []string{"lifeboat-restore"})
+	}
+}
+
+// The optional components fit on every overlay.
+func TestOptionalComponents(t *testing.T) {
+	for _, dir := range kubetest.Overlays(t, ".") {
+		copied := kubetest.Copy(t, ".")
+		file := filepath.Join(copied, dir, "kustomization.yaml")
+		kubetest.Edit(t, file, "# - ../../components/pushgateway", "- ../../components/pushgateway")
+		objects := kubetest.Build(t, filepath.Dir(file))
+		settings, err := kubetest.Settings(objects)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, dir+": gateway", settings["LIFEBOAT_PUSHGATEWAY"], "http://pushgateway.monitoring.svc:9091")
+		names := map[string]bool{}
+		for _, o := range objects {
+			names[o.Kind+" "+o.Metadata.Name] = true
+		}
+		if !names["NetworkPolicy lifeboat-pushgateway"] {
+			t.Errorf("%s: no way to the Pushgateway: %v", dir, slices.Sorted(maps.Keys(names)))
+		}
+	}
+}
