@@ -72,7 +72,7 @@ type backupDocument struct {
 	chainDocument
 	WhyFull   string             `json:"why_full,omitempty"` // why the new snapshot is a full one
 	forWant   bool               // for want of a base alone
-	first     bool               // of the series
+	First     bool               `json:"first"`    // the series has begun with it
 	Database  string             `json:"database"` // its name in the series
 	Digest    string             `json:"digest"`   // of the content
 	Size      int64              `json:"size"`     // of the database
@@ -180,7 +180,7 @@ func (b *backupCmd) backUp(ctx context.Context, bucket bucket.Bucket, release li
 func (b *backupCmd) describe(r upload.BackupResult, done lifecycle.Result, took time.Duration) *backupDocument {
 	d := &backupDocument{
 		URL: b.URL.String(), Snapshot: string(r.Snapshot.ID), Unchanged: r.Unchanged, Confirmed: unlessZero(r.Confirmed), Database: terminal.ValidText(b.name()), Digest: r.Digest,
-		chainDocument: describeChain(r.Snapshot), WhyFull: r.WhyFull, forWant: r.ForWant, first: r.First,
+		chainDocument: describeChain(r.Snapshot), WhyFull: r.WhyFull, forWant: r.ForWant, First: r.First,
 		Size: r.Size, PageCount: r.PageCount, Pages: r.ArchivePages, Encrypted: r.Snapshot.Encrypted, Stored: r.Snapshot.Object.Size, Restarts: r.Restarts,
 		Released: describeDecisions(done.Released), Guarded: describeDecisions(done.Guarded),
 		Seconds: map[string]float64{"total": took.Seconds()},

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/databases"
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/cache"
@@ -55,7 +56,7 @@ func (b *backupCmd) Run(ctx context.Context, c *console, k *kong.Context) error 
 	if printing := c.result(b.JSON, d, c.fit(c.unlessQuiet(text))); printing != nil {
 		return errors.Join(err, printing)
 	}
-	if d.first {
+	if d.First {
 		b.suggestNext(c)
 	}
 	return err
@@ -71,28 +72,48 @@ func (b *backupCmd) suggestNext(c *console) {
 }
 
 // backupMany backs up the databases of the configuration, or the one that an argument
-// names. One that fails does not stop the others.
-func (b *backupCmd) backupMany(ctx context.Context, c *console, args []string) error {
+// names, and reports the run.
+func (b *backupCmd) backupMany(ctx context.Context, c *console, args []string) (err error) {
 	which, missing := b.configFlags, "DB and BUCKET_URL are"
 	if which.one = b.DB; b.DB != "" {
 		missing = "BUCKET_URL is"
 	}
 	c.stores = upload.NewStores()
+	if b.DryRun {
+		s, err := load(ctx, c, which, "backup", args, missing)
+		if err != nil {
+			return err
+		}
+		return b.previewMany(ctx, c, s)
+	}
+	report, c, err := b.startRun(ctx, c, "backup", which)
+	if err != nil {
+		return err
+	}
+	defer func() { err = report.End(ctx, err) }()
+	defer recovered(&err)
 	s, err := load(ctx, c, which, "backup", args, missing)
 	if err != nil {
 		return err
 	}
-	if b.DryRun {
-		return b.previewMany(ctx, c, s)
-	}
+	return b.backupAll(ctx, c, s, report)
+}
+
+// backupAll backs up the databases of a schedule. One that fails does not stop the
+// others.
+func (b *backupCmd) backupAll(ctx context.Context, c *console, s schedule, report *reports.Report) error {
 	stop := c.startWorkers(s.parallel)
 	r := &runs{console: c, json: b.JSON, began: time.Now(), documents: make([]entryDocument, len(s.tasks))}
 	printing := s.each(c, func(c *console, i int, t *task) error {
 		d, text, err := t.backup(ctx, c)
 		return r.ended(ctx, i, t, d, text, err)
 	})
+	n := r.tallied()
+	report.Succeeded = n.failed == 0
+	report.Did = n.text()
+	report.Add(n.measures()...)
 	if printing == nil {
-		printing = c.result(b.JSON, manyDocument{b.file(), r.documents}, c.unlessQuiet(r.summary()))
+		printing = c.result(b.JSON, manyDocument{b.file(), r.documents}, c.unlessQuiet(r.summary(n)))
 	}
 	return errors.Join(verdictOf(ctx, r.outcomes(), "failed", "not backed up", exitOfAll), printing, stop())
 }
@@ -136,7 +157,8 @@ type runs struct {
 	began time.Time
 
 	mu        sync.Mutex
-	failed    int
+	failed    int // of which
+	shown     int
 	documents []entryDocument
 }
 
@@ -152,7 +174,8 @@ func (r *runs) ended(ctx context.Context, i int, t *task, d *backupDocument, tex
 	}
 	r.documents[i] = e
 	if err != nil && ctx.Err() == nil { // the verdict names those that a signal stopped
-		if r.failed++; r.failed <= shownErrors || len(r.documents) <= listed || !term.IsTerminal(int(r.stderr.Fd())) {
+		if r.failed++; r.shows() {
+			r.shown++
 			r.fail(fmt.Errorf("%s: %w", t.Path, err))
 		}
 	}
@@ -160,6 +183,14 @@ func (r *runs) ended(ctx context.Context, i int, t *task, d *backupDocument, tex
 		return nil
 	}
 	return r.result(false, nil, r.fit(r.unlessQuiet(terminal.Printable(t.Path)+": "+text)))
+}
+
+// shows reports whether one more error is printed.
+func (r *runs) shows() bool {
+	if term.IsTerminal(int(r.stderr.Fd())) && len(r.documents) > listed {
+		return r.shown < shownErrors
+	}
+	return r.shown < loggedErrors
 }
 
 func (r *runs) outcomes() []outcome {

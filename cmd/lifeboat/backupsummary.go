@@ -7,6 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 )
 
@@ -14,46 +17,75 @@ import (
 // of more fits on a screen.
 const listed = 16
 
-// shownErrors is how many errors a run over more databases prints at a terminal.
-const shownErrors = 5
+// shownErrors is how many errors a run over more databases prints at a terminal, and
+// loggedErrors elsewhere: where a store is away, ten thousand say the same.
+const (
+	shownErrors  = 5
+	loggedErrors = 100
+)
 
 // slow is from when on the slowest of many databases are named.
 const slow = time.Second
 
-// summary returns the lines that count the results, and name what is worth it among
-// many.
-func (r *runs) summary() string {
-	var uploaded, unchanged int
-	var sent int64
-	var first []string
-	var done []entryDocument
+// tallied is what became of the databases of a run.
+type tallied struct {
+	uploaded, unchanged, failed int
+	sent                        int64
+	first                       []string // paths of those whose series have begun
+	done                        []entryDocument
+}
+
+func (r *runs) tallied() (n tallied) {
 	for _, d := range r.documents {
 		switch {
 		case d.backupDocument == nil:
+			n.failed++
 			continue
 		case d.Unchanged:
-			unchanged++
+			n.unchanged++
 		default:
-			uploaded++
+			n.uploaded++
 		}
-		if sent += d.Sent; d.first {
-			first = append(first, d.Path)
+		if n.sent += d.Sent; d.First {
+			n.first = append(n.first, d.Path)
 		}
-		done = append(done, d)
+		n.done = append(n.done, d)
 	}
-	all := len(r.documents)
-	text := fmt.Sprintf("%d databases: %d uploaded, %d unchanged", all, uploaded, unchanged)
-	if rest := all - uploaded - unchanged; rest > 0 {
-		text += fmt.Sprintf(", %d not backed up", rest)
+	return n
+}
+
+func (n tallied) text() string {
+	text := fmt.Sprintf("%s: %d uploaded, %d unchanged", english.Plural(len(n.done)+n.failed, "database", ""), n.uploaded, n.unchanged)
+	if n.failed > 0 {
+		text += fmt.Sprintf(", %d not backed up", n.failed)
 	}
-	if all <= listed {
-		return text + "\n"
+	return text + "\n"
+}
+
+// measures returns the metrics of the run.
+func (n tallied) measures() []reports.Measure {
+	return []reports.Measure{
+		measuresOfRun("backup", map[string]int{"uploaded": n.uploaded, "unchanged": n.unchanged, "failed": n.failed}),
+		{Name: "backup_run_new_databases", Help: "Databases whose first snapshot the last run uploaded.", Value: float64(len(n.first))},
+		{Name: "backup_run_uploaded_bytes", Help: "Size of what the last run uploaded.", Value: float64(n.sent)},
 	}
-	text += fmt.Sprintf("; %s sent in %s\n", terminal.Size(sent), time.Since(r.began).Round(100*time.Millisecond))
-	if len(first) > 0 {
-		text += fmt.Sprintf("new: %s\n", terminal.SomeOf(printable(first)))
+}
+
+// summary returns the lines that count the results, and name what is worth it among
+// many.
+func (r *runs) summary(n tallied) string {
+	text := n.text()
+	if len(r.documents) <= listed {
+		return text
 	}
-	if slowest := slowestOf(done); len(slowest) > 0 {
+	text = fmt.Sprintf("%s; %s sent in %s\n", strings.TrimSuffix(text, "\n"), terminal.Size(n.sent), time.Since(r.began).Round(100*time.Millisecond))
+	if len(n.first) > 0 {
+		text += fmt.Sprintf("new: %s\n", terminal.SomeOf(printable(n.first)))
+	}
+	if rest := r.failed - r.shown; rest > 0 {
+		text += fmt.Sprintf("%s more are not shown: --json has them\n", english.Plural(rest, "error", ""))
+	}
+	if slowest := slowestOf(n.done); len(slowest) > 0 {
 		text += "slowest: " + strings.Join(slowest, ", ") + "\n"
 	}
 	return text

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -30,6 +31,7 @@ type console struct {
 	log            *slog.Logger
 	bars           *terminal.Bars // nil unless stderr is a terminal that can show them
 	workers        *worker.Pool   // read databases; nil unless the command does
+	batch          *reports.Batch // writes the metrics of many databases together; nil for one
 	stores         *upload.Stores // open the buckets of many databases; nil for one
 	json           bool           // a document is asked for
 	documented     *bool          // one was printed, or could not be; shared by copies

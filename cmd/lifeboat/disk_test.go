@@ -114,6 +114,25 @@ func TestTempDirGetsFull(t *testing.T) {
 	}
 }
 
+// A database that finds no room keeps no other one from being backed up.
+func TestOneTooLargeForTheDisk(t *testing.T) {
+	dir := newFleet(t, "file://"+filepath.Join(t.TempDir(), "bucket"))
+	temp := t.TempDir()
+	mount(t, temp, "size=4m")
+	large := filepath.Join(dir, "tenants", "t999", "data.db")
+	if err := os.Mkdir(filepath.Dir(large), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	makeDB(t, large, 8000, "")
+	out := lifeboat(t, exitIncomplete, "backup", "--temp-dir", temp)
+	for _, want := range []string{"t999/data.db (exit 8)", fmt.Sprintf("%d databases: %d uploaded, 0 unchanged, 1 not backed up", tenantsOf+1, tenantsOf)} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q: %s", want, out)
+		}
+	}
+	checkEmpty(t, temp)
+}
+
 // A full directory is right for no job, though it can be restored from.
 func TestDoctorOfAFullDirectory(t *testing.T) {
 	dir := t.TempDir()

@@ -30,6 +30,13 @@ func testMonitoring(t *testing.T, server *testserver.Server) {
 	for _, args := range [][]string{{"backup", db}, {"verify"}, {"status"}, {"lifecycle", "release"}, {"prune", "--yes"}} {
 		lifeboat(t, 0, append(args, bucket)...)
 	}
+	config := filepath.Join(work, "many.yaml")
+	if err := os.WriteFile(config, []byte("databases: [{path: app.db, url: '"+bucket+"'}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"backup"}, {"verify"}, {"status"}, {"lifecycle", "release"}, {"prune", "--yes"}} {
+		lifeboat(t, 0, append(args, "--config", config)...)
+	}
 	content, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

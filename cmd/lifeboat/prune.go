@@ -30,12 +30,13 @@ type pruneDocument struct {
 	Deleted   int                `json:"deleted"`   // 0 without --yes
 }
 
-// takeNotice returns where notices go: nowhere without --yes.
-func (p *pruneCmd) takeNotice() reports.URL {
-	if url := p.reportFlags.takeNotice(); p.Yes {
-		return url
+// reportsOfRun implements reporting. Without --yes nothing is reported.
+func (p *pruneCmd) reportsOfRun() (string, reportFlags) {
+	run := p.ofRun()
+	if !p.Yes {
+		run = reportFlags{}
 	}
-	return reports.URL{}
+	return "prune", run
 }
 
 // Run implements the command. Without --yes it reports nothing: its metrics would

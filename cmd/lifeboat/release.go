@@ -27,6 +27,9 @@ type releaseDocument struct {
 	Held     []retainedDocument `json:"held"`    // the newest and what it stands on, held again because what superseded it is gone
 }
 
+// reportsOfRun implements reporting.
+func (r *releaseCmd) reportsOfRun() (string, reportFlags) { return "release", r.ofRun() }
+
 // Run implements the command.
 func (r *releaseCmd) Run(ctx context.Context, c *console) (err error) {
 	report, c, err := r.start(ctx, c, reports.Run{Verb: "release", URL: r.URL.String()})

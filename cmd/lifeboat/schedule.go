@@ -277,6 +277,11 @@ func commandFor(ctx context.Context, c *console, e databases.Entry, verb string,
 	if _, err = parser.Parse(args); err != nil {
 		return p, inEntry(e, verb, err)
 	}
+	if verb == "backup" {
+		if err := p.Backup.ofOne(e.Settings); err != nil {
+			return p, inEntry(e, verb, err)
+		}
+	}
 	if name := p.Backup.Name; name != "" && name != e.Settings["name"].Text() {
 		return p, databases.Problem(e.Line, "--name or LIFEBOAT_NAME would give all databases of the file one name, %q", name)
 	}

@@ -55,7 +55,7 @@ func fileKeys(ctx context.Context, c *console, uses func(key string) bool) (map[
 	keys := map[string]*kong.Flag{}
 	for _, command := range parser.Model.Children {
 		for _, flag := range command.Flags {
-			if command.Name == "status" || slices.Contains([]string{"config", "host", "only", "parallel", "shard", "json", "dry-run"}, flag.Name) {
+			if command.Name == "status" || slices.Contains([]string{"config", "host", "only", "parallel", "shard", "metrics-each", "json", "dry-run"}, flag.Name) {
 				continue
 			}
 			keys[flag.Name] = flag

@@ -34,3 +34,11 @@ func (s shard) has(url string) bool {
 	sum := sha256.Sum256([]byte(url))
 	return binary.BigEndian.Uint64(sum[:])%s.of == s.part
 }
+
+// String returns the shard as it is written, "" for all.
+func (s shard) String() string {
+	if s.of == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", s.part, s.of)
+}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 )
 
@@ -58,11 +57,9 @@ func (s *statusCmd) Run(ctx context.Context, c *console, k *kong.Context) error 
 }
 
 // statusMany examines the series of every database of the configuration. One
-// that fails does not stop the others. Each has metrics of its own; the notice is
-// of the run as a whole.
+// that fails does not stop the others.
 func (s *statusCmd) statusMany(ctx context.Context, c *console, args []string) (err error) {
-	notice := reportFlags{reports.Flags{PingURL: s.PingURL}}
-	report, c, err := notice.start(ctx, c, reports.Run{Verb: "status"})
+	report, c, err := s.startRun(ctx, c, "status", s.configFlags)
 	if err != nil {
 		return err
 	}
@@ -91,6 +88,8 @@ func (s *statusCmd) statusMany(ctx context.Context, c *console, args []string) (
 	if c.Quiet {
 		shown = slices.DeleteFunc(slices.Clone(documents), seriesDocument.well)
 	}
+	report.Succeeded = true // whatever the states are
+	report.Add(measuresOfRun("status", states(documents)))
 	printing := c.result(s.JSON, manyHealthDocument{s.file(), documents}, overview(shown, c.page()))
 	var all []outcome
 	for _, d := range documents {
@@ -105,7 +104,7 @@ func (t *task) status(ctx context.Context, c *console) (d *healthDocument, err e
 	if t.Err != nil || ctx.Err() != nil {
 		return nil, errors.Join(t.Err, ctx.Err())
 	}
-	t.command.Status.PingURL = reports.URL{}
+	t.command.Status.ofRun()
 	if t.gone {
 		return t.statusOfGone(ctx, c)
 	}
@@ -164,6 +163,15 @@ func overview(all []seriesDocument, p page) string {
 		text += fmt.Sprintf("%d more are retired: their databases are gone, and the rules take them\n", retired)
 	}
 	return text
+}
+
+// states returns how many series are in which state.
+func states(all []seriesDocument) map[string]int {
+	n := map[string]int{}
+	for _, s := range all {
+		n[s.state()]++
+	}
+	return n
 }
 
 // colour returns the colour of the state.

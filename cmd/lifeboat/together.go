@@ -8,7 +8,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 )
 
@@ -119,20 +120,17 @@ type tally struct {
 // end prints the result as a whole, and returns the error of the run.
 func (j *joint) end(others ...tally) error {
 	var all []outcome
-	well := 0
 	for i, d := range j.documents {
 		all = append(all, outcome{cmp.Or(d.Path, d.URL), j.finished[i], d.Exit})
-		if d.Exit == exitDone {
-			well++
-		}
 	}
+	well := j.well()
 	done, more := well, ""
 	for _, o := range others {
 		if done -= o.n; o.n > 0 {
 			more += fmt.Sprintf(", %d%s", o.n, o.text)
 		}
 	}
-	text := fmt.Sprintf("%d databases: %d %s", len(all), done, j.done) + more
+	text := fmt.Sprintf("%s: %d %s", english.Plural(len(all), "database", ""), done, j.done) + more
 	if bad := len(all) - well; bad > 0 {
 		text += fmt.Sprintf(", %d failed", bad)
 	}
@@ -152,32 +150,51 @@ func (f *configFlags) partOf(url string) bool { return f.Shard.has(url) }
 
 // runAll runs the command of every task.
 func (f *configFlags) runAll(ctx context.Context, c *console, s *schedule) error {
-	return f.newJoint(ctx, c, s, "done").runOwn()
+	return f.newJoint(ctx, c, s, "done").runOwn(*f)
 }
 
-// runOwn runs the command of every task. Each has metrics of its own; the notice is of
-// the run as a whole.
-func (j *joint) runOwn() (err error) {
-	var notice reports.Flags
+// A reporting command has metrics and notices, those of a run over several databases
+// under a verb.
+type reporting interface {
+	reportsOfRun() (verb string, run reportFlags)
+}
+
+// runOwn runs the command of every task, and reports the run.
+func (j *joint) runOwn(over configFlags) (err error) {
+	var verb string
+	var to reportFlags
 	for _, t := range j.schedule.tasks {
-		if own, ok := t.other.(interface{ takeNotice() reports.URL }); ok {
-			notice.PingURL = own.takeNotice()
+		if own, ok := t.other.(reporting); ok {
+			verb, to = own.reportsOfRun()
 		}
 	}
-	report, c, err := (&reportFlags{notice}).start(j.ctx, j.console, reports.Run{})
+	if verb == "" {
+		return errors.Join(j.runEach(), j.end())
+	}
+	report, c, err := to.startRun(j.ctx, j.console, verb, over)
 	if err != nil {
 		return err
 	}
 	j.console = c
 	defer func() { err = report.End(j.ctx, err) }()
 	defer recovered(&err)
-	printing := j.run(func(c *console, _ int, t *task) error { return t.run(j.ctx, c) })
+	printing := j.runEach()
+	done := j.well()
+	report.Succeeded = done == len(j.documents)
+	report.Add(measuresOfRun(verb, map[string]int{"done": done, "failed": len(j.documents) - done}))
 	return errors.Join(j.end(), printing)
 }
 
-// takeNotice returns where notices go, and has the command send none itself.
-func (f *reportFlags) takeNotice() reports.URL {
-	url := f.PingURL
-	f.PingURL = reports.URL{}
-	return url
+func (j *joint) runEach() error {
+	return j.run(func(c *console, _ int, t *task) error { return t.run(j.ctx, c) })
+}
+
+// well returns how many databases are done.
+func (j *joint) well() (n int) {
+	for _, d := range j.documents {
+		if d.Exit == exitDone {
+			n++
+		}
+	}
+	return n
 }

@@ -32,6 +32,9 @@ func (v *verifyCmd) atOnce(inFile int) int {
 	return cmp.Or(int(v.Parallel), inFile, verifyingParallel)
 }
 
+// reportsOfRun implements reporting.
+func (v *verifyCmd) reportsOfRun() (string, reportFlags) { return "verify", v.ofRun() }
+
 // runAll drills the newest snapshot of each database, or of --sample of them.
 func (v *verifyCmd) runAll(ctx context.Context, c *console, s *schedule) error {
 	if v.Sample > 0 {
@@ -52,7 +55,7 @@ func (v *verifyCmd) runAll(ctx context.Context, c *console, s *schedule) error {
 	stop := c.startWorkers(s.parallel)
 	j := v.newJoint(ctx, c, s, "verified")
 	j.brief = true
-	return errors.Join(j.runOwn(), stop())
+	return errors.Join(j.runOwn(v.configFlags), stop())
 }
 
 // lastDrills returns when the last recorded drill of each of some tasks was, the zero

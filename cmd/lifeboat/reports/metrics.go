@@ -7,12 +7,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The labels that identify a series. Metrics of backup have both; the other verbs
-// know only the bucket URL. No label names the host or the pod, because the next
-// run may be on another.
+// The labels that identify a series, or a run over many. Metrics of backup have the
+// first two; the other verbs know only the bucket URL. No label names the machine or the
+// pod, because the next run may be on another: the host is the configuration's.
 const (
 	labelDatabase = "database"
 	labelURL      = "bucket_url"
+	labelConfig   = "config"
+	labelHost     = "host"
+	labelShard    = "shard"
 )
 
 // A Measure is one gauge, or one for each value of a label.

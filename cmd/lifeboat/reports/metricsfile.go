@@ -22,12 +22,12 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
 )
 
-// writeMetrics adds a run's metrics to a file. Metrics of other series stay in it,
+// writeMetrics adds the metrics of runs to a file. Metrics of other series stay in it,
 // and so do those of the same series under other names. So any number of databases
 // of one user may share a file. Runs that end at once take turns, by a lock on a
 // file beside it, which they wait for until ctx is done. The file is replaced
 // whole.
-func writeMetrics(ctx context.Context, path string, m metrics) (err error) {
+func writeMetrics(ctx context.Context, path string, runs ...metrics) (err error) {
 	unlock, err := lockFile(ctx, path+".lock")
 	if err != nil {
 		return disk.Wrap("write metrics to "+path, err)
@@ -37,20 +37,19 @@ func writeMetrics(ctx context.Context, path string, m metrics) (err error) {
 	if err != nil {
 		return fmt.Errorf("metrics file %s is left alone: %w", path, err)
 	}
-	registry := prometheus.NewRegistry()
-	if err := m.register(prometheus.WrapRegistererWith(m.labels, registry)); err != nil {
-		return err
-	}
-	gathered, err := registry.Gather()
+	written, err := gather(runs)
 	if err != nil {
 		return err
 	}
-	for _, family := range gathered {
-		old := families[family.GetName()]
-		family.Metric = append(family.Metric, slices.DeleteFunc(old.GetMetric(), func(other *dto.Metric) bool {
-			return replaced(other, m.labels)
+	for name, family := range written {
+		mine := map[identity]bool{}
+		for _, m := range family.Metric {
+			mine[identityOf(m)] = true
+		}
+		family.Metric = append(family.Metric, slices.DeleteFunc(families[name].GetMetric(), func(old *dto.Metric) bool {
+			return mine[identityOf(old)]
 		})...)
-		families[family.GetName()] = family
+		families[name] = family
 	}
 	sweepTemps(path)
 	if err := replaceFile(path, families); err != nil {
@@ -59,15 +58,47 @@ func writeMetrics(ctx context.Context, path string, m metrics) (err error) {
 	return nil
 }
 
-// replaced reports whether a metric is of the series with exactly these labels.
-func replaced(m *dto.Metric, mine map[string]string) bool {
-	has := map[string]string{}
-	for _, label := range m.GetLabel() {
-		if name := label.GetName(); name == labelDatabase || name == labelURL {
-			has[name] = label.GetValue()
+// gather returns the metrics of all runs, by their names.
+func gather(runs []metrics) (map[string]*dto.MetricFamily, error) {
+	all := map[string]*dto.MetricFamily{}
+	for _, m := range runs {
+		registry := prometheus.NewRegistry() // one for all would want the same labels of each
+		if err := m.register(prometheus.WrapRegistererWith(m.labels, registry)); err != nil {
+			return nil, err
+		}
+		gathered, err := registry.Gather()
+		if err != nil {
+			return nil, err
+		}
+		for _, family := range gathered {
+			if known := all[family.GetName()]; known != nil {
+				family.Metric = append(known.Metric, family.Metric...)
+			}
+			all[family.GetName()] = family
 		}
 	}
-	return maps.Equal(has, mine)
+	return all, nil
+}
+
+// An identity is whose a metric is: of a series, or of a run over many.
+type identity struct{ database, url, config, host, shard string }
+
+func identityOf(m *dto.Metric) (of identity) {
+	for _, label := range m.GetLabel() {
+		switch label.GetName() {
+		case labelDatabase:
+			of.database = label.GetValue()
+		case labelURL:
+			of.url = label.GetValue()
+		case labelConfig:
+			of.config = label.GetValue()
+		case labelHost:
+			of.host = label.GetValue()
+		case labelShard:
+			of.shard = label.GetValue()
+		}
+	}
+	return of
 }
 
 // readFamilies reads a file of metrics, by their names. No file is no error. A file

@@ -119,6 +119,37 @@ func TestMetricsFileOfVerbs(t *testing.T) {
 	}
 }
 
+// Databases of one run are written together, and what one of them does not know stays.
+func TestMetricsFileOfMany(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "all.prom")
+	run := func(exit int, succeeded bool) {
+		t.Helper()
+		batch, to := &Batch{}, &Flags{MetricsFile: file}
+		for i := range 3 {
+			r := Report{to: to, with: batch, run: Run{Verb: "backup", Database: fmt.Sprintf("db%d", i), URL: fmt.Sprintf("s3://b/%d", i)}, exit: exit, ended: time.Unix(int64(exit), 0), Succeeded: succeeded || i == 0}
+			if err := r.sendMetrics(t.Context(), time.Minute); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all := Report{to: to, with: batch, run: Run{Verb: "backup", Config: "/etc/lifeboat.yaml", Shard: "0/2"}, exit: exit, ended: time.Unix(int64(exit), 0), Succeeded: succeeded}
+		if err := all.sendMetrics(t.Context(), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(1, true)
+	run(2, false)
+	for name, want := range map[string]map[string]float64{
+		"lifeboat_backup_last_exit_code":                     {"db0": 2, "db1": 2, "db2": 2},
+		"lifeboat_backup_last_success_timestamp_seconds":     {"db0": 2, "db1": 1, "db2": 1},
+		"lifeboat_backup_run_last_exit_code":                 {"": 2},
+		"lifeboat_backup_run_last_success_timestamp_seconds": {"": 1},
+	} {
+		if got := values(t, file, name); !maps.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+}
+
 // A run waits for the lock for as long as it may, and does not hang.
 func TestMetricsFileLocked(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "app.prom")

@@ -17,6 +17,7 @@ import (
 // Flags are where a run reports how it went.
 type Flags struct {
 	MetricsFile string `type:"path" placeholder:"FILE" group:"Reports" help:"Write metrics for node_exporter's textfile collector."`
+	MetricsEach bool   `group:"Reports" help:"Of several databases write the metrics of each, too, not only those of the run."`
 	Pushgateway URL    `placeholder:"URL" group:"Reports" help:"Push metrics to a Prometheus Pushgateway."`
 	PingURL     URL    `name:"ping-url" placeholder:"URL" group:"Reports" help:"Send notices in the format of healthchecks.io. The URL is a secret: prefer LIFEBOAT_PING_URL."`
 }
@@ -39,11 +40,36 @@ const (
 	reportAfterSignal = 5 * time.Second
 )
 
-// A Run is what a report is about.
+// A Run is what a report is about: one database, or those of a configuration.
 type Run struct {
 	Verb     string // such as backup
 	Database string // its name in the series, "" where the verb does not know it
 	URL      string // the bucket URL
+
+	Config      string // the file of many databases, "" for a run of one
+	Host, Shard string // what tells runs with one file apart, as far as they are given
+}
+
+// labels returns what identifies the run's metrics.
+func (r Run) labels() prometheus.Labels {
+	labels := prometheus.Labels{}
+	for name, value := range map[string]string{labelDatabase: r.Database, labelURL: r.URL, labelConfig: r.Config, labelHost: r.Host, labelShard: r.Shard} {
+		if value != "" {
+			labels[name] = terminal.ValidText(value)
+		}
+	}
+	return labels
+}
+
+// ofMany reports whether the run is one over the databases of a configuration.
+func (r Run) ofMany() bool { return r.Config != "" }
+
+// prefix returns the beginning of the names of the run's own metrics.
+func (r Run) prefix() string {
+	if r.ofMany() {
+		return r.Verb + "_run"
+	}
+	return r.Verb
 }
 
 // A Program is what a report needs to know of the program.
@@ -69,6 +95,7 @@ type Report struct {
 	exit         int
 
 	to   *Flags // nil: nowhere
+	with *Batch // of the reports of several databases; nil for one
 	log  *slog.Logger
 	tail *tail // of the log
 	ping *ping
@@ -78,10 +105,11 @@ type Report struct {
 func (r *Report) Add(m ...Measure) { r.measured = append(r.measured, m...) }
 
 // Start starts the report of a run. The run logs to the logger that is returned:
-// a notice has the end of its log. The caller defers End.
-func (f *Flags) Start(ctx context.Context, run Run, p Program, log *slog.Logger) (*Report, *slog.Logger) {
-	r := &Report{run: run, program: p}
-	if !f.WantsMetrics() && f.PingURL.isZero() {
+// a notice has the end of its log. With a batch the metrics of one of several
+// databases wait in it until the report of the run over all ends. The caller defers End.
+func (f *Flags) Start(ctx context.Context, run Run, p Program, with *Batch, log *slog.Logger) (*Report, *slog.Logger) {
+	r := &Report{run: run, program: p, with: with}
+	if !f.WantsMetrics() && f.PingURL.isZero() && !run.ofMany() {
 		return r, log
 	}
 	r.to, r.tail = f, &tail{}
@@ -128,39 +156,32 @@ func (r *Report) words(err error) string {
 	return text + r.tail.String()
 }
 
-// sendMetrics writes and pushes the metrics of the run, both within the time.
+// sendMetrics writes and pushes the metrics of the run, each within the time. Those of
+// one of several databases wait for the report of all.
 func (r *Report) sendMetrics(ctx context.Context, within time.Duration) error {
-	if !r.to.WantsMetrics() {
+	batch := r.with
+	if batch == nil {
+		batch = &Batch{}
+	}
+	batch.add(r.to, r.metrics())
+	if r.with != nil && !r.run.ofMany() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	var errs []error
-	if r.to.MetricsFile != "" {
-		errs = append(errs, writeMetrics(ctx, r.to.MetricsFile, r.metrics()))
-	}
-	if !r.to.Pushgateway.isZero() {
-		errs = append(errs, pushMetrics(ctx, r.to.Pushgateway, r.metrics()))
-	}
-	return errors.Join(errs...)
+	return batch.send(ctx, within)
 }
 
 // metrics returns the run's metrics. A failed run has no last success, so the
 // one that was written before stays.
 func (r *Report) metrics() metrics {
-	labels := prometheus.Labels{labelURL: r.run.URL}
-	if r.run.Database != "" {
-		labels[labelDatabase] = terminal.ValidText(r.run.Database)
-	}
 	unix := func(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 	all := append([]Measure{
-		{Name: r.run.Verb + "_last_attempt_timestamp_seconds", Help: "When the last run ended, well or not.", Value: unix(r.ended)},
-		{Name: r.run.Verb + "_last_exit_code", Help: "Exit code of the last run.", Value: float64(r.exit)},
-		{Name: r.run.Verb + "_duration_seconds", Help: "How long the last run took.", Value: r.ended.Sub(r.began).Seconds()},
+		{Name: r.run.prefix() + "_last_attempt_timestamp_seconds", Help: "When the last run ended, well or not.", Value: unix(r.ended)},
+		{Name: r.run.prefix() + "_last_exit_code", Help: "Exit code of the last run.", Value: float64(r.exit)},
+		{Name: r.run.prefix() + "_duration_seconds", Help: "How long the last run took.", Value: r.ended.Sub(r.began).Seconds()},
 	}, r.measured...)
 	if r.Succeeded {
-		all = append(all, Measure{Name: r.run.Verb + "_last_success_timestamp_seconds",
+		all = append(all, Measure{Name: r.run.prefix() + "_last_success_timestamp_seconds",
 			Help: "When the last run ended that did the main thing, whatever failed beside it.", Value: unix(r.ended)})
 	}
-	return metrics{verb: r.run.Verb, version: r.program.Version, labels: labels, measures: all}
+	return metrics{verb: r.run.Verb, version: r.program.Version, labels: r.run.labels(), measures: all}
 }

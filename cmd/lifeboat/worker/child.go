@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -82,14 +83,15 @@ func executable() string {
 	return path
 }
 
-// environment returns a worker's.
+// environment returns a worker's. How many cores there are it is told: to find out by
+// itself, each worker would keep two files of its cgroup open.
 func environment() (kept []string) {
-	for _, name := range []string{"PATH", "TMPDIR", "SQLITE_TMPDIR", "TZ", "GOMAXPROCS", "GORACE", "GOCOVERDIR"} {
+	for _, name := range []string{"PATH", "TMPDIR", "SQLITE_TMPDIR", "TZ", "GORACE", "GOCOVERDIR"} {
 		if value, ok := os.LookupEnv(name); ok {
 			kept = append(kept, name+"="+value)
 		}
 	}
-	return append(kept, "GOTRACEBACK=single")
+	return append(kept, "GOTRACEBACK=single", "GODEBUG=containermaxprocs=0", fmt.Sprintf("GOMAXPROCS=%d", runtime.GOMAXPROCS(0)))
 }
 
 // alive reports whether an idle worker still waits for requests.
