@@ -25,6 +25,8 @@ type Archive struct {
 	data     []frame // data frames
 	pages    []frame // frames of page digests
 	unknown  []frame // frames behind them that a later version may write
+
+	manifestLength int // of its JSON, in bytes
 }
 
 // frame is where a frame lies in the archive, and what it must be.
@@ -73,7 +75,7 @@ func OpenArchive(ctx context.Context, r io.ReaderAt, size int64, id ID) (*Archiv
 	if !ok {
 		return nil, damaged("no manifest before the seek table")
 	}
-	a := &Archive{r: &keptEnd{r, tail, start}}
+	a := &Archive{r: &keptEnd{r, tail, start}, manifestLength: max(0, len(payload)-sha256.Size)}
 	if a.manifest, err = decodeManifest(payload); err != nil {
 		return nil, err
 	}

@@ -4,11 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"path"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -27,8 +22,10 @@ func (r *run) compare(ctx context.Context) error {
 	if err := checkClock(r.bucket); err != nil {
 		return err
 	}
-	if err := r.checkPlace(ctx); err != nil {
-		return err
+	if len(r.tail) == 0 {
+		if err := CheckPlace(ctx, r.bucket, r.Log); err != nil {
+			return err
+		}
 	}
 	if _, err := r.cache.Lookup(r.newest.Object); err == nil && r.preview == nil {
 		return nil // its content is known, and confirm reads the tags before it writes them
@@ -54,71 +51,6 @@ func (r *run) readTags(ctx context.Context) (err error) {
 		return fmt.Errorf("%w: the newest snapshot in %s is of %q, this one would be of %q", ErrOtherDatabase, r.bucket.URL(), series.DatabaseName(r.tags), r.Name)
 	}
 	return nil
-}
-
-// checkPlace refuses to begin a series inside another one, or around one: rules and prune
-// of the outer one could not distinguish their snapshots. Keys that may not list what is
-// above or below are right for a job, so an error is none.
-func (r *run) checkPlace(ctx context.Context) error {
-	if len(r.tail) > 0 {
-		return nil
-	}
-	if nested, ok := bucket.As[bucket.Nested](r.bucket); ok {
-		if err := r.checkNested(ctx, nested.Above(ctx)); err != nil {
-			return err
-		}
-	}
-	if tree, ok := bucket.As[bucket.Tree](r.bucket); ok {
-		return r.checkNested(ctx, firstOf(tree.Below(ctx), onePage))
-	}
-	return nil
-}
-
-// onePage is how many objects a store lists in one request.
-const onePage = 1000
-
-// checkNested returns ErrNested if one of the objects is a snapshot.
-func (r *run) checkNested(ctx context.Context, objects iter.Seq2[bucket.Object, error]) error {
-	for object, err := range objects {
-		if err != nil {
-			r.Log.Debug("whether the prefix is inside or around another series is not known", "reason", err)
-			return ctx.Err()
-		}
-		in, base := path.Split(object.Name)
-		if name, ok := series.ParseName(base); ok && !hidden(in) {
-			return fmt.Errorf("%w: %s is to be one, %s has snapshot %s", ErrNested, r.bucket.URL(), folderOf(r.bucket.URL(), in), name.ID)
-		}
-	}
-	return nil
-}
-
-// hidden reports whether a path has a folder whose name begins with a dot, which is none
-// of a series.
-func hidden(in string) bool {
-	return slices.ContainsFunc(strings.Split(in, "/"), func(folder string) bool {
-		return strings.HasPrefix(folder, ".") && folder != ".."
-	})
-}
-
-// folderOf returns the URL of a folder that is named from u.
-func folderOf(u bucket.URL, name string) bucket.URL {
-	if u.Dir != "" {
-		u.Dir = filepath.Join(u.Dir, filepath.FromSlash(name))
-	} else {
-		u.Prefix = strings.TrimPrefix(path.Join("/", u.Prefix, name), "/")
-	}
-	return u
-}
-
-// firstOf yields the first n objects.
-func firstOf(objects iter.Seq2[bucket.Object, error], n int) iter.Seq2[bucket.Object, error] {
-	return func(yield func(bucket.Object, error) bool) {
-		for object, err := range objects {
-			if n--; !yield(object, err) || n == 0 {
-				return
-			}
-		}
-	}
 }
 
 // findNewest leaves the zero values for a series without snapshots.

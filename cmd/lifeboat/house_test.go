@@ -37,6 +37,7 @@ var belowUpload = map[string][]string{
 	"upload/dirstore":       {"upload/bucket", "upload/bucket/sidecar", "upload/bucket/trial"},
 	"upload/s3store":        {"upload/bucket", "upload/bucket/sidecar", "upload/bucket/trial"},
 	"upload/doctor":         {"upload/bucket", "upload/bucket/trial", "upload/series"},
+	"upload/copies":         {"upload", "upload/bucket", "upload/series"},
 }
 
 // mayUseSDK are the packages that import the SDK of AWS, their tests included: the

@@ -3,7 +3,6 @@ package fetch
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/reason"
@@ -35,7 +34,7 @@ func (o *Opener) openObject(ctx context.Context, s series.Snapshot) (*object, er
 	}
 	archive, closeBlob, err := o.openArchive(ctx, watchedBlob{blob}, s)
 	if err == nil {
-		err = isAsNamed(archive.Manifest(), s.Name)
+		err = s.Name.Describes(archive.Manifest())
 	}
 	if err != nil {
 		return nil, errors.Join(about(s, err), blob.Close())
@@ -53,21 +52,6 @@ func (o *Opener) openArchive(ctx context.Context, blob bucket.Blob, s series.Sna
 	}
 	archive, err := snapshot.OpenArchive(ctx, blob, size, s.ID)
 	return archive, blob.Close, err
-}
-
-// isAsNamed returns an error for an archive of another kind, or on another base, than
-// its object's name says.
-func isAsNamed(m snapshot.Manifest, name series.Name) error {
-	if m.Base.ID == name.Base { // "" of a full one
-		return nil
-	}
-	describe := func(base snapshot.ID) string {
-		if base == "" {
-			return "a full snapshot"
-		}
-		return "a differential on " + string(base)
-	}
-	return fmt.Errorf("%w: its name says that it is %s, its manifest %s", snapshot.ErrDamaged, describe(name.Base), describe(m.Base.ID))
 }
 
 // A watchedBlob says of an object that disappears while it is read what that means.

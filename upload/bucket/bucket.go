@@ -70,6 +70,24 @@ type Sweeper interface {
 	Sweep(ctx context.Context, now time.Time) error
 }
 
+// Summed is implemented by buckets whose store has a checksum of an object's content.
+type Summed interface {
+	Bucket
+	// Sum returns a Sum of the object as it is listed, nil where the store has no
+	// checksum of it that can be computed from the content.
+	Sum(ctx context.Context, object Object) (Sum, error)
+}
+
+// A Sum takes all of an object's content in order, and compares it with the checksum
+// that the store has of it.
+type Sum interface {
+	io.Writer
+	// Matches reports whether what was written has that checksum.
+	Matches() bool
+	// String names the checksum, such as ETag.
+	String() string
+}
+
 // Remote is implemented by buckets that are in a store on the network.
 type Remote interface {
 	Bucket

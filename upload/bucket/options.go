@@ -12,6 +12,11 @@ const NoRetry time.Duration = -1
 // is and whose credentials to use comes from the AWS default chain: the
 // environment, shared config files, web identity and instance roles.
 type Options struct {
+	// Profile is the profile of the AWS configuration files that names the store
+	// (endpoint_url, region, ca_bundle) and the credentials: then AWS_PROFILE and the
+	// variables for endpoint and keys are another store's. "" leaves all to the
+	// AWS default chain.
+	Profile string
 	// Log gets a line for each failure that is tried again. Nil discards.
 	Log *slog.Logger
 	// RetryFor is how long the store may fail without one good answer before

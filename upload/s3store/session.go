@@ -13,12 +13,12 @@ import (
 
 // A Session is what the buckets of many series share: AWS settings and credentials,
 // which are found once, the clock of the store, and listings. All of them are in one
-// store, since the AWS settings name one.
+// store: that of the AWS settings, or that of one profile.
 type Session struct {
 	clock storeClock
 
 	mu      sync.Mutex
-	configs map[limits]aws.Config
+	configs map[settingsKey]aws.Config
 	around  []*neighbourhood // the last ones that were opened, the latest at the end
 }
 
@@ -28,7 +28,7 @@ const neighbourhoodsKept = 16
 
 // NewSession returns a Session, for one run of a program.
 func NewSession() *Session {
-	return &Session{configs: map[limits]aws.Config{}}
+	return &Session{configs: map[settingsKey]aws.Config{}}
 }
 
 // Open is the Open of this package for one of many series.
@@ -41,16 +41,27 @@ func (s *Session) Open(ctx context.Context, u bucket.URL, o bucket.Options) (buc
 	return b, nil
 }
 
-// config returns the AWS settings by the AWS default chain.
-func (s *Session) config(ctx context.Context, l limits) (aws.Config, error) {
+// A settingsKey is what AWS settings are found by.
+type settingsKey struct {
+	limits
+	profile string
+}
+
+// config returns the AWS settings by the AWS default chain, or by the profile that the
+// key names.
+func (s *Session) config(ctx context.Context, key settingsKey) (aws.Config, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if cfg, ok := s.configs[l]; ok {
+	if cfg, ok := s.configs[key]; ok {
 		return cfg, nil
 	}
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(share(l).client))
+	load := config.LoadDefaultConfig
+	if key.profile != "" {
+		load = ofProfile(key.profile)
+	}
+	cfg, err := load(ctx, config.WithHTTPClient(share(key.limits).client))
 	if err == nil {
-		s.configs[l] = cfg
+		s.configs[key] = cfg
 	}
 	return cfg, err
 }

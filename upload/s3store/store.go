@@ -57,7 +57,7 @@ func (session *Session) open(ctx context.Context, u bucket.URL, o settings) (*s3
 	o = o.withDefaults()
 	limits := limits{o.stall, o.patience()}
 	connections := share(limits)
-	cfg, err := session.config(ctx, limits)
+	cfg, err := session.config(ctx, settingsKey{limits, o.Profile})
 	if err != nil {
 		return nil, &storeError{error: reason.Errorf(bucket.ErrRefused, err, "open %s: AWS settings: %v", u, err), setting: unreadable(err)}
 	}
@@ -75,6 +75,9 @@ func (session *Session) open(ctx context.Context, u bucket.URL, o settings) (*s3
 		s.Retryer = newRetryer(outage, o.Log)
 		s.APIOptions = append(s.APIOptions, outage.watchOperations, new(contentSums).watchOperations, new(answerGuard).watchOperations, o.sendCustomerKey, signLess)
 		s.DisableLogOutputChecksumValidationSkipped = true
+		if o.Profile != "" {
+			s.BaseEndpoint = endpointOfProfile(cfg)
+		}
 		if s.BaseEndpoint != nil {
 			adaptToEndpoint(s, cfg)
 		}

@@ -8,9 +8,18 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
 
-// maxLate is how long after its ID a differential may have been uploaded: bases
-// outlive what stands on them by no more.
-const maxLate = 24 * time.Hour
+// maxLate is how much later than its base's period allows a differential may have been
+// uploaded: see LastCall.
+const maxLate = 48 * time.Hour
+
+// LastCall returns until when what stands on the snapshot may be uploaded, by the clock
+// of the store: its period in whole days, and two days, after the snapshot was
+// uploaded itself. Its class is kept longer by as much than that of what stands on it,
+// so that it outlives that. In the series of a backup what stands on it is uploaded much earlier,
+// in a copy of a series as late as the copy is made.
+func (s Snapshot) LastCall() time.Time {
+	return s.Object.Modified.Add(s.Class.Stands().Truncate(24*time.Hour) + maxLate)
+}
 
 // Chain returns the snapshot and all that it stands on, the full one first. Of a
 // broken one it is what is there. A snapshot that no listing has linked stands alone.
@@ -78,8 +87,8 @@ func (s *Snapshot) whyBroken() string {
 		return fmt.Sprintf("the time of its base, %s, is implausible", s.Base)
 	case s.base.Broken:
 		return fmt.Sprintf("its base, %s, is broken: %s", s.Base, s.base.broken)
-	case s.Object.Modified.Sub(s.ID.Time()) > maxLate:
-		return "it was uploaded more than a day after it was taken"
+	case s.Object.Modified.After(s.base.LastCall()):
+		return fmt.Sprintf("it was uploaded so long after its base, %s, that it may lose that", s.Base)
 	}
 	return ""
 }

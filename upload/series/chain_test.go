@@ -94,9 +94,18 @@ func TestBroken(t *testing.T) {
 		}
 	}
 	late := object(Name{ID: id(t, 25, 8, 0), Class: Hourly, Base: base.ID}, 1)
-	late.Modified = late.Modified.Add(24 * time.Hour)
+	late.Modified = object(base, 10).Modified.Add(3 * 24 * time.Hour)
+	if all := listed(t, object(base, 10), late); all[1].Broken {
+		t.Error("a differential that was uploaded three days after a daily base is broken")
+	}
+	late.Modified = late.Modified.Add(time.Second)
 	if all := listed(t, object(base, 10), late); !all[1].Broken {
-		t.Error("a differential that was uploaded a day late counts")
+		t.Error("a differential that was uploaded more than three days after a daily base counts")
+	}
+	copied := object(base, 10)
+	copied.Modified = late.Modified
+	if all := listed(t, copied, late); all[1].Broken {
+		t.Error("a differential that was uploaded with its base, both days after they were taken, is broken")
 	}
 	ahead := object(base, 10)
 	ahead.Modified = ahead.Modified.Add(-time.Hour)

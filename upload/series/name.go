@@ -66,6 +66,21 @@ func ParseName(s string) (n Name, ok bool) {
 	return n, true
 }
 
+// Describes returns an error, which wraps snapshot.ErrDamaged, for the manifest of an
+// archive of another kind, or on another base, than the name says.
+func (n Name) Describes(m snapshot.Manifest) error {
+	if m.Base.ID == n.Base { // "" of a full one
+		return nil
+	}
+	kind := func(base snapshot.ID) string {
+		if base == "" {
+			return "a full snapshot"
+		}
+		return "a differential on " + string(base)
+	}
+	return fmt.Errorf("%w: its name says that it is %s, its manifest %s", snapshot.ErrDamaged, kind(n.Base), kind(m.Base.ID))
+}
+
 // mayStandOn returns why a snapshot of that name may not stand on the other one, or
 // nil. That its base has a longer class and is of the same period is what lets it
 // outlive what stands on it, whenever either is released.

@@ -39,7 +39,7 @@ type Snapshot struct {
 	Future bool
 	// Broken: it is a differential that cannot be counted on. Its base is not
 	// there, or is none that it may stand on, or is broken itself; or it was
-	// uploaded more than a day after it was taken. It is never the newest one.
+	// uploaded after the LastCall of its base. It is never the newest one.
 	Broken bool
 
 	broken string    // why

@@ -1,0 +1,198 @@
+package copies
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
+)
+
+// carried are the tags that come along. The others are each place's own: a pin, a
+// release, a drill, a retirement.
+var carried = []string{series.TagDatabase, series.TagIdentity, series.TagCheck, series.TagDigest, series.TagConfirmed}
+
+// tagsFor returns the tags of a snapshot at the target: held as its class, and what the
+// source's tags say of the database. A manifest that was verified knows better.
+func tagsFor(s series.Snapshot, source bucket.Tags, m snapshot.Manifest) bucket.Tags {
+	tags := bucket.Tags{series.TagRetention: series.Held(s.Class)}
+	for _, key := range carried {
+		if value := source[key]; value != "" {
+			tags[key] = value
+		}
+	}
+	if confirmedIn(source).IsZero() {
+		delete(tags, series.TagConfirmed)
+	}
+	if s.Encrypted {
+		delete(tags, series.TagDigest)
+	} else if m.Digest != "" {
+		tags[series.TagDigest] = m.Digest
+	}
+	if name, err := series.EncodeTag(m.Database); err == nil && name != "" {
+		tags[series.TagDatabase] = name
+	}
+	return tags
+}
+
+// confirmedIn returns when tags say that a snapshot was confirmed, the zero time for
+// never, and for what we did not write.
+func confirmedIn(tags bucket.Tags) time.Time {
+	at, _ := time.Parse(time.RFC3339, tags[series.TagConfirmed])
+	return at
+}
+
+// sourceTags returns a snapshot's tags at the source: none where they are damaged, or may
+// not be read.
+func (r *run) sourceTags(ctx context.Context, s series.Snapshot) (bucket.Tags, error) {
+	tags, damaged, err := series.ReadTags(ctx, r.from, s.Object)
+	if damaged != nil || errors.Is(err, bucket.ErrRefused) {
+		if !r.toldOfTags {
+			r.Log.Warn("tags of the source cannot be read: what was last confirmed is not known at the target, nor are the names of encrypted databases", "snapshot", s.ID, "cause", errors.Join(damaged, err))
+		}
+		r.toldOfTags = true
+		return nil, nil
+	}
+	return tags, err
+}
+
+// admit refuses a target that is another database's.
+func (r *run) admit(ctx context.Context) error {
+	newest, ok := series.NewestOf(r.source)
+	if !ok {
+		newest = r.source[len(r.source)-1]
+	}
+	tags, err := r.sourceTags(ctx, newest)
+	if err != nil {
+		return err
+	}
+	var m snapshot.Manifest
+	if tags[series.TagDatabase] == "" && !newest.Encrypted {
+		if archive, err := openArchive(ctx, r.from, newest, nil); err == nil { // else it is refused when its turn comes
+			m = archive.Manifest()
+		}
+	}
+	r.newest = tagsFor(newest, tags, m)
+	if len(r.target) == 0 {
+		return upload.CheckPlace(ctx, r.to, r.Log)
+	}
+	return r.checkAlone(ctx, r.target)
+}
+
+// checkAlone returns an error if a target has snapshots that are not the source's, and the
+// newest of them is another database's. What is older than all at the source has
+// outlived it there.
+func (r *run) checkAlone(ctx context.Context, target []series.Snapshot) error {
+	known := func(t series.Snapshot) bool {
+		return slices.ContainsFunc(r.source, func(s series.Snapshot) bool { return s.Object.Name == t.Object.Name })
+	}
+	shared := slices.ContainsFunc(target, known)
+	for _, t := range slices.Backward(target) {
+		if known(t) || shared && t.ID < r.source[0].ID {
+			continue
+		}
+		tags, _, err := series.ReadTags(ctx, r.to, t.Object)
+		if errors.Is(err, bucket.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		own, name := r.newest[series.TagDatabase], tags[series.TagDatabase]
+		if own != "" && name != "" && own != name || series.Compare(tags, r.newest) == series.Foreign {
+			return fmt.Errorf("%w: %s has snapshot %s of %q, which is not in %s, whose database is %q", upload.ErrOtherDatabase,
+				r.to.URL(), t.ID, series.DatabaseName(tags), r.from.URL(), series.DatabaseName(r.newest))
+		}
+		return nil
+	}
+	return nil
+}
+
+// beside does what is to be done beside the objects. Its errors wrap ErrPartly.
+func (r *run) beside(ctx context.Context) error {
+	err := errors.Join(r.repair(ctx), r.confirm(ctx), r.lookAgain(ctx))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrPartly, err)
+	}
+	return nil
+}
+
+// repair sets the tags of the object that was uploaded last before this run, where a store
+// has lost those that came with it and the run was killed before it could set them again.
+func (r *run) repair(ctx context.Context) error {
+	var last series.Snapshot
+	for _, t := range r.target {
+		if !t.Object.Modified.Before(last.Object.Modified) {
+			last = t
+		}
+	}
+	i := slices.IndexFunc(r.source, func(s series.Snapshot) bool { return s.Object.Name == last.Object.Name })
+	if i < 0 {
+		return nil
+	}
+	tags, damaged, err := series.ReadTags(ctx, r.to, last.Object)
+	if err != nil || damaged != nil || tags[series.TagRetention] != "" {
+		return err
+	}
+	has, err := r.sourceTags(ctx, r.source[i])
+	if err != nil {
+		return err
+	}
+	_, err = series.ChangeTags(ctx, r.to, last.Object, func(tags bucket.Tags) error {
+		if tags[series.TagRetention] == "" {
+			for key, value := range tagsFor(r.source[i], has, snapshot.Manifest{}) {
+				tags[key] = value
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// confirm brings the time of the last unchanged backup along, where the newest snapshot
+// was at the target before.
+func (r *run) confirm(ctx context.Context) error {
+	newest, ok := series.NewestOf(r.source)
+	at := confirmedIn(r.newest)
+	i := slices.IndexFunc(r.target, func(t series.Snapshot) bool { return t.Object.Name == newest.Object.Name })
+	if !ok || at.IsZero() || i < 0 {
+		return nil
+	}
+	pinned, changed := false, false
+	_, err := series.ChangeTags(ctx, r.to, r.target[i].Object, func(tags bucket.Tags) error {
+		pinned = tags[series.TagRetention] == series.Pinned
+		if confirmedIn(tags).Before(at) && (pinned || series.IsHeld(tags[series.TagRetention])) {
+			tags[series.TagConfirmed], changed = r.newest[series.TagConfirmed], true
+		}
+		return nil
+	})
+	switch {
+	case pinned && errors.Is(err, bucket.ErrRefused):
+		r.Log.Warn("the newest snapshot is pinned at the target, and these credentials may not change its tags, so that the time of the last unchanged backup is not known there", "snapshot", newest.ID, "cause", err)
+		return nil
+	case err != nil:
+		return fmt.Errorf("confirm %s: %w", newest.ID, err)
+	}
+	if changed {
+		r.result.Confirmed = at
+	}
+	return nil
+}
+
+// lookAgain looks for snapshots of another database that came into a target which was
+// empty before: the first copies of two databases do not know of each other.
+func (r *run) lookAgain(ctx context.Context) error {
+	if len(r.target) > 0 {
+		return nil
+	}
+	all, err := listTarget(ctx, r.to)
+	if err != nil {
+		return err
+	}
+	return r.checkAlone(ctx, all)
+}

@@ -1,0 +1,62 @@
+package s3store
+
+import (
+	"bytes"
+	"context"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+)
+
+// ofProfile returns a function that finds the AWS settings of a profile. The profile's
+// endpoint, region and authorities come before those of the environment, which are
+// another store's.
+func ofProfile(profile string) func(context.Context, ...func(*config.LoadOptions) error) (aws.Config, error) {
+	return func(ctx context.Context, options ...func(*config.LoadOptions) error) (aws.Config, error) {
+		shared, err := config.LoadSharedConfigProfile(ctx, profile, func(o *config.LoadSharedConfigOptions) {
+			o.ConfigFiles, o.CredentialsFiles = filesOf("AWS_CONFIG_FILE"), filesOf("AWS_SHARED_CREDENTIALS_FILE")
+		})
+		if err != nil {
+			return aws.Config{}, err
+		}
+		options = append(options, config.WithSharedConfigProfile(profile))
+		if shared.Region != "" {
+			options = append(options, config.WithRegion(shared.Region))
+		}
+		if shared.CustomCABundle != "" {
+			bundle, err := os.ReadFile(shared.CustomCABundle)
+			if err != nil {
+				return aws.Config{}, err
+			}
+			options = append(options, config.WithCustomCABundle(bytes.NewReader(bundle)))
+		}
+		return config.LoadDefaultConfig(ctx, options...)
+	}
+}
+
+// filesOf returns the file that a variable names, nil for the usual ones.
+func filesOf(variable string) []string {
+	if file := os.Getenv(variable); file != "" {
+		return []string{file}
+	}
+	return nil
+}
+
+// endpointOfProfile returns the endpoint in the profile of loaded settings, nil for
+// AWS itself.
+func endpointOfProfile(cfg aws.Config) *string {
+	for _, source := range cfg.ConfigSources {
+		shared, ok := source.(config.SharedConfig)
+		if !ok {
+			continue
+		}
+		if endpoint, found, err := shared.GetServiceBaseEndpoint(context.Background(), "S3"); found && err == nil {
+			return &endpoint
+		}
+		if shared.BaseEndpoint != "" {
+			return &shared.BaseEndpoint
+		}
+	}
+	return nil
+}
