@@ -194,3 +194,29 @@ func TestPlanGolden(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) { lifecycletest.Golden(t, "decide-"+c.name, print(Decide(c.items, c.terms, c.now))) })
 	}
 }
+
+// The plan of ten thousand series, each with a week of hourly snapshots: what is in each,
+// from the listing, and what becomes of it.
+func BenchmarkPlanOfFleet(b *testing.B) {
+	var times []time.Time
+	first := lifecycletest.At("2026-11-16")
+	for hour := range 7 * 24 {
+		times = append(times, first.Add(time.Duration(hour)*time.Hour))
+	}
+	now := times[len(times)-1].Add(time.Minute)
+	objects := objectsAt(true, times...)
+	terms := Terms{Policy: DefaultPolicy(), Hold: DefaultHold}
+	for b.Loop() {
+		due := 0
+		for range 10_000 {
+			for _, d := range Decide(heldItems(series.Of(objects, now)), terms, now) {
+				if d.Action == ActRelease {
+					due++
+				}
+			}
+		}
+		if due == 0 {
+			b.Fatal("nothing is due")
+		}
+	}
+}

@@ -103,6 +103,7 @@ func (b *backupCmd) backupMany(ctx context.Context, c *console, args []string) (
 // others.
 func (b *backupCmd) backupAll(ctx context.Context, c *console, s schedule, report *reports.Report) error {
 	stop := c.startWorkers(s.parallel)
+	c.hinted = map[string]bool{}
 	r := &runs{console: c, json: b.JSON, began: time.Now(), documents: make([]entryDocument, len(s.tasks))}
 	printing := s.each(c, func(c *console, i int, t *task) error {
 		d, text, err := t.backup(ctx, c)

@@ -80,10 +80,10 @@ func (r *runs) summary(n tallied) string {
 	}
 	text = fmt.Sprintf("%s; %s sent in %s\n", strings.TrimSuffix(text, "\n"), terminal.Size(n.sent), time.Since(r.began).Round(100*time.Millisecond))
 	if len(n.first) > 0 {
-		text += fmt.Sprintf("new: %s\n", terminal.SomeOf(printable(n.first)))
+		text += fmt.Sprintf("new: %d, such as %s\n", len(n.first), strings.Join(printable(n.first[:min(3, len(n.first))]), ", "))
 	}
 	if rest := r.failed - r.shown; rest > 0 {
-		text += fmt.Sprintf("%s more are not shown: --json has them\n", english.Plural(rest, "error", ""))
+		text += fmt.Sprintf("%d more errors are not shown: --json has them\n", rest)
 	}
 	if slowest := slowestOf(n.done); len(slowest) > 0 {
 		text += "slowest: " + strings.Join(slowest, ", ") + "\n"

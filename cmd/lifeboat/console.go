@@ -29,13 +29,14 @@ type console struct {
 	*globals
 	stdout, stderr *os.File
 	log            *slog.Logger
-	bars           *terminal.Bars // nil unless stderr is a terminal that can show them
-	workers        *worker.Pool   // read databases; nil unless the command does
-	batch          *reports.Batch // writes the metrics of many databases together; nil for one
-	stores         *upload.Stores // open the buckets of many databases; nil for one
-	json           bool           // a document is asked for
-	documented     *bool          // one was printed, or could not be; shared by copies
-	kept           *keptResult    // keeps the result of one of several databases; nil: results are printed
+	bars           *terminal.Bars  // nil unless stderr is a terminal that can show them
+	workers        *worker.Pool    // read databases; nil unless the command does
+	batch          *reports.Batch  // writes the metrics of many databases together; nil for one
+	stores         *upload.Stores  // open the buckets of many databases; nil for one
+	hinted         map[string]bool // by the run over many databases, whose errors are printed one at a time; nil for one
+	json           bool            // a document is asked for
+	documented     *bool           // one was printed, or could not be; shared by copies
+	kept           *keptResult     // keeps the result of one of several databases; nil: results are printed
 }
 
 // start sets up logging and progress bars by the flags.
@@ -159,7 +160,10 @@ func (c *console) fail(err error) {
 		return
 	}
 	c.tell("error: " + terminal.Printable(text))
-	if hint != "" {
+	if hint != "" && !c.hinted[hint] {
+		if c.hinted != nil {
+			c.hinted[hint] = true
+		}
 		c.tell("hint: " + terminal.PrintableLines(hint))
 	}
 }

@@ -124,8 +124,8 @@ func (f *freezeFlags) switchAll(ctx context.Context, c *console, s *schedule, se
 	p, err := s.prepare(ctx, c, func(_ *task, b bucket.Bucket) (part rulesPart, err error) {
 		part.set = rules.OfSeries(b)
 		has, err := part.set.Read(ctx)
-		if err == nil && len(has.Rules()) == 0 {
-			err = rules.ErrNoRules
+		if err == nil {
+			err = has.Missing(part.set)
 		}
 		for _, rule := range has.Rules() {
 			if isToBe(rule) {

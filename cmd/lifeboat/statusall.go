@@ -69,6 +69,7 @@ func (s *statusCmd) statusMany(ctx context.Context, c *console, args []string) (
 	if err != nil {
 		return err
 	}
+	c.hinted = map[string]bool{}
 	documents := make([]seriesDocument, len(plan.tasks))
 	var collecting sync.Mutex
 	if err := plan.each(c, func(c *console, i int, t *task) error {

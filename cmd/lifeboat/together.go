@@ -58,7 +58,9 @@ type joint struct {
 
 // newJoint begins a run for the databases of a schedule.
 func (f *onlyFlags) newJoint(ctx context.Context, c *console, s *schedule, done string) *joint {
-	j := &joint{console: c, ctx: ctx, schedule: s, config: f.file(), done: done}
+	own := *c
+	own.hinted = map[string]bool{}
+	j := &joint{console: &own, ctx: ctx, schedule: s, config: f.file(), done: done}
 	j.documents, j.finished = make([]resultDocument, len(s.tasks)), make([]bool, len(s.tasks))
 	return j
 }
@@ -175,6 +177,7 @@ func (j *joint) runOwn(over configFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	c.hinted = j.hinted
 	j.console = c
 	defer func() { err = report.End(j.ctx, err) }()
 	defer recovered(&err)

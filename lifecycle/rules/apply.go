@@ -253,7 +253,7 @@ func switchRules(ctx context.Context, sets []Set, settle time.Duration, to strin
 				if r.written != nil {
 					return nil, 0, r.wrong("they are gone")
 				}
-				return nil, 0, fmt.Errorf("%s: %w", s.bucket.URL(), ErrNoRules)
+				return nil, 0, s.noneOf(rules)
 			}
 			var changed int
 			rules, changed = switched(rules, s.scope, to)

@@ -88,6 +88,15 @@ func (c Configuration) Rules() []Rule {
 	return wrap(mine)
 }
 
+// Missing returns ErrNoRules if the set, which the configuration was read for, has no rule
+// in it.
+func (c Configuration) Missing(s Set) error {
+	if len(c.Rules()) > 0 {
+		return nil
+	}
+	return s.noneOf(c.rules)
+}
+
 // Around returns the rules of the trees in which the series or tree lies. They take its
 // snapshots, too.
 func (c Configuration) Around() []Rule {

@@ -3,6 +3,7 @@ package rules
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
@@ -82,4 +83,16 @@ func ownerOf(rule s3Rule) scope {
 func around(rule s3Rule, s scope) bool {
 	tree := ownerOf(rule)
 	return tree.isTree() && tree != s && strings.HasPrefix(s.keys(), tree.keys())
+}
+
+// noneOf returns ErrNoRules. Where the rules of a tree take the set's snapshots, it names
+// that.
+func (s Set) noneOf(all []s3Rule) error {
+	for _, rule := range all {
+		if around(rule, s.scope) {
+			tree := bucket.URL{Bucket: s.bucket.URL().Bucket, Prefix: ownerOf(rule).prefix()}
+			return fmt.Errorf("%s: %w: its snapshots are taken by the rules of %s --tree", s.bucket.URL(), ErrNoRules, tree)
+		}
+	}
+	return fmt.Errorf("%s: %w", s.bucket.URL(), ErrNoRules)
 }
