@@ -61,6 +61,7 @@ type chooser struct {
 	listed  map[bucket.URL]listing       // below the roots of entries, so that each is listed once
 	folders map[*databases.Database]bool // gone: a folder is all that is known of its series
 
+	unlooked     bool // for databases that are gone, of an entry at least
 	hereSuffices bool // a listing that fails is a warning: all that is named is here
 }
 
@@ -91,7 +92,7 @@ func choose(ctx context.Context, c *console, parsed *kong.Context, args []string
 	if err != nil {
 		return schedule{}, err
 	}
-	s := schedule{parallel: file.Parallel, warnings: x.warnings, found: len(found)}
+	s := schedule{parallel: file.Parallel, warnings: x.warnings, found: len(found), unlooked: x.unlooked}
 	commands := &perEntry{ctx: ctx, console: c, args: args, parsed: map[string]configurable{}}
 	for _, d := range found {
 		own, err := commands.of(d)
@@ -216,6 +217,7 @@ func (x *chooser) withGone(ctx context.Context, entries []databases.Entry, here 
 			return nil, fmt.Errorf("look for the series of %s (line %d): %w", e.Path.Text(), e.Line, below.err)
 		}
 		if below.err != nil {
+			x.unlooked = x.unlooked || !x.hereSuffices
 			x.warnings = append(x.warnings, fmt.Sprintf("databases of %s (line %d) that are gone are not looked for: %s", e.Path.Text(), e.Line, terminal.OneLine(below.err)))
 		}
 		own = slices.DeleteFunc(own, func(d *databases.Database) bool { return d.BucketURL() == "" && errors.Is(d.Err, snapshot.ErrSource) })

@@ -87,6 +87,9 @@ var (
 	// forever.
 	errNoneFound = errors.New("no database was found")
 
+	// errUnlooked: a restore of all may have left some out.
+	errUnlooked = errors.New("databases that are gone from this machine were not looked for, so not all may be restored")
+
 	// errNotRecorded: a drill's tag could not be set.
 	errNotRecorded = errors.New("the drill succeeded, but that could not be recorded")
 
@@ -118,6 +121,7 @@ var reasons = []struct {
 	{bucket.ErrUntagged, "not_tagged", exitIncomplete, ""},
 	{restore.ErrLeft, "not_cleared_away", exitIncomplete, ""},
 	{errOneOfTwo, "some_rights_missing", exitIncomplete, ""},
+	{errUnlooked, "not_looked_for", exitIncomplete, "the warning names the prefix that these keys may not list"},
 	{errIncomplete, "left_out", exitIncomplete, ""},
 	{bucket.ErrTagsDamaged, "tags_damaged", exitIncomplete, ""},
 	{upload.ErrNotEncrypted, "not_encrypted", exitIncomplete, "this store ignores --sse; --age-recipient encrypts before anything leaves this machine"},

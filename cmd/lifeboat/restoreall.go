@@ -74,7 +74,11 @@ func (r *restoreCmd) runAll(ctx context.Context, c *console, s *schedule) error 
 	if ofRoot > 0 {
 		c.note(fmt.Sprintf("%d new files belong to root; another user's application needs --owner USER, or chown", ofRoot))
 	}
-	return errors.Join(j.end(tally{there, " there already"}, tally{retired, " retired and left out"}), printing)
+	var unlooked error
+	if s.unlooked {
+		unlooked = errUnlooked
+	}
+	return errors.Join(unlooked, j.end(tally{there, " there already"}, tally{retired, " retired and left out"}), printing)
 }
 
 // below returns the file for a database below --to: its own path there, or that of its

@@ -32,6 +32,7 @@ type schedule struct {
 	tasks    []*task // of this shard
 	entries  []entry
 	warnings []string
+	unlooked bool // some databases may be gone from here, and nobody could look for them
 }
 
 // An entry is one of the configuration, with the command for its databases.
