@@ -2,7 +2,9 @@
 # missing: see make tools and make tools-test.
 
 TAGS     = sqlite_fts5,sqlite_math_functions,sqlite_omit_load_extension,netgo,osusergo
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# 1.2.3 of the tag v1.2.3, behind it 1.2.3+4.g3b8b20c, without a tag 0.0.0+0.g3b8b20c.
+VERSION := $(shell { git describe --tags --match 'v[0-9]*' --dirty=+dirty 2>/dev/null || echo "v0.0.0-0-g$$(git describe --always --exclude '*' --dirty=+dirty 2>/dev/null || echo 0)"; } | \
+	sed -E 's/^v//; s/-([0-9]+)-g/+\1.g/; s/\+(.*)\+/+\1./')
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 GO       = CGO_ENABLED=1 go
 GOBIN   := $(shell go env GOBIN)
@@ -27,10 +29,11 @@ TESTFLAGS ?=
 # authorities that it trusts: Mozilla's as Debian has them, and none that was
 # added on this machine.
 IMAGE           ?= localhost/lifeboat
+IMAGE_TAG        = $(subst +,-,$(VERSION))
 ENGINE          ?= docker podman buildah
 CA_CERTIFICATES ?= /usr/share/ca-certificates/mozilla/*.crt
 
-.PHONY: build static image release sbom demo check short test e2e fuzz lint vuln bench tools tools-test tools-check tools-image tools-lint tools-release tools-sbom clean
+.PHONY: build static image release committed artefacts binaries packages sbom version demo check short test e2e fuzz lint vuln bench tools tools-test tools-check tools-image tools-lint tools-release tools-packages tools-sbom clean
 
 build: tools
 	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o dist/lifeboat ./cmd/lifeboat
@@ -50,25 +53,45 @@ image: static tools-image
 	echo 'lifeboat:x:65532:' >dist/image/group
 	chmod 644 dist/image/ca-certificates.crt dist/image/passwd dist/image/group
 	@$(engine); : $${engine:?none of $(ENGINE) works here}; set -x; $$engine build --file deploy/Dockerfile --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
-		--tag $(IMAGE):$(VERSION) --tag $(IMAGE):latest dist/image
+		--tag $(IMAGE):$(IMAGE_TAG) --tag $(IMAGE):latest dist/image
 	@$(engine); $$engine images $(IMAGE)
 
-# Both architectures, with their checksums. The same commit, Go and gcc give
-# the same bytes, in whatever directory.
-release: tools-release
+# The program and the packages for both architectures, in dist/release, with checksums.
+# The same commit, Go, gcc and nfpm give the same bytes, in whatever directory.
+release: committed artefacts
+
+committed:
 	@if [ -n "$$(git status --porcelain)" ]; then echo 'a release is made of what is committed' >&2; git status --short >&2; exit 1; fi
+
+artefacts: binaries packages
+	cd $(RELEASE) && sha256sum lifeboat* >SHA256SUMS && cat SHA256SUMS
+
+RELEASE = dist/release
+# When what is built was committed.
+EPOCH = $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+# Both architectures, as deploy/packages/build takes them.
+PROGRAMS_BUILT = amd64=$(RELEASE)/lifeboat-linux-amd64 arm64=$(RELEASE)/lifeboat-linux-arm64
+
+binaries: tools-release
+	rm -rf $(RELEASE)
 	$(call release_for,amd64,x86_64-linux-gnu-gcc)
 	$(call release_for,arm64,aarch64-linux-gnu-gcc)
-	cd dist && sha256sum lifeboat-linux-amd64 lifeboat-linux-arm64 >SHA256SUMS && cat SHA256SUMS
 
 release_for = GOFLAGS= GOOS=linux GOARCH=$(1) CC=$(2) $(GO) build -trimpath -buildvcs=true -tags $(TAGS) \
-	-ldflags '$(LDFLAGS) -linkmode external -extldflags -static' -o dist/lifeboat-linux-$(1) ./cmd/lifeboat
+	-ldflags '$(LDFLAGS) -linkmode external -extldflags -static' -o $(RELEASE)/lifeboat-linux-$(1) ./cmd/lifeboat
+
+# A deb and an rpm for each architecture.
+packages: binaries tools-packages
+	PATH="$(GOBIN):$$PATH" SOURCE_DATE_EPOCH=$(EPOCH) deploy/packages/build $(VERSION) $(RELEASE) $(RELEASE)/lifeboat-linux-$$(go env GOHOSTARCH) $(PROGRAMS_BUILT)
 
 # The modules in a release and their versions, as CycloneDX has them: the same
 # for both architectures.
 sbom: tools-sbom
-	@test -e dist/lifeboat-linux-amd64 || { echo 'run make release first' >&2; exit 1; }
-	PATH="$$PATH:$(GOBIN)" cyclonedx-gomod bin -json -noserial -version $(VERSION) -output dist/sbom.json dist/lifeboat-linux-amd64
+	@test -e $(RELEASE)/lifeboat-linux-amd64 || { echo 'run make release first' >&2; exit 1; }
+	PATH="$$PATH:$(GOBIN)" cyclonedx-gomod bin -json -noserial -version $(VERSION) -output $(RELEASE)/sbom.json $(RELEASE)/lifeboat-linux-amd64
+
+version:
+	@echo $(VERSION)
 
 demo: build
 	@PATH="$(CURDIR)/dist:$$PATH" sh cmd/lifeboat/demo.sh
@@ -99,7 +122,7 @@ tests = go list $(PACKAGES) | grep $(2) | PATH="$(GOBIN):$$PATH" CGO_ENABLED=1 x
 
 # The deployment on a real Kubernetes: deploy/e2e/README.md says which.
 e2e: tools-test image
-	@$(engine); PATH="$(GOBIN):$$PATH" ENGINE=$$engine IMAGE=$(IMAGE):$(VERSION) TAGS=$(TAGS) deploy/e2e/run
+	@$(engine); PATH="$(GOBIN):$$PATH" ENGINE=$$engine IMAGE=$(IMAGE):$(IMAGE_TAG) TAGS=$(TAGS) deploy/e2e/run
 
 # Every fuzz target, one after the other, FUZZTIME each. make test runs their
 # seeds. What one finds is in the package's testdata/fuzz afterwards.
@@ -130,7 +153,7 @@ tools:
 # What the short tests need beside that.
 tools-check: tools
 	@$(call from_apt,strace:strace ssh-keygen:openssh-client zsh:zsh fish:fish setpriv:util-linux)
-	@$(call from_apt,newuidmap:uidmap busybox:busybox-static systemd-analyze:systemd)
+	@$(call from_apt,newuidmap:uidmap busybox:busybox-static systemd-analyze:systemd groff:groff-base)
 	@PATH="$(GOBIN):$$PATH"; age-keygen -pq >/dev/null 2>&1 || { echo 'building age with go install'; GOFLAGS= go install $(AGE); }
 	@PATH="$(GOBIN):$$PATH"; command -v kustomize >/dev/null || { echo 'building kustomize with go install'; GOFLAGS= go install $(call pinned,kustomize); }
 	@PATH="$(GOBIN):$$PATH"; command -v promtool >/dev/null || { echo 'taking promtool, which tests alerts, out of the package prometheus'; $(call out_of_package,$(call pinned,promtool),promtool); }
@@ -138,8 +161,8 @@ tools-check: tools
 # What all tests need. MinIO, versitygw and rclone are test servers
 # only, built from source; it takes some minutes, once. Ceph's packages are
 # unpacked below the user's cache directory.
-tools-test: tools-check
-	@$(call from_apt,buildah:buildah $(ca_certificates))
+tools-test: tools-check tools-packages
+	@$(call from_apt,buildah:buildah rpm:rpm $(ca_certificates))
 	@PATH="$(GOBIN):$$PATH"; command -v minio >/dev/null || { echo 'building MinIO, the test server, with go install'; GOFLAGS= go install $(call pinned,minio); }
 	@PATH="$(GOBIN):$$PATH"; mc --version 2>/dev/null | grep -q '^mc version' || { echo 'building mc, its client, with go install'; GOFLAGS= go install $(call pinned,mc); }
 	@PATH="$(GOBIN):$$PATH"; command -v versitygw >/dev/null || { echo 'building versitygw, another test server, with go install'; GOFLAGS= go install $(call pinned,versitygw); }
@@ -156,6 +179,9 @@ ca_certificates = $(if $(wildcard $(CA_CERTIFICATES)),,:ca-certificates)
 # A compiler for each architecture: one of them is gcc itself.
 tools-release: tools
 	@$(call from_apt,x86_64-linux-gnu-gcc:gcc-x86-64-linux-gnu x86_64-linux-gnu-gcc:libc6-dev-amd64-cross aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc:libc6-dev-arm64-cross)
+
+tools-packages:
+	@PATH="$(GOBIN):$$PATH"; command -v nfpm >/dev/null || { echo 'building nfpm, which makes packages, with go install'; GOFLAGS= go install $(call pinned,nfpm); }
 
 tools-lint:
 	@PATH="$$PATH:$(GOBIN)"; command -v staticcheck >/dev/null || GOFLAGS= go install $(call pinned,staticcheck)

@@ -86,7 +86,7 @@ func TestImage(t *testing.T) {
 				t.Errorf("%s is %q, want %q", label, got, want)
 			}
 		}
-		runs(t, "", "buildah", "inspect", "--type", "image", testImage+":"+version)
+		runs(t, "", "buildah", "inspect", "--type", "image", testImage+":"+strings.ReplaceAll(version, "+", "-"))
 	})
 	t.Run("certificates", func(t *testing.T) {
 		count := 0

@@ -192,7 +192,7 @@ func (u unit) start(t *testing.T, program, etc string) string {
 	calls := filepath.Join(t.TempDir(), "calls")
 	arguments := []string{"-f", "-o", calls}
 	for _, word := range strings.Fields(u.only(t, "ExecStart")) {
-		word = strings.NewReplacer("/usr/local/bin/lifeboat", program, "/etc/lifeboat", etc).Replace(word)
+		word = strings.NewReplacer("/usr/local/bin/lifeboat", program, "/usr/bin/lifeboat", program, "/etc/lifeboat", etc).Replace(word)
 		arguments = append(arguments, os.Expand(word, func(name string) string { return environment[name] }))
 	}
 	if u["CacheDirectory"] != nil {

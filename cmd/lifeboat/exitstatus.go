@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"strings"
@@ -108,27 +109,35 @@ func atStore(own map[int]string) map[int]string {
 	return all
 }
 
-// exitStatus returns the section of a verb's help, "" for a verb that only has
-// others below it.
-func exitStatus(verb string) string {
+// exitsOf returns the exit codes of a verb, none for a verb that only has others
+// below it.
+func exitsOf(verb string) []code {
 	own := endings[verb]
 	if own == nil {
-		return ""
+		return nil
 	}
 	all := map[int]string{
 		exitDone: "done", exitFailed: "failed for another reason", exitIncomplete: "done, but the result could not be printed", exitUsage: wrongUsage,
 	}
 	maps.Copy(all, own)
-	var b strings.Builder
-	fmt.Fprintf(&b, "\nEXIT STATUS\n  %-4d%s\n", exitDone, all[exitDone])
+	exits := []code{{exit: exitDone, means: all[exitDone]}}
 	for _, c := range codes {
 		if text, can := all[c.exit]; can && c.exit != exitFailed {
-			if text == "" {
-				text = c.means
-			}
-			fmt.Fprintf(&b, "  %-4d%s\n", c.exit, text)
+			exits = append(exits, code{exit: c.exit, means: cmp.Or(text, c.means)})
 		}
 	}
-	fmt.Fprintf(&b, "  1   %s; 130 interrupted, 143 terminated\n", all[exitFailed])
-	return b.String()
+	return append(exits, code{exit: exitFailed, means: all[exitFailed] + "; 130 interrupted, 143 terminated"})
+}
+
+// exitStatus returns the section of a verb's help, "" for a verb that has no exit
+// codes of its own.
+func exitStatus(verb string) string {
+	var b strings.Builder
+	for _, e := range exitsOf(verb) {
+		fmt.Fprintf(&b, "  %-4d%s\n", e.exit, e.means)
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return "\nEXIT STATUS\n" + b.String()
 }

@@ -189,5 +189,8 @@ func helpWith(command *kong.Node, flags string) string {
 	for _, child := range command.Children {
 		b.WriteString(helpRow("  "+child.Name, child.Help, 12))
 	}
-	return b.String() + flags + exitStatus(verb) + "\nEverywhere: -h, --help, --help-all, -q, --quiet, --debug, --log-format=text|json\n"
+	return b.String() + flags + exitStatus(verb) + "\nEverywhere: " + everywhere + "\n"
 }
+
+// everywhere are the flags that every command has.
+const everywhere = "-h, --help, --help-all, -q, --quiet, --debug, --log-format=text|json"

@@ -34,6 +34,7 @@ type program struct {
 
 	Completion completionCmd `cmd:"" help:"Print the completion script of a shell."`
 	Complete   completeCmd   `cmd:"" name:"__complete" hidden:"" passthrough:""`
+	Manual     manualCmd     `cmd:"" name:"__manual" hidden:""`
 }
 
 // do parses and runs.

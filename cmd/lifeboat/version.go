@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/mattn/go-sqlite3"
 
@@ -21,7 +22,8 @@ type build struct {
 	modified bool   // not all of it was committed
 }
 
-// thisBuild returns the version that the linker set, or that of the build info.
+// thisBuild returns the version that the linker set, or that of the build info, as
+// 1.2.3.
 func thisBuild(linked string, info *debug.BuildInfo) build {
 	b := build{version: linked}
 	if info != nil {
@@ -35,7 +37,7 @@ func thisBuild(linked string, info *debug.BuildInfo) build {
 			}
 		}
 	}
-	b.version = cmp.Or(b.version, "unknown")
+	b.version = cmp.Or(strings.TrimPrefix(b.version, "v"), "unknown")
 	return b
 }
 

@@ -17,10 +17,10 @@ func TestThisBuild(t *testing.T) {
 	}{
 		{"", nil, build{"unknown", "", false}},
 		{"", info(""), build{"unknown", "", false}},
-		{"", info("v1.2.3"), build{"v1.2.3", "", false}},
+		{"", info("v1.2.3"), build{"1.2.3", "", false}},
 		{"", info("(devel)", revision), build{"(devel)", "3b8b20c", false}},
-		{"v1.2.3", nil, build{"v1.2.3", "", false}},
-		{"v1.2.3", info("(devel)", revision, modified), build{"v1.2.3", "3b8b20c", true}},
+		{"1.2.3", nil, build{"1.2.3", "", false}},
+		{"1.2.3", info("(devel)", revision, modified), build{"1.2.3", "3b8b20c", true}},
 	} {
 		if got := thisBuild(c.linked, c.info); got != c.want {
 			t.Errorf("%q, %v: %+v, want %+v", c.linked, c.info, got, c.want)
