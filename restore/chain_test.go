@@ -100,8 +100,8 @@ func TestRestoreChain(t *testing.T) {
 	}
 }
 
-// A copy of the objects has their names and another time of upload, so the differentials
-// are broken: never the latest, but each comes back whole when it is named.
+// A copy of the objects, such as rclone makes, has their names and a later time of upload.
+// Its differentials have come no later than their bases, so they count.
 func TestRestoreCopiedChain(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
@@ -110,33 +110,65 @@ func TestRestoreCopiedChain(t *testing.T) {
 			c := newChainTaken(t, openBucket(t, url), 48*time.Hour)
 			for i := range c.ids {
 				s := c.listed(t, i)
-				if s.Broken == s.Full() {
-					t.Fatalf("%s: broken: %v, %s", s.Name, s.Broken, s.Why())
-				}
-				if i == 3 {
-					testRestoreOf(t, c, i, Options{})
+				if s.Broken {
+					t.Fatalf("%s is broken: %s", s.Name, s.Why())
 				}
 				if r, err := verify(t, c.Bucket, s, VerifyOptions{}); err != nil || !r.Frames {
 					t.Errorf("snapshot %d: verified: %v, %v", i, r.Frames, err)
 				}
-				if m, err := fetch.Manifest(t.Context(), c.Bucket, s, nil); err != nil || m.ID != c.ids[i] {
-					t.Errorf("snapshot %d: its manifest is of %s, %v", i, m.ID, err)
-				}
 			}
-			var log bytes.Buffer
-			latest, err := Select(t.Context(), c.Bucket, Selector{Log: slog.New(slog.NewTextHandler(&log, nil))})
-			command := fmt.Sprintf("lifeboat restore %s DB --snapshot %s", c.Bucket.URL(), c.ids[3])
-			if err != nil || latest.ID != c.ids[0] || !strings.Contains(log.String(), command) {
-				t.Errorf("the latest is %s, %v; logged: %s", latest.ID, err, &log)
+			testRestoreOf(t, c, 3, Options{})
+			if latest, err := Select(t.Context(), c.Bucket, Selector{}); err != nil || latest.ID != c.ids[3] {
+				t.Errorf("the latest is %s, %v", latest.ID, err)
 			}
 		})
 	}
 }
 
+// Differentials that were uploaded long after what they stand on are broken: never the
+// latest, but each comes back whole when it is named.
+func TestRestoreLateChain(t *testing.T) {
+	c := newLateChain(t)
+	for i := range c.ids {
+		s := c.listed(t, i)
+		if s.Broken == s.Full() {
+			t.Fatalf("%s: broken: %v, %s", s.Name, s.Broken, s.Why())
+		}
+		if i == 3 {
+			testRestoreOf(t, c, i, Options{})
+		}
+		if r, err := verify(t, c.Bucket, s, VerifyOptions{}); err != nil || !r.Frames {
+			t.Errorf("snapshot %d: verified: %v, %v", i, r.Frames, err)
+		}
+		if m, err := fetch.Manifest(t.Context(), c.Bucket, s, nil); err != nil || m.ID != c.ids[i] {
+			t.Errorf("snapshot %d: its manifest is of %s, %v", i, m.ID, err)
+		}
+	}
+	var log bytes.Buffer
+	latest, err := Select(t.Context(), c.Bucket, Selector{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	command := fmt.Sprintf("lifeboat restore %s DB --snapshot %s", c.Bucket.URL(), c.ids[3])
+	if err != nil || latest.ID != c.ids[0] || !strings.Contains(log.String(), command) {
+		t.Errorf("the latest is %s, %v; logged: %s", latest.ID, err, &log)
+	}
+}
+
+// newLateChain makes a chain in a directory of which all but the full one were uploaded
+// two months later.
+func newLateChain(t *testing.T) *chainOfFour {
+	t.Helper()
+	const ago = 60 * 24 * time.Hour
+	c := newChainTaken(t, openBucket(t, "file://"+t.TempDir()), ago)
+	then := time.Now().Add(-ago)
+	if err := os.Chtimes(c.object(t, 0), then, then); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // Where only snapshots are left that do not count, the error has the last one that can
 // be restored by its ID.
 func TestNoneCounts(t *testing.T) {
-	c := newChainTaken(t, openBucket(t, "file://"+t.TempDir()), 48*time.Hour)
+	c := newLateChain(t)
 	all := c.listed(t, 3).Chain()
 	for what, test := range map[string]struct {
 		of    []series.Snapshot
