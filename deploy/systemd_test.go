@@ -18,7 +18,7 @@ import (
 
 // exposure is what systemd-analyze security says of each service, as in its
 // README.
-var exposure = map[string]float64{"lifeboat-backup@": 1.3, "lifeboat-verify@": 1.2, "lifeboat-backup": 2.1}
+var exposure = map[string]float64{"lifeboat-backup@": 1.3, "lifeboat-verify@": 1.2, "lifeboat-copy@": 1.2, "lifeboat-backup": 2.1}
 
 // units puts all units in a directory, with the program as make static builds
 // it in place of the one that is installed, and returns their paths.
@@ -101,6 +101,9 @@ func TestUnitCommands(t *testing.T) {
 	metrics := filepath.Join(data, "lifeboat.prom")
 	write(t, filepath.Join(etc, "app.env"), settings+"LIFEBOAT_METRICS_FILE="+metrics+"\n", 0o600)
 	write(t, filepath.Join(etc, "app.restore.env"), docstest.Read(t, "systemd/app.restore.env")+"LIFEBOAT_SQL='SELECT balance = 42 FROM account'\n", 0o600)
+	second := filepath.Join(t.TempDir(), "second")
+	write(t, filepath.Join(etc, "app.copy.env"), strings.ReplaceAll(docstest.Read(t, "systemd/app.copy.env"), "s3://second-bucket/app", "file://"+second), 0o600)
+	write(t, filepath.Join(etc, "app.aws.config"), "[profile second]\n", 0o600)
 	write(t, filepath.Join(etc, "lifeboat.env"), "LIFEBOAT_ALWAYS=true\n", 0o600)
 	write(t, filepath.Join(etc, "lifeboat.yaml"), fmt.Sprintf("databases: [{path: %s/app.db, url: 'file://%s'}]\n", data, bucket), 0o600)
 	for _, step := range []struct {
@@ -109,6 +112,7 @@ func TestUnitCommands(t *testing.T) {
 	}{
 		{"lifeboat-backup@", "uploaded: ", 1},
 		{"lifeboat-verify@", "SELECT balance = 42", 1},
+		{"lifeboat-copy@", "copied: 1 snapshots", 1},
 		{"lifeboat-backup", "uploaded: ", 2},
 	} {
 		u := parseUnit(t, "systemd/"+step.service+".service")
@@ -116,6 +120,9 @@ func TestUnitCommands(t *testing.T) {
 		if got := snapshots(t, bucket); !strings.Contains(output, step.says) || got != step.snapshots {
 			t.Errorf("%s: %d snapshots: %s", step.service, got, output)
 		}
+	}
+	if got := snapshots(t, second); got != 1 {
+		t.Errorf("%d snapshots were copied", got)
 	}
 	if got := notices.got(); !slices.Equal(got, []string{"/your-uuid/start", "/your-uuid"}) {
 		t.Errorf("notices: %q", got)
@@ -188,6 +195,11 @@ func (u unit) start(t *testing.T, program, etc string) string {
 		if name, value, found := strings.Cut(line, "="); found && !strings.HasPrefix(line, "#") {
 			environment[name] = strings.Trim(value, "'")
 		}
+	}
+	for _, credential := range u["LoadCredential"] {
+		name, path, _ := strings.Cut(credential, ":")
+		environment["CREDENTIALS_DIRECTORY"] = t.TempDir()
+		write(t, filepath.Join(environment["CREDENTIALS_DIRECTORY"], name), docstest.Read(t, strings.Replace(path, "/etc/lifeboat", etc, 1)), 0o400)
 	}
 	calls := filepath.Join(t.TempDir(), "calls")
 	arguments := []string{"-f", "-o", calls}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -49,14 +48,7 @@ type backupCmd struct {
 	recipientFlags
 	Plaintext bool `group:"Encryption" help:"Allow an unencrypted snapshot after encrypted ones."`
 
-	ObjectLock string `enum:",governance,compliance" default:"" placeholder:"MODE" group:"Store" help:"Object Lock: governance or compliance."`
-	LockFor    limit  `placeholder:"7d" group:"Store" help:"How long --object-lock lasts."`
-
-	StorageClass string    `placeholder:"CLASS" group:"Store" help:"Storage class, by the name that the store has for it."`
-	SSE          string    `name:"sse" enum:",AES256,aws:kms" default:"" placeholder:"AES256|aws:kms" group:"Store" help:"Encryption by the store. Your own key: LIFEBOAT_SSE_CUSTOMER_KEY."`
-	SSEKMSKeyID  string    `name:"sse-kms-key-id" placeholder:"ID" group:"Store" help:"The KMS key of --sse aws:kms."`
-	PartSize     byteSize  `default:"8MiB" placeholder:"8MiB" group:"Store" help:"Smallest part of a multipart upload."`
-	Concurrency  oneOrMore `default:"4" placeholder:"4" group:"Store" help:"How many parts to upload at once."`
+	newObjectFlags
 
 	reportFlags
 
@@ -99,14 +91,8 @@ func (b *backupCmd) Validate() error {
 		return errors.New("--plaintext does not encrypt, --age-recipient does: choose")
 	case b.Method == snapshot.MethodVacuum && b.MaxRate != 0:
 		return errors.New("--method vacuum cannot keep to a --max-rate")
-	case (b.ObjectLock == "") != (b.LockFor == 0):
-		return errors.New("--object-lock and --lock-for go together")
-	case b.PartSize < 5<<20 || b.PartSize > 5<<30:
-		return errors.New("--part-size must be from 5MiB to 5GiB")
-	case b.Concurrency > 64:
-		return errors.New("--concurrency must be from 1 to 64")
 	}
-	return nil
+	return b.check()
 }
 
 // name returns the database's name in the series.
@@ -147,11 +133,9 @@ func (b *backupCmd) prepare(ctx context.Context, c *console) (bucket.Bucket, upl
 	if err != nil {
 		return nil, upload.BackupOptions{}, err
 	}
-	to, err := seriesFlags{b.URL, b.RetryFor}.open(ctx, c, upload.Options{
-		PartSize: int64(b.PartSize), Concurrency: int(b.Concurrency), TempDir: b.TempDir, StorageClass: b.StorageClass,
-		SSE:  bucket.ServerSideEncryption{Algorithm: b.SSE, KMSKeyID: b.SSEKMSKeyID},
-		Lock: bucket.ObjectLock{Mode: strings.ToUpper(b.ObjectLock), For: time.Duration(b.LockFor)},
-	})
+	store := b.options()
+	store.TempDir = b.TempDir
+	to, err := seriesFlags{b.URL, b.RetryFor}.open(ctx, c, store)
 	reader := worker.Reader{Pool: c.workers, Limit: time.Duration(b.CheckLimit)}
 	return to, upload.BackupOptions{
 		Name: b.name(), Adopt: b.Adopt, Always: b.Always, ConfirmEvery: time.Duration(b.ConfirmEvery), Full: b.Full, CacheDir: b.cacheDir(),

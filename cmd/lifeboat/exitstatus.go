@@ -61,6 +61,14 @@ var endings = map[string]map[int]string{
 		exitTarget: "no room for what is fetched, or the temp directory is not usable", exitLocked: "the database stayed locked for --wait",
 		exitUsage: "wrong usage, no such table, a limit, or another --age-identity needed",
 	}),
+	"copy": atStore(map[int]string{
+		exitDone:       "all is at the target",
+		exitIncomplete: "some snapshots were refused, or tags or metrics failed; the rest is copied",
+		exitNoSnapshot: "the source has no snapshot",
+		exitDamaged:    "no snapshot was copied: they are damaged",
+		exitTarget:     "no room at the target",
+		exitUsage:      "wrong usage; or the target is the source, or another database's",
+	}),
 	"lifecycle":         nil,
 	"lifecycle plan":    atStore(nil),
 	"lifecycle apply":   atStore(map[int]string{exitUsage: "wrong usage; or existing snapshots would expire sooner (see --yes)"}),
@@ -87,7 +95,7 @@ var endings = map[string]map[int]string{
 	"config check": {exitUsage: "the file is wrong"},
 	"status": atStore(map[int]string{
 		exitDone: "fresh", exitSource: "--config names no database",
-		exitNotFresh: "too old, broken, none there, a database is gone, or a wrong time",
+		exitNotFresh: "too old, broken, none there, database gone, wrong time, or copies behind",
 	}),
 	"doctor": atStore(map[int]string{
 		exitDone: "backup and restore would work", exitIncomplete: "one of backup and restore would work with these credentials",

@@ -232,7 +232,7 @@ func (x *extraction) deliver(ctx context.Context, path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if x.Out == stdoutTarget {
-		if _, err := io.Copy(outlet{x.console.stdout}, f); err != nil {
+		if _, err := io.Copy(&outlet{File: x.console.stdout}, f); err != nil {
 			return err
 		}
 		return x.incomplete()

@@ -53,6 +53,7 @@ func (s *schedule) addGone(ctx context.Context, c *console, f *onlyFlags, host s
 		if !isHere[d] {
 			t := &task{Database: d, command: commands[d.Entry.Index], gone: true}
 			t.command.Status.URL, t.command.Status.name = bucketURL{d.URL}, d.Name
+			t.placeCopy()
 			s.tasks = append(s.tasks, t)
 		}
 	}

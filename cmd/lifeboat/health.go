@@ -51,6 +51,8 @@ type healthDocument struct {
 	Missing     *int              `json:"rules_missing,omitempty"` // classes without a rule that they need. Absent: not known, or prune does it
 	Warnings    []string          `json:"warnings"`
 
+	Copy *copyHealthDocument `json:"copy,omitempty"` // with --copy
+
 	now     time.Time       // the present by the store's clock
 	retired bool            // the newest is
 	gone    bool            // so is the database
@@ -274,7 +276,9 @@ func (d *healthDocument) judge(maxAge time.Duration) {
 }
 
 // isWell reports whether the state of the series is none to act on.
-func (d *healthDocument) isWell() bool { return d.State == stateFresh || d.State == stateRetired }
+func (d *healthDocument) isWell() bool {
+	return (d.State == stateFresh || d.State == stateRetired) && (d.Copy == nil || d.Copy.err == nil)
+}
 
 func (d *healthDocument) age() time.Duration {
 	return time.Duration(d.AgeSeconds * float64(time.Second)).Truncate(time.Second)
@@ -290,6 +294,13 @@ func (n *newestDocument) seen() time.Time {
 
 // verdict returns the error that the exit code comes from.
 func (d *healthDocument) verdict() error {
+	if d.Copy != nil {
+		return errors.Join(d.ownVerdict(), d.Copy.err)
+	}
+	return d.ownVerdict()
+}
+
+func (d *healthDocument) ownVerdict() error {
 	switch d.State {
 	case stateNone:
 		return fmt.Errorf("%w in %s", errNone, d.URL)
@@ -321,6 +332,9 @@ func (d *healthDocument) measures() []reports.Measure {
 	var all []reports.Measure
 	if d.Missing != nil {
 		all = append(all, reports.Measure{Name: "rules_missing", Help: "Retention classes that lack a rule which they need.", Value: float64(*d.Missing)})
+	}
+	if d.Copy != nil && d.Copy.Seen != nil {
+		all = append(all, reports.Measure{Name: "copy_behind_seconds", Help: "How much older the newest copy is than the newest snapshot.", Value: d.Copy.BehindSeconds})
 	}
 	if d.Held == nil {
 		return all // tags are not known: neither is what follows from them

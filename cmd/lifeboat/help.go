@@ -24,6 +24,7 @@ Commands:
   restore    bring a snapshot back
   verify     a restore drill: prove that a snapshot can be restored
   query      ask a snapshot in its bucket; extract: tables; diff: what changed
+  copy       copy the snapshots to a second place
   lifecycle  retention by the bucket's own rules; prune: where no rules do it
   status     is the newest snapshot young enough? doctor: what can the keys do?
   config     check the file of many databases; version, completion: of lifeboat
@@ -77,6 +78,10 @@ var examples = map[string]string{
   lifeboat diff s3://bucket/app app.db --rows   what changed since, with values
   lifeboat diff s3://bucket/app --from 16:00 --to 17:00 --table orders --rows
   lifeboat diff s3://bucket/app app.db --quiet    exits 12 if they differ
+`,
+	"copy": `  lifeboat copy s3://bucket/app s3://second/app --to-profile second
+  lifeboat copy s3://bucket/app file:///mnt/usb/app --class weekly --since 90d
+  lifeboat copy --config lifeboat.yaml --to s3://second --to-profile second
 `,
 	"lifecycle": `  lifeboat lifecycle plan s3://bucket/app       what apply would change
   lifeboat lifecycle apply s3://bucket/app      once, with an admin's keys

@@ -30,6 +30,8 @@ func testMonitoring(t *testing.T, server *testserver.Server) {
 	for _, args := range [][]string{{"backup", db}, {"verify"}, {"status"}, {"lifecycle", "release"}, {"prune", "--yes"}} {
 		lifeboat(t, 0, append(args, bucket)...)
 	}
+	lifeboat(t, 0, "copy", bucket, "file://"+filepath.Join(work, "copies"))
+	lifeboat(t, 0, "status", bucket, "--copy", "file://"+filepath.Join(work, "copies"))
 	config := filepath.Join(work, "many.yaml")
 	if err := os.WriteFile(config, []byte("databases: [{path: app.db, url: '"+bucket+"'}]\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -37,6 +39,7 @@ func testMonitoring(t *testing.T, server *testserver.Server) {
 	for _, args := range [][]string{{"backup"}, {"verify"}, {"status"}, {"lifecycle", "release"}, {"prune", "--yes"}} {
 		lifeboat(t, 0, append(args, "--config", config)...)
 	}
+	lifeboat(t, 0, "copy", "--config", config, "--to", "file://"+filepath.Join(work, "all-copies"))
 	content, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ func (r *restoreCmd) asks(c *console, which whichFlags) bool {
 	if missing, err := restore.Missing(r.DB); err == nil && !missing && !r.Replace && !r.Live && r.DB != stdoutTarget {
 		return false
 	}
-	named := which.Snapshot != "" || !which.At.IsZero() || which.Before != "" || r.VersionID != ""
+	named := which.Snapshot != "" || !which.At.IsZero() || which.Before != "" || r.VersionID != "" || r.Fallback != treeURL{} || r.isSecond
 	return !named && !r.NoInput && !r.IfMissing && !r.AllowEmpty && !r.JSON && !c.Quiet &&
 		term.IsTerminal(int(os.Stdin.Fd())) && terminal.CanShowBars(c.stderr)
 }

@@ -22,6 +22,7 @@ type program struct {
 	Query     queryCmd     `cmd:"" help:"Ask a snapshot that stays in the bucket."`
 	Extract   extractCmd   `cmd:"" help:"Take tables out of a snapshot, without a restore."`
 	Diff      diffCmd      `cmd:"" help:"Show what changed between two snapshots, or since one."`
+	Copy      copyCmd      `cmd:"" help:"Copy the snapshots to a second place."`
 	Lifecycle lifecycleCmd `cmd:"" help:"Retention by the bucket's own rules."`
 	Prune     pruneCmd     `cmd:"" help:"Delete snapshots whose time is over, where no rules do it."`
 	Delete    deleteCmd    `cmd:"" help:"Delete one snapshot that is needed no more."`

@@ -22,6 +22,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/cache"
+	"github.com/lifeboat-sqlite/lifeboat/upload/copies"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
@@ -69,7 +70,7 @@ var codes = []code{
 	{exitNoSnapshot, "no such snapshot", failAtOnce},
 	{exitDamaged, "snapshot damaged, or an object of its chain is gone, or its database fails its check; the message names the one to take instead and the command", failAtOnce},
 	{exitTarget, "no room, the temp directory is not usable, or the target exists, is open, or is not usable", failAtOnce},
-	{exitNotFresh, "status: the newest snapshot is too old or broken, there is none, the times of one cannot be right, or a database is gone", alert},
+	{exitNotFresh, "status: the newest snapshot is too old or broken, there is none, the times of one cannot be right, a database is gone, or copies are too far behind", alert},
 	{exitLocked, "the source or the target stayed locked", retry},
 	{exitRefused, "the bucket refuses: credentials, permission, no such bucket, quota, clock", failAtOnce},
 	{exitNotTrue, "a verify --sql query was false; diff found a difference", alert},
@@ -118,6 +119,7 @@ var reasons = []struct {
 }{
 	// The snapshot is safe, whatever else is wrong.
 	{upload.ErrIncomplete, "incomplete", exitIncomplete, ""},
+	{copies.ErrPartly, "partly_copied", exitIncomplete, ""},
 	{bucket.ErrUntagged, "not_tagged", exitIncomplete, ""},
 	{restore.ErrLeft, "not_cleared_away", exitIncomplete, ""},
 	{errOneOfTwo, "some_rights_missing", exitIncomplete, ""},
@@ -131,6 +133,7 @@ var reasons = []struct {
 	{errGone, "database_gone", exitNotFresh, ""},
 	{errUnprotected, "unprotected", exitNotFresh, ""},
 	{errTooOld, "too_old", exitNotFresh, "has the backup job run? its log and its exit code show what is wrong"},
+	{errBehind, "copies_behind", exitNotFresh, "has lifeboat copy run? its log and its exit code show what is wrong"},
 	{errImplausible, "implausible_time", exitNotFresh, ""},
 	{errBroken, "newest_broken", exitNotFresh, ""},
 
@@ -169,6 +172,7 @@ var reasons = []struct {
 	{snapshot.ErrUncheckable, "uncheckable", exitUsage, "--check none leaves SQLite's check out; every frame is verified in any case"},
 	{snapshot.ErrCannotVacuum, "cannot_vacuum", exitUsage, "--method backup copies it page for page"},
 	{upload.ErrOtherDatabase, "other_database", exitUsage, "give each database a prefix of its own; if this is the same database under a new name, or with a new schema, add --adopt"},
+	{copies.ErrSame, "same_place", exitUsage, ""},
 	{upload.ErrNested, "nested", exitUsage, "give each database a prefix of its own, beside the others"},
 	{upload.ErrPlaintext, "would_be_plaintext", exitUsage, "give the --age-recipient of the earlier snapshots, or add --plaintext to go on without encryption"},
 	{series.ErrRecipients, "mixed_recipients", exitUsage, "post-quantum recipients (age1pq1...) go only with each other"},

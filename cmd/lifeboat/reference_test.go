@@ -28,6 +28,7 @@ func TestReferenceHasEveryField(t *testing.T) {
 		"query":                       {queryHead{}, answer.Answer{}, queryTail{}},
 		"extract":                     {extractDocument{}, extract.Report{}, extract.Table{}, extract.Omission{}, extract.Dangling{}, extract.Masking{}},
 		"diff":                        {diffHead{}, diffTail{}},
+		"copy":                        {copyDocument{}},
 		"lifecycle plan, apply, show": {rulesDocument{}},
 		"lifecycle freeze, thaw":      {freezeDocument{}},
 		"lifecycle release":           {releaseDocument{}},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
@@ -25,6 +23,7 @@ type restoreCmd struct {
 
 	whichFlags
 	identityFlag
+	fallbackFlags
 	VersionID string `placeholder:"VERSION" group:"Which snapshot" help:"This version of --snapshot; see list --versions."`
 
 	Replace      bool     `help:"Replace a database; keep it as DB.before-ID."`
@@ -47,6 +46,9 @@ type restoreCmd struct {
 	wasEqual, wasRetired bool // why it was left
 	makes                bool // the directory of a target that the configuration names: on a new machine there is none
 	ofRoot               bool // the file is new, and root's
+
+	profile  string // AWS profile of the place, "" for the environment's settings
+	isSecond bool   // the place is that of --fallback
 }
 
 // restoreDocument is what restore --json prints. Sizes are in bytes.
@@ -108,6 +110,10 @@ func (r *restoreCmd) Validate() error {
 		return errors.New("--all is for the databases of --config, and a bucket URL names one: choose")
 	case r.All && r.DB != "" && r.DB != ownPath:
 		return errors.New("--all restores several databases, and a file is for one: choose, or name a directory with --to")
+	case r.Fallback != treeURL{} && !r.All && r.URL.String() != noURL && r.Fallback.isSeries() != nil:
+		return fmt.Errorf("--fallback: %w", r.Fallback.isSeries())
+	case r.Fallback != treeURL{} && r.VersionID != "":
+		return errors.New("--version-id names a version of an object, and the objects of --fallback have others")
 	case r.DiscardOld && !r.Replace && !r.Live:
 		return errors.New("--discard-old needs --replace or --live")
 	}
@@ -140,39 +146,7 @@ func (r *restoreCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	bucket, err := r.open(ctx, c, upload.Options{})
-	if err != nil {
-		return err
-	}
-	found, err := r.choose(ctx, c, bucket)
-	if err != nil && r.AllowEmpty && errors.Is(err, restore.ErrNoSnapshot) {
-		return r.firstStart(ctx, c, bucket, err)
-	}
-	if err != nil {
-		return r.lookedUp(err)
-	}
-	r.warnPlain(c, found)
-	if r.ofAll {
-		if done, err := r.leave(ctx, c, bucket, found, identities); done || err != nil {
-			return err
-		}
-	}
-	o := restore.Options{
-		Replace: r.Replace, DiscardOld: r.DiscardOld, AssumeClosed: r.AssumeClosed, AsOwner: true, Live: r.Live, Owner: r.Owner.Owner, Mode: os.FileMode(r.Mode), MakeDirectory: r.makes,
-		Wait: r.Wait.or(snapshot.NoWait), Identities: identities, Progress: c.progress("restore"), Log: c.log,
-	}
-	switch {
-	case r.DB == stdoutTarget:
-		err = restore.Stream(ctx, bucket, found, outlet{c.stdout}, o)
-	case r.DryRun:
-		err = r.dryRun(ctx, c, bucket, found, o)
-	default:
-		err = r.restore(ctx, c, bucket, found, o)
-	}
-	if r.DB != stdoutTarget && errors.Is(err, restore.ErrNoRoom) {
-		err = &hinted{err, "make room on that disk: until the new database is complete the old one stays beside it"}
-	}
-	return withInstead(ctx, bucket, found, r.command(), err)
+	return r.fromPlaces(ctx, c, identities)
 }
 
 // checkTarget refuses what is surely not the name of a database.
@@ -242,6 +216,9 @@ func (r *restoreCmd) restore(ctx context.Context, c *console, b bucket.Bucket, s
 	}
 	took := time.Since(began)
 	text := terminal.Sprintf("restored: snapshot %s to %s, %s in %s\n", result.ID, result.Target, terminal.Size(result.Size), took.Round(100*time.Millisecond))
+	if r.isSecond {
+		text += terminal.Sprintf("from the second place: %s\n", r.URL)
+	}
 	if len(result.Kept) > 0 {
 		text += terminal.Sprintf("kept: the old database is now %s\n", strings.Join(result.Kept, ", "))
 	}

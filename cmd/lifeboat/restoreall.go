@@ -35,6 +35,12 @@ func (r *restoreCmd) take(d *databases.Database) error {
 		}
 		r.makes = true
 	}
+	if r.Fallback != (treeURL{}) {
+		var err error
+		if r.Fallback, err = r.Fallback.of(d.URL); err != nil {
+			return usage("--fallback %s: %w", r.Fallback, err)
+		}
+	}
 	return r.snapshotFlags.take(d)
 }
 

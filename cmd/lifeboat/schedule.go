@@ -183,6 +183,7 @@ func (s *schedule) add(ctx context.Context, c *console, e databases.Entry, verb 
 		t := &task{Database: d, command: command}
 		t.command.Status.URL, t.command.Status.name, t.command.Status.db = bucketURL{d.URL}, d.Name, d.Path
 		t.command.Backup.DB, t.command.Backup.URL, t.command.Backup.Name = d.Path, bucketURL{d.URL}, d.Name
+		t.placeCopy()
 		if d.Err == nil && verb == "backup" {
 			d.Err = t.command.Backup.Validate()
 		}

@@ -43,6 +43,11 @@ func (s *statusCmd) Run(ctx context.Context, c *console, k *kong.Context) error 
 	if s.Config != "" && s.Config != os.Getenv(envPrefix+"_CONFIG") {
 		return usage("--config names databases, and a bucket URL is one: choose")
 	}
+	if s.Copy != (treeURL{}) {
+		if err := s.Copy.isSeries(); err != nil {
+			return usage("--copy: %w", err)
+		}
+	}
 	d, err := s.status(ctx, c)
 	if d == nil {
 		return err

@@ -39,6 +39,9 @@ func (d *healthDocument) text(p page) string {
 		t.Row("next to go", fmt.Sprintf("%s, on %s at the earliest", d.NextToGo, terminal.Day(d.NextExpiry)))
 	}
 	t.Row("retention", d.retention())
+	if d.Copy != nil {
+		t.Row("copy", d.Copy.text())
+	}
 	var warnings strings.Builder
 	for _, warning := range d.Warnings {
 		warnings.WriteString(p.warning(warning))

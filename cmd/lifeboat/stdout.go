@@ -36,11 +36,15 @@ func wasClosed(f *os.File) bool {
 // An outlet is stdout as the target of a restore. Its errors wrap
 // restore.ErrTarget: the store and the snapshot are not to blame, and a second
 // try would end the same way.
-type outlet struct{ *os.File }
+type outlet struct {
+	*os.File
+	written bool // anything was
+}
 
 // Write implements io.Writer.
-func (o outlet) Write(p []byte) (int, error) {
+func (o *outlet) Write(p []byte) (int, error) {
 	n, err := o.File.Write(p)
+	o.written = o.written || n > 0
 	if err != nil {
 		return n, &hinted{fmt.Errorf("%w: %w", restore.ErrTarget, err), "stdout is full, or its reader has gone; what was written is not the whole database"}
 	}

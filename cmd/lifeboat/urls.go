@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -57,4 +58,27 @@ func (u *treeURL) UnmarshalText(text []byte) (err error) {
 		return &urlError{string(text), err}
 	}
 	return nil
+}
+
+// of returns where the copies of a series are below this place: at the series' own prefix
+// or directory.
+func (u treeURL) of(series bucket.URL) (treeURL, error) {
+	below := strings.Trim(series.Prefix+series.Dir, "/")
+	place := u.URL
+	if place.Dir != "" {
+		place.Dir = filepath.Join(place.Dir, filepath.FromSlash(below))
+	} else {
+		place.Prefix = strings.Trim(place.Prefix+"/"+below, "/")
+	}
+	checked, err := bucket.ParseURL(place.String())
+	if err != nil {
+		return treeURL{}, err
+	}
+	return treeURL{bucketURL{checked}}, nil
+}
+
+// isSeries returns an error for a place that holds no series of its own: all of a bucket.
+func (u treeURL) isSeries() error {
+	_, err := bucket.ParseURL(u.String())
+	return err
 }

@@ -94,6 +94,7 @@ func TestClassesOnAWS(t *testing.T) {
 		"backup": func(class, held, existing, to string) bool {
 			return to == held && (existing == "" || existing == held) || to == class && existing == held
 		},
+		"copy":    func(_, held, existing, to string) bool { return to == held && (existing == "" || existing == held) },
 		"release": func(class, held, existing, to string) bool { return to == class && existing == held },
 		"restore": func(_, _, _, _ string) bool { return false },
 		"admin":   func(class, held, _, to string) bool { return to == class || to == held || to == series.Pinned },
@@ -121,28 +122,30 @@ func TestClassesOnAWS(t *testing.T) {
 	}
 }
 
-// The job uploads on AWS under its own prefix, and overwrites nothing.
+// The job and the copy upload on AWS under their own prefix, and overwrite nothing.
 func TestUploadsOnAWS(t *testing.T) {
-	job := read(t, "backup-aws.json")
-	key := "PREFIX/" + series.Name{ID: snapshot.NewID(time.Now()), Class: series.Daily}.String()
-	own, other := job.on("s3:PutObject", key), job.on("s3:PutObject", "other/"+key)
-	for name, c := range map[string]struct {
-		request map[string]string
-		good    bool
-	}{
-		"an object":        {map[string]string{"s3:ObjectCreationOperation": "true", "s3:if-none-match": "*"}, true},
-		"a part":           {map[string]string{"s3:ObjectCreationOperation": "false"}, true},
-		"over another one": {map[string]string{"s3:ObjectCreationOperation": "true"}, false},
-	} {
-		if own.allows(c.request) != c.good || other.allows(c.request) {
-			t.Errorf("%s: allowed %v, elsewhere %v", name, own.allows(c.request), other.allows(c.request))
+	for _, role := range []string{"backup-aws.json", "copy-aws.json"} {
+		uploader := read(t, role)
+		key := "PREFIX/" + series.Name{ID: snapshot.NewID(time.Now()), Class: series.Daily}.String()
+		own, other := uploader.on("s3:PutObject", key), uploader.on("s3:PutObject", "other/"+key)
+		for name, c := range map[string]struct {
+			request map[string]string
+			good    bool
+		}{
+			"an object":        {map[string]string{"s3:ObjectCreationOperation": "true", "s3:if-none-match": "*"}, true},
+			"a part":           {map[string]string{"s3:ObjectCreationOperation": "false"}, true},
+			"over another one": {map[string]string{"s3:ObjectCreationOperation": "true"}, false},
+		} {
+			if own.allows(c.request) != c.good || other.allows(c.request) {
+				t.Errorf("%s, %s: allowed %v, elsewhere %v", role, name, own.allows(c.request), other.allows(c.request))
+			}
 		}
 	}
 }
 
 // Names of one class are never resources of another's statements.
 func TestPatterns(t *testing.T) {
-	for _, role := range []string{"backup-aws", "backup-minio", "release-aws", "release-minio", "admin-aws", "admin-minio"} {
+	for _, role := range []string{"backup-aws", "backup-minio", "copy-aws", "copy-minio", "release-aws", "release-minio", "admin-aws", "admin-minio"} {
 		for _, class := range series.Classes() {
 			key := "PREFIX/" + series.Name{ID: snapshot.NewID(time.Now()), Class: class, Base: snapshot.NewID(time.Now())}.String()
 			matched := 0

@@ -65,6 +65,8 @@ func TestOptionalComponents(t *testing.T) {
 		copied := kubetest.Copy(t, ".")
 		file := filepath.Join(copied, dir, "kustomization.yaml")
 		kubetest.Edit(t, file, "# - ../../components/pushgateway", "- ../../components/pushgateway")
+		kubetest.Edit(t, file, "# - ../../components/copy", "- ../../components/copy")
+		kubetest.Edit(t, file, "- BUCKET_URL=", "- COPY_URL=s3://second-bucket/app\n      - BUCKET_URL=")
 		objects := kubetest.Build(t, filepath.Dir(file))
 		settings, err := kubetest.Settings(objects)
 		if err != nil {
@@ -78,5 +80,13 @@ func TestOptionalComponents(t *testing.T) {
 		if !names["NetworkPolicy lifeboat-pushgateway"] {
 			t.Errorf("%s: no way to the Pushgateway: %v", dir, slices.Sorted(maps.Keys(names)))
 		}
+		equal(t, dir+": target of copies", settings["COPY_URL"], "s3://second-bucket/app")
+		pod := kubetest.Named(t, kubetest.CronJobs(t, objects), "lifeboat-copy").Spec.JobTemplate.Spec.Template.Spec
+		secret := "lifeboat-restore"
+		if filepath.Base(dir) == "aws" {
+			secret = ""
+		}
+		equal(t, dir+": keys of the source", []string{pod.ServiceAccountName, pod.Containers[0].Secret()}, []string{"lifeboat-restore", secret})
+		equal(t, dir+": keys of the target", []string{pod.Volumes[0].Secret.SecretName, pod.Containers[0].VolumeMounts[0].MountPath}, []string{"lifeboat-copy", "/etc/lifeboat/aws"})
 	}
 }

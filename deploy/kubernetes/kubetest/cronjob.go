@@ -72,6 +72,7 @@ type Pod struct {
 			ReadOnly  bool
 		}
 		ConfigMap *struct{ Name string }
+		Secret    *struct{ SecretName string }
 	}
 }
 

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"filippo.io/age"
+
+	"github.com/lifeboat-sqlite/lifeboat/restore"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
+)
+
+// fallbackFlags name a second place, which lifeboat copy has filled.
+type fallbackFlags struct {
+	Fallback        treeURL `placeholder:"URL" group:"Store" help:"Restore from the copies of lifeboat copy there, if the store is down or lacks an object. With --config: the place of copy --to."`
+	FallbackProfile string  `placeholder:"NAME" group:"Store" help:"AWS profile with keys and endpoint_url of --fallback."`
+}
+
+// A place is what one place has for a restore.
+type place struct {
+	*restoreCmd // as if the place were the only one
+	bucket      bucket.Bucket
+	found       series.Snapshot
+	err         error // why there is none
+	begun       bool  // a part of the database was written to stdout
+}
+
+// look chooses the snapshot in one place.
+func (r *restoreCmd) look(ctx context.Context, c *console) *place {
+	p := &place{restoreCmd: r}
+	if p.bucket, p.err = r.open(ctx, c, upload.Options{Profile: r.profile}); p.err == nil {
+		p.found, p.err = r.choose(ctx, c, p.bucket)
+	}
+	return p
+}
+
+// second returns the command for the second place alone.
+func (r *restoreCmd) second() *restoreCmd {
+	own := *r
+	own.URL = snapshotURL{r.Fallback.bucketURL, r.URL.Named}
+	own.profile, own.Fallback, own.isSecond = r.FallbackProfile, treeURL{}, true
+	return &own
+}
+
+// fromPlaces restores from the place that has the snapshot, and from the other one where
+// that fails. A newer snapshot that the second place alone has is one that the first has
+// lost.
+func (r *restoreCmd) fromPlaces(ctx context.Context, c *console, identities []age.Identity) error {
+	first := r.look(ctx, c)
+	if r.Fallback == (treeURL{}) {
+		return first.bring(ctx, c, identities)
+	}
+	own := r.second()
+	defer func() {
+		r.wasEqual, r.wasRetired, r.ofRoot = own.wasEqual || r.wasEqual, own.wasRetired || r.wasRetired, own.ofRoot || r.ofRoot
+	}()
+	second := own.look(ctx, c)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case second.err != nil:
+		c.log.Warn("the second place cannot serve", "url", own.URL.String(), "cause", second.err)
+		return first.bring(ctx, c, identities)
+	case first.err != nil && servesInstead(first.err):
+		c.log.Warn("the first place cannot serve, so the second does", "url", own.URL.String(), "snapshot", second.found.ID, "cause", first.err)
+		return second.bring(ctx, c, identities)
+	case first.err == nil && first.found.ID < second.found.ID:
+		c.log.Warn("the first place lacks a snapshot, so the second serves", "url", own.URL.String(), "snapshot", second.found.ID, "first_has", first.found.ID)
+		return second.bring(ctx, c, identities)
+	}
+	err := first.bring(ctx, c, identities)
+	if err == nil || ctx.Err() != nil || !servesInstead(err) || first.begun || first.found.ID != second.found.ID {
+		return err
+	}
+	c.log.Warn("the first place cannot serve, so the second does", "url", own.URL.String(), "snapshot", second.found.ID, "cause", err)
+	return second.bring(ctx, c, identities)
+}
+
+// servesInstead reports whether an error is about a place, so that another one that has
+// the same objects may do better.
+func servesInstead(err error) bool {
+	for _, reason := range []error{
+		bucket.ErrUnreachable, bucket.ErrRefused, bucket.ErrNotFound, bucket.ErrChanged,
+		restore.ErrGone, restore.ErrNoSnapshot, snapshot.ErrDamaged,
+	} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
+}
+
+// bring restores what was found.
+func (p *place) bring(ctx context.Context, c *console, identities []age.Identity) error {
+	if p.err != nil && p.AllowEmpty && errors.Is(p.err, restore.ErrNoSnapshot) {
+		return p.firstStart(ctx, c, p.bucket, p.err)
+	}
+	if p.err != nil {
+		return p.lookedUp(p.err)
+	}
+	p.warnPlain(c, p.found)
+	if p.ofAll {
+		if done, err := p.leave(ctx, c, p.bucket, p.found, identities); done || err != nil {
+			return err
+		}
+	}
+	o := restore.Options{
+		Replace: p.Replace, DiscardOld: p.DiscardOld, AssumeClosed: p.AssumeClosed, AsOwner: true, Live: p.Live, Owner: p.Owner.Owner, Mode: os.FileMode(p.Mode), MakeDirectory: p.makes,
+		Wait: p.Wait.or(snapshot.NoWait), Identities: identities, Progress: c.progress("restore"), Log: c.log,
+	}
+	var err error
+	switch {
+	case p.DB == stdoutTarget:
+		out := &outlet{File: c.stdout}
+		err = restore.Stream(ctx, p.bucket, p.found, out, o)
+		p.begun = out.written
+	case p.DryRun:
+		err = p.dryRun(ctx, c, p.bucket, p.found, o)
+	default:
+		err = p.restore(ctx, c, p.bucket, p.found, o)
+	}
+	if p.DB != stdoutTarget && errors.Is(err, restore.ErrNoRoom) {
+		err = &hinted{err, "make room on that disk: until the new database is complete the old one stays beside it"}
+	}
+	return withInstead(ctx, p.bucket, p.found, p.command(), err)
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/copies"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
+)
+
+// errBehind: what was backed up lately is in one place only.
+var errBehind = errors.New("the copies are too far behind")
+
+// The states of copies.
+const (
+	copyInStep  = "in step"
+	copyBehind  = "behind"
+	copyTooFar  = "too far behind"
+	copyNone    = "no snapshot"
+	copyUnknown = "unknown"
+)
+
+// copyHealthDocument is how the copies of a series are. Where that is unknown it has no
+// more than an error.
+type copyHealthDocument struct {
+	URL           string     `json:"url"`
+	State         string     `json:"state"`            // in step, behind, too far behind, no snapshot or unknown
+	Newest        string     `json:"newest,omitempty"` // ID of the newest copy that counts
+	Seen          *time.Time `json:"seen,omitempty"`   // when that was taken or last confirmed
+	BehindSeconds float64    `json:"behind_seconds"`   // between that and the same of the source's newest
+	There         int        `json:"there"`            // snapshots of the source that are there
+	Missing       int        `json:"missing"`          // snapshots that the next copy brings
+	Left          int        `json:"left"`             // snapshots that no copy brings: see lifeboat copy --dry-run
+	Differing     int        `json:"differing"`        // snapshots of which another object is there
+	Extra         int        `json:"extra"`            // snapshots that are only there
+	Error         string     `json:"error,omitempty"`
+
+	err error
+}
+
+// examineCopy returns the state of the copies of a series.
+func (s *statusCmd) examineCopy(ctx context.Context, c *console, from bucket.Bucket, source *healthDocument) *copyHealthDocument {
+	d := &copyHealthDocument{URL: s.Copy.String(), State: copyUnknown}
+	if err := d.examine(ctx, c, s, from, source); err != nil {
+		d.err = fmt.Errorf("--copy: %w", err)
+		d.Error = terminal.ValidText(terminal.OneLine(err))
+	}
+	return d
+}
+
+func (d *copyHealthDocument) examine(ctx context.Context, c *console, s *statusCmd, from bucket.Bucket, source *healthDocument) error {
+	to, err := seriesFlags{s.Copy.bucketURL, s.RetryFor}.open(ctx, c, upload.Options{Profile: s.CopyProfile})
+	if err != nil {
+		return err
+	}
+	here, err := series.Snapshots(ctx, from, time.Time{})
+	if err != nil && !errors.Is(err, bucket.ErrNotFound) {
+		return err
+	}
+	there, err := series.Snapshots(ctx, to, time.Time{})
+	if err != nil && !errors.Is(err, bucket.ErrNotFound) {
+		return err
+	}
+	plan := copies.NewPlan(here, there, copies.Choice{}, series.Present(to))
+	d.There, d.Missing, d.Left, d.Differing = len(plan.There), len(plan.Copy), len(plan.Left), len(plan.Refused)
+	d.Extra = len(there) - d.There - d.Differing
+	newest, ok := series.NewestOf(there)
+	if !ok {
+		d.State = copyNone
+		return fmt.Errorf("%w in %s", errNone, s.Copy)
+	}
+	seen, err := seenAt(ctx, to, newest)
+	if err != nil {
+		return err
+	}
+	d.Newest, d.Seen = string(newest.ID), &seen
+	if source.Newest != nil {
+		d.BehindSeconds = max(0, source.Newest.seen().Sub(seen).Seconds())
+	}
+	return d.judge(time.Duration(s.MaxAge))
+}
+
+// judge returns an error if the copies are further behind than maxAge, unless that is 0.
+func (d *copyHealthDocument) judge(maxAge time.Duration) error {
+	behind := time.Duration(d.BehindSeconds * float64(time.Second)).Truncate(time.Second)
+	switch {
+	case maxAge > 0 && behind > maxAge:
+		d.State = copyTooFar
+		return fmt.Errorf("%w: the newest in %s is %s, %v older than what the source has", errBehind, d.URL, d.Newest, behind)
+	case d.Missing > 0 || behind > 0:
+		d.State = copyBehind
+	default:
+		d.State = copyInStep
+	}
+	return nil
+}
+
+// seenAt returns when a snapshot was taken or last confirmed.
+func seenAt(ctx context.Context, b bucket.Bucket, s series.Snapshot) (time.Time, error) {
+	tags, _, err := series.ReadTags(ctx, b, s.Object)
+	if err != nil && !errors.Is(err, bucket.ErrRefused) {
+		return time.Time{}, err
+	}
+	seen := s.ID.Time()
+	if confirmed, err := time.Parse(time.RFC3339, tags[series.TagConfirmed]); err == nil && confirmed.After(seen) && !confirmed.After(series.Present(b).Add(series.MaxAhead)) {
+		seen = confirmed
+	}
+	return seen, nil
+}
+
+// text returns the state in a line.
+func (d *copyHealthDocument) text() string {
+	text := d.URL + ": " + d.State
+	if d.Seen == nil {
+		return text
+	}
+	text += fmt.Sprintf(", %d of %d snapshots", d.There, d.There+d.Missing+d.Left+d.Differing)
+	if d.BehindSeconds > 0 {
+		text += fmt.Sprintf(", %s behind", terminal.Clock(time.Duration(d.BehindSeconds*float64(time.Second)).Truncate(time.Second)))
+	}
+	if d.Differing > 0 {
+		text += fmt.Sprintf(", %d differ", d.Differing)
+	}
+	return text
+}
+
+// placeCopy has status look for the copies of a task's series where copy --to puts them.
+func (t *task) placeCopy() {
+	if place := t.command.Status.Copy; place != (treeURL{}) && t.Err == nil {
+		t.command.Status.Copy, t.Err = place.of(t.URL)
+	}
+}
