@@ -16,7 +16,9 @@ endif
 # One file has them, which the tests read too.
 pinned = $(shell awk '$$1 == "$(1)" { print $$2 }' upload/testserver/versions.txt)
 AGE   := filippo.io/age/cmd/...@$(shell sed -n 's|.*filippo.io/age \(v[^ ]*\).*|\1|p' go.mod)
-CEPH  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lifeboat-test/ceph
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lifeboat-test
+CEPH  := $(CACHE)/ceph
+AXE   := $(CACHE)/axe-core-$(call pinned,axe-core)
 
 FUZZTIME ?= 10m
 RACE     ?= -race
@@ -159,16 +161,17 @@ tools-check: tools
 	@PATH="$(GOBIN):$$PATH"; command -v promtool >/dev/null || { echo 'taking promtool, which tests alerts, out of the package prometheus'; $(call out_of_package,$(call pinned,promtool),promtool); }
 
 # What all tests need. MinIO, versitygw and rclone are test servers
-# only, built from source; it takes some minutes, once. Ceph's packages are
-# unpacked below the user's cache directory.
+# only, built from source; it takes some minutes, once. Ceph's packages, and what
+# tests pages for accessibility in a browser, are below the user's cache directory.
 tools-test: tools-check tools-packages
-	@$(call from_apt,buildah:buildah rpm:rpm $(ca_certificates))
+	@$(call from_apt,buildah:buildah rpm:rpm chromium:chromium $(ca_certificates))
 	@PATH="$(GOBIN):$$PATH"; command -v minio >/dev/null || { echo 'building MinIO, the test server, with go install'; GOFLAGS= go install $(call pinned,minio); }
 	@PATH="$(GOBIN):$$PATH"; mc --version 2>/dev/null | grep -q '^mc version' || { echo 'building mc, its client, with go install'; GOFLAGS= go install $(call pinned,mc); }
 	@PATH="$(GOBIN):$$PATH"; command -v versitygw >/dev/null || { echo 'building versitygw, another test server, with go install'; GOFLAGS= go install $(call pinned,versitygw); }
 	@PATH="$(GOBIN):$$PATH"; rclone serve s3 --help >/dev/null 2>&1 || { echo 'building rclone, another test server, with go install'; GOFLAGS= go install $(call pinned,rclone); }
 	@test -d "$(CEPH)" || echo 'fetching the packages of Ceph, another test server'; upload/testserver/ceph-unpack "$(CEPH)"
 	@PATH="$(GOBIN):$$PATH"; command -v pushgateway >/dev/null || { echo 'building the Pushgateway, another test server'; $(call build_module,$(call pinned,pushgateway)); }
+	@test -e "$(AXE)/axe.min.js" || { echo 'fetching axe-core, which tests pages'; $(call from_apt,npm:npm); $(call out_of_npm,axe-core@$(call pinned,axe-core),axe.min.js,$(AXE)); }
 
 # Something that builds images, and the certificates that go in.
 tools-image:
@@ -209,6 +212,11 @@ command -v apt-get >/dev/null || { echo "please install: $(2)" >&2; exit 1; }; \
 sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; fetch='apt-get -qq -o APT::Sandbox::User=root download $(1)'; \
 dir=$$(mktemp -d) && ( cd $$dir && { $$fetch 2>/dev/null || { $$sudo apt-get update -qq && $$fetch; }; } && \
 	dpkg-deb --fsys-tarfile *.deb | tar -x ./usr/bin/$(2) && install -D usr/bin/$(2) $(GOBIN)/$(2) ) && rm -r $$dir
+endef
+
+# out_of_npm fetches a package of npm's and puts one file of it into a directory.
+define out_of_npm
+dir=$$(mktemp -d) && ( cd $$dir && npm pack --silent $(1) >/dev/null && tar -xzf *.tgz package/$(2) && install -D -m 644 package/$(2) $(3)/$(2) ) && rm -r $$dir
 endef
 
 # engine sets $engine to the first of ENGINE that works, if one does: docker may

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/restore/fetch"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
@@ -21,6 +22,7 @@ import (
 // object is fetched once, but for the page digests of bases (0.4 % of the database).
 type Verifier struct {
 	options VerifyOptions
+	watch   *stopwatch // of what is fetched
 	opener  fetch.Opener
 	bad     map[bucket.Object]error // damaged objects
 	built   []bucket.Object         // that are verified, and in the file: a chain from the full one up
@@ -31,7 +33,9 @@ type Verifier struct {
 
 // NewVerifier returns a Verifier. It must be closed.
 func NewVerifier(b bucket.Bucket, o VerifyOptions) *Verifier {
-	return &Verifier{options: o, opener: fetch.Opener{Bucket: b, Identities: o.Identities, Log: cmp.Or(o.Log, slog.New(slog.DiscardHandler))}, bad: map[bucket.Object]error{}}
+	watch := &stopwatch{}
+	opener := fetch.Opener{Bucket: timed{b, watch}, Identities: o.Identities, Log: cmp.Or(o.Log, slog.New(slog.DiscardHandler))}
+	return &Verifier{options: o, watch: watch, opener: opener, bad: map[bucket.Object]error{}}
 }
 
 // Verify makes the drill of one snapshot, see the function Verify.
@@ -41,10 +45,9 @@ func (v *Verifier) Verify(ctx context.Context, s series.Snapshot) (r VerifyRepor
 			return r, fmt.Errorf("verify snapshot %s: %w", s.ID, err)
 		}
 	}
-	chain, err := v.opener.Open(ctx, s)
-	if err == nil {
-		r.Manifest = chain.Manifest()
-		err = v.drill(ctx, chain, &r)
+	chain, err := v.rebuild(ctx, s, &r)
+	if err == nil && !v.options.Fast {
+		err = r.examine(ctx, filepath.Join(v.scratch.Path(), drillName), v.options)
 	}
 	if err != nil {
 		v.remember(s, err)
@@ -69,15 +72,23 @@ func (v *Verifier) remember(s series.Snapshot, err error) {
 	}
 }
 
-func (v *Verifier) drill(ctx context.Context, chain *fetch.Chain, r *VerifyReport) error {
+// rebuild opens the snapshot's chain and brings the file to its content.
+func (v *Verifier) rebuild(ctx context.Context, s series.Snapshot, r *VerifyReport) (*fetch.Chain, error) {
+	began, before := time.Now(), v.watch.total()
+	defer func() {
+		r.Took.Fetch = v.watch.total() - before
+		r.Took.Decode = time.Since(began) - r.Took.Fetch
+	}()
+	chain, err := v.opener.Open(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	r.Manifest, r.Reused = chain.Manifest(), v.has(objectsOf(chain))
 	if err := v.build(ctx, chain); err != nil {
-		return errors.Join(err, v.clear())
+		return nil, errors.Join(err, v.clear())
 	}
 	r.Frames = true
-	if v.options.Fast {
-		return nil
-	}
-	return r.examine(ctx, filepath.Join(v.scratch.Path(), drillName), v.options)
+	return chain, nil
 }
 
 const drillName = "drill.db"
@@ -86,9 +97,7 @@ const drillName = "drill.db"
 func (v *Verifier) build(ctx context.Context, chain *fetch.Chain) error {
 	o := snapshot.ExtractOptions{Workers: v.options.Workers, Digests: true, Progress: v.options.Progress}
 	objects := objectsOf(chain)
-	for o.Has < min(len(v.built), len(objects)) && v.built[o.Has] == objects[o.Has] {
-		o.Has++
-	}
+	o.Has = v.has(objects)
 	if v.options.Fast {
 		v.built = objects[:o.Has]
 		err := chain.Verify(ctx, o)
@@ -109,6 +118,14 @@ func (v *Verifier) build(ctx context.Context, chain *fetch.Chain) error {
 	}
 	v.built = objects
 	return nil
+}
+
+// has returns how many of a chain's objects are in the file already.
+func (v *Verifier) has(objects []bucket.Object) (n int) {
+	for n < min(len(v.built), len(objects)) && v.built[n] == objects[n] {
+		n++
+	}
+	return n
 }
 
 func objectsOf(chain *fetch.Chain) []bucket.Object {

@@ -63,6 +63,11 @@ type VerifyReport struct {
 	ForeignKeys *untrusted.ForeignKeys
 	// Queries has the answers, in order.
 	Queries []untrusted.QueryResult
+	// Took is how long each stage took, the one that failed as far as it came.
+	Took Took
+	// Reused is how many objects of the chain were not fetched, because the drill before
+	// had rebuilt them.
+	Reused int
 }
 
 // Verify makes a restore drill: it fetches and decodes all of a snapshot,
@@ -92,10 +97,13 @@ func (r *VerifyReport) examine(ctx context.Context, path string, o VerifyOptions
 	if o.Examiner == nil {
 		o.Examiner = untrusted.InProcess{}
 	}
-	if r.ForeignKeys, err = o.Examiner.Check(ctx, path, o.Check); err != nil {
+	began := time.Now()
+	r.ForeignKeys, err = o.Examiner.Check(ctx, path, o.Check)
+	if r.Took.Check = time.Since(began); err != nil {
 		return err
 	}
-	r.Passed = o.Check
+	r.Passed, began = o.Check, time.Now()
+	defer func() { r.Took.Queries = time.Since(began) }()
 	var wrong []error
 	for _, query := range o.Queries {
 		answer, err := o.Examiner.Ask(ctx, path, query, o.QueryTime)

@@ -179,15 +179,8 @@ func (x *chooser) isEmpty(ctx context.Context, u bucket.URL) bool {
 	if err != nil {
 		return false
 	}
-	for object, err := range b.List(ctx, "") {
-		if err != nil {
-			return false
-		}
-		if _, ok := series.ParseName(object.Name); ok {
-			return false
-		}
-	}
-	return true
+	found, _, err := series.Tail(ctx, b)
+	return err == nil && len(found) == 0
 }
 
 // withGone returns the databases with those that are not on this machine. They stand

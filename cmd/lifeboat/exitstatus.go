@@ -40,6 +40,7 @@ var endings = map[string]map[int]string{
 		exitNotTrue:    "a --sql query was false",
 		exitUsage:      wrongOrKey,
 	}),
+	"drills": atStore(map[int]string{exitNoSnapshot: "there is no such directory"}),
 	"query": atStore(map[int]string{
 		exitDone:       "all statements are answered",
 		exitNoSnapshot: "",
@@ -96,6 +97,9 @@ var endings = map[string]map[int]string{
 	"status": atStore(map[int]string{
 		exitDone: "fresh", exitSource: "--config names no database",
 		exitNotFresh: "too old, broken, none there, database gone, wrong time, or copies behind",
+	}),
+	"report": atStore(map[int]string{
+		exitDone: "the page is written", exitIncomplete: "written, but some of several databases could not be examined", exitSource: "--config names no database",
 	}),
 	"doctor": atStore(map[int]string{
 		exitDone: "backup and restore would work", exitIncomplete: "one of backup and restore would work with these credentials",

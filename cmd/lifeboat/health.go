@@ -53,6 +53,9 @@ type healthDocument struct {
 
 	Copy *copyHealthDocument `json:"copy,omitempty"` // with --copy
 
+	decisions []lifecycle.Decision // about all snapshots
+	policy    lifecycle.Policy     // by which they are made
+
 	now     time.Time       // the present by the store's clock
 	retired bool            // the newest is
 	gone    bool            // so is the database
@@ -131,7 +134,8 @@ func (d *healthDocument) describe(items []lifecycle.Item, t lifecycle.Terms, now
 	held := 0
 	d.Snapshots, d.Held = len(items), &held
 	var counting []lifecycle.Decision
-	for _, decision := range lifecycle.Decide(items, t, now) {
+	d.decisions, d.policy = lifecycle.Decide(items, t, now), t.Policy
+	for _, decision := range d.decisions {
 		if decision.Held() {
 			held++
 		}

@@ -22,11 +22,12 @@ Commands:
   series     list the series below a bucket or prefix; list: its snapshots
   show       what is in a snapshot; pin, unpin, delete: whether it stays
   restore    bring a snapshot back
-  verify     a restore drill: prove that a snapshot can be restored
+  verify     a restore drill: prove a snapshot; drills: those on record
   query      ask a snapshot in its bucket; extract: tables; diff: what changed
   copy       copy the snapshots to a second place
   lifecycle  retention by the bucket's own rules; prune: where no rules do it
-  status     is the newest snapshot young enough? doctor: what can the keys do?
+  status     is the newest snapshot young enough? report: a page of evidence
+  doctor     what can the keys do?
   config     check the file of many databases; version, completion: of lifeboat
 
 Each has --help. Every flag is also a variable, such as LIFEBOAT_MAX_RATE. The
@@ -62,6 +63,10 @@ var examples = map[string]string{
   lifeboat verify s3://bucket/app --sample 3 --check full --json
   lifeboat verify --config lifeboat.yaml --sample 5 --record
   lifeboat verify s3://bucket/app --metrics-file /metrics/app.prom
+`,
+	"drills": `  lifeboat drills s3://bucket/app
+  lifeboat drills s3://bucket/app --since 90d
+  lifeboat drills s3://bucket/app --json | jq '.drills[-1].recovery_seconds'
 `,
 	"query": `  lifeboat query s3://bucket/app "SELECT * FROM orders WHERE id = 7"
   lifeboat query s3://bucket/app --at "2026-11-20 17:00" --param id=7 \
@@ -119,6 +124,11 @@ var examples = map[string]string{
 	"status": `  lifeboat status s3://bucket/app
   lifeboat status s3://bucket/app --max-age 26h --quiet    exits 9 if too old
   lifeboat status --config lifeboat.yaml    all databases that the file names
+`,
+	"report": `  lifeboat report s3://bucket/app -o report.html
+  lifeboat report s3://bucket/app --every 1h --copy file:///mnt/app -o r.html
+  lifeboat report s3://bucket/app --price-storage 0.023 --currency USD -o r.html
+  lifeboat report --config lifeboat.yaml -o report.html
 `,
 	"doctor":  "  lifeboat doctor s3://bucket/app\n  lifeboat doctor file:///mnt/nas/app --json\n",
 	"version": "  lifeboat version --json\n",

@@ -187,6 +187,31 @@ func testKubernetesMinIO(t *testing.T, server *testserver.Server) {
 	check()
 }
 
+// testKubernetesReport runs the drill that leaves a record and the report behind it, with
+// the keys of that role.
+func testKubernetesReport(t *testing.T, server *testserver.Server) {
+	server.Setenv(t)
+	bucket := server.Bucket(t)
+	secrets := map[string]map[string]string{"lifeboat-backup": kubeRole(t, server, bucket, "backup"), "lifeboat-drill": kubeRole(t, server, bucket, "drill")}
+	k := newKubeTest(t, "minio", secrets, "s3://my-bucket/app", "s3://"+bucket+"/app", "http://minio.minio.svc:9000", server.Endpoint,
+		"# - ../../components/report", "- ../../components/report")
+	k.run(t, k.container(t, "backup"), 0, "uploaded: ")
+	k.run(t, k.container(t, "verify"), 0, "verified: ", "recorded")
+	report := k.container(t, "report")
+	page := filepath.Join(t.TempDir(), "index.html")
+	report.Args[len(report.Args)-1] = page
+	k.run(t, report, 0, "wrote "+page)
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"app/data/app.db", `class="proved"`, "No gap."} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the page has no %s", want)
+		}
+	}
+}
+
 // testKubernetesStart runs the container that brings a database to an empty
 // volume, for the first time, and in each case after that.
 func testKubernetesStart(t *testing.T, server *testserver.Server) {

@@ -19,6 +19,7 @@ type program struct {
 	Show      showCmd      `cmd:"" help:"Show what is in a snapshot, and when it goes."`
 	Restore   restoreCmd   `cmd:"" help:"Bring a snapshot back."`
 	Verify    verifyCmd    `cmd:"" help:"Prove that a snapshot can be restored: a drill in a temp file."`
+	Drills    drillsCmd    `cmd:"" help:"List the drills that were recorded, newest last."`
 	Query     queryCmd     `cmd:"" help:"Ask a snapshot that stays in the bucket."`
 	Extract   extractCmd   `cmd:"" help:"Take tables out of a snapshot, without a restore."`
 	Diff      diffCmd      `cmd:"" help:"Show what changed between two snapshots, or since one."`
@@ -30,6 +31,7 @@ type program struct {
 	Unpin     unpinCmd     `cmd:"" help:"Undo pin: retention applies to the snapshot again."`
 	Config    configCmd    `cmd:"" help:"The file that names many databases."`
 	Status    statusCmd    `cmd:"" help:"Is the newest snapshot young enough?"`
+	Report    reportCmd    `cmd:"" help:"Make a page of what there is and what was proved."`
 	Doctor    doctorCmd    `cmd:"" help:"Try out what a bucket and its credentials can do."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 

@@ -117,6 +117,7 @@ func TestProgram(t *testing.T) {
 	t.Run("deploy in kubernetes", func(t *testing.T) { testDeployKubernetes(t, server) })
 	t.Run("kubernetes trouble", func(t *testing.T) { testKubernetesTrouble(t, server) })
 	t.Run("kubernetes twice", func(t *testing.T) { testKubernetesTwice(t, server) })
+	t.Run("kubernetes report", func(t *testing.T) { testKubernetesReport(t, server) })
 	t.Run("kubernetes start", func(t *testing.T) { testKubernetesStart(t, server) })
 	t.Run("runbook in kubernetes", func(t *testing.T) { testRunbookKubernetes(t, server) })
 	t.Run("runbook", func(t *testing.T) { testRunbook(t, server) })

@@ -14,6 +14,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/restore/diff"
 	"github.com/lifeboat-sqlite/lifeboat/restore/diff/btree"
+	"github.com/lifeboat-sqlite/lifeboat/restore/drill"
 	"github.com/lifeboat-sqlite/lifeboat/restore/extract"
 	"github.com/lifeboat-sqlite/lifeboat/restore/query"
 	"github.com/lifeboat-sqlite/lifeboat/restore/remote"
@@ -91,8 +92,8 @@ var (
 	// errUnlooked: a restore of all may have left some out.
 	errUnlooked = errors.New("databases that are gone from this machine were not looked for, so not all may be restored")
 
-	// errNotRecorded: a drill's tag could not be set.
-	errNotRecorded = errors.New("the drill succeeded, but that could not be recorded")
+	// errNotRecorded: a drill's record could not be written, or its tag not be set.
+	errNotRecorded = errors.New("the drill could not be recorded")
 
 	errNone        = errors.New("there is no snapshot")
 	errGone        = errors.New("the database is gone")
@@ -140,6 +141,8 @@ var reasons = []struct {
 	{snapshot.ErrDamaged, "damaged", exitDamaged, ""},
 	{restore.ErrGone, "gone", exitDamaged, ""},
 	{snapshot.ErrNewerFormat, "newer_format", exitDamaged, "a newer lifeboat can read it; so can: aws s3 cp ... - | zstd -d"},
+	{drill.ErrDamaged, "record_damaged", exitDamaged, ""},
+	{drill.ErrNewerFormat, "record_newer_format", exitDamaged, "a newer lifeboat can read it"},
 	{restore.ErrCheck, "check_failed", exitDamaged, ""},
 	{restore.ErrQuery, "query_false", exitNotTrue, ""},
 	{errDiffers, "different", exitNotTrue, ""},
@@ -216,7 +219,7 @@ var reasons = []struct {
 	{cache.ErrDamaged, "cache_damaged", exitFailed, ""},
 
 	// Beside anything else these do not matter.
-	{errNotRecorded, "not_recorded", exitIncomplete, "it takes the right to read and set the snapshot's tags (s3:GetObjectTagging, s3:PutObjectTagging)"},
+	{errNotRecorded, "not_recorded", exitIncomplete, "it takes the right to create objects under .drills/: see deploy/iam/drill-*.json"},
 	{errNotPrinted, "not_printed", exitIncomplete, "stdout is full, or its reader has gone; all else that this command does is done"},
 }
 

@@ -1,14 +1,22 @@
 package main
 
 import (
+	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"filippo.io/age"
+	"filippo.io/age/agessh"
+
+	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -17,20 +25,37 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
-// A drill is recorded beside the other tags, whatever has become of them since the
-// listing. Where that cannot be, no tag is lost.
+// A drill is recorded in an object of its own and beside the other tags, whatever has
+// become of them since the listing. Where that cannot be, no tag is lost.
 func TestRecord(t *testing.T) {
 	server := testserver.Start(t)
 	server.Setenv(t)
 	for name, url := range map[string]string{"directory": "file://" + t.TempDir(), "S3": "s3://" + server.Bucket(t) + "/app"} {
 		t.Run(name, func(t *testing.T) {
-			b, err := upload.Open(t.Context(), url, upload.Options{})
+			v := &verifyCmd{Record: true}
+			if err := v.URL.UnmarshalText([]byte(url)); err != nil {
+				t.Fatal(err)
+			}
+			c := &console{globals: &globals{}, log: slog.New(slog.DiscardHandler)}
+			b, err := v.open(t.Context(), c, upload.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			recorder, err := v.recorder(t.Context(), c, b, &witness{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			id := snapshot.NewID(time.Now())
 			object := buckettest.Put(t, b, buckettest.ObjectName(id), []byte("x"), bucket.Tags{series.TagRetention: series.Held(series.Daily)})
 			s := series.Snapshot{Name: series.Name{ID: id, Class: series.Daily}, Object: object}
+			record := func(d drillDocument, err error) error {
+				t.Helper()
+				name, err := recorder.record(t.Context(), s, d, restore.VerifyReport{}, err)
+				if !strings.HasPrefix(name, ".drills/2") || !strings.HasSuffix(name, "Z-"+string(id)+".json") {
+					t.Errorf("recorded as %q: %v", name, err)
+				}
+				return err
+			}
 			set := func(tags bucket.Tags) {
 				t.Helper()
 				if err := b.SetTags(t.Context(), object, tags); err != nil {
@@ -39,18 +64,27 @@ func TestRecord(t *testing.T) {
 			}
 			has := func(want bucket.Tags) {
 				t.Helper()
-				if got, err := b.Tags(t.Context(), object); err != nil || !maps.Equal(got, want) {
+				got, err := b.Tags(t.Context(), object)
+				if _, wants := want[series.TagVerified]; wants {
+					want[series.TagVerified] = got[series.TagVerified]
+					if at, err := time.Parse(time.RFC3339, got[series.TagVerified]); err != nil || time.Since(at).Abs() > time.Minute {
+						t.Errorf("verified at %v, %v", at, err)
+					}
+				}
+				if err != nil || !maps.Equal(got, want) {
 					t.Errorf("tags %v, want %v: %v", got, want, err)
 				}
 			}
 			tags := bucket.Tags{series.TagRetention: "daily", "team": "blue"}
 			set(tags)
-			for _, hour := range []int{3, 4} {
-				if err := record(t.Context(), b, s, time.Date(2026, 11, 25, hour, 0, 0, 0, time.UTC)); err != nil {
-					t.Fatal(err)
-				}
+			if err := record(drillDocument{}, restore.ErrCheck); err != nil {
+				t.Fatal(err)
 			}
-			tags[series.TagVerified] = "2026-11-25T04:00:00Z"
+			has(tags)
+			if err := record(drillDocument{Verified: true}, nil); err != nil {
+				t.Fatal(err)
+			}
+			tags[series.TagVerified] = ""
 			has(tags)
 			if name == "S3" { // takes ten tags
 				delete(tags, series.TagVerified)
@@ -58,7 +92,7 @@ func TestRecord(t *testing.T) {
 					tags[fmt.Sprint("mine-", i)] = "x"
 				}
 				set(tags)
-				if err := record(t.Context(), b, s, time.Now()); !errors.Is(err, errNotRecorded) {
+				if err := record(drillDocument{Verified: true}, nil); !errors.Is(err, errNotRecorded) {
 					t.Error(err)
 				}
 				has(tags)
@@ -66,10 +100,57 @@ func TestRecord(t *testing.T) {
 			if err := b.Delete(t.Context(), object); err != nil {
 				t.Fatal(err)
 			}
-			if err := record(t.Context(), b, s, time.Now()); !errors.Is(err, errNotRecorded) || errors.Is(err, bucket.ErrNotFound) {
+			if err := record(drillDocument{Verified: true}, nil); !errors.Is(err, errNotRecorded) || errors.Is(err, bucket.ErrNotFound) {
 				t.Errorf("recorded on nothing: %v", err)
 			}
+			if name, err := recorder.record(t.Context(), s, drillDocument{}, restore.VerifyReport{}, bucket.ErrUnreachable); name != "" || err != nil {
+				t.Errorf("in a store that is away: %q, %v", name, err)
+			}
 		})
+	}
+}
+
+// The content of a record is encrypted to whom has read the snapshot, of whatever kind
+// the key is.
+func TestWitness(t *testing.T) {
+	x, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hybrid, err := age.GenerateHybridIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	overSSH, err := agessh.NewEd25519Identity(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &witness{}
+	identities := w.watch([]age.Identity{x, hybrid, overSSH})
+	if w.recipient() != nil {
+		t.Error("somebody has read before the first")
+	}
+	for _, to := range []age.Recipient{x.Recipient(), hybrid.Recipient(), overSSH.Recipient()} {
+		for range 2 { // to the key, and then to what the witness has seen
+			var sealed bytes.Buffer
+			writer, err := age.Encrypt(&sealed, to)
+			if err == nil {
+				err = writer.Close()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := age.Decrypt(&sealed, identities...); err != nil {
+				t.Errorf("%T: %v", to, err)
+			}
+			if to = w.recipient(); to == nil {
+				t.Fatal("nobody has read")
+			}
+		}
 	}
 }
 

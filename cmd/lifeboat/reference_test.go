@@ -25,6 +25,7 @@ func TestReferenceHasEveryField(t *testing.T) {
 		"show":                        {showDocument{}},
 		"restore":                     {restoreDocument{}, planDocument{}},
 		"verify":                      {verifyDocument{}},
+		"drills":                      {drillsDocument{}, recordDocument{}},
 		"query":                       {queryHead{}, answer.Answer{}, queryTail{}},
 		"extract":                     {extractDocument{}, extract.Report{}, extract.Table{}, extract.Omission{}, extract.Dangling{}, extract.Masking{}},
 		"diff":                        {diffHead{}, diffTail{}},

@@ -23,7 +23,7 @@ type otherSettings struct {
 // shared are the settings that a verb other than backup and status uses, where it has
 // such a flag: what the file says of a series, and not of how a backup is made.
 var shared = []string{
-	"hold", "cache-dir", "age-identity", "keep-recent", "keep-hourly", "keep-daily", "keep-weekly", "keep-monthly", "keep-yearly", "noncurrent",
+	"hold", "cache-dir", "age-identity", "max-age", "object-lock", "lock-for", "keep-recent", "keep-hourly", "keep-daily", "keep-weekly", "keep-monthly", "keep-yearly", "noncurrent",
 }
 
 // usedBy reports which settings of a database backup or status use. What the other

@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"strings"
-	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -11,8 +9,7 @@ import (
 
 // newObjectFlags say how a store keeps what a command uploads.
 type newObjectFlags struct {
-	ObjectLock string `enum:",governance,compliance" default:"" placeholder:"MODE" group:"Store" help:"Object Lock: governance or compliance."`
-	LockFor    limit  `placeholder:"7d" group:"Store" help:"How long --object-lock lasts."`
+	lockFlags
 
 	StorageClass string    `placeholder:"CLASS" group:"Store" help:"Storage class, by the name that the store has for it."`
 	SSE          string    `name:"sse" enum:",AES256,aws:kms" default:"" placeholder:"AES256|aws:kms" group:"Store" help:"Encryption by the store. Your own key: LIFEBOAT_SSE_CUSTOMER_KEY."`
@@ -24,14 +21,12 @@ type newObjectFlags struct {
 // check returns what is wrong with the flags.
 func (f newObjectFlags) check() error {
 	switch {
-	case (f.ObjectLock == "") != (f.LockFor == 0):
-		return errors.New("--object-lock and --lock-for go together")
 	case f.PartSize < 5<<20 || f.PartSize > 5<<30:
 		return errors.New("--part-size must be from 5MiB to 5GiB")
 	case f.Concurrency > 64:
 		return errors.New("--concurrency must be from 1 to 64")
 	}
-	return nil
+	return f.checkLock()
 }
 
 // options returns the options of the bucket that takes the objects.
@@ -39,6 +34,6 @@ func (f newObjectFlags) options() upload.Options {
 	return upload.Options{
 		PartSize: int64(f.PartSize), Concurrency: int(f.Concurrency), StorageClass: f.StorageClass,
 		SSE:  bucket.ServerSideEncryption{Algorithm: f.SSE, KMSKeyID: f.SSEKMSKeyID},
-		Lock: bucket.ObjectLock{Mode: strings.ToUpper(f.ObjectLock), For: time.Duration(f.LockFor)},
+		Lock: f.lock(),
 	}
 }

@@ -40,11 +40,13 @@ type verifyCmd struct {
 
 	Check      snapshot.CheckLevel `enum:",quick,full,none" default:"" placeholder:"quick|full|none" help:"What SQLite checks: quick (the default), full, or none. The first two look at foreign keys, too."`
 	CheckLimit limit               `placeholder:"TIME" group:"The drill" help:"Time limit of the check, if not 1m and 1m per GiB."`
-	SQL        []string            `name:"sql" sep:"none" placeholder:"SELECT" help:"A query that must return one true number; repeatable."`
+	SQL        []string            `name:"sql" sep:"none" placeholder:"SELECT" help:"A query that must give one true number; repeatable."`
 	SQLLimit   limit               `name:"sql-limit" default:"1m" placeholder:"1m" group:"The drill" help:"Time limit of each query."`
 	Fast       bool                `group:"The drill" help:"Fetch, decode and compare digests only; needs no disk."`
 	TempDir    string              `type:"existingdir" placeholder:"DIR" group:"The drill" help:"Directory to rebuild the database in; needs room for all of it."`
-	Record     bool                `help:"If it passes, tag the snapshot lifeboat-verified."`
+	Record     bool                `help:"Record each drill in the bucket; tag what passes."`
+	recipientFlags
+	lockFlags
 
 	reportFlags
 	JSON bool `name:"json" help:"Print one JSON document."`
@@ -69,10 +71,13 @@ type drillDocument struct {
 	ForeignKeys *untrusted.ForeignKeys  `json:"foreign_keys,omitempty"` // absent: not looked at
 	Queries     []untrusted.QueryResult `json:"queries"`
 	Error       string                  `json:"error,omitempty"`
-	Exit        int                     `json:"exit"`     // the exit code that this one alone would give
-	Gone        bool                    `json:"gone"`     // it or its base, by retention: no failure among several
-	Recorded    bool                    `json:"recorded"` // in the snapshot's tag
+	Exit        int                     `json:"exit"` // the exit code that this one alone would give
+	Gone        bool                    `json:"gone"` // it or its base, by retention: no failure among several
+	Recorded    bool                    `json:"recorded"`
+	Record      string                  `json:"record,omitempty"` // the object of its record, below the bucket URL
 	Seconds     float64                 `json:"seconds"`
+
+	asked int // how many queries
 }
 
 // Validate implements kong's check of flags that depend on each other.
@@ -87,7 +92,7 @@ func (v *verifyCmd) Validate() error {
 	case v.Record && (v.Fast || v.Check == snapshot.CheckNone):
 		return errors.New("--record is for a drill with a check: --fast and --check none do not fit")
 	}
-	return nil
+	return v.checkLock()
 }
 
 // drillsInNotice is how many failed drills a notice describes.
@@ -132,10 +137,15 @@ func (v *verifyCmd) verify(ctx context.Context, c *console) (err error) {
 	var failed []error
 	var printing error
 	paint := terminal.Painter(c.stdout)
-	verify, closeVerifier := v.verifier(c, b, chosen, identities)
+	seen := &witness{}
+	recorder, err := v.recorder(ctx, c, b, seen)
+	if err != nil {
+		return err
+	}
+	verify, closeVerifier := v.verifier(c, b, chosen, seen.watch(identities))
 	defer func() { err = cmp.Or(err, closeVerifier()) }()
 	for _, s := range restore.ByChain(chosen) {
-		drill, err := v.drill(ctx, c, b, s, verify)
+		drill, err := v.drill(ctx, c, b, s, verify, recorder)
 		d.Snapshots = append(d.Snapshots, drill)
 		if err != nil {
 			failed = append(failed, err)
@@ -226,9 +236,9 @@ func (v *verifyCmd) verifier(c *console, b bucket.Bucket, chosen []series.Snapsh
 	}, func() error { return nil }
 }
 
-// drill verifies one snapshot. If it succeeds but cannot be recorded, drill returns
-// an error with a document that is verified.
-func (v *verifyCmd) drill(ctx context.Context, c *console, b bucket.Bucket, s series.Snapshot, verify verifyFunc) (drillDocument, error) {
+// drill verifies one snapshot and records that. If it succeeds but cannot be recorded,
+// drill returns an error with a document that is verified.
+func (v *verifyCmd) drill(ctx context.Context, c *console, b bucket.Bucket, s series.Snapshot, verify verifyFunc, recorder *recorder) (drillDocument, error) {
 	began := time.Now()
 	r, err := verify(ctx, s)
 	c.endProgress()
@@ -236,7 +246,7 @@ func (v *verifyCmd) drill(ctx context.Context, c *console, b bucket.Bucket, s se
 	d := drillDocument{
 		snapshotDocument: describeSnapshot(s), Verified: err == nil || errors.Is(err, restore.ErrLeft), Database: r.Manifest.Database, Size: r.Manifest.Size,
 		Digest: r.Manifest.Digest, Frames: r.Frames, Check: r.Passed, ForeignKeys: r.ForeignKeys,
-		Queries: append([]untrusted.QueryResult{}, r.Queries...), Seconds: time.Since(began).Seconds(),
+		Queries: append([]untrusted.QueryResult{}, r.Queries...), Seconds: time.Since(began).Seconds(), asked: len(v.SQL),
 	}
 	if r.ForeignKeys != nil && r.ForeignKeys.Violations > 0 {
 		c.log.Warn("foreign keys are violated, as they were when the snapshot was taken", "snapshot", s.ID, "rows", r.ForeignKeys.Violations)
@@ -245,10 +255,9 @@ func (v *verifyCmd) drill(ctx context.Context, c *console, b bucket.Bucket, s se
 		d.Gone = true
 		return d, nil
 	}
-	if d.Verified && v.Record {
-		notRecorded := record(ctx, b, s, time.Now())
-		d.Recorded, err = notRecorded == nil, errors.Join(err, notRecorded)
-	}
+	var notRecorded error
+	d.Record, notRecorded = recorder.record(ctx, s, d, r, err)
+	d.Recorded, err = d.Record != "" && notRecorded == nil, errors.Join(err, notRecorded)
 	if err != nil {
 		d.Error, d.Exit = terminal.OneLine(err), exitCode(err)
 	}

@@ -36,10 +36,10 @@ func TestVerifyGone(t *testing.T) {
 		return restore.Verify(ctx, b, s, restore.VerifyOptions{Fast: true})
 	}
 	c := &console{globals: &globals{}, stdout: os.Stdout, stderr: os.Stderr, log: slog.New(slog.DiscardHandler)}
-	if d, err := (&verifyCmd{All: true, Record: true}).drill(t.Context(), c, b, gone, verify); err != nil || !d.Gone || d.Verified || d.Recorded || !strings.Contains(d.text(terminal.Plain), "gone by now") {
+	if d, err := (&verifyCmd{All: true, Record: true}).drill(t.Context(), c, b, gone, verify, nil); err != nil || !d.Gone || d.Verified || d.Recorded || !strings.Contains(d.text(terminal.Plain), "gone by now") {
 		t.Errorf("among several: %+v, %v", d, err)
 	}
-	if d, err := (&verifyCmd{}).drill(t.Context(), c, b, gone, verify); exitCode(err) != exitDamaged || !errors.Is(err, restore.ErrGone) || d.Gone {
+	if d, err := (&verifyCmd{}).drill(t.Context(), c, b, gone, verify, nil); exitCode(err) != exitDamaged || !errors.Is(err, restore.ErrGone) || d.Gone {
 		t.Errorf("alone: %+v, %v", d, err)
 	}
 }

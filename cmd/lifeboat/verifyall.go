@@ -9,19 +9,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/restore/drill"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
-	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
-	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // A draw of several databases for a drill looks at drawnFrom times as many as it takes,
-// at least at drawnFromLeast, and reads the tags of the newest lookBack snapshots of
-// each. So what it costs does not grow with the fleet, and those that it takes are among
-// the tenth of all that was drilled longest ago.
+// at least at drawnFromLeast, and lists the records of each. So what it costs does not
+// grow with the fleet, and those that it takes are among the tenth of all that was drilled
+// longest ago.
 const (
 	drawnFrom      = 10
 	drawnFromLeast = 100
-	lookBack       = 16
 )
 
 // verifyingParallel is how many databases are drilled at once by default: each needs
@@ -83,39 +81,20 @@ func (s *schedule) lastDrills(ctx context.Context, c *console, of []int) (map[in
 	return last, err
 }
 
-// lastDrill reads the tags of a series' newest snapshots, back to one that was drilled.
+// lastDrill returns when the last recorded drill of a series ended, whatever its result.
 func lastDrill(ctx context.Context, c *console, t *task) (time.Time, error) {
 	if t.Err != nil {
 		return time.Time{}, t.Err
 	}
-	b, err := seriesFlags{bucketURL{t.URL}, duration(t.other.patience())}.open(ctx, c, upload.Options{})
+	place, err := seriesFlags{bucketURL{t.URL}, duration(t.other.patience())}.place().open(ctx, c, upload.Options{})
 	if err != nil {
 		return time.Time{}, err
 	}
-	all, err := series.Snapshots(ctx, b, time.Time{})
-	if err != nil {
+	all, err := drill.List(ctx, place, time.Time{})
+	if err != nil || len(all) == 0 {
 		return time.Time{}, err
 	}
-	for n, s := range slices.Backward(all) {
-		if len(all)-n > lookBack {
-			break
-		}
-		if drilled, err := drilledAt(ctx, b, s); err != nil || !drilled.IsZero() {
-			return drilled, err
-		}
-	}
-	return time.Time{}, nil
-}
-
-// drilledAt returns when the last recorded drill of a snapshot was, the zero time for
-// none.
-func drilledAt(ctx context.Context, b bucket.Bucket, s series.Snapshot) (time.Time, error) {
-	tags, damaged, err := series.ReadTags(ctx, b, s.Object)
-	if err != nil || damaged != nil {
-		return time.Time{}, err
-	}
-	drilled, _ := time.Parse(time.RFC3339, tags[series.TagVerified]) // zero for none, and for what we did not write
-	return drilled, nil
+	return all[len(all)-1].Time, nil
 }
 
 // longestAgo returns the n of some whose time is the oldest, in the order in which they

@@ -8,7 +8,6 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/restore/untrusted"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
-	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // A drillsError is that some of several drills failed. Its text is their number: each
@@ -80,8 +79,8 @@ func (d drillDocument) text(paint func(colour int, text string) string) string {
 		}
 		line(state, q.Answer+": "+q.SQL)
 	}
-	if d.Recorded {
-		line("recorded", "in its tag "+series.TagVerified)
+	if d.Record != "" {
+		line("recorded", d.Record)
 	}
 	if d.Error != "" && d.Exit != exitNotTrue { // the query has its line
 		line("error", strings.TrimPrefix(d.Error, "verify snapshot "+d.ID+": "))

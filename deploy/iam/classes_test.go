@@ -3,12 +3,14 @@ package iam_test
 import (
 	"encoding/json"
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/restore/drill"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
@@ -97,6 +99,7 @@ func TestClassesOnAWS(t *testing.T) {
 		"copy":    func(_, held, existing, to string) bool { return to == held && (existing == "" || existing == held) },
 		"release": func(class, held, existing, to string) bool { return to == class && existing == held },
 		"restore": func(_, _, _, _ string) bool { return false },
+		"drill":   func(_, _, _, _ string) bool { return false },
 		"admin":   func(class, held, _, to string) bool { return to == class || to == held || to == series.Pinned },
 	} {
 		policy := read(t, role+"-aws.json")
@@ -140,6 +143,27 @@ func TestUploadsOnAWS(t *testing.T) {
 				t.Errorf("%s, %s: allowed %v, elsewhere %v", role, name, own.allows(c.request), other.allows(c.request))
 			}
 		}
+	}
+}
+
+// A drill job on AWS uploads records and nothing else, and overwrites none. A backup job
+// uploads no record: it could forge proofs of its own snapshots.
+func TestRecordsOnAWS(t *testing.T) {
+	drills, backup := read(t, "drill-aws.json"), read(t, "backup-aws.json")
+	id := snapshot.NewID(time.Now())
+	record := drill.Folder + "/" + drill.Name{Time: time.Now(), Snapshot: id}.String()
+	fresh := map[string]string{"s3:ObjectCreationOperation": "true", "s3:if-none-match": "*"}
+	for key, good := range map[string]bool{
+		record: true, record + "x": false, drill.Folder + "/x.json": false, path.Base(record): false, "deeper/" + record: false,
+		series.Name{ID: id, Class: series.Daily}.String(): false,
+	} {
+		about := drills.on("s3:PutObject", "PREFIX/"+key)
+		if about.allows(fresh) != good || about.allows(map[string]string{"s3:ObjectCreationOperation": "true"}) {
+			t.Errorf("%s: allowed %v", key, !good)
+		}
+	}
+	if backup.on("s3:PutObject", "PREFIX/"+record).allows(fresh) {
+		t.Error("a backup job may write records")
 	}
 }
 

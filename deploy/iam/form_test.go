@@ -18,7 +18,7 @@ import (
 // the placeholders, and that nothing is allowed that nobody wants.
 func TestForm(t *testing.T) {
 	files, err := filepath.Glob("*.json")
-	if err != nil || len(files) != 10 {
+	if err != nil || len(files) != 12 {
 		t.Fatalf("%d policies: %v", len(files), err)
 	}
 	for _, file := range files {

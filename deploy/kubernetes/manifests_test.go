@@ -17,7 +17,8 @@ import (
 
 var rendered map[string][]kubetest.Object
 
-// all renders every overlay, the examples, and the example with a sidecar, once.
+// all renders every overlay, the examples, the example with a sidecar, and an overlay with
+// the report, once.
 func all(t *testing.T) map[string][]kubetest.Object {
 	t.Helper()
 	if rendered != nil {
@@ -34,6 +35,8 @@ func all(t *testing.T) map[string][]kubetest.Object {
 	kubetest.Edit(t, filepath.Join(copied, "example", "kustomization.yaml"), "- ../components/restore-if-missing", "- ../components/sidecar")
 	kubetest.Edit(t, filepath.Join(copied, "example", "app.yaml"), "lifeboat-restore: if-missing", "lifeboat-backup: sidecar")
 	rendered["sidecar"] = kubetest.Build(t, filepath.Join(copied, "example"))
+	kubetest.Edit(t, filepath.Join(copied, "overlays", "minio", "kustomization.yaml"), "# - ../../components/report", "- ../../components/report")
+	rendered["report"] = kubetest.Build(t, filepath.Join(copied, "overlays", "minio"))
 	return rendered
 }
 
@@ -143,15 +146,19 @@ func TestVolumes(t *testing.T) {
 			}
 			for _, v := range pod.Volumes {
 				if v.PersistentVolumeClaim != nil {
-					equal(t, at+": claim", v.PersistentVolumeClaim.ClaimName, "app-data")
+					claim := "app-data"
+					if job.Metadata.Name == "lifeboat-report" {
+						claim = job.Metadata.Name
+					}
+					equal(t, at+": claim", v.PersistentVolumeClaim.ClaimName, claim)
 					if v.PersistentVolumeClaim.ReadOnly {
 						t.Errorf("%s: the claim is read-only", at)
 					}
 				}
 				volumes = append(volumes, v.Name)
 			}
-			if dir == "tenants" || dir == "shards" {
-				continue // TestTenants
+			if dir == "tenants" || dir == "shards" || job.Metadata.Name == "lifeboat-report" {
+				continue // TestTenants, TestReport
 			}
 			want, affinity := map[string]int{"lifeboat-backup": 2, "lifeboat-compact": 2, "lifeboat-restore": 2, "lifeboat-verify": 1}[job.Metadata.Name], 0
 			equal(t, at+": mounts", strings.Join(mounts, ", "), strings.Join([]string{"data /data", "tmp /tmp"}[2-want:], ", "))
@@ -192,6 +199,7 @@ func TestCredentialsAreSeparate(t *testing.T) {
 		"minio":   {"backup", "compact", "release", "release-compact", "restore", "status", "status-compact", "verify"},
 		"aws":     {"backup", "compact", "restore", "status", "status-compact", "verify"},
 		"r2":      {"backup", "compact", "prune", "prune-compact", "restore", "status", "status-compact", "verify"},
+		"report":  {"backup", "compact", "release", "release-compact", "report", "restore", "status", "status-compact", "verify"},
 		"tenants": {"backup", "status"}, "shards": {"backup", "status"},
 	}
 	for dir, objects := range all(t) {
@@ -206,6 +214,9 @@ func TestCredentialsAreSeparate(t *testing.T) {
 			at, pod := dir+", "+job.Metadata.Name, job.Spec.JobTemplate.Spec.Template.Spec
 			jobs = append(jobs, strings.TrimPrefix(job.Metadata.Name, "lifeboat-"))
 			role := roles[job.Metadata.Name]
+			if dir == "report" && (jobs[len(jobs)-1] == "verify" || jobs[len(jobs)-1] == "report") {
+				role = "lifeboat-drill"
+			}
 			equal(t, at+": account", pod.ServiceAccountName, role)
 			if _, ok := accounts[role]; !ok {
 				t.Errorf("%s: no account %s", at, role)

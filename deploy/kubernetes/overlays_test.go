@@ -67,6 +67,7 @@ func TestOptionalComponents(t *testing.T) {
 		kubetest.Edit(t, file, "# - ../../components/pushgateway", "- ../../components/pushgateway")
 		kubetest.Edit(t, file, "# - ../../components/copy", "- ../../components/copy")
 		kubetest.Edit(t, file, "- BUCKET_URL=", "- COPY_URL=s3://second-bucket/app\n      - BUCKET_URL=")
+		kubetest.Edit(t, file, "# - ../../components/report", "- ../../components/report")
 		objects := kubetest.Build(t, filepath.Dir(file))
 		settings, err := kubetest.Settings(objects)
 		if err != nil {
@@ -88,5 +89,27 @@ func TestOptionalComponents(t *testing.T) {
 		}
 		equal(t, dir+": keys of the source", []string{pod.ServiceAccountName, pod.Containers[0].Secret()}, []string{"lifeboat-restore", secret})
 		equal(t, dir+": keys of the target", []string{pod.Volumes[0].Secret.SecretName, pod.Containers[0].VolumeMounts[0].MountPath}, []string{"lifeboat-copy", "/etc/lifeboat/aws"})
+		if !names["CronJob lifeboat-report"] || !names["ServiceAccount lifeboat-drill"] {
+			t.Errorf("%s: no report: %v", dir, slices.Sorted(maps.Keys(names)))
+		}
+	}
+}
+
+// With the report a drill leaves a record, and the page is written after it to a claim of
+// its own.
+func TestReport(t *testing.T) {
+	objects := all(t)["report"]
+	jobs := kubetest.CronJobs(t, objects)
+	equal(t, "the drill", kubetest.Named(t, jobs, "lifeboat-verify").Spec.JobTemplate.Spec.Template.Spec.Containers[0].Args, []string{"verify", "$(BUCKET_URL)", "--record"})
+	pod := kubetest.Named(t, jobs, "lifeboat-report").Spec.JobTemplate.Spec.Template.Spec
+	mount := pod.Containers[0].VolumeMounts[0]
+	equal(t, "the page", []string{mount.Name, mount.MountPath, pod.Containers[0].Args[len(pod.Containers[0].Args)-1]}, []string{pod.Volumes[0].Name, "/report", "/report/index.html"})
+	if len(pod.Volumes) != 1 || len(pod.Containers[0].VolumeMounts) != 1 {
+		t.Errorf("%+v", pod)
+	}
+	if !slices.ContainsFunc(objects, func(o kubetest.Object) bool {
+		return o.Kind == "PersistentVolumeClaim" && o.Metadata.Name == "lifeboat-report"
+	}) {
+		t.Error("there is no claim")
 	}
 }

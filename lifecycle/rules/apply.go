@@ -101,13 +101,11 @@ func (p *Proposal) compareSeries(ctx context.Context, b bucket.Ruled, was lifecy
 // compareTree counts the series of a tree, and finds the classes that they would keep for
 // less time. To read the tags of all their snapshots would take too long.
 func (p *Proposal) compareTree(ctx context.Context, b bucket.Ruled, was, policy lifecycle.Policy) error {
-	for below, err := range b.Folders(ctx) {
+	for _, err := range b.Folders(ctx) {
 		if err != nil {
 			return err
 		}
-		if !strings.HasPrefix(below, ".") {
-			p.Below++
-		}
+		p.Below++
 	}
 	if p.Below == 0 {
 		return nil

@@ -107,13 +107,14 @@ type Tree interface {
 
 	// Below yields all objects under the prefix, at whatever depth. Their names have the
 	// slashes in them; those of one folder come one after another, and so do those of
-	// all below it. After an error more may follow. In a directory what begins with a
-	// dot is left out, and symlinks are not followed.
+	// all below it. After an error more may follow. What is in folders whose names begin
+	// with a dot is left out, in a directory files whose names do, too. Symlinks are not
+	// followed.
 	Below(ctx context.Context) iter.Seq2[Object, error]
 
 	// Folders yields the names, without slashes, of what is right under the prefix and
-	// has something below it. In a directory what begins with a dot is left out, and
-	// symlinks are not followed. After an error none follow.
+	// has something below it. What begins with a dot is left out, and symlinks are not
+	// followed. After an error none follow.
 	Folders(ctx context.Context) iter.Seq2[string, error]
 }
 

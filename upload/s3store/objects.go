@@ -51,23 +51,6 @@ func (b *s3Store) List(ctx context.Context, after string) iter.Seq2[bucket.Objec
 	}
 }
 
-// Below implements bucket.Tree.
-func (b *s3Store) Below(ctx context.Context) iter.Seq2[bucket.Object, error] {
-	return func(yield func(bucket.Object, error) bool) {
-		for page, err := range b.objectPages(ctx, s3.ListObjectsV2Input{Prefix: aws.String(b.objectKey(""))}) {
-			if err != nil {
-				yield(bucket.Object{}, err)
-				return
-			}
-			for _, entry := range page.Contents {
-				if object, ok := b.listedAt(entry, page.EncodingType); ok && !yield(object, nil) {
-					return
-				}
-			}
-		}
-	}
-}
-
 // Folders implements bucket.Tree.
 func (b *s3Store) Folders(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
@@ -79,7 +62,7 @@ func (b *s3Store) Folders(ctx context.Context) iter.Seq2[string, error] {
 			}
 			for _, folder := range page.CommonPrefixes {
 				name := strings.TrimSuffix(strings.TrimPrefix(aws.ToString(folder.Prefix), under), "/")
-				if name != "" && !yield(name, nil) {
+				if name != "" && !strings.HasPrefix(name, ".") && !yield(name, nil) {
 					return
 				}
 			}

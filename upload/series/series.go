@@ -18,6 +18,10 @@ const (
 	MaxAhead = 5 * time.Minute
 )
 
+// beforeAll sorts before the names of all snapshots, and after all that begin with a dot:
+// the folder of drill records, through which no listing should page.
+const beforeAll = "0"
+
 // onePage is how many objects a store lists in one request.
 const onePage = 1000
 
@@ -112,7 +116,7 @@ func Of(objects []bucket.Object, now time.Time) []Snapshot {
 // the next snapshot can stand on is in it. whole: it is the whole series.
 func Tail(ctx context.Context, b bucket.Bucket) (tail []Snapshot, whole bool, err error) {
 	var objects []bucket.Object
-	for object, err := range b.List(ctx, "") {
+	for object, err := range b.List(ctx, beforeAll) {
 		if err != nil {
 			return nil, false, err
 		}
@@ -193,7 +197,7 @@ func weekOf(t time.Time) time.Time {
 // second and after those of all earlier ones.
 func startOf(t time.Time) string {
 	if t.IsZero() {
-		return ""
+		return beforeAll
 	}
 	return t.UTC().Format("20060102T150405Z")
 }

@@ -1,0 +1,285 @@
+package evidence
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/restore/drill"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
+)
+
+// How many rows the tables have at most.
+const (
+	gapsShown   = 20
+	chainsShown = 20
+	nextShown   = 20
+	drillsShown = 30
+)
+
+// A Section is what the page says of one series. Sizes are in bytes.
+type Section struct {
+	Input
+	Newest   *Newest // nil: none counts
+	Proved   *drill.Recorded
+	Failing  bool // the newest drill of all has not passed
+	Copied   []CopyState
+	Total    Count
+	Kinds    [2]Count // full ones, differentials
+	Classes  []ClassCount
+	Broken   int
+	Points   Points
+	Chains   []Chain
+	Rest     Count // chains beside those, and their objects
+	Next     []lifecycle.Decision
+	Leaving  int              // those that go, or are released, as things stand
+	Drilled  []drill.Recorded // the newest first
+	Costs    []Cost
+	Timeline []Chart
+	Sizes    *Chart // nil for less than two snapshots
+	Recovery *Chart // nil for less than two measured drills
+}
+
+// A Count is of snapshots.
+type Count struct {
+	Snapshots int
+	Stored    int64
+}
+
+func (c *Count) add(d lifecycle.Decision) {
+	c.Snapshots, c.Stored = c.Snapshots+1, c.Stored+d.Object.Size
+}
+
+// ClassCount are the snapshots of one class.
+type ClassCount struct {
+	Class              series.Class
+	Full, Differential int
+	Stored             int64
+	Oldest             time.Time
+	Keep               string // how long they are kept, "" where it is not known
+}
+
+// Newest is the newest snapshot that counts.
+type Newest struct {
+	lifecycle.Decision
+	Seen  time.Time // when it was taken, or last confirmed
+	Age   time.Duration
+	Chain []series.Snapshot // the full one first
+	Bytes int64             // of the chain: what a restore fetches
+}
+
+// CopyState is what a second place lacks.
+type CopyState struct {
+	Copy
+	Newest    *series.Snapshot // nil: none counts
+	Stored    int64
+	Missing   int           // snapshots that are in the first place alone
+	Behind    time.Duration // from its newest to the first place's
+	TooOld    bool          // its newest
+	Unrelated int           // snapshots that are there alone
+}
+
+// A Chain is a full snapshot with all that stands on it.
+type Chain struct {
+	Full          lifecycle.Decision
+	Differentials int
+	Stored        int64 // of all
+	Last          snapshot.ID
+}
+
+// A Cost is one line of the bill.
+type Cost struct {
+	What  string
+	Basis string
+	Money float64
+}
+
+// NewSection computes a section. Of its Input it keeps neither the decisions nor the
+// drills; Older counts the drills that are not in Drilled.
+func NewSection(in Input, t Terms) Section {
+	s := Section{Input: in}
+	if in.Err != "" {
+		s.State, s.Well = "unknown", false
+		return s
+	}
+	s.count()
+	s.newest()
+	s.drills()
+	for _, c := range in.Copies {
+		s.Copied = append(s.Copied, s.compare(c, t.MaxAge))
+	}
+	s.Points = pointsOf(in.Decisions, in.Policy, t.Every, in.Now)
+	s.chains()
+	s.next()
+	s.costs(t.Prices)
+	s.charts()
+	s.Decisions, s.Older, s.Input.Drills = nil, s.Older+len(s.Input.Drills)-len(s.Drilled), nil // a fleet has many
+	return s
+}
+
+func (s *Section) count() {
+	rows := map[series.Class]*ClassCount{}
+	for _, class := range series.Classes() {
+		row := &ClassCount{Class: class}
+		if s.Policy != nil {
+			row.Keep = s.Policy.Keep(class).String()
+		}
+		rows[class] = row
+	}
+	for _, d := range s.Decisions {
+		s.Total.add(d)
+		row := rows[d.Class]
+		if d.Full() {
+			s.Kinds[0].add(d)
+			row.Full++
+		} else {
+			s.Kinds[1].add(d)
+			row.Differential++
+		}
+		if row.Oldest.IsZero() {
+			row.Oldest = d.ID.Time()
+		}
+		row.Stored += d.Object.Size
+		if d.Broken {
+			s.Broken++
+		}
+	}
+	for _, class := range series.Classes() {
+		s.Classes = append(s.Classes, *rows[class])
+	}
+}
+
+// newest finds the newest snapshot that counts. A confirmation in the future does not.
+func (s *Section) newest() {
+	for _, d := range slices.Backward(s.Decisions) {
+		if !d.Counts() {
+			continue
+		}
+		n := &Newest{Decision: d, Seen: d.Seen(), Chain: d.Snapshot.Chain()}
+		if n.Seen.After(s.Now.Add(series.MaxAhead)) {
+			n.Seen = d.ID.Time()
+		}
+		n.Age = max(s.Now.Sub(n.Seen), 0)
+		for _, part := range n.Chain {
+			n.Bytes += part.Object.Size
+		}
+		s.Newest = n
+		return
+	}
+}
+
+func (s *Section) drills() {
+	for _, r := range slices.Backward(s.Input.Drills) {
+		if r.Proves(s.Now) && s.Proved == nil {
+			proof := r
+			s.Proved = &proof
+		}
+		if len(s.Drilled) == 0 {
+			s.Failing = !r.Proves(s.Now)
+		}
+		if len(s.Drilled) < drillsShown {
+			s.Drilled = append(s.Drilled, r)
+		}
+	}
+}
+
+// compare returns what a copy lacks.
+func (s *Section) compare(c Copy, maxAge time.Duration) CopyState {
+	state := CopyState{Copy: c}
+	there := map[snapshot.ID]bool{}
+	for i, copied := range c.Snapshots {
+		there[copied.ID] = true
+		state.Stored += copied.Object.Size
+		if copied.Counts() {
+			state.Newest = &c.Snapshots[i]
+		}
+	}
+	for _, d := range s.Decisions {
+		if !there[d.ID] {
+			state.Missing++
+		}
+		delete(there, d.ID)
+	}
+	state.Unrelated = len(there)
+	if s.Newest != nil && state.Newest != nil {
+		state.Behind = max(s.Newest.ID.Time().Sub(state.Newest.ID.Time()), 0)
+		// An unchanged database has no newer snapshot that could be there.
+		state.TooOld = maxAge > 0 && state.Behind > 0 && c.Now.Sub(state.Newest.ID.Time()) > maxAge
+	}
+	return state
+}
+
+// chains groups the snapshots by the full one at the bottom, the newest chain first.
+func (s *Section) chains() {
+	at := map[snapshot.ID]int{}
+	var all []Chain
+	for _, d := range s.Decisions {
+		if d.Full() {
+			at[d.ID] = len(all)
+			all = append(all, Chain{Full: d, Stored: d.Object.Size, Last: d.ID})
+			continue
+		}
+		if i, known := at[d.Snapshot.Chain()[0].ID]; known {
+			all[i].Differentials++
+			all[i].Stored += d.Object.Size
+			all[i].Last = d.ID
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Chain) int { return cmp.Compare(b.Last, a.Last) })
+	s.Chains = all[:min(len(all), chainsShown)]
+	for _, c := range all[len(s.Chains):] {
+		s.Rest.Snapshots += 1 + c.Differentials
+		s.Rest.Stored += c.Stored
+	}
+}
+
+// next lists what goes or is released next, by the time when it does.
+func (s *Section) next() {
+	for _, d := range s.Decisions {
+		if d.Action != lifecycle.ActKeep || !d.Expires.IsZero() {
+			s.Next = append(s.Next, d)
+		}
+	}
+	slices.SortStableFunc(s.Next, func(a, b lifecycle.Decision) int {
+		return cmp.Or(byTime(a.Expires, b.Expires), byTime(a.Due, b.Due))
+	})
+	s.Leaving = len(s.Next)
+	s.Next = s.Next[:min(len(s.Next), nextShown)]
+}
+
+// byTime compares times, of which zero is never.
+func byTime(a, b time.Time) int {
+	switch {
+	case a.IsZero() && b.IsZero():
+		return 0
+	case a.IsZero():
+		return 1
+	case b.IsZero():
+		return -1
+	}
+	return a.Compare(b)
+}
+
+// month is what a bill is about.
+const month = 30 * 24 * time.Hour
+
+func (s *Section) costs(p Prices) {
+	add := func(price, money float64, what, basis string) {
+		if price > 0 {
+			s.Costs = append(s.Costs, Cost{what, basis, money})
+		}
+	}
+	add(p.Storage, p.storage(s.Total.Stored), "storage, a month", bytes(s.Total.Stored)+" that are there now")
+	uploads := 0
+	for _, d := range s.Decisions {
+		if s.Now.Sub(d.ID.Time()) < month {
+			uploads++
+		}
+	}
+	add(p.Uploads, p.Uploads*float64(uploads)/1000, "uploads, a month", counted(uploads, "snapshot")+" of the last 30 days that are there now")
+	if s.Newest != nil {
+		add(p.Egress, p.egress(s.Newest.Bytes), "a restore of the newest", bytes(s.Newest.Bytes)+" in "+counted(len(s.Newest.Chain), "object"))
+	}
+}

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/databases"
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/evidence"
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
+	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
+	"github.com/lifeboat-sqlite/lifeboat/restore/drill"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
+)
+
+type reportCmd struct {
+	seriesFlags
+	configFlags
+	holdFlag
+	CacheDir string `type:"path" placeholder:"DIR" group:"Store" help:"The --cache-dir of the backups here: the report names snapshots that it does not know."`
+
+	Output string    `short:"o" required:"" placeholder:"report.html" help:"The file to write, - for stdout."`
+	Every  limit     `placeholder:"1h" help:"How often a backup is to run, for gaps. Without it the newest snapshots show it."`
+	MaxAge limit     `placeholder:"26h" help:"The newest snapshot is too old beyond this age."`
+	Copy   []treeURL `sep:"none" placeholder:"URL" help:"A second place of the same series, to compare; repeatable. With --config: the place of copy --to."`
+
+	CopyProfile string `placeholder:"NAME" group:"Store" help:"AWS profile with keys and endpoint_url of --copy."`
+
+	PriceStorage price  `placeholder:"0.023" group:"Prices" help:"Of storing a GiB for a month."`
+	PriceUploads price  `placeholder:"0.005" group:"Prices" help:"Of 1,000 uploads."`
+	PriceEgress  price  `placeholder:"0.09" group:"Prices" help:"Of fetching a GiB."`
+	Currency     string `placeholder:"USD" group:"Prices" help:"What prices are in."`
+
+	database *databases.Database // of a configuration, nil for a bucket URL
+}
+
+// A price is an amount of money. Where its flag is not given it is 0.
+type price float64
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *price) UnmarshalText(text []byte) error {
+	amount, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || amount < 0 || math.IsInf(amount, 0) || math.IsNaN(amount) {
+		return fmt.Errorf("%q is not a price such as 0.023", text)
+	}
+	*p = price(amount)
+	return nil
+}
+
+const (
+	// drillsRead is how many of the newest records a report reads of each series.
+	drillsRead = 100
+	// doubtsRead is how many tags a report reads beside those that status reads, to see
+	// whether a gap is one.
+	doubtsRead = 64
+)
+
+// Run implements the command.
+func (r *reportCmd) Run(ctx context.Context, c *console) error {
+	for _, place := range r.Copy {
+		if err := place.isSeries(); err != nil {
+			return usage("--copy: %w", err)
+		}
+	}
+	in, err := r.gather(ctx, c, "")
+	if err != nil {
+		return err
+	}
+	terms := r.terms()
+	return r.write(c, evidence.New([]evidence.Section{evidence.NewSection(in, terms)}, false, terms))
+}
+
+// runAll makes one page about all databases. One that cannot be examined is on it, too.
+func (r *reportCmd) runAll(ctx context.Context, c *console, s *schedule) error {
+	terms := r.terms()
+	sections := make([]evidence.Section, len(s.tasks))
+	all := make([]outcome, len(s.tasks))
+	var collecting sync.Mutex
+	err := s.each(c, func(c *console, i int, t *task) error {
+		in, err := t.report(ctx, c)
+		section := evidence.NewSection(in, terms)
+		collecting.Lock()
+		defer collecting.Unlock()
+		sections[i], all[i] = section, outcome{t.label(), ctx.Err() == nil, exitCode(withSignal(ctx, err))}
+		if err != nil && ctx.Err() == nil { // the verdict names those that a signal stopped
+			c.fail(fmt.Errorf("%s: %w", t.label(), err))
+		}
+		return nil
+	})
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.write(c, evidence.New(sections, true, terms)), verdictOf(ctx, all, "could not be examined", "not examined", exitOfAll))
+}
+
+// report returns what the page says of the task's series, also with an error.
+func (t *task) report(ctx context.Context, c *console) (in evidence.Input, err error) {
+	defer recovered(&err)
+	name := terminal.ValidText(cmp.Or(t.Path, t.Name))
+	if err = errors.Join(t.Err, ctx.Err()); err == nil {
+		err = t.other.take(t.Database)
+	}
+	if err == nil {
+		own := t.other.(*reportCmd)
+		own.database = t.Database
+		if own.Copy, err = own.copiesOf(t.URL); err == nil {
+			in, err = own.gather(ctx, c, name)
+		}
+	}
+	if err != nil {
+		in = evidence.Input{Name: name, URL: t.BucketURL(), Err: terminal.ValidText(terminal.OneLine(err))}
+	}
+	return in, err
+}
+
+// copiesOf returns where copy --to puts the copies of a series.
+func (r *reportCmd) copiesOf(series bucket.URL) (places []treeURL, err error) {
+	for _, place := range r.Copy {
+		own, notOne := place.of(series)
+		places, err = append(places, own), errors.Join(err, notOne)
+	}
+	return places, err
+}
+
+func (r *reportCmd) terms() evidence.Terms {
+	return evidence.Terms{
+		Tool: "lifeboat " + programVersion(), Made: time.Now(), Every: time.Duration(r.Every), MaxAge: time.Duration(r.MaxAge),
+		Prices: evidence.Prices{Currency: r.Currency, Storage: float64(r.PriceStorage), Uploads: float64(r.PriceUploads), Egress: float64(r.PriceEgress)},
+	}
+}
+
+// gather examines a series as status does, and reads its drills and lists its copies.
+func (r *reportCmd) gather(ctx context.Context, c *console, name string) (evidence.Input, error) {
+	in := evidence.Input{Name: name, URL: r.URL.String()}
+	b, err := r.open(ctx, c, upload.Options{})
+	if err != nil {
+		return in, err
+	}
+	status := statusCmd{URL: r.URL, RetryFor: r.RetryFor, MaxAge: r.MaxAge, holdFlag: r.holdFlag, CacheDir: r.CacheDir}
+	if r.database != nil {
+		status.name, status.db = r.database.Name, r.database.Path
+	}
+	d, err := status.examine(ctx, c, b)
+	if err != nil {
+		return in, err
+	}
+	in.Now, in.State, in.Well, in.Warnings, in.Retention = d.now, d.State, d.isWell(), d.Warnings, d.retention()
+	in.Decisions, in.Policy = d.decisions, d.policy
+	if err := r.resolve(ctx, b, &in); err != nil {
+		return in, err
+	}
+	for _, d := range in.Decisions {
+		if database := series.DatabaseName(d.Tags); database != "" && name == "" {
+			in.Name = terminal.ValidText(database)
+		}
+	}
+	r.readDrills(ctx, c, &in)
+	for _, place := range r.Copy {
+		in.Copies = append(in.Copies, r.listCopy(ctx, c, place))
+	}
+	return in, ctx.Err()
+}
+
+// resolve reads the tags that say whether gaps are such.
+func (r *reportCmd) resolve(ctx context.Context, b bucket.Bucket, in *evidence.Input) error {
+	doubtful := evidence.Doubtful(*in, time.Duration(r.Every), doubtsRead)
+	if len(doubtful) == 0 {
+		return nil
+	}
+	read, err := lifecycle.ReadTags(ctx, b, doubtful)
+	if errors.Is(err, bucket.ErrRefused) {
+		return nil // and they stay doubtful
+	}
+	if err != nil {
+		return err
+	}
+	for _, item := range read {
+		for i := range in.Decisions {
+			if in.Decisions[i].ID == item.ID {
+				in.Decisions[i].Tags, in.Decisions[i].TagsKnown = item.Tags, true
+			}
+		}
+	}
+	return nil
+}
+
+// readDrills reads the newest records. That they cannot be read is on the page.
+func (r *reportCmd) readDrills(ctx context.Context, c *console, in *evidence.Input) {
+	place, err := r.place().open(ctx, c, upload.Options{})
+	var entries []drill.Entry
+	if err == nil {
+		entries, err = drill.List(ctx, place, time.Time{})
+	}
+	if err == nil {
+		in.Older = max(0, len(entries)-drillsRead)
+		in.Drills, err = drill.Read(ctx, place, entries[in.Older:])
+	}
+	if err != nil {
+		in.Drills, in.Older, in.NoDrills = nil, 0, terminal.ValidText(terminal.OneLine(err))
+	}
+}
+
+// listCopy lists a second place. That it cannot be listed is on the page.
+func (r *reportCmd) listCopy(ctx context.Context, c *console, place treeURL) evidence.Copy {
+	found := evidence.Copy{URL: place.String()}
+	b, err := seriesFlags{place.bucketURL, r.RetryFor}.open(ctx, c, upload.Options{Profile: r.CopyProfile})
+	if err == nil {
+		found.Snapshots, err = series.Snapshots(ctx, b, time.Time{})
+		found.Now = series.Present(b)
+	}
+	if err != nil {
+		found.Err = terminal.ValidText(terminal.OneLine(err))
+	}
+	return found
+}
+
+// write writes the page to the file at once, or to stdout.
+func (r *reportCmd) write(c *console, page evidence.Page) error {
+	if r.Output == stdoutTarget {
+		if err := page.Write(c.stdout); err != nil {
+			return fmt.Errorf("%w: %w", errNotPrinted, err)
+		}
+		return nil
+	}
+	if err := writeWhole(r.Output, page.Write); err != nil {
+		return fmt.Errorf("write %s: %w", r.Output, err)
+	}
+	return c.print(c.unlessQuiet(terminal.Sprintf("wrote %s\n", r.Output)))
+}
+
+// writeWhole replaces a file that all may read, or leaves it as it is.
+func writeWhole(path string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(write(f), f.Chmod(0o644), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
