@@ -35,7 +35,7 @@ IMAGE_TAG        = $(subst +,-,$(VERSION))
 ENGINE          ?= docker podman buildah
 CA_CERTIFICATES ?= /usr/share/ca-certificates/mozilla/*.crt
 
-.PHONY: build static image release committed artefacts binaries packages sbom version demo check short test e2e fuzz lint vuln bench tools tools-test tools-check tools-image tools-lint tools-release tools-packages tools-sbom clean
+.PHONY: build static image release committed artefacts binaries packages images chart sbom version demo check short test e2e fuzz lint vuln bench tools tools-test tools-check tools-image tools-lint tools-images tools-release tools-packages tools-chart tools-publish clean
 
 build: tools
 	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o dist/lifeboat ./cmd/lifeboat
@@ -48,30 +48,26 @@ static: tools
 
 # A container image with that file and nothing to run beside it.
 image: static tools-image
-	rm -rf dist/image && mkdir -p dist/image
-	install -m 755 dist/lifeboat-static dist/image/lifeboat
-	cat $(CA_CERTIFICATES) >dist/image/ca-certificates.crt
-	echo 'lifeboat:x:65532:65532:lifeboat:/:/nonexistent' >dist/image/passwd
-	echo 'lifeboat:x:65532:' >dist/image/group
-	chmod 644 dist/image/ca-certificates.crt dist/image/passwd dist/image/group
+	deploy/image/context dist/image dist/lifeboat-static $(CA_CERTIFICATES)
 	@$(engine); : $${engine:?none of $(ENGINE) works here}; set -x; $$engine build --file deploy/Dockerfile --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
 		--tag $(IMAGE):$(IMAGE_TAG) --tag $(IMAGE):latest dist/image
 	@$(engine); $$engine images $(IMAGE)
 
-# The program and the packages for both architectures, in dist/release, with checksums.
-# The same commit, Go, gcc and nfpm give the same bytes, in whatever directory.
+# All that a release has, in dist/release, with checksums. The same commit, Go, gcc,
+# nfpm, buildah and certificates give the same bytes, but for the chart, in whatever
+# directory.
 release: committed artefacts
 
 committed:
 	@if [ -n "$$(git status --porcelain)" ]; then echo 'a release is made of what is committed' >&2; git status --short >&2; exit 1; fi
 
-artefacts: binaries packages
+artefacts: binaries packages images chart sbom
 	cd $(RELEASE) && sha256sum lifeboat* >SHA256SUMS && cat SHA256SUMS
 
 RELEASE = dist/release
 # When what is built was committed.
 EPOCH = $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
-# Both architectures, as deploy/packages/build takes them.
+# Both architectures, as deploy/packages/build and deploy/image/archive take them.
 PROGRAMS_BUILT = amd64=$(RELEASE)/lifeboat-linux-amd64 arm64=$(RELEASE)/lifeboat-linux-arm64
 
 binaries: tools-release
@@ -86,11 +82,21 @@ release_for = GOFLAGS= GOOS=linux GOARCH=$(1) CC=$(2) $(GO) build -trimpath -bui
 packages: binaries tools-packages
 	PATH="$(GOBIN):$$PATH" SOURCE_DATE_EPOCH=$(EPOCH) deploy/packages/build $(VERSION) $(RELEASE) $(RELEASE)/lifeboat-linux-$$(go env GOHOSTARCH) $(PROGRAMS_BUILT)
 
-# The modules in a release and their versions, as CycloneDX has them: the same
-# for both architectures.
-sbom: tools-sbom
-	@test -e $(RELEASE)/lifeboat-linux-amd64 || { echo 'run make release first' >&2; exit 1; }
-	PATH="$$PATH:$(GOBIN)" cyclonedx-gomod bin -json -noserial -version $(VERSION) -output $(RELEASE)/sbom.json $(RELEASE)/lifeboat-linux-amd64
+# The images of both architectures, as one OCI archive with one index.
+images: binaries tools-images
+	SOURCE_DATE_EPOCH=$(EPOCH) deploy/image/archive $(RELEASE)/lifeboat-$(VERSION)-image.tar $(VERSION) "$$(git rev-parse HEAD)" '$(CA_CERTIFICATES)' $(PROGRAMS_BUILT)
+
+# The Helm chart, as helm install takes it.
+chart: tools-chart
+	PATH="$(GOBIN):$$PATH" helm lint deploy/chart --strict --quiet --kube-version 1.31 --values deploy/chart/ci/three-values.yaml
+	PATH="$(GOBIN):$$PATH" helm package deploy/chart --version $(VERSION) --app-version $(VERSION) --destination $(RELEASE)
+
+# What is in a release, as SPDX has it: the modules of the program, SQLite, the C
+# library, and the files with their checksums.
+sbom: binaries packages images chart
+	$(GO) run -tags $(TAGS) ./deploy/sbom -version $(VERSION) -created $(EPOCH) -certificates "$$(dpkg-query -W -f '$${Version}' ca-certificates 2>/dev/null || true)" \
+		$(RELEASE)/lifeboat* >dist/spdx.json
+	mv dist/spdx.json $(RELEASE)/lifeboat-$(VERSION).spdx.json
 
 version:
 	@echo $(VERSION)
@@ -163,7 +169,7 @@ tools-check: tools
 # What all tests need. MinIO, versitygw and rclone are test servers
 # only, built from source; it takes some minutes, once. Ceph's packages, and what
 # tests pages for accessibility in a browser, are below the user's cache directory.
-tools-test: tools-check tools-packages
+tools-test: tools-check tools-packages tools-chart tools-publish
 	@$(call from_apt,buildah:buildah rpm:rpm chromium:chromium $(ca_certificates))
 	@PATH="$(GOBIN):$$PATH"; command -v minio >/dev/null || { echo 'building MinIO, the test server, with go install'; GOFLAGS= go install $(call pinned,minio); }
 	@PATH="$(GOBIN):$$PATH"; mc --version 2>/dev/null | grep -q '^mc version' || { echo 'building mc, its client, with go install'; GOFLAGS= go install $(call pinned,mc); }
@@ -173,7 +179,11 @@ tools-test: tools-check tools-packages
 	@PATH="$(GOBIN):$$PATH"; command -v pushgateway >/dev/null || { echo 'building the Pushgateway, another test server'; $(call build_module,$(call pinned,pushgateway)); }
 	@test -e "$(AXE)/axe.min.js" || { echo 'fetching axe-core, which tests pages'; $(call from_apt,npm:npm); $(call out_of_npm,axe-core@$(call pinned,axe-core),axe.min.js,$(AXE)); }
 
-# Something that builds images, and the certificates that go in.
+# buildah, and the certificates that go in.
+tools-images:
+	@$(call from_apt,buildah:buildah $(ca_certificates))
+
+# Something that builds images, and the same certificates.
 tools-image:
 	@$(engine); $(call from_apt,$${engine:-buildah}:buildah $(ca_certificates))
 
@@ -183,6 +193,12 @@ ca_certificates = $(if $(wildcard $(CA_CERTIFICATES)),,:ca-certificates)
 tools-release: tools
 	@$(call from_apt,x86_64-linux-gnu-gcc:gcc-x86-64-linux-gnu x86_64-linux-gnu-gcc:libc6-dev-amd64-cross aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc:libc6-dev-arm64-cross)
 
+tools-chart:
+	@PATH="$(GOBIN):$$PATH"; command -v helm >/dev/null || { echo 'building Helm with go install'; GOFLAGS= go install $(call pinned,helm); }
+
+tools-publish:
+	@PATH="$(GOBIN):$$PATH"; command -v crane >/dev/null || { echo 'building crane, which pushes images, with go install'; GOFLAGS= go install $(call pinned,crane); }
+
 tools-packages:
 	@PATH="$(GOBIN):$$PATH"; command -v nfpm >/dev/null || { echo 'building nfpm, which makes packages, with go install'; GOFLAGS= go install $(call pinned,nfpm); }
 
@@ -190,10 +206,6 @@ tools-lint:
 	@PATH="$$PATH:$(GOBIN)"; command -v staticcheck >/dev/null || GOFLAGS= go install $(call pinned,staticcheck)
 	@PATH="$$PATH:$(GOBIN)"; command -v govulncheck >/dev/null || GOFLAGS= go install $(call pinned,govulncheck)
 	@PATH="$$PATH:$(GOBIN)"; command -v actionlint >/dev/null || GOFLAGS= go install $(call pinned,actionlint)
-
-# What writes the bill of materials.
-tools-sbom:
-	@PATH="$$PATH:$(GOBIN)"; command -v cyclonedx-gomod >/dev/null || GOFLAGS= go install $(call pinned,cyclonedx-gomod)
 
 clean:
 	rm -rf dist

@@ -24,15 +24,21 @@ import (
 // testImage is the image of these tests, in a storage of their own.
 const testImage = "localhost/lifeboat"
 
-// buildsImage runs make image with buildah. It needs no daemon, and nothing
-// outside of the test's directories sees what it does.
-func buildsImage(t *testing.T) {
+// withBuildah gives buildah a storage of the test's own. It needs no daemon, and
+// nothing outside of the test's directories sees what it does.
+func withBuildah(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
 	settings := fmt.Sprintf("[storage]\ndriver = \"vfs\"\ngraphroot = %q\nrunroot = %q\n", filepath.Join(dir, "images"), filepath.Join(dir, "run"))
 	write(t, filepath.Join(dir, "storage.conf"), settings, 0o600)
 	t.Setenv("CONTAINERS_STORAGE_CONF", filepath.Join(dir, "storage.conf"))
 	t.Setenv("BUILDAH_ISOLATION", "chroot")
+}
+
+// buildsImage runs make image.
+func buildsImage(t *testing.T) {
+	t.Helper()
+	withBuildah(t)
 	output := makes(t, "image", "ENGINE=buildah", "IMAGE="+testImage)
 	if !strings.Contains(output, " MB") {
 		t.Errorf("make image does not tell the size: %s", output)
@@ -80,7 +86,7 @@ func TestImage(t *testing.T) {
 		version := strings.Fields(runs(t, "", program(t), "version"))[1]
 		for label, want := range map[string]string{
 			"title": "Lifeboat", "description": "Backs up live SQLite databases to S3-compatible buckets, and restores them",
-			"licenses": "Apache-2.0", "version": version, "revision": strings.TrimSpace(runs(t, "", "git", "rev-parse", "HEAD")),
+			"licenses": "Apache-2.0", "source": "https://github.com/lifeboat-sqlite/lifeboat", "version": version, "revision": strings.TrimSpace(runs(t, "", "git", "rev-parse", "HEAD")),
 		} {
 			if got := c.Labels["org.opencontainers.image."+label]; got != want {
 				t.Errorf("%s is %q, want %q", label, got, want)
@@ -188,6 +194,7 @@ type unpacked struct {
 		Labels          map[string]string
 	}
 	files map[string]file
+	size  int64 // of what is pushed and pulled
 }
 
 type file struct {
@@ -200,21 +207,38 @@ func unpack(t *testing.T, image string) unpacked {
 	t.Helper()
 	dir := t.TempDir()
 	runs(t, "", "buildah", "push", image, "dir:"+dir)
-	type blob struct{ Digest string }
+	return readImage(t, filepath.Join(dir, "manifest.json"), dir)
+}
+
+// A blob is a part of an image, named by its digest.
+type blob struct {
+	MediaType, Digest string
+	Size              int64
+	Platform          struct{ Architecture, OS string }
+}
+
+// in returns the blob's file in a directory of blobs.
+func (b blob) in(dir string) string {
+	return filepath.Join(dir, strings.TrimPrefix(b.Digest, "sha256:"))
+}
+
+// readImage reads the image of a manifest, with its blobs in a directory.
+func readImage(t *testing.T, manifestFile, dir string) unpacked {
+	t.Helper()
 	var manifest struct {
 		Config blob
 		Layers []blob
 	}
-	path := func(b blob) string { return filepath.Join(dir, strings.TrimPrefix(b.Digest, "sha256:")) }
-	if err := json.Unmarshal([]byte(docstest.Read(t, filepath.Join(dir, "manifest.json"))), &manifest); err != nil {
+	if err := json.Unmarshal([]byte(docstest.Read(t, manifestFile)), &manifest); err != nil {
 		t.Fatal(err)
 	}
 	u := unpacked{files: map[string]file{}}
-	if err := json.Unmarshal([]byte(docstest.Read(t, path(manifest.Config))), &struct{ Config any }{&u.configuration}); err != nil {
+	if err := json.Unmarshal([]byte(docstest.Read(t, manifest.Config.in(dir))), &struct{ Config any }{&u.configuration}); err != nil {
 		t.Fatal(err)
 	}
 	for _, layer := range manifest.Layers {
-		u.add(t, path(layer))
+		u.add(t, layer.in(dir))
+		u.size += layer.Size
 	}
 	return u
 }

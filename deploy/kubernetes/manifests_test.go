@@ -282,7 +282,7 @@ func TestNetwork(t *testing.T) {
 func TestLinesToChange(t *testing.T) {
 	lines := [][2]string{
 		{"namespace: app\n", "namespace: shop\n"},
-		{"newName: registry.example.com/lifeboat, newTag: v1}", "newName: r.example.org/boat, newTag: v9}"},
+		{"newName: registry.example.com/lifeboat, newTag: \"1\"}", "newName: r.example.org/boat, newTag: v9}"},
 		{"- CLAIM=app-data\n", "- CLAIM=shop-claim\n"},
 		{"- BUCKET_URL=s3://my-bucket/app\n", "- BUCKET_URL=s3://their-bucket/shop\n"},
 		{"- DATABASE=/data/app.db ", "- DATABASE=/data/shop.sqlite "},
@@ -304,7 +304,7 @@ func TestLinesToChange(t *testing.T) {
 		}
 		objects := kubetest.Build(t, mine)
 		for _, o := range objects {
-			for path, value := range leaves(o.Raw) {
+			for path, value := range kubetest.Leaves(o.Raw) {
 				if old.MatchString(value) {
 					t.Errorf("%s: %s %s is still %s", dir, o.Metadata.Name, path, value)
 				}
@@ -359,31 +359,6 @@ func TestTenants(t *testing.T) {
 		whole := kubetest.Named(t, kubetest.CronJobs(t, all(t)["tenants"]), "lifeboat-backup").Spec.JobTemplate.Spec.PodFailurePolicy.Rules
 		equal(t, dir+": exit codes", failed.OnExitCodes.Values, whole[len(whole)-1].OnExitCodes.Values)
 	}
-}
-
-// leaves returns all values in a document, by their path.
-func leaves(node any) map[string]string {
-	found := map[string]string{}
-	add := func(name string, below any) {
-		for path, value := range leaves(below) {
-			found[strings.TrimSuffix(name+"."+path, ".")] = value
-		}
-	}
-	switch n := node.(type) {
-	case map[string]any:
-		for name, below := range n {
-			add(name, below)
-		}
-	case []any:
-		for i, below := range n {
-			add(strconv.Itoa(i), below)
-		}
-	case string:
-		found[""] = n
-	case int:
-		found[""] = strconv.Itoa(n)
-	}
-	return found
 }
 
 func equal[T any](t *testing.T, what string, got, want T) {

@@ -1,0 +1,98 @@
+{{/* What a job runs, and when it has failed: (dict "root" $ "job" JOB). */}}
+{{- define "lifeboat.jobSpec" -}}
+{{- $values := .root.Values }}
+{{- $name := include "lifeboat.name" .root -}}
+activeDeadlineSeconds: {{ .job.activeDeadlineSeconds }}
+ttlSecondsAfterFinished: 604800
+backoffLimit: 3
+podFailurePolicy:
+  rules:
+    - action: Ignore
+      onPodConditions:
+        - {type: DisruptionTarget, status: "True"}
+    - action: FailJob
+      onExitCodes: {containerName: lifeboat, operator: In, values: [3, 4, 6, 7, 8, 9, 11, 12, 64]}
+template:
+  metadata:
+    # Without the release's name, by which the backup may look for the application.
+    labels: {app.kubernetes.io/name: lifeboat}
+  spec:
+    serviceAccountName: {{ $name }}-{{ .job.role }}
+    automountServiceAccountToken: false
+    enableServiceLinks: false
+    restartPolicy: Never
+    terminationGracePeriodSeconds: 30
+    securityContext:
+      runAsNonRoot: true
+      runAsUser: {{ $values.app.runAsUser | int }}
+      runAsGroup: {{ $values.app.runAsGroup | int }}
+      {{- if ne $values.app.fsGroup nil }}
+      fsGroup: {{ $values.app.fsGroup | int }}
+      fsGroupChangePolicy: OnRootMismatch
+      {{- end }}
+      seccompProfile: {type: RuntimeDefault}
+    {{- if .job.app }}
+    affinity:
+      podAffinity:
+        requiredDuringSchedulingIgnoredDuringExecution:
+          - topologyKey: kubernetes.io/hostname
+            labelSelector:
+              matchExpressions:
+                {{- range $key, $value := include "lifeboat.podLabels" .root | fromYaml }}
+                - {key: {{ $key | quote }}, operator: In, values: [{{ $value | quote }}]}
+                {{- end }}
+    {{- end }}
+    containers:
+      - name: lifeboat
+        image: "{{ $values.image.repository }}:{{ $values.image.tag | default (.root.Chart.AppVersion | replace "+" "-") }}"
+        imagePullPolicy: {{ $values.image.pullPolicy }}
+        args: {{- .job.args | toYaml | nindent 10 }}
+        env:
+          - {name: AWS_EC2_METADATA_DISABLED, value: "true"}
+          {{- if .job.app }}
+          - name: NAMESPACE
+            valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+          - {name: LIFEBOAT_NAME, value: $(NAMESPACE)$(DATABASE)}
+          - {name: LIFEBOAT_CACHE_DIR, value: /data/.lifeboat}
+          {{- end }}
+          {{- if has "profiles" .job.volumes }}
+          - {name: AWS_CONFIG_FILE, value: /etc/lifeboat/aws/config}
+          {{- end }}
+        envFrom:
+          - configMapRef: {name: {{ $name }}}
+          {{- with include "lifeboat.secret" (dict "root" .root "role" .job.role) }}
+          - secretRef: {name: {{ . }}}
+          {{- end }}
+        {{- if .job.volumes }}
+        volumeMounts:
+          {{- if has "data" .job.volumes }}
+          - {name: data, mountPath: /data}
+          {{- end }}
+          {{- if has "tmp" .job.volumes }}
+          - {name: tmp, mountPath: /tmp}
+          {{- end }}
+          {{- if has "profiles" .job.volumes }}
+          - {name: profiles, mountPath: /etc/lifeboat/aws, readOnly: true}
+          {{- end }}
+        {{- end }}
+        securityContext:
+          readOnlyRootFilesystem: true
+          allowPrivilegeEscalation: false
+          capabilities: {drop: [ALL]}
+        resources: {{- $values.resources | toYaml | nindent 10 }}
+    {{- if .job.volumes }}
+    volumes:
+      {{- if has "data" .job.volumes }}
+      - name: data
+        persistentVolumeClaim: {claimName: {{ $values.claim }}}
+      {{- end }}
+      {{- if has "tmp" .job.volumes }}
+      - name: tmp
+        emptyDir: {sizeLimit: {{ $values.tempSize }}}
+      {{- end }}
+      {{- if has "profiles" .job.volumes }}
+      - name: profiles
+        secret: {secretName: {{ $values.copy.existingSecret }}, defaultMode: 288} # 0440
+      {{- end }}
+    {{- end }}
+{{- end }}
