@@ -74,6 +74,7 @@ func TestChartIsTheOverlays(t *testing.T) {
 	for _, o := range []struct{ overlay, component, setting, values string }{
 		{"minio", "pushgateway", "", "pushgateway=http://pushgateway.monitoring.svc:9091"},
 		{"aws", "copy", "- COPY_URL=s3://second-bucket/app\n      ", "copy.enabled=true,copy.url=s3://second-bucket/app"},
+		{"minio", "report", "", "report.enabled=true,drill.existingSecret=lifeboat-drill"},
 	} {
 		copied := kubetest.Copy(t, "../kubernetes")
 		file := filepath.Join(copied, "overlays", o.overlay, "kustomization.yaml")

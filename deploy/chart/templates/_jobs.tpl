@@ -26,6 +26,15 @@ reasons in deploy/kubernetes.
   app: true
   volumes: [data, tmp]
 {{- end }}
+{{- if .Values.report.enabled }}
+- name: report
+  role: drill
+  schedule: {{ .Values.report.schedule | quote }}
+  startingDeadlineSeconds: 43200
+  activeDeadlineSeconds: 3600
+  args: [report, $(BUCKET_URL), --every, {{ .Values.report.every | quote }}, --max-age, {{ .Values.status.maxAge | quote }}, --output, /report/index.html]
+  volumes: [report]
+{{- end }}
 {{- if .Values.copy.enabled }}
 - name: copy
   role: restore
@@ -83,7 +92,7 @@ volumes: [data, tmp]
 
 {{- define "lifeboat.drill" -}}
 name: verify
-role: restore
+role: {{ ternary "drill" "restore" .Values.report.enabled }}
 schedule: {{ .Values.drill.schedule | quote }}
 startingDeadlineSeconds: 43200
 activeDeadlineSeconds: 21600
@@ -93,6 +102,9 @@ args:
 {{- range .Values.drill.sql }}
   - --sql
   - {{ . | quote }}
+{{- end }}
+{{- if .Values.report.enabled }}
+  - --record
 {{- end }}
 volumes: [tmp]
 {{- end }}

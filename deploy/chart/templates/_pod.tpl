@@ -65,11 +65,8 @@ template:
           {{- end }}
         {{- if .job.volumes }}
         volumeMounts:
-          {{- if has "data" .job.volumes }}
-          - {name: data, mountPath: /data}
-          {{- end }}
-          {{- if has "tmp" .job.volumes }}
-          - {name: tmp, mountPath: /tmp}
+          {{- range without .job.volumes "profiles" }}
+          - {name: {{ . }}, mountPath: /{{ . }}}
           {{- end }}
           {{- if has "profiles" .job.volumes }}
           - {name: profiles, mountPath: /etc/lifeboat/aws, readOnly: true}
@@ -89,6 +86,10 @@ template:
       {{- if has "tmp" .job.volumes }}
       - name: tmp
         emptyDir: {sizeLimit: {{ $values.tempSize }}}
+      {{- end }}
+      {{- if has "report" .job.volumes }}
+      - name: report
+        persistentVolumeClaim: {claimName: {{ $name }}-report}
       {{- end }}
       {{- if has "profiles" .job.volumes }}
       - name: profiles
