@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,6 +24,7 @@ import (
 type composition struct {
 	Services map[string]service
 	Volumes  map[string]struct{}
+	Secrets  map[string]struct{ File string }
 }
 
 type service struct {
@@ -31,6 +33,7 @@ type service struct {
 	User            string
 	Environment     map[string]string
 	EnvFile         string `yaml:"env_file"`
+	Secrets         []string
 	Volumes         []string
 	Restart         string
 	StopGracePeriod string   `yaml:"stop_grace_period"`
@@ -83,6 +86,38 @@ func TestComposition(t *testing.T) {
 	}
 }
 
+// TestComposedSecrets runs a backup with the secrets where docker compose puts them, but
+// for their directory.
+func TestComposedSecrets(t *testing.T) {
+	var c composition
+	if err := yaml.Load([]byte(docstest.Read(t, "compose/secrets.yaml")), &c, yaml.WithKnownFields()); err != nil {
+		t.Fatal(err)
+	}
+	s, dir, notices := c.Services["backup"], t.TempDir(), newNotices(t)
+	var environment []string
+	for name, path := range s.Environment {
+		secret, mounted := strings.CutPrefix(path, "/run/secrets/")
+		if !mounted || !slices.Contains(s.Secrets, secret) || c.Secrets[secret].File == "" {
+			t.Errorf("%s=%s: secrets %q, %v", name, path, s.Secrets, c.Secrets)
+		}
+		environment = append(environment, name+"="+filepath.Join(dir, secret))
+	}
+	if len(s.Secrets) != len(c.Secrets) || len(environment) != len(c.Secrets) {
+		t.Errorf("secrets %q, %v, variables %q", s.Secrets, c.Secrets, environment)
+	}
+	write(t, filepath.Join(dir, "aws"), "[default]\naws_access_key_id = id\naws_secret_access_key = key\n", 0o400)
+	write(t, filepath.Join(dir, "ping-url"), notices.URL+"/your-uuid\n", 0o400)
+	newDatabase(t, filepath.Join(dir, "app.db"))
+	backup := exec.Command(program(t), "backup", filepath.Join(dir, "app.db"), "file://"+filepath.Join(dir, "bucket"))
+	backup.Env = append(environment, "HOME="+dir)
+	if output, err := backup.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	if got := notices.got(); !slices.Equal(got, []string{"/your-uuid/start", "/your-uuid"}) {
+		t.Errorf("notices: %q", got)
+	}
+}
+
 // TestSidecar runs the loop by itself, with the shell that it has in its
 // container: it goes on after a failure, is healthy, and ends when told to.
 func TestSidecar(t *testing.T) {
@@ -97,10 +132,11 @@ func TestSidecar(t *testing.T) {
 	environment := []string{"PATH=" + filepath.Join(work, "bin") + ":" + os.Getenv("PATH"), "TMPDIR=" + temp, "LIFEBOAT_ALWAYS=true",
 		"DB=" + strings.Replace(s.Environment["DB"], "/data", data, 1), "BUCKET_URL=file://" + bucket,
 		"LIFEBOAT_CACHE_DIR=" + strings.Replace(s.Environment["LIFEBOAT_CACHE_DIR"], "/data", data, 1)}
-	notices := newNotices(t)
+	notices, ping := newNotices(t), filepath.Join(work, "ping-url")
+	write(t, ping, notices.URL, 0o600)
 	health := func() bool {
 		check := exec.Command("sh", "-c", strings.ReplaceAll(s.Healthcheck.Test[1], "$$", "$"))
-		check.Env = append(slices.Clone(environment), "LIFEBOAT_PING_URL="+notices.URL)
+		check.Env = append(slices.Clone(environment), "LIFEBOAT_PING_URL_FILE="+ping)
 		return check.Run() == nil
 	}
 	start := func(more ...string) (stop func() string) {
@@ -215,13 +251,13 @@ exec "$@"
 	sqlitetest.Exec(t, db, "DELETE FROM account")
 	copied := filepath.Join(work, "compose")
 	runs(t, "", "cp", "-r", "compose", copied)
-	testCommands(t, "compose/README.md", "deploy/compose", copied)
+	testCommands(t, "compose/README.md", "deploy/compose", copied, "chown 1000:1000", "chown "+strconv.Itoa(os.Geteuid()))
 	checkDatabase(t, db)
 	info, err := os.Stat(filepath.Join(copied, s.EnvFile))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the keys: %v, %v", info, err)
 	}
-	want := []string{"up", "logs", "ps", "stop app backup", "run", "start app backup"}
+	want := []string{"up", "logs", "ps", "-f compose.yaml -f secrets.yaml up", "stop app backup", "run", "start app backup"}
 	for i, line := range strings.Split(strings.TrimSpace(docstest.Read(t, log)), "\n") {
 		if i >= len(want) || !strings.HasPrefix(line, "compose "+want[i]) {
 			t.Errorf("docker %s", line)

@@ -132,6 +132,44 @@ func TestUnitCommands(t *testing.T) {
 	}
 }
 
+// Secrets can be credentials of systemd's: the lines for them are there, in comments.
+func TestUnitCredentials(t *testing.T) {
+	etc, data := t.TempDir(), filepath.Join(t.TempDir(), "app")
+	newDatabase(t, filepath.Join(data, "app.db"))
+	notices := newNotices(t)
+	bucket := "file://" + filepath.Join(t.TempDir(), "bucket")
+	write(t, filepath.Join(etc, "app.env"), "DB="+data+"/app.db\nBUCKET_URL="+bucket+"\n", 0o600)
+	write(t, filepath.Join(etc, "app.restore.env"), docstest.Read(t, "systemd/app.restore.env"), 0o600)
+	write(t, filepath.Join(etc, "lifeboat.env"), "LIFEBOAT_ALWAYS=true\n", 0o600)
+	write(t, filepath.Join(etc, "lifeboat.yaml"), fmt.Sprintf("databases: [{path: %s/app.db, url: '%s'}]\n", data, bucket), 0o600)
+	for _, name := range []string{"lifeboat-backup@", "lifeboat-backup", "lifeboat-verify@"} {
+		text := regexp.MustCompile(`(?m)^#(LoadCredential=|Environment=)`).ReplaceAllString(docstest.Read(t, "systemd/"+name+".service"), "$1")
+		path := filepath.Join(t.TempDir(), name+".service")
+		write(t, path, strings.ReplaceAll(text, "/usr/local/bin/lifeboat", program(t)), 0o644)
+		verifies(t, path)
+		write(t, path, text, 0o644)
+		u := parseUnit(t, path)
+		var want []string
+		for _, credential := range u["LoadCredential"] {
+			_, file, _ := strings.Cut(credential, ":")
+			content := "[default]\naws_access_key_id = id\naws_secret_access_key = key\n"
+			if strings.HasSuffix(file, ".ping-url") {
+				content = notices.URL + "/your-uuid\n"
+				want = []string{"/your-uuid/start", "/your-uuid"}
+			}
+			write(t, filepath.Join(etc, filepath.Base(file)), content, 0o600)
+		}
+		if len(u["LoadCredential"]) == 0 || len(u["LoadCredential"]) != len(u["Environment"])-1 {
+			t.Errorf("%s: credentials %q, variables %q", name, u["LoadCredential"], u["Environment"])
+		}
+		before := len(notices.got())
+		u.start(t, program(t), etc)
+		if got := notices.got()[before:]; !slices.Equal(got, want) {
+			t.Errorf("%s: notices %q, want %q", name, got, want)
+		}
+	}
+}
+
 // TestUnitDocument runs the commands of the README, but for those of systemctl,
 // and has systemd look at the drop-in.
 func TestUnitDocument(t *testing.T) {
@@ -186,7 +224,15 @@ func (u unit) only(t *testing.T, key string) string {
 func (u unit) start(t *testing.T, program, etc string) string {
 	t.Helper()
 	environment := map[string]string{}
-	lines := slices.Clone(u["Environment"])
+	credentials := t.TempDir()
+	for _, credential := range u["LoadCredential"] {
+		name, path, _ := strings.Cut(credential, ":")
+		write(t, filepath.Join(credentials, name), docstest.Read(t, strings.Replace(path, "/etc/lifeboat", etc, 1)), 0o400)
+	}
+	var lines []string
+	for _, line := range u["Environment"] {
+		lines = append(lines, strings.ReplaceAll(line, "%d", credentials))
+	}
 	for _, path := range u["EnvironmentFile"] {
 		path = strings.Replace(path, "/etc/lifeboat", etc, 1) // none may be missing
 		lines = append(lines, strings.Split(docstest.Read(t, path), "\n")...)

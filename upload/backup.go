@@ -80,10 +80,10 @@ func (r *run) attempt(ctx context.Context) error {
 	p := r.choose(ctx, began)
 	defer p.close()
 	r.step("choose a base", began, "base", p.base.ID, "why_full", p.why)
-	if done, err := r.isCurrent(ctx, p); done || err != nil {
+	c, done, err := r.readOrConfirm(ctx, &p)
+	if done || errors.Is(err, ErrIncomplete) {
 		return errors.Join(err, r.damaged)
 	}
-	c, err := r.readAs(ctx, &p)
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,11 @@ type BackupOptions struct {
 	// Hash reads the database and returns the digest of its content; nil is
 	// snapshot.Hash.
 	Hash func(ctx context.Context, path string, o snapshot.CopyOptions) (snapshot.Taken, string, error)
+	// Around, unless nil, is called with what reads the database, and must call that
+	// unless it returns an error: an application can pause meanwhile. What follows, such
+	// as the upload, is not part of it. It is called once more where what was read cannot
+	// be used, because another command has changed the series meanwhile.
+	Around func(ctx context.Context, read func(context.Context) error) error
 	// Tool is the program's name and version, for the manifest.
 	Tool string
 	// Progress is called with bytes of database done and to do: for StageCheck
@@ -146,6 +151,9 @@ func (o *BackupOptions) setDefaults(path string) {
 	}
 	if o.Hash == nil {
 		o.Hash = snapshot.Hash
+	}
+	if o.Around == nil {
+		o.Around = func(ctx context.Context, read func(context.Context) error) error { return read(ctx) }
 	}
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Progress == nil {

@@ -36,7 +36,11 @@ func (r *run) confirmedLately(ctx context.Context) (bool, error) {
 	if r.hasLostBase() {
 		return false, nil
 	}
-	same, _, err := r.hashesTo(ctx, r.checked(now))
+	var same bool
+	err = r.Around(ctx, func(ctx context.Context) (err error) {
+		same, _, err = r.hashesTo(ctx, r.checked(now))
+		return err
+	})
 	if err != nil || !same {
 		r.newest = series.Snapshot{}
 		return false, err
@@ -45,21 +49,50 @@ func (r *run) confirmedLately(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// isCurrent confirms the newest snapshot where it has the database's content. That is
+// readOrConfirm reads the database as planned, or confirms the newest snapshot where that
+// has its content, and reports that it has.
+func (r *run) readOrConfirm(ctx context.Context, p *plan) (c *content, confirmed bool, err error) {
+	var same bool
+	var taken snapshot.Taken
+	err = r.Around(ctx, func(ctx context.Context) (err error) {
+		if same, taken, err = r.isCurrent(ctx, *p); err == nil && !same {
+			c, err = r.readAs(ctx, p)
+		}
+		return err
+	})
+	if err != nil || !same {
+		return c, false, r.closed(c, err)
+	}
+	began := time.Now()
+	confirmed, err = r.confirm(ctx, taken.TakenAt)
+	r.step("confirm the newest", began, "snapshot", r.newest.ID)
+	if confirmed || err != nil {
+		return nil, confirmed, err
+	}
+	err = r.Around(ctx, func(ctx context.Context) (err error) {
+		c, err = r.readAs(ctx, p)
+		return err
+	})
+	return c, false, r.closed(c, err)
+}
+
+// closed closes what was read if there is an error, which it returns.
+func (r *run) closed(c *content, err error) error {
+	if err != nil && c != nil {
+		return errors.Join(err, c.close())
+	}
+	return err
+}
+
+// isCurrent reports whether the database has the content of the newest snapshot. That is
 // found out without a copy, which p would make. It reports false where a copy is needed
 // to know, and where it is not the same. A database that may be read only so fast is not
 // read twice, as one that has changed would be.
-func (r *run) isCurrent(ctx context.Context, p plan) (bool, error) {
+func (r *run) isCurrent(ctx context.Context, p plan) (bool, snapshot.Taken, error) {
 	if !p.full() || r.preview != nil || r.changed || r.Copy.MaxRate > 0 {
-		return false, nil
+		return false, snapshot.Taken{}, nil
 	}
-	same, taken, err := r.hashesTo(ctx, r.checked(time.Now()))
-	if err != nil || !same {
-		return false, err
-	}
-	began := time.Now()
-	defer r.step("confirm the newest", began, "snapshot", r.newest.ID)
-	return r.confirm(ctx, taken.TakenAt)
+	return r.hashesTo(ctx, r.checked(time.Now()))
 }
 
 // hashesTo reads the database and reports whether its content has that digest, "" for

@@ -50,6 +50,7 @@ type backupCmd struct {
 
 	newObjectFlags
 
+	hookFlags
 	reportFlags
 
 	JSON bool `name:"json" help:"Print one JSON document."`
@@ -112,11 +113,17 @@ func (b *backupCmd) backup(ctx context.Context, c *console) (d *backupDocument, 
 	if err != nil {
 		return nil, "", err
 	}
+	commands := b.hooks(ctx, c)
+	options.Around = commands.Around
 	result, done, err := b.backUp(ctx, bucket, lifecycle.Options{Terms: lifecycle.Terms{Hold: b.holdOf()}, Log: c.log}, options)
 	c.endProgress()
 	if err != nil && !errors.Is(err, upload.ErrIncomplete) {
+		if failed := commands.Failed(); failed != nil {
+			c.log.Warn("--run-after failed, too", "cause", failed)
+		}
 		return nil, "", err
 	}
+	err = errors.Join(err, commands.Failed())
 	report.Succeeded = true
 	report.Add(measuresOf(result)...)
 	if b.WantsMetrics() {

@@ -17,7 +17,8 @@ import (
 )
 
 type configCmd struct {
-	Check configCheckCmd `cmd:"" help:"Print what lifeboat backup would run, without a request to any store."`
+	Check  configCheckCmd  `cmd:"" help:"Print what lifeboat backup would run, without a request to any store."`
+	Schema configSchemaCmd `cmd:"" help:"Print a JSON schema of the file, for editors."`
 }
 
 type configCheckCmd struct {
@@ -87,8 +88,8 @@ func (t *task) describe(flags map[string]*kong.Flag) taskDocument {
 			d.Settings[name] = "${" + variable + "}"
 		} else if s, ok := t.Entry.Settings[name]; ok {
 			d.Settings[name] = strings.Join(s.Written, ", ")
-			if name == "ping-url" && s.Text() == d.Settings[name] {
-				d.Settings[name] = "(secret)" // who knows it can send notices
+			if flag != nil && flag.Tag.Has("secret") && s.Text() == d.Settings[name] {
+				d.Settings[name] = "(secret)"
 			}
 		}
 	}

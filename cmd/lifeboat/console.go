@@ -20,6 +20,7 @@ import (
 // globals are the flags that every command has.
 type globals struct {
 	LogFormat string `enum:"text,json" default:"text" placeholder:"text|json" help:"How to log to stderr."`
+	Progress  string `enum:"auto,json" default:"auto" placeholder:"auto|json" help:"Progress as bars on a terminal (auto), or as lines of JSON on stderr."`
 	Debug     bool   `help:"Log every step." xor:"loudness"`
 	Quiet     bool   `short:"q" help:"Print nothing but warnings and errors." xor:"loudness"`
 }
@@ -29,6 +30,7 @@ type console struct {
 	*globals
 	stdout, stderr *os.File
 	log            *slog.Logger
+	steps          *terminal.Steps // nil unless progress is asked for in JSON
 	bars           *terminal.Bars  // nil unless stderr is a terminal that can show them
 	workers        *worker.Pool    // read databases; nil unless the command does
 	batch          *reports.Batch  // writes the metrics of many databases together; nil for one
@@ -42,11 +44,13 @@ type console struct {
 // start sets up logging and progress bars by the flags.
 func (c *console) start() {
 	var w io.Writer = c.stderr
-	if !c.Quiet && c.LogFormat == "text" && terminal.CanShowBars(c.stderr) {
+	if c.Progress == "json" {
+		c.steps = terminal.NewSteps(c.stderr)
+	} else if !c.Quiet && c.LogFormat == "text" && terminal.CanShowBars(c.stderr) {
 		c.bars = terminal.NewBars(c.stderr)
 		w = c.bars
 	}
-	options := &slog.HandlerOptions{Level: slog.LevelWarn}
+	options := &slog.HandlerOptions{Level: terminal.LevelNotice, ReplaceAttr: terminal.LevelName}
 	if c.Debug {
 		options.Level = slog.LevelDebug
 	}
@@ -63,10 +67,13 @@ func (c *console) start() {
 // progress returns a function that shows the progress of one part of the
 // work, in bytes.
 func (c *console) progress(part string) func(done, total int64) {
-	if c.bars == nil {
-		return func(int64, int64) {}
+	switch {
+	case c.steps != nil:
+		return func(done, total int64) { c.steps.Set(part, done, total) }
+	case c.bars != nil:
+		return func(done, total int64) { c.bars.Set(part, done, total) }
 	}
-	return func(done, total int64) { c.bars.Set(part, done, total) }
+	return func(int64, int64) {}
 }
 
 // endProgress removes the bars from the terminal.

@@ -10,7 +10,9 @@ import (
 	"github.com/agnivade/levenshtein"
 	"github.com/alecthomas/kong"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/hooks"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/secrets"
 )
 
 // unsetEmpty has empty variables count as unset: that is how optional settings
@@ -33,10 +35,16 @@ var serviceLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|
 // unknownVariables returns a warning for each variable that looks like a setting of
 // Lifeboat's and is none.
 func unknownVariables(model *kong.Application, environ []string) []string {
-	known := []string{customerKey, reports.PushgatewayUser, reports.PushgatewayPassword}
+	var known []string
+	for _, name := range []string{customerKey, reports.PushgatewayUser, reports.PushgatewayPassword} {
+		known = append(known, name, name+secrets.FileSuffix)
+	}
 	err := kong.Visit(model, func(node kong.Visitable, next kong.Next) error {
 		if flag, ok := node.(*kong.Flag); ok {
 			known = append(known, flag.Envs...)
+			if file := secretFile(flag); file != "" {
+				known = append(known, file)
+			}
 		}
 		return next(nil)
 	})
@@ -46,7 +54,7 @@ func unknownVariables(model *kong.Application, environ []string) []string {
 	var warnings []string
 	for _, setting := range environ {
 		name, _, _ := strings.Cut(setting, "=")
-		if !strings.HasPrefix(name, envPrefix+"_") || serviceLink.MatchString(name) || slices.Contains(known, strings.TrimSuffix(name, "_FILE")) || slices.Contains(known, name) {
+		if !strings.HasPrefix(name, envPrefix+"_") || strings.HasPrefix(name, hooks.VariablePrefix) || serviceLink.MatchString(name) || slices.Contains(known, name) {
 			continue
 		}
 		text := fmt.Sprintf("the variable %s is no setting and changes nothing", name)

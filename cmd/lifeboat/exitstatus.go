@@ -12,8 +12,8 @@ import (
 var endings = map[string]map[int]string{
 	"backup": atStore(map[int]string{
 		exitDone:       "uploaded, or unchanged",
-		exitIncomplete: "the snapshot is safe; a release, metrics, tags or --sse is not as asked",
-		exitSource:     "the database is missing, is not one, or fails its check",
+		exitIncomplete: "the snapshot is safe; a release, --sse, metrics or --run-after failed",
+		exitSource:     "the database is missing, bad or no database, or --run-before failed",
 		exitTarget:     "no room for the copy, or the temp directory is not usable",
 		exitLocked:     "the database stayed locked for --wait",
 		exitUsage:      "wrong usage; or only the application can check or compact this database",
@@ -89,11 +89,12 @@ var endings = map[string]map[int]string{
 		exitIncomplete: "its tags are damaged, so it stays; or the result could not be printed", exitNoSnapshot: "",
 		exitRefused: "the bucket refuses, or a clock is wrong: nothing is deleted", exitUsage: "wrong usage; or the snapshot must stay (newest, pinned, a base, too soon)",
 	}),
-	"series":       atStore(map[int]string{exitNoSnapshot: "there is no such directory"}),
-	"pin":          atStore(map[int]string{exitNoSnapshot: ""}),
-	"unpin":        atStore(map[int]string{exitNoSnapshot: "", exitUsage: "wrong usage, or the snapshot is not pinned"}),
-	"config":       nil,
-	"config check": {exitUsage: "the file is wrong"},
+	"series":        atStore(map[int]string{exitNoSnapshot: "there is no such directory"}),
+	"pin":           atStore(map[int]string{exitNoSnapshot: ""}),
+	"unpin":         atStore(map[int]string{exitNoSnapshot: "", exitUsage: "wrong usage, or the snapshot is not pinned"}),
+	"config":        nil,
+	"config check":  {exitUsage: "the file is wrong"},
+	"config schema": {},
 	"status": atStore(map[int]string{
 		exitDone: "fresh", exitSource: "--config names no database",
 		exitNotFresh: "too old, broken, none there, database gone, wrong time, or copies behind",

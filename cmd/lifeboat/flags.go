@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/databases"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/moments"
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/secrets"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
@@ -29,13 +29,17 @@ type seriesFlags struct {
 // envPrefix begins the variable of every flag.
 const envPrefix = "LIFEBOAT"
 
-// customerKey is the only setting that has no flag: flags show in ps.
+// customerKey is a setting without a flag: flags show in ps.
 const customerKey = "LIFEBOAT_SSE_CUSTOMER_KEY"
 
 // open returns the bucket. The options may hold more than the series knows.
 func (s seriesFlags) open(ctx context.Context, c *console, o upload.Options) (bucket.Bucket, error) {
 	o.Log, o.RetryFor = c.log, s.RetryFor.or(bucket.NoRetry)
-	if text := os.Getenv(customerKey); text != "" {
+	text, err := secrets.Get(customerKey)
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	if text != "" {
 		key, err := base64.StdEncoding.DecodeString(text)
 		if err != nil || len(key) != 32 {
 			return nil, usage("%s is not 32 bytes in base64", customerKey) // the value is a secret
@@ -161,9 +165,6 @@ type configFlags struct {
 	one string // the database of the file that an argument names, "" for all
 }
 
-// defaultConfig is looked for in the working directory.
-const defaultConfig = "lifeboat.yaml"
-
 // A parallel is a number of databases at once: 0 if it is left open.
 type parallel int
 
@@ -176,5 +177,3 @@ func (p *parallel) UnmarshalText(text []byte) error {
 	*p = parallel(n)
 	return nil
 }
-
-func (f *onlyFlags) file() string { return cmp.Or(f.Config, defaultConfig) }

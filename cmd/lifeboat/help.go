@@ -37,10 +37,8 @@ keys and endpoint are AWS settings, such as AWS_ENDPOINT_URL_S3 or a profile.
 // examples stand before the flags in a command's help.
 var examples = map[string]string{
 	"backup": `  lifeboat backup /data/app.db s3://bucket/app
-  lifeboat backup /data/app.db file:///mnt/nas/app --max-rate 20MiB
-  lifeboat backup /data/app.db s3://bucket/app --age-recipient age1...  encrypt
+  lifeboat backup /data/app.db file:///mnt/nas/app --age-recipient age1...
   lifeboat backup --config lifeboat.yaml    all databases that the file names
-  lifeboat backup /data/app.db s3://bucket/app --metrics-file /metrics/app.prom
 `,
 	"list": `  lifeboat list s3://bucket/app
   lifeboat list s3://bucket/app --since "2026-11-20 17:00" --long
@@ -62,7 +60,6 @@ var examples = map[string]string{
   lifeboat verify s3://bucket/app --sql 'SELECT count(*) > 1000 FROM orders'
   lifeboat verify s3://bucket/app --sample 3 --check full --json
   lifeboat verify --config lifeboat.yaml --sample 5 --record
-  lifeboat verify s3://bucket/app --metrics-file /metrics/app.prom
 `,
 	"drills": `  lifeboat drills s3://bucket/app
   lifeboat drills s3://bucket/app --since 90d
@@ -116,6 +113,8 @@ var examples = map[string]string{
   lifeboat series file:///mnt/nas --json | jq -r '.series[].url'
 `,
 	"config": "  lifeboat config check      what lifeboat backup would run\n",
+	"config schema": `  lifeboat config schema >lifeboat.schema.json
+`,
 	"config check": `  lifeboat config check --config /etc/lifeboat.yaml
   lifeboat config check --json | jq -r '.databases[].url'
 `,
@@ -208,4 +207,4 @@ func helpWith(command *kong.Node, flags string) string {
 }
 
 // everywhere are the flags that every command has.
-const everywhere = "-h, --help, --help-all, -q, --quiet, --debug, --log-format=text|json"
+const everywhere = "-h, --help-all, -q, --debug, --log-format=text|json, --progress=json"

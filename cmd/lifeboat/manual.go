@@ -101,7 +101,7 @@ func commandPage(command *kong.Node) *roff.Page {
 		}
 	}
 	p.Section("environment")
-	p.Text("A flag such as --max-rate is also a variable, LIFEBOAT_MAX_RATE, but for those that consent or override. The keys and the endpoint are AWS settings, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL_S3.")
+	p.Text("A flag such as --max-rate is also a variable, LIFEBOAT_MAX_RATE, but for those that consent or override. Those of secrets have a twin for a file, such as LIFEBOAT_PING_URL_FILE. The keys and the endpoint are AWS settings, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL_S3.")
 	p.Section("see also")
 	p.Line("lifeboat(1)")
 	return p

@@ -8,8 +8,12 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/hooks"
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/secrets"
 )
 
 // newParser returns a parser of command lines for a grammar, which is a struct of
@@ -22,9 +26,29 @@ func newParser(ctx context.Context, c *console, grammar any, more ...kong.Option
 		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // the environment is named once, at the end
 		kong.Help(printHelp),
 		kong.Writers(c.stdout, c.stderr),
+		kong.Resolvers(secretFiles),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(c),
 	}, exactText()...), more...)...)
+}
+
+// secretFiles gives kong the values of flags that are secrets from the files that
+// variables name: see package secrets.
+var secretFiles kong.ResolverFunc = func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	name := secretFile(flag)
+	if os.Getenv(name) == "" {
+		return nil, nil
+	}
+	return secrets.Get(strings.TrimSuffix(name, secrets.FileSuffix))
+}
+
+// secretFile returns the variable that names the file of a flag that is a secret, "" for
+// other flags.
+func secretFile(flag *kong.Flag) string {
+	if !flag.Tag.Has("secret") || len(flag.Envs) == 0 {
+		return ""
+	}
+	return flag.Envs[0] + secrets.FileSuffix
 }
 
 // exactText are mappers in place of kong's, which pass every value through JSON,
@@ -38,6 +62,7 @@ func exactText() []kong.Option {
 		kong.TypeMapper(reflect.TypeFor[bucketURL](), exactMapper(unmarshalText)),
 		kong.TypeMapper(reflect.TypeFor[snapshotURL](), exactMapper(unmarshalText)),
 		kong.TypeMapper(reflect.TypeFor[treeURL](), exactMapper(unmarshalText)),
+		kong.TypeMapper(reflect.TypeFor[hooks.Command](), decodeCommand),
 		kong.NamedMapper("path", exactMapper(func(text string, _ *kong.Value, target reflect.Value) error {
 			target.SetString(kong.ExpandPath(text))
 			return nil

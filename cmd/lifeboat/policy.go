@@ -17,7 +17,7 @@ type holdFlag struct {
 
 // shrinkFlag overrides the shrink guard.
 type shrinkFlag struct {
-	IgnoreShrink bool `env:"-" help:"Override the shrink guard, because the newest snapshot is small for a good reason."`
+	IgnoreShrink bool `env:"-" help:"Override the shrink guard: the small one is right."`
 }
 
 // policyFlags are how long each class of snapshots is kept.

@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 	os.Setenv("GORACE", "atexit_sleep_ms=0")
 	impatient := func() {
 		settle = 100 * time.Millisecond
+		if dir := os.Getenv("TEST_ETC"); dir != "" {
+			systemConfig = dir
+		}
 		main()
 	}
 	programs := map[string]func(){"lifeboat": impatient, "aws": aws, "kubectl": kubectl}

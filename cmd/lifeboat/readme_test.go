@@ -43,7 +43,7 @@ func testDocument(t *testing.T, server *testserver.Server, path string, happens 
 	}
 	notices := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(notices.Close)
-	names = append(names, "/var/lib/app", work, "/mnt/nas", t.TempDir(), "/var/lib/node_exporter", t.TempDir(), "https://hc-ping.com", notices.URL)
+	names = append(names, "/var/lib/app", work, "/mnt/nas", t.TempDir(), "/var/lib/node_exporter", t.TempDir(), "https://hc-ping.com", notices.URL, "https://hooks.example.com", notices.URL)
 	names = append(names, "lifecycle retire ", "lifecycle retire --hold 0s ") // seconds old is too young
 	if gateway := "http://pushgateway.example.com:9091"; strings.Contains(commands, gateway) {
 		names = append(names, gateway, testserver.StartPushgateway(t))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/hooks"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/worker"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
@@ -66,7 +67,7 @@ type code struct {
 var codes = []code{
 	{exitFailed, "failed for a reason not below", retry},
 	{exitIncomplete, "the main thing is done, something beside it is not; some of several databases failed", alert},
-	{exitSource, "the source is missing, not a database, or fails its check", failAtOnce},
+	{exitSource, "the source is missing, not a database, or fails its check; --run-before failed", failAtOnce},
 	{exitUnreachable, "the bucket is unreachable or failing, after retries", retry},
 	{exitNoSnapshot, "no such snapshot", failAtOnce},
 	{exitDamaged, "snapshot damaged, or an object of its chain is gone, or its database fails its check; the message names the one to take instead and the command", failAtOnce},
@@ -147,6 +148,7 @@ var reasons = []struct {
 	{restore.ErrQuery, "query_false", exitNotTrue, ""},
 	{errDiffers, "different", exitNotTrue, ""},
 
+	{hooks.ErrBefore, "run_before_failed", exitSource, ""},
 	{snapshot.ErrSource, "source_unusable", exitSource, ""},
 	{errNoneFound, "no_database_found", exitSource, ""},
 	{worker.ErrTooLong, "check_too_long", exitSource, "if the database is sound and this machine slow, raise --check-limit"},
@@ -219,6 +221,7 @@ var reasons = []struct {
 	{cache.ErrDamaged, "cache_damaged", exitFailed, ""},
 
 	// Beside anything else these do not matter.
+	{hooks.ErrAfter, "run_after_failed", exitIncomplete, ""},
 	{errNotRecorded, "not_recorded", exitIncomplete, "it takes the right to create objects under .drills/: see deploy/iam/drill-*.json"},
 	{errNotPrinted, "not_printed", exitIncomplete, "stdout is full, or its reader has gone; all else that this command does is done"},
 }

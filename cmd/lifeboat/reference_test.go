@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/answer"
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/deploy/docs/docstest"
 	"github.com/lifeboat-sqlite/lifeboat/restore/extract"
 )
@@ -17,6 +19,8 @@ func TestReferenceHasEveryField(t *testing.T) {
 	text := docstest.Read(t, docstest.Page(t, "reference"))
 	for heading, documents := range map[string][]any{
 		"An error":                    {failureDocument{}, errorDocument{}},
+		"A line of progress":          {terminal.Step{}},
+		"A message":                   {reports.Message{}},
 		"A snapshot":                  {snapshotDocument{}, retainedDocument{}},
 		"backup":                      {backupDocument{}, manyDocument{}, previewDocument{}, manyPreviewsDocument{}},
 		"config check":                {scheduleDocument{}},

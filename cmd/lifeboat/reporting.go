@@ -21,6 +21,7 @@ func (f *reportFlags) start(ctx context.Context, c *console, run reports.Run) (*
 	report, log := f.Start(ctx, run, reports.Program{
 		Version: programVersion(),
 		Exit:    func(err error) int { return exitCode(withSignal(ctx, err)) },
+		Reason:  func(err error) string { _, word := verdict(withSignal(ctx, err)); return word },
 		Hint:    hintFor,
 	}, c.batch, c.log)
 	own.log = log
@@ -31,7 +32,7 @@ func (f *reportFlags) start(ctx context.Context, c *console, run reports.Run) (*
 // of each what is not the run's: with --metrics-each its metrics. The notice is the run's.
 func (f *reportFlags) ofRun() reportFlags {
 	run := *f
-	f.PingURL = reports.URL{}
+	f.Notices = reports.Notices{}
 	if !f.MetricsEach {
 		f.Flags = reports.Flags{}
 	}
@@ -45,9 +46,12 @@ func (f *reportFlags) ofOne(settings map[string]databases.Setting) error {
 	if f.MetricsEach {
 		own.MetricsFile, own.Pushgateway = f.MetricsFile, f.Pushgateway
 	}
-	for name, url := range map[string]*reports.URL{"pushgateway": &own.Pushgateway, "ping-url": &own.PingURL} {
+	own.NotifyOn, own.NotifyTemplate = f.NotifyOn, f.NotifyTemplate
+	for name, value := range map[string]*reports.URL{
+		"pushgateway": &own.Pushgateway, "ping-url": &own.PingURL, "notify-url": &own.NotifyURL,
+	} {
 		if text := settings[name].Text(); text != "" {
-			if err := url.UnmarshalText([]byte(text)); err != nil {
+			if err := value.UnmarshalText([]byte(text)); err != nil {
 				return err
 			}
 		}

@@ -5,13 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -115,7 +112,7 @@ func newSchedule(ctx context.Context, c *console, f configFlags, verb string, ar
 func (f *onlyFlags) read(ctx context.Context, c *console, uses func(key string) bool) (databases.File, error) {
 	keys, err := fileKeys(ctx, c, uses)
 	if err == nil && f.Config == "" {
-		err = trusted(defaultConfig)
+		err = trusted(f.file())
 	}
 	if err != nil {
 		return databases.File{}, err
@@ -124,7 +121,7 @@ func (f *onlyFlags) read(ctx context.Context, c *console, uses func(key string) 
 	if err != nil {
 		return file, usage("%w", err)
 	}
-	return file, nil
+	return file, mayCommand(file)
 }
 
 // keepOnly keeps the tasks of the database that an argument names, by its path or its
@@ -142,26 +139,6 @@ func (s *schedule) keepOnly(f configFlags) error {
 	}
 	if s.tasks = slices.DeleteFunc(s.tasks, isOther); len(s.tasks) == 0 {
 		return &hinted{usage("%s is none of the databases in %s: %s", f.one, f.file(), terminal.SomeOf(all)), "for another one: lifeboat backup DB BUCKET_URL"}
-	}
-	return nil
-}
-
-// trusted returns an error for a file of databases that nobody has named, if another
-// user could have written it: it says what this one's commands do.
-func trusted(path string) error {
-	for _, look := range []func(string) (os.FileInfo, error){os.Lstat, os.Stat} {
-		info, err := look(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // reading it says so
-		}
-		if err != nil {
-			return usage("%w", err)
-		}
-		s, ok := info.Sys().(*syscall.Stat_t)
-		isLink := info.Mode()&fs.ModeSymlink != 0
-		if !ok || s.Uid != 0 && int(s.Uid) != os.Geteuid() || !isLink && info.Mode()&0o022 != 0 {
-			return &hinted{usage("%s in this directory is not used, because another user could write it", path), "name it, if it is yours: --config " + path}
-		}
 	}
 	return nil
 }
@@ -238,7 +215,7 @@ func (c commands) of(e databases.Entry, parse func() (perDatabase, error)) (perD
 	var key strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(e.Settings)) {
 		if name != "name" {
-			fmt.Fprintf(&key, "%s %q\n", name, e.Settings[name].Values)
+			fmt.Fprintf(&key, "%s %v %q\n", name, e.Settings[name].List, e.Settings[name].Values)
 		}
 	}
 	command, known := c[key.String()]

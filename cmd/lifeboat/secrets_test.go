@@ -29,6 +29,10 @@ func TestSecretsAreNotTold(t *testing.T) {
 	if err := os.WriteFile(profile, []byte("[default]\naws_access_key_id = a\naws_secret_access_key "+hidden+"\n["+hidden+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	keyFile := filepath.Join(dir, "key")
+	if err := os.WriteFile(keyFile, []byte(key+"\n"), 0o400); err != nil {
+		t.Fatal(err)
+	}
 	// The server's own secret is one too.
 	secrets := []string{hidden, key, secure.SecretKey, hidden[:20]}
 	const id, secret, token, endpoint = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"
@@ -39,6 +43,8 @@ func TestSecretsAreNotTold(t *testing.T) {
 		"another key":              {customerKey + "=" + base64.StdEncoding.EncodeToString([]byte(strings.ToUpper(hidden)))},
 		"a key that is none":       {customerKey + "=" + hidden + "?"},
 		"a key that is too long":   {customerKey + "=" + key + key},
+		"a key in a file":          {customerKey + "_FILE=" + keyFile},
+		"a key as its file":        {customerKey + "_FILE=" + key},
 		"wrong secret":             {secret + "=" + hidden},
 		"secret with a break":      {secret + "=" + hidden + "\n"},
 		"wrong token":              {token + "=" + hidden},

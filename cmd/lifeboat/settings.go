@@ -113,7 +113,7 @@ func overridden(flag *kong.Flag) string {
 	if flag == nil { // not used
 		return ""
 	}
-	for _, name := range flag.Envs {
+	for _, name := range append(slices.Clone(flag.Envs), secretFile(flag)) {
 		if os.Getenv(name) != "" {
 			return name
 		}

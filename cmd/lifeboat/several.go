@@ -18,7 +18,7 @@ import (
 func load(ctx context.Context, c *console, f configFlags, verb string, args []string, missing string) (schedule, error) {
 	s, err := newSchedule(ctx, c, f, verb, args)
 	if errors.Is(err, fs.ErrNotExist) && f.Config == "" {
-		return s, usage("%s missing, and there is no %s here that names databases", missing, defaultConfig)
+		return s, usage("%s missing, and %s", missing, noConfig())
 	}
 	if err != nil {
 		return s, err
@@ -43,6 +43,9 @@ func (s *schedule) each(c *console, do func(c *console, i int, t *task) error) e
 		group.Go(func() error {
 			own := *c
 			own.log = c.log.With("database", t.Path)
+			if own.steps != nil {
+				own.steps = own.steps.Of(t.Path)
+			}
 			if s.parallel > 1 {
 				own.bars = nil // they show the stages of one task
 			}

@@ -95,7 +95,7 @@ func overConfiguration(ctx context.Context, c *console, parsed *kong.Context, ar
 	f := command.which()
 	s, err := choose(ctx, c, parsed, args)
 	if errors.Is(err, fs.ErrNotExist) && f.Config == "" {
-		return usage("--only names databases of a file, and there is no %s here: add --config FILE", defaultConfig)
+		return usage("--only names databases of a file, and %s: add --config FILE", noConfig())
 	}
 	if err != nil {
 		return err

@@ -113,3 +113,33 @@ func TestReport(t *testing.T) {
 		t.Error("there is no claim")
 	}
 }
+
+// Secrets can be files: then no variable of the backup's holds one, and each file is
+// mounted where a variable names it.
+func TestSecretFiles(t *testing.T) {
+	v := newValidator(t)
+	for _, dir := range []string{"minio", "r2"} {
+		copied := kubetest.Copy(t, ".")
+		file := filepath.Join(copied, "overlays", dir, "kustomization.yaml")
+		kubetest.Edit(t, file, "  - ../../components/settings", "  - ../../components/secret-files\n  - ../../components/settings")
+		objects := kubetest.Build(t, filepath.Dir(file))
+		for _, o := range objects {
+			if err := v.validate(t, o); err != nil {
+				t.Errorf("%s: %s %s: %v", dir, o.Kind, o.Metadata.Name, err)
+			}
+		}
+		pod := kubetest.Named(t, kubetest.CronJobs(t, objects), "lifeboat-backup").Spec.JobTemplate.Spec.Template.Spec
+		c, files := pod.Containers[0], map[string]string{}
+		for _, variable := range c.Env {
+			if strings.HasSuffix(variable.Name, "_FILE") {
+				files[variable.Name] = filepath.Dir(variable.Value)
+			}
+		}
+		mount, volume := c.VolumeMounts[0], pod.Volumes[0] // kustomize puts what is new in front
+		equal(t, dir+": files", files, map[string]string{"AWS_SHARED_CREDENTIALS_FILE": mount.MountPath, "LIFEBOAT_PING_URL_FILE": mount.MountPath})
+		equal(t, dir+": mount", []string{mount.Name, volume.Name, c.Secret()}, []string{"secrets", "secrets", ""})
+		if !mount.ReadOnly || volume.Secret == nil || volume.Secret.SecretName != "lifeboat-backup-files" || c.EnvFrom[0].ConfigMapRef == nil {
+			t.Errorf("%s: %+v, %+v, %+v", dir, mount, volume, c.EnvFrom)
+		}
+	}
+}

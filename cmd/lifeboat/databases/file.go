@@ -5,9 +5,11 @@ package databases
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,8 +22,9 @@ import (
 // A File is a file that names many databases.
 type File struct {
 	Path     string
-	Host     string // what {host} stands for, "" if the file leaves it open
-	Parallel int    // 0 if the file leaves it open
+	Info     os.FileInfo // of the very file that was read
+	Host     string      // what {host} stands for, "" if the file leaves it open
+	Parallel int         // 0 if the file leaves it open
 	Entries  []Entry
 }
 
@@ -61,7 +64,7 @@ const MaxParallel = 64
 // their names; the value of one that is nil is not read. The error names the file,
 // and all that is wrong in it by line.
 func Read(path string, flags map[string]*kong.Flag) (File, error) {
-	text, err := os.ReadFile(path)
+	text, info, err := readFile(path)
 	if err != nil {
 		return File{}, fmt.Errorf("configuration: %w", err)
 	}
@@ -69,7 +72,7 @@ func Read(path string, flags map[string]*kong.Flag) (File, error) {
 	if err != nil {
 		return File{}, InFile(path, err)
 	}
-	file.Path = path
+	file.Path, file.Info = path, info
 	home, err := os.UserHomeDir()
 	if err != nil {
 		home = "~" // and no such file is found
@@ -78,6 +81,20 @@ func Read(path string, flags map[string]*kong.Flag) (File, error) {
 		file.Entries[i].place(filepath.Dir(path), home, flags)
 	}
 	return file, nil
+}
+
+func readFile(path string) ([]byte, os.FileInfo, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close() // it was only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := io.ReadAll(f)
+	return text, info, err
 }
 
 // place puts the relative paths of an entry into a directory, and those that begin with
@@ -254,7 +271,7 @@ func (r *reader) settings(node *yaml.Node, others ...string) map[string]Setting 
 		if isFlag && flag == nil {
 			continue
 		}
-		if isFlag && flag.IsSlice() {
+		if isFlag && flag.Target.Kind() == reflect.Slice {
 			found[key] = r.list(value)
 		} else {
 			found[key] = r.value(value)
@@ -292,7 +309,7 @@ func (r *reader) list(node *yaml.Node) Setting {
 		values = node.Content
 	}
 	s := r.values(node.Line, values)
-	s.List = true
+	s.List = node.Kind == yaml.SequenceNode
 	return s
 }
 

@@ -2,11 +2,13 @@ package reports
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/push"
+
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/secrets"
 )
 
 // The variables of the credentials for the Pushgateway. They have no flags: flags show
@@ -19,6 +21,12 @@ const (
 // pushJob is the job label of what is pushed.
 const pushJob = "lifeboat"
 
+func pushgatewayLogin() (user, password string, err error) {
+	user, wrongUser := secrets.Get(PushgatewayUser)
+	password, wrongPassword := secrets.Get(PushgatewayPassword)
+	return user, password, errors.Join(wrongUser, wrongPassword)
+}
+
 // pushMetrics adds a run's metrics to those that the Pushgateway has of the same
 // labels. It uses POST, which keeps those of other names.
 func pushMetrics(ctx context.Context, to URL, m metrics) error {
@@ -30,7 +38,11 @@ func pushMetrics(ctx context.Context, to URL, m metrics) error {
 	for name, value := range m.labels {
 		p.Grouping(name, value)
 	}
-	if user, password := os.Getenv(PushgatewayUser), os.Getenv(PushgatewayPassword); user != "" || password != "" {
+	user, password, err := pushgatewayLogin()
+	if err != nil {
+		return err
+	}
+	if user != "" || password != "" {
 		p.BasicAuth(user, password)
 	}
 	if err := p.AddContext(ctx); err != nil {

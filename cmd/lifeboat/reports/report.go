@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,12 +20,16 @@ type Flags struct {
 	MetricsFile string `type:"path" placeholder:"FILE" group:"Reports" help:"Write metrics for node_exporter's textfile collector."`
 	MetricsEach bool   `group:"Reports" help:"Of several databases write the metrics of each, too, not only those of the run."`
 	Pushgateway URL    `placeholder:"URL" group:"Reports" help:"Push metrics to a Prometheus Pushgateway."`
-	PingURL     URL    `name:"ping-url" placeholder:"URL" group:"Reports" help:"Send notices in the format of healthchecks.io. The URL is a secret: prefer LIFEBOAT_PING_URL."`
+	Notices
 }
 
-// Check returns what is wrong with the flags.
+// Check returns what is wrong with the flags, or with the secrets that go with them.
 func (f *Flags) Check() error {
-	return errors.Join(f.Pushgateway.check("--pushgateway"), f.PingURL.check("--ping-url"))
+	var login error
+	if !f.Pushgateway.isZero() {
+		_, _, login = pushgatewayLogin()
+	}
+	return errors.Join(f.Pushgateway.check("--pushgateway"), login, f.PingURL.check("--ping-url"), f.NotifyURL.check("--notify-url"))
 }
 
 // WantsMetrics reports whether metrics go anywhere.
@@ -76,6 +81,7 @@ func (r Run) prefix() string {
 type Program struct {
 	Version string
 	Exit    func(error) int    // the exit code for the error of a run
+	Reason  func(error) string // the word for its reason
 	Hint    func(error) string // the hint for it, "" for none
 }
 
@@ -109,11 +115,11 @@ func (r *Report) Add(m ...Measure) { r.measured = append(r.measured, m...) }
 // databases wait in it until the report of the run over all ends. The caller defers End.
 func (f *Flags) Start(ctx context.Context, run Run, p Program, with *Batch, log *slog.Logger) (*Report, *slog.Logger) {
 	r := &Report{run: run, program: p, with: with}
-	if !f.WantsMetrics() && f.PingURL.isZero() && !run.ofMany() {
+	if !f.WantsMetrics() && f.PingURL.isZero() && f.NotifyURL.isZero() && !run.ofMany() {
 		return r, log
 	}
 	r.to, r.tail = f, &tail{}
-	r.log = slog.New(slog.NewMultiHandler(log.Handler(), slog.NewTextHandler(r.tail, &slog.HandlerOptions{Level: slog.LevelInfo})))
+	r.log = slog.New(slog.NewMultiHandler(log.Handler(), slog.NewTextHandler(r.tail, &slog.HandlerOptions{Level: slog.LevelInfo, ReplaceAttr: terminal.LevelName})))
 	r.ping = startPing(ctx, f.PingURL, "lifeboat/"+p.Version, r.log)
 	r.began = time.Now()
 	return r, r.log
@@ -140,20 +146,28 @@ func (r *Report) End(ctx context.Context, err error) error {
 			r.log.Warn("metrics could not be written", "cause", failed)
 		}
 	}
-	r.ping.end(ctx, within, r.exit, r.words(err))
+	var sent sync.WaitGroup
+	sent.Go(func() { r.ping.end(ctx, within, r.exit, r.words(err)) })
+	sent.Go(func() { r.notify(ctx, within, err) })
+	sent.Wait()
 	return err
 }
 
 // words returns the body of the last notice.
 func (r *Report) words(err error) string {
-	text := fmt.Sprintf("exit %d\n%s", r.exit, r.Did)
+	return fmt.Sprintf("exit %d\n%s%s", r.exit, r.outcome(err), r.tail)
+}
+
+// outcome returns what was done, and what was not.
+func (r *Report) outcome(err error) string {
+	text := r.Did
 	if err != nil {
 		text += fmt.Sprintf("error: %v\n", err)
 		if hint := r.program.Hint(err); hint != "" {
 			text += "hint: " + hint + "\n"
 		}
 	}
-	return text + r.tail.String()
+	return text
 }
 
 // sendMetrics writes and pushes the metrics of the run, each within the time. Those of

@@ -30,6 +30,11 @@ func (u *URL) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Schema describes the values in a file of databases.
+func (URL) Schema() map[string]any {
+	return map[string]any{"type": "string", "pattern": "^https?://"}
+}
+
 func (u URL) check(flag string) error {
 	if u.wrong != nil {
 		return fmt.Errorf("%s: %w", flag, u.wrong)

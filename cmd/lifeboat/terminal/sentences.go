@@ -11,6 +11,18 @@ import (
 	"time"
 )
 
+// LevelNotice is of what is to be shown and is no warning: what programs of the user's
+// print.
+const LevelNotice = slog.LevelInfo + 2
+
+// LevelName writes LevelNotice as a word. It is an option of slog's handlers.
+func LevelName(_ []string, a slog.Attr) slog.Attr {
+	if level, ok := a.Value.Any().(slog.Level); ok && a.Key == slog.LevelKey && level == LevelNotice {
+		a.Value = slog.StringValue("NOTICE")
+	}
+	return a
+}
+
 // Sentences is a slog.Handler for people at a terminal: it prints each warning as a
 // sentence that fits the terminal, and leaves out what is less than a warning.
 //
@@ -47,6 +59,9 @@ func (s *Sentences) Handle(_ context.Context, r slog.Record) error {
 	text, passing := sentence(r, s.with)
 	warning := "warning: " + Printable(text)
 	switch {
+	case r.Level == LevelNotice:
+		s.bars.note("")
+		return s.print(Fit(Printable(text), Width(s.tty)) + "\n")
 	case r.Level < slog.LevelWarn:
 		s.bars.note("")
 	case passing && s.bars != nil:
