@@ -170,11 +170,12 @@ tools-check: tools
 # only, built from source; it takes some minutes, once. Ceph's packages, and what
 # tests pages for accessibility in a browser, are below the user's cache directory.
 tools-test: tools-check tools-packages tools-chart tools-publish
-	@$(call from_apt,buildah:buildah rpm:rpm chromium:chromium $(ca_certificates))
+	@$(call from_apt,buildah:buildah rpm:rpm chromium:chromium restic:$(call pinned,restic) $(ca_certificates))
 	@PATH="$(GOBIN):$$PATH"; command -v minio >/dev/null || { echo 'building MinIO, the test server, with go install'; GOFLAGS= go install $(call pinned,minio); }
 	@PATH="$(GOBIN):$$PATH"; mc --version 2>/dev/null | grep -q '^mc version' || { echo 'building mc, its client, with go install'; GOFLAGS= go install $(call pinned,mc); }
 	@PATH="$(GOBIN):$$PATH"; command -v versitygw >/dev/null || { echo 'building versitygw, another test server, with go install'; GOFLAGS= go install $(call pinned,versitygw); }
 	@PATH="$(GOBIN):$$PATH"; rclone serve s3 --help >/dev/null 2>&1 || { echo 'building rclone, another test server, with go install'; GOFLAGS= go install $(call pinned,rclone); }
+	@PATH="$(GOBIN):$$PATH"; command -v litestream >/dev/null || { echo 'building Litestream, from which people come, with go install'; GOFLAGS= go install $(call pinned,litestream); }
 	@test -d "$(CEPH)" || echo 'fetching the packages of Ceph, another test server'; upload/testserver/ceph-unpack "$(CEPH)"
 	@PATH="$(GOBIN):$$PATH"; command -v pushgateway >/dev/null || { echo 'building the Pushgateway, another test server'; $(call build_module,$(call pinned,pushgateway)); }
 	@test -e "$(AXE)/axe.min.js" || { echo 'fetching axe-core, which tests pages'; $(call from_apt,npm:npm); $(call out_of_npm,axe-core@$(call pinned,axe-core),axe.min.js,$(AXE)); }

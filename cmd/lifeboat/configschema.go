@@ -35,14 +35,14 @@ func durations(others ...any) map[string]any {
 
 // Schema implements databases.Describer.
 func (byteSize) Schema() map[string]any {
-	return numbers(`^[0-9.,]+ *([kKmMgGtTpPeE][iI]?)?[bB]?$`)
+	return wholeNumbers(`^[0-9.,]+ *([kKmMgGtTpPeE][iI]?)?[bB]?$`)
 }
 
 // Schema implements databases.Describer.
-func (oneOrMore) Schema() map[string]any { return numbers(`^[0-9]+$`) }
+func (oneOrMore) Schema() map[string]any { return wholeNumbers(`^[0-9]+$`) }
 
-// numbers returns the schema of a whole number from 1 up, or of a text.
-func numbers(pattern string) map[string]any {
+// wholeNumbers returns the schema of a whole number from 1 up, or of a text.
+func wholeNumbers(pattern string) map[string]any {
 	return map[string]any{"anyOf": []any{map[string]any{"type": "integer", "minimum": 1}, databases.Text(pattern)}}
 }
 

@@ -117,14 +117,14 @@ func TestReport(t *testing.T) {
 // Secrets can be files: then no variable of the backup's holds one, and each file is
 // mounted where a variable names it.
 func TestSecretFiles(t *testing.T) {
-	v := newValidator(t)
+	v := kubetest.NewValidator(t)
 	for _, dir := range []string{"minio", "r2"} {
 		copied := kubetest.Copy(t, ".")
 		file := filepath.Join(copied, "overlays", dir, "kustomization.yaml")
 		kubetest.Edit(t, file, "  - ../../components/settings", "  - ../../components/secret-files\n  - ../../components/settings")
 		objects := kubetest.Build(t, filepath.Dir(file))
 		for _, o := range objects {
-			if err := v.validate(t, o); err != nil {
+			if err := v.Validate(t, o); err != nil {
 				t.Errorf("%s: %s %s: %v", dir, o.Kind, o.Metadata.Name, err)
 			}
 		}
