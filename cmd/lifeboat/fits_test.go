@@ -108,12 +108,13 @@ func TestFitsTerminal(t *testing.T) {
 		laidOut{0, []string{"list", url}}, laidOut{0, []string{"list", url, "--long"}},
 		laidOut{0, []string{"show", url}},
 		laidOut{9, []string{"status", url}}, laidOut{9, []string{"status", "--config", config}}, laidOut{0, []string{"config", "check", "--config", config}},
-		laidOut{0, []string{"verify", url, "--sql", "SELECT count(*) > 100 FROM t WHERE length(x) > 5 AND id BETWEEN 1 AND 100000000"}},
-		laidOut{7, []string{"verify", url, "--all"}},
+		laidOut{0, []string{"verify", url, "--sql", "SELECT count(*) > 100 FROM t WHERE length(x) > 5 AND id BETWEEN 1 AND 100000000", "--record"}},
+		laidOut{7, []string{"verify", url, "--all", "--record"}},
 		laidOut{0, []string{"doctor", url}},
 		laidOut{0, []string{"restore", url, filepath.Join(t.TempDir(), "new.db"), "--dry-run"}},
 		laidOut{0, []string{"backup", db, url + "2", "--always"}},
 		laidOut{0, []string{"restore", url, db, "--replace"}},
+		laidOut{0, []string{"drills", url}},
 	)
 	if err := os.Remove(filepath.Join(dir, implausible)); err != nil { // prune refuses where it is
 		t.Fatal(err)

@@ -23,7 +23,7 @@ func everyVerb(dir string) [][]string {
 		{"restore", url, db, "--if-missing"}, {"restore", url, db, "--replace"},
 		{"restore", "file://" + filepath.Join(dir, "empty"), filepath.Join(dir, "new.db"), "--if-missing", "--allow-empty"},
 		{"extract", url, filepath.Join(dir, "one.db"), "--table", "t"},
-		{"verify", url}, {"verify", url, "--all", "--json", "--record"}, {"drills", url}, {"drills", url, "--json"},
+		{"verify", url}, {"verify", url, "--all", "--json", "--record"}, {"drills", url}, {"drills", url, "--json"}, {"report", url, "-o", filepath.Join(dir, "report.html")}, {"report", url, "-o", "-"},
 		{"lifecycle", "plan", "s3://bucket/app", "--format", "json"}, {"lifecycle", "release", url},
 		{"prune", url}, {"config", "check", "--config", config}, {"status", url}, {"status", "--config", config}, {"doctor", url},
 	}
