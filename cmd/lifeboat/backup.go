@@ -49,6 +49,7 @@ type backupCmd struct {
 	Plaintext bool `group:"Encryption" help:"Allow an unencrypted snapshot after encrypted ones."`
 
 	newObjectFlags
+	Concurrency oneOrMore `default:"4" placeholder:"4" group:"Store" help:"How many parts to upload at once."`
 
 	hookFlags
 	reportFlags
@@ -93,7 +94,7 @@ func (b *backupCmd) Validate() error {
 	case b.Method == snapshot.MethodVacuum && b.MaxRate != 0:
 		return errors.New("--method vacuum cannot keep to a --max-rate")
 	}
-	return b.check()
+	return b.check(b.Concurrency)
 }
 
 // name returns the database's name in the series.
@@ -140,7 +141,7 @@ func (b *backupCmd) prepare(ctx context.Context, c *console) (bucket.Bucket, upl
 	if err != nil {
 		return nil, upload.BackupOptions{}, err
 	}
-	store := b.options()
+	store := b.options(b.Concurrency)
 	store.TempDir = b.TempDir
 	to, err := seriesFlags{b.URL, b.RetryFor}.open(ctx, c, store)
 	reader := worker.Reader{Pool: c.workers, Limit: time.Duration(b.CheckLimit)}

@@ -32,6 +32,7 @@ type copyCmd struct {
 	To treeURL `placeholder:"URL" group:"Many databases" help:"With --config: copy each series to its own prefix below this place."`
 
 	newObjectFlags
+	Concurrency oneOrMore `default:"3" placeholder:"3" group:"Store" help:"How many parts to upload at once."`
 	reportFlags
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
@@ -86,7 +87,7 @@ func (f *copyCmd) Validate() error {
 			return err
 		}
 	}
-	return f.check()
+	return f.check(f.Concurrency)
 }
 
 func (f *copyCmd) patience() time.Duration { return time.Duration(f.RetryFor) }
@@ -178,7 +179,7 @@ func (f *copyCmd) places(ctx context.Context, c *console) (from, to bucket.Bucke
 	if err != nil {
 		return nil, nil, err
 	}
-	o := f.options()
+	o := f.options(f.Concurrency)
 	o.Profile = f.ToProfile
 	to, err = seriesFlags{f.Target.bucketURL, f.RetryFor}.open(ctx, c, o)
 	return from, to, err

@@ -140,6 +140,8 @@ var verbs = []struct {
 	{"restore of a chain", func(f *faulty) []string { return []string{"restore", f.chain, filepath.Join(f.dir, "new.db")} },
 		func(f *faulty) bool { return sizeOf(filepath.Join(f.dir, "new.db")) > 0 }},
 	{"verify of a chain", func(f *faulty) []string { return []string{"verify", f.chain, "--all"} }, nil},
+	{"copy of a chain", func(f *faulty) []string { return []string{"copy", f.chain, "s3://" + f.bucket + "/copied"} },
+		func(f *faulty) bool { return len(f.objects()) == 5 }},
 	{"lifecycle apply", func(f *faulty) []string { return []string{"lifecycle", "apply", f.url} },
 		(*faulty).rules},
 	{"lifecycle release", func(f *faulty) []string { return []string{"lifecycle", "release", f.url} }, nil},

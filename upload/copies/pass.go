@@ -14,7 +14,7 @@ import (
 
 const (
 	// step is how much of an object is read at once, in bytes.
-	step = 4 << 20
+	step = 2 << 20
 	// ahead is how many steps are read before they are wanted.
 	ahead = 2
 )
