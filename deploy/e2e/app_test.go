@@ -31,13 +31,9 @@ const prefix = "app"
 // deploy/README.md says.
 func newApp(t *testing.T, s *store, v *volumes, name string) *app {
 	t.Helper()
-	v.make(t, runName+"-"+name) // before the namespace, so that it goes after it
-	a := &app{newNamespace(t, runName+"-"+name, "restricted"), s, s.server.Bucket(t), t.TempDir()}
+	a := newEmptyApp(t, s, v, name)
 	for _, role := range []string{"backup", "restore", "release", "admin"} {
-		file := filepath.Join(a.dir, role+".env")
-		if err := os.WriteFile(file, []byte(a.keys(t, role)), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		a.writeKeys(t, role, role)
 	}
 	a.copyManifests(t)
 	a.follow(t, readConsole(t, "README.md", 2)[0])
@@ -57,19 +53,32 @@ spec:
 	return a
 }
 
-// keys returns those of a new user who has a role's policy in deploy/iam, for
-// both series, as a file of variables.
-func (a *app) keys(t *testing.T, role string) string {
+// newEmptyApp makes a namespace with a volume and a bucket.
+func newEmptyApp(t *testing.T, s *store, v *volumes, name string) *app {
 	t.Helper()
-	policy, err := os.ReadFile(filepath.Join("..", "iam", role+"-minio.json"))
-	if err != nil {
+	v.make(t, runName+"-"+name) // before the namespace, so that it goes after it
+	return &app{newNamespace(t, runName+"-"+name, "restricted"), s, s.server.Bucket(t), t.TempDir()}
+}
+
+// writeKeys writes a file of variables, NAME.env, with the keys of a new user who has
+// the policies of roles in deploy/iam, for both series.
+func (a *app) writeKeys(t *testing.T, name string, roles ...string) {
+	t.Helper()
+	var policies []string
+	for _, role := range roles {
+		policy, err := os.ReadFile(filepath.Join("..", "iam", role+"-minio.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []string{prefix, prefix + "-compact"} {
+			policies = append(policies, strings.NewReplacer("BUCKET", a.bucket, "PREFIX", p).Replace(string(policy)))
+		}
+	}
+	user := a.store.server.As(t, policies...)
+	text := "AWS_ACCESS_KEY_ID=" + user.AccessKey + "\nAWS_SECRET_ACCESS_KEY=" + user.SecretKey + "\n"
+	if err := os.WriteFile(filepath.Join(a.dir, name+".env"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	fill := func(prefix string) string {
-		return strings.NewReplacer("BUCKET", a.bucket, "PREFIX", prefix).Replace(string(policy))
-	}
-	user := a.store.server.As(t, fill(prefix), fill(prefix+"-compact"))
-	return "AWS_ACCESS_KEY_ID=" + user.AccessKey + "\nAWS_SECRET_ACCESS_KEY=" + user.SecretKey + "\n"
 }
 
 // url is where its snapshots go.

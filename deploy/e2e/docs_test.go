@@ -32,15 +32,16 @@ func readConsole(t *testing.T, document string, count int) (blocks [][]string) {
 }
 
 // follow runs commands of a document for this application, and returns what
-// they print. The program itself has an admin's keys.
-func (a *app) follow(t *testing.T, commands []string) string {
+// they print. The program itself has an admin's keys. For pairs of names the second is
+// in the place of the first.
+func (a *app) follow(t *testing.T, commands []string, names ...string) string {
 	t.Helper()
-	script := strings.NewReplacer(
+	script := strings.NewReplacer(append(names,
 		"kubectl -n app ", "kubectl -n "+string(a.namespace)+" ", "s3://my-bucket/app", a.url(),
 		"deployment APP", "deployment app", "app=APP", "app=app", "--replicas=N", "--replicas=1",
 		// Who looks on ends it by hand; a script waits.
 		"get job lifeboat-restore --watch", "wait job/lifeboat-restore --for=condition=complete --timeout=90s",
-	).Replace(strings.Join(commands, "\n"))
+	)...).Replace(strings.Join(commands, "\n"))
 	prelude := `lifeboat() { env $(cat admin.env) "$LIFEBOAT" "$@"; }` + "\n"
 	shell := exec.CommandContext(t.Context(), "sh", "-euc", prelude+script)
 	shell.Dir = a.dir

@@ -44,6 +44,10 @@ func TestKubernetes(t *testing.T) {
 			test(t, newApp(t, s, v, name))
 		})
 	}
+	t.Run("chart", func(t *testing.T) {
+		t.Parallel()
+		testChart(t, newEmptyApp(t, s, v, "chart"))
+	})
 }
 
 // goesOn waits until the application has written a row to a database that is
