@@ -115,12 +115,10 @@ func (v *verifyCmd) verify(ctx context.Context, c *console) (err error) {
 	}
 	defer func() { err = report.End(ctx, err) }()
 	defer recovered(&err)
-	if v.TempDir != "" {
-		// Where SQLite sorts what does not fit into memory.
-		if err := os.Setenv("SQLITE_TMPDIR", v.TempDir); err != nil {
-			return err
-		}
+	if err := v.sortInTempDir(); err != nil {
+		return err
 	}
+	seen := &witness{}
 	identities, err := v.identities()
 	if err != nil {
 		return err
@@ -136,8 +134,6 @@ func (v *verifyCmd) verify(ctx context.Context, c *console) (err error) {
 	d := verifyDocument{URL: v.URL.String(), Snapshots: []drillDocument{}}
 	var failed []error
 	var printing error
-	paint := terminal.Painter(c.stdout)
-	seen := &witness{}
 	recorder, err := v.recorder(ctx, c, b, seen)
 	if err != nil {
 		return err
@@ -157,15 +153,13 @@ func (v *verifyCmd) verify(ctx context.Context, c *console) (err error) {
 			report.Did += shown.text(terminal.Plain)
 		}
 		if !v.JSON && (!drill.Verified || !c.Quiet) {
-			printing = errors.Join(printing, c.result(false, nil, shown.text(paint)))
+			printing = errors.Join(printing, c.result(false, nil, shown.text(terminal.Painter(c.stdout))))
 		}
-		if ctx.Err() != nil || errors.Is(err, bucket.ErrUnreachable) {
-			break // the others would fail as slowly
+		if ctx.Err() != nil || errors.Is(err, bucket.ErrUnreachable) { // the others would fail as slowly
+			break
 		}
 	}
-	slices.SortStableFunc(d.Snapshots, func(a, b drillDocument) int { return cmp.Compare(b.ID, a.ID) })
-	d.Verified = len(d.Snapshots) == len(chosen) && !slices.ContainsFunc(d.Snapshots, func(s drillDocument) bool { return !s.Verified && !s.Gone })
-	report.Succeeded = d.Verified && slices.ContainsFunc(d.Snapshots, func(s drillDocument) bool { return s.Verified })
+	report.Succeeded = d.judge(len(chosen))
 	report.Add(measuresOfDrills(d.Snapshots)...)
 	err = v.summary(ctx, b, d, chosen, failed)
 	if v.JSON {
@@ -174,6 +168,22 @@ func (v *verifyCmd) verify(ctx context.Context, c *console) (err error) {
 		printing = errors.Join(printing, c.result(false, nil, d.sum(len(chosen))))
 	}
 	return errors.Join(err, printing)
+}
+
+// judge sorts the drills and notes whether all of those asked for passed. It reports
+// whether they did and one of them proves something: not all had gone.
+func (d *verifyDocument) judge(asked int) bool {
+	slices.SortStableFunc(d.Snapshots, func(a, b drillDocument) int { return cmp.Compare(b.ID, a.ID) })
+	d.Verified = len(d.Snapshots) == asked && !slices.ContainsFunc(d.Snapshots, func(s drillDocument) bool { return !s.Verified && !s.Gone })
+	return d.Verified && slices.ContainsFunc(d.Snapshots, func(s drillDocument) bool { return s.Verified })
+}
+
+// sortInTempDir has SQLite sort there what does not fit into memory.
+func (v *verifyCmd) sortInTempDir() error {
+	if v.TempDir == "" {
+		return nil
+	}
+	return os.Setenv("SQLITE_TMPDIR", v.TempDir)
 }
 
 // choose returns the snapshots that the flags mean.
