@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -27,6 +28,10 @@ const (
 	root      = "lifeboat-e2e-root"
 	password  = "lifeboat-e2e-password"
 )
+
+// toxiproxy's client uses the default transport, and whether a connection through a
+// forwarded port is still good after a while does not show.
+func init() { http.DefaultTransport.(*http.Transport).DisableKeepAlives = true }
 
 // A store is a MinIO in the cluster, behind a proxy of each port above.
 type store struct {
