@@ -125,13 +125,24 @@ func (t *task) backup(ctx context.Context, c *console) (d *backupDocument, text 
 	if t.Err != nil || ctx.Err() != nil {
 		return nil, "", errors.Join(t.Err, ctx.Err())
 	}
-	// The garbage of one backup must not add to that of the next. A collection takes
-	// milliseconds: too long for thousands that a signal leaves undone.
-	defer debug.FreeOSMemory()
+	defer func() { freeAfter(d) }()
 	if err := t.Check(); err != nil {
 		return nil, "", err
 	}
 	return t.command.Backup.backup(ctx, c)
+}
+
+// largeDatabase is from which size on, in bytes, a database leaves garbage that is worth
+// a collection.
+const largeDatabase = 32 << 20
+
+// freeAfter gives back what the backup of a large database leaves, so that it does not add
+// to that of the next. A collection takes milliseconds: too long for each of thousands of
+// small ones.
+func freeAfter(d *backupDocument) {
+	if d != nil && d.Size >= largeDatabase {
+		debug.FreeOSMemory()
+	}
 }
 
 // wasBackedUp reports whether this machine has uploaded or confirmed a snapshot of the
