@@ -71,13 +71,17 @@ func (r *run) attempt(ctx context.Context) error {
 		return err
 	}
 	r.step("list the series", began, "newest", r.newest.ID, "listed", len(r.tail))
+	at := r.last().Time().Add(time.Second) // for a preview: what a backup would wait for
 	if r.preview == nil {
 		if err := r.waitToBeNewer(ctx); err != nil {
 			return err
 		}
 	}
 	began = time.Now()
-	p := r.choose(ctx, began)
+	if began.After(at) {
+		at = began
+	}
+	p := r.choose(ctx, at)
 	defer p.close()
 	r.step("choose a base", began, "base", p.base.ID, "why_full", p.why)
 	c, done, err := r.readOrConfirm(ctx, &p)

@@ -75,7 +75,8 @@ type BackupOptions struct {
 	// Around, unless nil, is called with what reads the database, and must call that
 	// unless it returns an error: an application can pause meanwhile. What follows, such
 	// as the upload, is not part of it. It is called once more where what was read cannot
-	// be used, because another command has changed the series meanwhile.
+	// be used, because another command has changed the series meanwhile, and for a
+	// database that differs from what ConfirmEvery would have spared.
 	Around func(ctx context.Context, read func(context.Context) error) error
 	// Tool is the program's name and version, for the manifest.
 	Tool string

@@ -93,6 +93,7 @@ func (b *backupCmd) backupMany(ctx context.Context, c *console, args []string) (
 	defer func() { err = report.End(ctx, err) }()
 	defer recovered(&err)
 	s, err := load(ctx, c, which, "backup", args, missing)
+	report.OnHost(s.host)
 	if err != nil {
 		return err
 	}

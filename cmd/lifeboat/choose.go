@@ -92,7 +92,7 @@ func choose(ctx context.Context, c *console, parsed *kong.Context, args []string
 	if err != nil {
 		return schedule{}, err
 	}
-	s := schedule{parallel: file.Parallel, warnings: x.warnings, found: len(found), unlooked: x.unlooked}
+	s := schedule{parallel: file.Parallel, warnings: x.warnings, found: len(found), host: file.HostName(x.host), unlooked: x.unlooked}
 	commands := &perEntry{ctx: ctx, console: c, args: args, parsed: map[string]configurable{}}
 	for _, d := range found {
 		own, err := commands.of(d)

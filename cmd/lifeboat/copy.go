@@ -123,11 +123,13 @@ func (f *copyCmd) runAll(ctx context.Context, c *console, s *schedule) error {
 		}
 		first[place.URL] = t
 	}
-	return f.newJoint(ctx, c, s, "copied").runOwn(f.configFlags)
+	return f.newJoint(ctx, c, s, "copied").runOwn()
 }
 
 // reportsOfRun implements reporting.
-func (f *copyCmd) reportsOfRun() (verb string, run reportFlags) { return "copy", f.ofRun() }
+func (f *copyCmd) reportsOfRun() (string, reportFlags, configFlags) {
+	return "copy", f.ofRun(), f.configFlags
+}
 
 // Run implements the command.
 func (f *copyCmd) Run(ctx context.Context, c *console) (err error) {

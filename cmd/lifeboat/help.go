@@ -21,10 +21,9 @@ Commands:
   backup     take a snapshot of a live database and ship it
   series     list the series below a bucket or prefix; list: its snapshots
   show       what is in a snapshot; pin, unpin, delete: whether it stays
-  restore    bring a snapshot back
+  restore    bring a snapshot back; copy: the snapshots to a second place
   verify     a restore drill: prove a snapshot; drills: those on record
   query      ask a snapshot in its bucket; extract: tables; diff: what changed
-  copy       copy the snapshots to a second place
   lifecycle  retention by the bucket's own rules; prune: where no rules do it
   status     is the newest snapshot young enough? report: a page of evidence
   doctor     what can the keys do?

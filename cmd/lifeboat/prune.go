@@ -31,12 +31,12 @@ type pruneDocument struct {
 }
 
 // reportsOfRun implements reporting. Without --yes nothing is reported.
-func (p *pruneCmd) reportsOfRun() (string, reportFlags) {
+func (p *pruneCmd) reportsOfRun() (string, reportFlags, configFlags) {
 	run := p.ofRun()
 	if !p.Yes {
 		run = reportFlags{}
 	}
-	return "prune", run
+	return "prune", run, p.configFlags
 }
 
 // Run implements the command. Without --yes it reports nothing: its metrics would

@@ -28,7 +28,9 @@ type releaseDocument struct {
 }
 
 // reportsOfRun implements reporting.
-func (r *releaseCmd) reportsOfRun() (string, reportFlags) { return "release", r.ofRun() }
+func (r *releaseCmd) reportsOfRun() (string, reportFlags, configFlags) {
+	return "release", r.ofRun(), r.configFlags
+}
 
 // Run implements the command.
 func (r *releaseCmd) Run(ctx context.Context, c *console) (err error) {

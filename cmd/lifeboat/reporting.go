@@ -69,7 +69,7 @@ func (f *reportFlags) startRun(ctx context.Context, c *console, verb string, ove
 	if err != nil {
 		path = over.file()
 	}
-	return f.start(ctx, &own, reports.Run{Verb: verb, Config: path, Host: over.Host, Shard: over.Shard.String()})
+	return f.start(ctx, &own, reports.Run{Verb: verb, Config: path, Shard: over.Shard.String()})
 }
 
 // measuresOfRun returns how many databases of a run had which result. Every result has

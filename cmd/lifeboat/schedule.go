@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/databases"
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
@@ -29,7 +30,9 @@ type schedule struct {
 	tasks    []*task // of this shard
 	entries  []entry
 	warnings []string
-	unlooked bool // some databases may be gone from here, and nobody could look for them
+	host     string          // what {host} stands for, "" where that is not known
+	report   *reports.Report // of the run, nil if the command has none
+	unlooked bool            // some databases may be gone from here, and nobody could look for them
 }
 
 // An entry is one of the configuration, with the command for its databases.
@@ -70,6 +73,7 @@ func newSchedule(ctx context.Context, c *console, f configFlags, verb string, ar
 	}
 	s := schedule{parallel: cmp.Or(int(f.Parallel), file.Parallel, usual)}
 	host := cmp.Or(f.Host, file.Host)
+	s.host = file.HostName(host)
 	var problems []error
 	parsed := commands{}
 	for _, e := range file.Entries {

@@ -71,6 +71,7 @@ func (s *statusCmd) statusMany(ctx context.Context, c *console, args []string) (
 	defer func() { err = report.End(ctx, err) }()
 	defer recovered(&err)
 	plan, err := load(ctx, c, s.configFlags, "status", args, "BUCKET_URL is")
+	report.OnHost(plan.host)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/databases"
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 )
 
@@ -89,8 +90,27 @@ type overSeveral interface {
 	partOf(url string) bool
 }
 
-// overConfiguration runs a command for the databases that a configuration names.
-func overConfiguration(ctx context.Context, c *console, parsed *kong.Context, args []string) error {
+// overConfiguration runs a command for the databases that a configuration names, and
+// reports the run if the command has reports.
+func overConfiguration(ctx context.Context, c *console, parsed *kong.Context, args []string) (err error) {
+	command := commandOn(parsed)
+	reporting, ok := command.(reporting)
+	if many, is := command.(overSeveral); !ok || !is || !many.several() {
+		return overChosen(ctx, c, parsed, args, nil)
+	}
+	verb, to, over := reporting.reportsOfRun()
+	report, c, err := to.startRun(ctx, c, verb, over)
+	if err != nil {
+		return err
+	}
+	defer func() { err = report.End(ctx, err) }()
+	defer recovered(&err)
+	return overChosen(ctx, c, parsed, args, report)
+}
+
+// overChosen runs a command for the databases that are chosen. The report is that of the
+// run, nil for a command without.
+func overChosen(ctx context.Context, c *console, parsed *kong.Context, args []string, report *reports.Report) error {
 	command := commandOn(parsed)
 	f := command.which()
 	s, err := choose(ctx, c, parsed, args)
@@ -117,6 +137,7 @@ func overConfiguration(ctx context.Context, c *console, parsed *kong.Context, ar
 	if many, ok := command.(overSeveral); ok && many.several() {
 		s.parallel = many.atOnce(s.parallel)
 		s.tasks = slices.DeleteFunc(s.tasks, func(t *task) bool { return !many.partOf(t.place()) })
+		s.report = report
 		return many.runAll(ctx, c, &s)
 	}
 	if len(s.tasks) > 1 {

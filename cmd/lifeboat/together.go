@@ -152,39 +152,31 @@ func (f *configFlags) partOf(url string) bool { return f.Shard.has(url) }
 
 // runAll runs the command of every task.
 func (f *configFlags) runAll(ctx context.Context, c *console, s *schedule) error {
-	return f.newJoint(ctx, c, s, "done").runOwn(*f)
+	return f.newJoint(ctx, c, s, "done").runOwn()
 }
 
 // A reporting command has metrics and notices, those of a run over several databases
 // under a verb.
 type reporting interface {
-	reportsOfRun() (verb string, run reportFlags)
+	reportsOfRun() (verb string, run reportFlags, over configFlags)
 }
 
-// runOwn runs the command of every task, and reports the run.
-func (j *joint) runOwn(over configFlags) (err error) {
+// runOwn runs the command of every task, and adds to the report of the run how many were
+// done.
+func (j *joint) runOwn() error {
 	var verb string
-	var to reportFlags
 	for _, t := range j.schedule.tasks {
 		if own, ok := t.other.(reporting); ok {
-			verb, to = own.reportsOfRun()
+			verb, _, _ = own.reportsOfRun() // and leaves to each what is its own
 		}
 	}
-	if verb == "" {
-		return errors.Join(j.runEach(), j.end())
-	}
-	report, c, err := to.startRun(j.ctx, j.console, verb, over)
-	if err != nil {
-		return err
-	}
-	c.hinted = j.hinted
-	j.console = c
-	defer func() { err = report.End(j.ctx, err) }()
-	defer recovered(&err)
 	printing := j.runEach()
-	done := j.well()
-	report.Succeeded = done == len(j.documents)
-	report.Add(measuresOfRun(verb, map[string]int{"done": done, "failed": len(j.documents) - done}))
+	if report := j.schedule.report; report != nil {
+		done := j.well()
+		report.OnHost(j.schedule.host)
+		report.Succeeded = done == len(j.documents)
+		report.Add(measuresOfRun(verb, map[string]int{"done": done, "failed": len(j.documents) - done}))
+	}
 	return errors.Join(j.end(), printing)
 }
 

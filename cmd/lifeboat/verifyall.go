@@ -31,7 +31,9 @@ func (v *verifyCmd) atOnce(inFile int) int {
 }
 
 // reportsOfRun implements reporting.
-func (v *verifyCmd) reportsOfRun() (string, reportFlags) { return "verify", v.ofRun() }
+func (v *verifyCmd) reportsOfRun() (string, reportFlags, configFlags) {
+	return "verify", v.ofRun(), v.configFlags
+}
 
 // runAll drills the newest snapshot of each database, or of --sample of them.
 func (v *verifyCmd) runAll(ctx context.Context, c *console, s *schedule) error {
@@ -53,7 +55,7 @@ func (v *verifyCmd) runAll(ctx context.Context, c *console, s *schedule) error {
 	stop := c.startWorkers(s.parallel)
 	j := v.newJoint(ctx, c, s, "verified")
 	j.brief = true
-	return errors.Join(j.runOwn(v.configFlags), stop())
+	return errors.Join(j.runOwn(), stop())
 }
 
 // lastDrills returns when the last recorded drill of each of some tasks was, the zero

@@ -61,6 +61,17 @@ func hostName(chosen string, container bool, machine func() (string, error)) (st
 	return name, nil
 }
 
+// HostName returns what {host} stands for in the file: chosen if it is not empty, or the
+// machine's name if a bucket URL has {host}. "" if neither is known.
+func (f File) HostName(chosen string) string {
+	for _, e := range f.Entries {
+		if chosen == "" && strings.Contains(e.URL.Text(), "{host}") {
+			chosen, _ = hostName("", inContainer(), os.Hostname) // the entry's error says why
+		}
+	}
+	return chosen
+}
+
 // inContainer reports whether this looks like a container of Kubernetes, Docker or
 // Podman.
 func inContainer() bool {

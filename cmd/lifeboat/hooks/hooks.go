@@ -104,13 +104,13 @@ func (h *Hooks) run(ctx context.Context, when string, command Command, told ...s
 	began := time.Now()
 	err := start(ctx, command, append(append(environment(os.Environ()), append(h.About, VariablePrefix+"="+when)...), told...), out)
 	h.Log.Debug("step: run "+when, "command", command[0], "ms", time.Since(began).Milliseconds())
-	switch {
-	case err == nil:
-		return nil
+	switch { // one that was ended may say that all is well
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("%s: it took longer than %s", command[0], h.Limit)
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", command[0], ctx.Err())
+	case err == nil:
+		return nil
 	case out.last != "":
 		return fmt.Errorf("%s: %w: %s", command[0], err, out.last)
 	}

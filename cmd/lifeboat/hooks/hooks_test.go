@@ -166,6 +166,22 @@ func TestNothingIsLeft(t *testing.T) {
 	h.gone(t, "left")
 }
 
+// One that took too long has failed, also where it ends well when it is told to end.
+func TestTooLongIsNoSuccess(t *testing.T) {
+	const polite = "trap 'exit 0' TERM; sleep 1000 & wait"
+	read := false
+	h := newTrial(t, polite, "")
+	h.Limit = 300 * time.Millisecond
+	if err := h.Around(t.Context(), func(context.Context) error { read = true; return nil }); !errors.Is(err, ErrBefore) || read {
+		t.Errorf("before: %v, read: %v", err, read)
+	}
+	h = newTrial(t, "", polite)
+	h.Limit = 300 * time.Millisecond
+	if err := h.Around(t.Context(), func(context.Context) error { return nil }); err != nil || !errors.Is(h.Failed(), ErrAfter) {
+		t.Errorf("after: %v, %v", err, h.Failed())
+	}
+}
+
 // A run that is told to end ends the first command, and runs the second one, which learns
 // of it.
 func TestInterrupted(t *testing.T) {

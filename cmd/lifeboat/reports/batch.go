@@ -3,6 +3,7 @@ package reports
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -37,30 +38,49 @@ func (b *Batch) add(to *Flags, m metrics) {
 	}
 }
 
-// send writes all that was added, each file within the time, and each push. After a push
-// that fails none is tried. A batch that was sent is empty.
+// maxFailures is after how many failed pushes of a batch no other is tried.
+const maxFailures = 3
+
+// send writes all that was added, what was added last first: that is of the run itself.
+// Each file and each push is done within the time. Once ctx has ended, all of it together
+// is done within reportAfterSignal. A batch that was sent is empty.
 func (b *Batch) send(ctx context.Context, within time.Duration) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	var end time.Time
+	left := func() time.Duration {
+		if ctx.Err() == nil {
+			return within
+		}
+		if end.IsZero() {
+			end = time.Now().Add(min(within, reportAfterSignal))
+		}
+		return time.Until(end)
+	}
 	var errs []error
 	for _, path := range slices.Sorted(maps.Keys(b.files)) {
-		errs = append(errs, limited(ctx, within, func(ctx context.Context) error {
+		errs = append(errs, limited(ctx, left(), func(ctx context.Context) error {
 			return writeMetrics(ctx, path, b.files[path]...)
 		}))
 	}
-	for _, p := range b.pushes {
-		err := limited(ctx, within, func(ctx context.Context) error { return pushMetrics(ctx, p.to, p.metrics) })
-		if err != nil {
-			errs = append(errs, err)
+	failed := 0
+	for i, p := range slices.Backward(b.pushes) {
+		if left() <= 0 || failed == maxFailures {
+			errs = append(errs, fmt.Errorf("the metrics of %d more were not pushed", i+1))
 			break
+		}
+		if err := limited(ctx, left(), func(ctx context.Context) error { return pushMetrics(ctx, p.to, p.metrics) }); err != nil {
+			errs = append(errs, err)
+			failed++
 		}
 	}
 	b.files, b.pushes = nil, nil
 	return errors.Join(errs...)
 }
 
+// limited gives do its time, whether ctx ends or not.
 func limited(ctx context.Context, within time.Duration, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
 	return do(ctx)
 }

@@ -1,6 +1,8 @@
 package reports
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -39,5 +41,43 @@ func TestPushgatewayRefusesOrHangs(t *testing.T) {
 		if as := <-logins; as != (login{"somebody", "hunter2-secret"}) {
 			t.Errorf("%q: as %v", path, as)
 		}
+	}
+}
+
+// The run's own metrics are pushed first, and after a signal all of them together take no
+// more than their time.
+func TestPushesAfterASignal(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var paths []string
+	release := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		paths = append(paths, r.URL.Path)
+		if len(paths) == 3 {
+			cancel()
+		}
+		if len(paths) > 3 {
+			<-release
+		}
+	}))
+	defer server.Close()
+	defer close(release)
+	var f Flags
+	if err := f.Pushgateway.UnmarshalText([]byte(server.URL)); err != nil {
+		t.Fatal(err)
+	}
+	batch := &Batch{}
+	for i := range 50 {
+		r := Report{run: Run{Verb: "backup", Database: "db", URL: fmt.Sprintf("s3://b/%d", i)}, to: &f, with: batch}
+		if err := r.sendMetrics(ctx, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := Report{run: Run{Verb: "backup", Config: "/etc/lifeboat.yaml"}, to: &f, with: batch}
+	err := r.sendMetrics(ctx, 300*time.Millisecond)
+	if err == nil || !strings.Contains(err.Error(), "the metrics of 47 more were not pushed") {
+		t.Error(err)
+	}
+	if len(paths) != 4 || !strings.Contains(paths[0], "/config") {
+		t.Errorf("pushed %q", paths)
 	}
 }

@@ -107,6 +107,9 @@ type Report struct {
 	ping *ping
 }
 
+// OnHost says what {host} stands for in the configuration of a run over many.
+func (r *Report) OnHost(host string) { r.run.Host = host }
+
 // Add adds what a run has measured.
 func (r *Report) Add(m ...Measure) { r.measured = append(r.measured, m...) }
 
@@ -137,8 +140,9 @@ func (r *Report) End(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		within = reportAfterSignal
 	}
+	failed := r.sendMetrics(ctx, within)
 	ctx = context.WithoutCancel(ctx)
-	if failed := r.sendMetrics(ctx, within); failed != nil {
+	if failed != nil {
 		if err == nil {
 			err = fmt.Errorf("%w: %w", ErrNotReported, failed)
 			r.exit = r.program.Exit(err)
