@@ -27,6 +27,7 @@ type copyCmd struct {
 	Since       since       `placeholder:"TIME" group:"What to copy" help:"Only those taken then or later: \"2026-11-20 17:00\" (UTC), 17:00, 2026-11-20, or 2h (ago)."`
 	Class       []classFlag `placeholder:"CLASS" group:"What to copy" help:"Only those of this class: recent, hourly, daily, weekly, monthly or yearly; repeatable."`
 	identityFlag
+	Adopt  bool `help:"Allow a target whose snapshots have another name or content, or are none of the source's."`
 	DryRun bool `env:"-" help:"Show what would be copied, and copy nothing."`
 
 	To treeURL `placeholder:"URL" group:"Many databases" help:"With --config: copy each series to its own prefix below this place."`
@@ -149,7 +150,7 @@ func (f *copyCmd) Run(ctx context.Context, c *console) (err error) {
 		return err
 	}
 	o := copies.Options{
-		Choice: copies.Choice{Since: f.Since.Time}, Identities: identities, Progress: c.progress("copy"), Log: c.log,
+		Choice: copies.Choice{Since: f.Since.Time}, Adopt: f.Adopt, Identities: identities, Progress: c.progress("copy"), Log: c.log,
 	}
 	for _, class := range f.Class {
 		o.Classes = append(o.Classes, class.Class)

@@ -21,6 +21,9 @@ import (
 // Options are the options of Run. The zero value copies all.
 type Options struct {
 	Choice
+	// Adopt allows a target whose snapshots have another name or content, or are none of
+	// the source's.
+	Adopt bool
 	// Identities decrypt encrypted snapshots, to verify their frames. Without one they
 	// are verified by the checksum that their store has.
 	Identities []age.Identity

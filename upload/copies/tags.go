@@ -81,19 +81,27 @@ func (r *run) admit(ctx context.Context) error {
 	if len(r.target) == 0 {
 		return upload.CheckPlace(ctx, r.to, r.Log)
 	}
+	if !r.Adopt && !slices.ContainsFunc(r.target, func(t series.Snapshot) bool { return indexOf(r.source, t) >= 0 }) {
+		return fmt.Errorf("%w: none of the snapshots in %s, of which the newest is %s, is in %s", upload.ErrOtherDatabase,
+			r.to.URL(), r.target[len(r.target)-1].ID, r.from.URL())
+	}
 	return r.checkAlone(ctx, r.target)
 }
 
+// indexOf returns where a listing has the same snapshot, -1 if it has not.
+func indexOf(all []series.Snapshot, s series.Snapshot) int {
+	return slices.IndexFunc(all, func(t series.Snapshot) bool { return t.Object.Name == s.Object.Name && t.Object.Size == s.Object.Size })
+}
+
 // checkAlone returns an error if a target has snapshots that are not the source's, and the
-// newest of them is another database's. What is older than all at the source has
-// outlived it there.
+// newest of them is another database's than those that the source took before and after
+// it. What is older than all at the source has outlived it there.
 func (r *run) checkAlone(ctx context.Context, target []series.Snapshot) error {
 	known := func(t series.Snapshot) bool {
 		return slices.ContainsFunc(r.source, func(s series.Snapshot) bool { return s.Object.Name == t.Object.Name })
 	}
-	shared := slices.ContainsFunc(target, known)
 	for _, t := range slices.Backward(target) {
-		if known(t) || shared && t.ID < r.source[0].ID {
+		if r.Adopt || known(t) || len(r.target) > 0 && t.ID < r.source[0].ID {
 			continue
 		}
 		tags, _, err := series.ReadTags(ctx, r.to, t.Object)
@@ -103,14 +111,46 @@ func (r *run) checkAlone(ctx context.Context, target []series.Snapshot) error {
 		if err != nil {
 			return err
 		}
-		own, name := r.newest[series.TagDatabase], tags[series.TagDatabase]
-		if own != "" && name != "" && own != name || series.Compare(tags, r.newest) == series.Foreign {
-			return fmt.Errorf("%w: %s has snapshot %s of %q, which is not in %s, whose database is %q", upload.ErrOtherDatabase,
+		fits, err := r.fits(ctx, t.ID, tags)
+		if err == nil && !fits {
+			err = fmt.Errorf("%w: %s has snapshot %s of %q, which is not in %s, whose database is %q", upload.ErrOtherDatabase,
 				r.to.URL(), t.ID, series.DatabaseName(tags), r.from.URL(), series.DatabaseName(r.newest))
 		}
-		return nil
+		return err
 	}
 	return nil
+}
+
+// fits reports whether a snapshot with these tags can have been in the source: it is of
+// the database of the newest one, or of one that was taken just before or after it. A
+// database that was renamed has had another name.
+func (r *run) fits(ctx context.Context, id snapshot.ID, tags bucket.Tags) (bool, error) {
+	if sameDatabase(tags, r.newest) {
+		return true, nil
+	}
+	after := slices.IndexFunc(r.source, func(s series.Snapshot) bool { return s.ID > id })
+	if after < 0 {
+		return false, nil
+	}
+	for _, s := range r.source[max(after-1, 0) : after+1] {
+		has, err := r.sourceTags(ctx, s)
+		if errors.Is(err, bucket.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		if len(has) > 0 && sameDatabase(tags, has) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// sameDatabase reports whether tags of two snapshots can be those of one database.
+func sameDatabase(a, b bucket.Tags) bool {
+	name, other := a[series.TagDatabase], b[series.TagDatabase]
+	return (name == "" || other == "" || name == other) && series.Compare(a, b) != series.Foreign
 }
 
 // beside does what is to be done beside the objects. Its errors wrap ErrPartly.

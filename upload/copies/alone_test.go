@@ -1,0 +1,70 @@
+package copies
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
+	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
+)
+
+// backups backs a database up, whole each time, and returns the ID of its snapshot.
+func backups(t *testing.T, b bucket.Bucket, path string) snapshot.ID {
+	t.Helper()
+	r, err := upload.Backup(t.Context(), b, path, upload.BackupOptions{Adopt: true, Always: true, Full: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Snapshot.ID
+}
+
+// remove deletes one snapshot.
+func remove(t *testing.T, b bucket.Bucket, id snapshot.ID) {
+	t.Helper()
+	all := buckettest.List(t, b, "")
+	i := slices.IndexFunc(all, func(o bucket.Object) bool { return o.Name[:len(id)] == string(id) })
+	if err := b.Delete(t.Context(), all[i]); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Two databases of one name and schema do not mix, unless that is asked for.
+func TestNothingInCommon(t *testing.T) {
+	from, other, to := inDirectory(t), inDirectory(t), inDirectory(t)
+	for _, b := range []bucket.Bucket{from, other} {
+		backups(t, b, sqlitetest.Application(t, "CREATE TABLE a (b)", 10))
+	}
+	mustCopy(t, from, to, Options{})
+	if _, err := Run(t.Context(), other, to, Options{}); !errors.Is(err, upload.ErrOtherDatabase) || len(buckettest.List(t, to, "")) != 1 {
+		t.Errorf("a database of the same name and schema: %v", err)
+	}
+	mustCopy(t, other, to, Options{Adopt: true})
+	if n := len(buckettest.List(t, to, "")); n != 2 {
+		t.Errorf("adopted, %d snapshots are there", n)
+	}
+}
+
+// A database that was renamed is copied on, also where retention has taken one of its
+// old name from the source alone.
+func TestRenamed(t *testing.T) {
+	from, to := inDirectory(t), inDirectory(t)
+	path := sqlitetest.Application(t, "CREATE TABLE a (b)", 10)
+	backups(t, from, path)
+	taken := backups(t, from, path)
+	mustCopy(t, from, to, Options{})
+	renamed := filepath.Join(t.TempDir(), "renamed.db")
+	if err := os.Rename(path, renamed); err != nil {
+		t.Fatal(err)
+	}
+	backups(t, from, renamed)
+	remove(t, from, taken)
+	if r := mustCopy(t, from, to, Options{}); len(r.Copied) != 1 {
+		t.Errorf("copied %+v", r.Copied)
+	}
+}
