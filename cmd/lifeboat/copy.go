@@ -57,7 +57,7 @@ type copyDocument struct {
 // copiedDocument is one snapshot that was copied.
 type copiedDocument struct {
 	snapshotDocument
-	VerifiedBy string `json:"verified_by,omitempty"` // frames; of an encrypted one without a key the store's checksum, or length
+	VerifiedBy string `json:"verified_by,omitempty"` // frames; of an encrypted one without its key the store's checksum, or length
 }
 
 // leftDocument is one snapshot that is not copied.
@@ -257,9 +257,9 @@ func (d copyDocument) verified() string {
 		case copies.ByFrames:
 			fmt.Fprintf(&b, "verified: %d frame by frame\n", count[way])
 		case copies.ByLength:
-			fmt.Fprintf(&b, "verified: %d encrypted ones by their length alone; --age-identity verifies the frames\n", count[way])
+			fmt.Fprintf(&b, "verified: %d encrypted ones by their length alone; --age-identity with their key verifies the frames\n", count[way])
 		default:
-			fmt.Fprintf(&b, "verified: %d encrypted ones by their length and the source's %s; --age-identity verifies the frames\n", count[way], way)
+			fmt.Fprintf(&b, "verified: %d encrypted ones by their length and the source's %s; --age-identity with their key verifies the frames\n", count[way], way)
 		}
 	}
 	return b.String()

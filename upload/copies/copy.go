@@ -24,8 +24,8 @@ type Options struct {
 	// Adopt allows a target whose snapshots have another name or content, or are none of
 	// the source's.
 	Adopt bool
-	// Identities decrypt encrypted snapshots, to verify their frames. Without one they
-	// are verified by the checksum that their store has.
+	// Identities decrypt encrypted snapshots, to verify their frames. Without one that
+	// fits they are verified by the checksum that their store has.
 	Identities []age.Identity
 	// Progress is called with bytes copied and to be copied.
 	Progress func(done, total int64)

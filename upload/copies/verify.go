@@ -33,20 +33,23 @@ type proven struct {
 }
 
 // prove returns what proves the content of a snapshot's object: its frames, or where it
-// is encrypted and there is no identity the checksum that its store has, if any.
+// is encrypted and none of the identities fits the checksum that its store has, if any.
 func prove(ctx context.Context, b bucket.Bucket, s series.Snapshot, identities []age.Identity) (proven, error) {
 	if s.Encrypted && len(identities) == 0 {
 		return proveSealed(ctx, b, s)
 	}
 	archive, err := openArchive(ctx, b, s, identities)
+	if errors.Is(err, series.ErrWrongIdentity) {
+		return proveSealed(ctx, b, s)
+	}
 	if err != nil {
 		return proven{}, err
 	}
-	p := proven{archive.Proof(), ByFrames, archive.Manifest()}
+	frames := archive.Proof()
 	if s.Encrypted {
-		p.proof = unsealing(archive.Proof(), identities)
+		return proven{unsealing(frames, identities), ByFrames, archive.Manifest()}, nil
 	}
-	return p, nil
+	return proven{frames, ByFrames, archive.Manifest()}, nil
 }
 
 // openArchive reads the end of a snapshot's archive.
