@@ -192,9 +192,11 @@ func (r *run) skip(s series.Snapshot, total int64) {
 	r.Progress(r.done, total)
 }
 
-// hopeless reports whether another object would meet the same error.
+// hopeless reports whether another object would meet the same error. A source can refuse
+// one object alone: one that is archived, or that has another SSE-C key.
 func hopeless(err error) bool {
-	return errors.Is(err, bucket.ErrRefused) || errors.Is(err, bucket.ErrUnreachable) || errors.Is(err, bucket.ErrNoRoom)
+	ofOne := errors.As(err, new(sourceError))
+	return errors.Is(err, bucket.ErrRefused) && !ofOne || errors.Is(err, bucket.ErrUnreachable) || errors.Is(err, bucket.ErrNoRoom)
 }
 
 // refuse notes that a snapshot, and so what stands on it, was not copied.
@@ -212,7 +214,7 @@ func (r *run) copyObject(ctx context.Context, s series.Snapshot, progress func(n
 	}
 	p, err := prove(ctx, r.from, s, r.Identities)
 	if err != nil {
-		return "", fmt.Errorf("%s/%s: %w", r.from.URL(), s.Object.Name, err)
+		return "", fmt.Errorf("%s/%s: %w", r.from.URL(), s.Object.Name, sourceError{err})
 	}
 	options := bucket.PutOptions{MaxSize: s.Object.Size, LockLonger: s.Class.Stands(), Tags: tagsFor(s, has, p.manifest)}
 	closed := false

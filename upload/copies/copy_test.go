@@ -465,6 +465,49 @@ func TestSourceLosesObjects(t *testing.T) {
 	}
 }
 
+// An object that the source refuses is refused by name, when it is opened and in the
+// middle. The others are copied, and the time of the last unchanged backup comes along.
+func TestSourceRefusesOne(t *testing.T) {
+	for _, opens := range []int{0, 1} {
+		from, to := inDirectory(t), inDirectory(t)
+		all := fill(t, from, 10)
+		mustCopy(t, from, to, Options{Choice: Choice{Since: all[3].Time()}})
+		newest, err := series.Newest(t.Context(), from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := newest.ID.Time().Add(time.Hour)
+		if _, err := series.ChangeTags(t.Context(), from, newest.Object, func(tags bucket.Tags) error {
+			tags[series.TagConfirmed] = at.Format(time.RFC3339)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Run(t.Context(), refusing{from, all[1], opens, new(int)}, to, Options{})
+		if !errors.Is(err, ErrPartly) || !errors.Is(err, bucket.ErrRefused) || !strings.Contains(err.Error(), string(all[1])) || len(r.Refused) != 2 || !r.Confirmed.Equal(at) {
+			t.Errorf("refused after %d times: %v, %+v, confirmed %v", opens, err, r.Refused, r.Confirmed)
+		}
+		sameObjects(t, from, to, all[0], all[3])
+	}
+}
+
+// refusing is a bucket that lets one object be opened so often.
+type refusing struct {
+	bucket.Bucket
+	id    snapshot.ID
+	opens int
+	seen  *int
+}
+
+func (b refusing) Open(ctx context.Context, object bucket.Object) (bucket.Blob, error) {
+	if strings.HasPrefix(object.Name, string(b.id)) {
+		if *b.seen++; *b.seen > b.opens {
+			return nil, fmt.Errorf("read %s: %w", object.Name, bucket.ErrRefused)
+		}
+	}
+	return b.Bucket.Open(ctx, object)
+}
+
 // A full disk, a store without tags or conditions, and one that loses tags.
 func testOddTargets(t *testing.T, server *testserver.Server) {
 	from := inDirectory(t)

@@ -9,3 +9,8 @@ var (
 	// ErrSame: the source and the target are one place.
 	ErrSame = errors.New("the source and the target are the same place")
 )
+
+// A sourceError is of reading one object of the source.
+type sourceError struct{ error }
+
+func (e sourceError) Unwrap() error { return e.error }

@@ -25,7 +25,7 @@ func pass(ctx context.Context, b bucket.Bucket, object bucket.Object, each func(
 	group, ctx := errgroup.WithContext(ctx)
 	blob, err := b.Open(ctx, object)
 	if err != nil {
-		return errors.Join(err, group.Wait())
+		return errors.Join(sourceError{err}, group.Wait())
 	}
 	steps := make(chan chan []byte, ahead)
 	free := make(chan []byte, ahead+2)
@@ -41,7 +41,7 @@ func pass(ctx context.Context, b bucket.Bucket, object bucket.Object, each func(
 			group.Go(func() error {
 				buffer := lend(free, min(step, object.Size))[:min(step, object.Size-offset)]
 				if n, err := blob.ReadAt(buffer, offset); n < len(buffer) {
-					return cutShort(err)
+					return sourceError{cutShort(err)}
 				}
 				read <- buffer
 				return nil
