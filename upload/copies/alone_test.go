@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
@@ -67,4 +69,22 @@ func TestRenamed(t *testing.T) {
 	if r := mustCopy(t, from, to, Options{}); len(r.Copied) != 1 {
 		t.Errorf("copied %+v", r.Copied)
 	}
+}
+
+// Where another copy has been killed a moment ago, before its object came, what it has
+// left is not taken for another object.
+func TestAfterOneThatWasKilled(t *testing.T) {
+	from, to := inDirectory(t), inDirectory(t)
+	all := fill(t, from, 10)
+	mustCopy(t, from, to, Options{Choice: Choice{Since: all[3].Time()}})
+	left := filepath.Join(to.URL().Dir, string(all[2])+".tags")
+	if err := os.WriteFile(left, []byte(`{"lifeboat-retention":"held-recent"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(t.Context(), from, to, Options{}); !errors.Is(err, bucket.ErrExists) || !errors.Is(err, ErrPartly) || strings.Contains(err.Error(), "another object") {
+		t.Errorf("with tags of a moment ago: %v", err)
+	}
+	buckettest.MakeOld(t, left, time.Hour)
+	mustCopy(t, from, to, Options{})
+	sameObjects(t, from, to, all...)
 }

@@ -242,7 +242,7 @@ func (r *run) copyObject(ctx context.Context, s series.Snapshot, progress func(n
 		return r.inTime(s)
 	})
 	if errors.Is(err, bucket.ErrExists) {
-		return r.thereAlready(ctx, s, p.by)
+		return p.by, r.thereAlready(ctx, s, err)
 	}
 	if err == nil && put.NotEncrypted {
 		err = fmt.Errorf("%w: %s/%s", upload.ErrNotEncrypted, r.to.URL(), put.Name)
@@ -259,18 +259,20 @@ func (r *run) inTime(s series.Snapshot) error {
 	return nil
 }
 
-// thereAlready makes sure that what another copy has brought meanwhile is the same object.
-func (r *run) thereAlready(ctx context.Context, s series.Snapshot, by string) (string, error) {
+// thereAlready makes sure that what another copy has brought meanwhile, as the error of a
+// Put has it, is the same object.
+func (r *run) thereAlready(ctx context.Context, s series.Snapshot, exists error) error {
 	all, err := listTarget(ctx, r.to)
-	if err != nil {
-		return "", err
+	switch {
+	case err != nil:
+		return err
+	case indexOf(all, s) >= 0:
+		r.Log.Info("another copy has brought a snapshot meanwhile", "snapshot", s.ID)
+		return nil
+	case slices.ContainsFunc(all, func(t series.Snapshot) bool { return t.ID == s.ID }):
+		return fmt.Errorf("%w: %s/%s is another object", bucket.ErrExists, r.to.URL(), s.Object.Name)
 	}
-	i := slices.IndexFunc(all, func(t series.Snapshot) bool { return t.Object.Name == s.Object.Name && t.Object.Size == s.Object.Size })
-	if i < 0 {
-		return "", fmt.Errorf("%w: %s/%s is another object", bucket.ErrExists, r.to.URL(), s.Object.Name)
-	}
-	r.Log.Info("another copy has brought a snapshot meanwhile", "snapshot", s.ID)
-	return by, nil
+	return fmt.Errorf("%s/%s is not there, but another copy is at it, or was killed a moment ago; the next copy brings it: %w", r.to.URL(), s.Object.Name, exists)
 }
 
 // sortOutGone takes the snapshots that are no longer at the source out of those that were

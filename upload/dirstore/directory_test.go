@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -227,7 +228,7 @@ func TestTagsWithoutAnObject(t *testing.T) {
 	}
 	old, young, deleted, there := names[0], names[1], names[2], names[3]
 	for _, id := range []string{old, young} { // the first step of a Put
-		if err := b.publishTags(id+".daily.db.zst", bucket.Tags{series.TagRetention: series.Held(series.Daily)}); err != nil {
+		if _, err := b.publishTags(id+".daily.db.zst", bucket.Tags{series.TagRetention: series.Held(series.Daily)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -245,6 +246,58 @@ func TestTagsWithoutAnObject(t *testing.T) {
 	}
 	buckettest.Put(t, b, "object", nil, nil)
 	buckettest.SameNames(t, buckettest.DirNames(t, dir), []string{young + sidecar.Suffix, there + sidecar.Suffix, there + ".daily.db.zst.age", "mine.tags", "object"})
+}
+
+// A Put that was killed before its object came does not keep another one out: neither with
+// the same tags, nor with others when it cannot be at work any more. The tags of an object
+// that is there stay.
+func TestPutAfterOneThatWasKilled(t *testing.T) {
+	b := openDir(t, t.TempDir())
+	first, second := bucket.Tags{"a": "first"}, bucket.Tags{"a": "second"}
+	id := string(snapshot.NewID(time.Now()))
+	name := id + ".daily.db.zst"
+	leave := func(age time.Duration) {
+		t.Helper()
+		if _, err := b.publishTags(name, first); err != nil {
+			t.Fatal(err)
+		}
+		buckettest.MakeOld(t, b.tagsPath(name), age)
+	}
+	put := func(name string, tags bucket.Tags) error {
+		_, err := b.Put(t.Context(), name, bucket.PutOptions{Tags: tags}, buckettest.InPieces(nil))
+		return err
+	}
+	has := func(want bucket.Tags) {
+		t.Helper()
+		if tags, err := readTagsFile(b.tagsPath(name)); err != nil || !maps.Equal(tags, want) {
+			t.Errorf("the tags are %v, %v, want %v", tags, err, want)
+		}
+	}
+	leave(0)
+	if err := put(name, second); !errors.Is(err, bucket.ErrExists) {
+		t.Errorf("other tags of a moment ago: %v", err)
+	}
+	has(first)
+	for _, c := range []struct {
+		age  time.Duration
+		tags bucket.Tags
+	}{{0, first}, {2 * tagsAge, second}} {
+		leave(c.age)
+		if err := put(name, c.tags); err != nil {
+			t.Errorf("tags that were left %v ago: %v", c.age, err)
+		}
+		has(c.tags)
+		for _, other := range []string{name, id + ".hourly.db.zst"} {
+			buckettest.MakeOld(t, b.tagsPath(name), 2*tagsAge)
+			if err := put(other, bucket.Tags{"a": "third"}); !errors.Is(err, bucket.ErrExists) {
+				t.Errorf("%s beside the object: %v", other, err)
+			}
+			has(c.tags)
+		}
+		if err := b.Delete(t.Context(), buckettest.Find(t, b, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestFile(t *testing.T) {

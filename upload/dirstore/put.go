@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +25,10 @@ const (
 	tempSuffix = ".tmp"
 	tempAge    = 24 * time.Hour
 )
+
+// tagsAge is how old a tags file without an object is when no Put can be about to place
+// that: between the two is one link.
+const tagsAge = time.Minute
 
 // Put implements Bucket. The directory is created if need be. The content is
 // on disk before the name is, and the tags are there before the object.
@@ -101,19 +107,20 @@ func (s *strictWriter) Write(p []byte) (n int, err error) {
 }
 
 // publish gives a synced temp file its name, unless that is taken. The tags
-// file, put in place first and never over another one, keeps a second Put of
-// the same name from changing the tags of the first.
+// file, put in place first and never over that of a Put at work, keeps a second
+// Put of the same name from changing the tags of the first.
 func (b *directory) publish(temp, name string, tags bucket.Tags) (object bucket.Object, err error) {
 	if _, err := os.Lstat(b.path(name)); err == nil {
 		return bucket.Object{}, fs.ErrExist
 	}
 	if len(tags) > 0 {
-		if err := b.publishTags(name, tags); err != nil {
-			return bucket.Object{}, err
+		created, failed := b.publishTags(name, tags)
+		if failed != nil {
+			return bucket.Object{}, failed
 		}
 		defer func() {
-			if err != nil {
-				err = errors.Join(err, os.Remove(b.tagsPath(name)))
+			if err != nil && created {
+				err = errors.Join(err, b.withdrawTags(name))
 			}
 		}()
 	}
@@ -142,16 +149,50 @@ func (b *directory) writeTags(tags bucket.Tags) (string, error) {
 	})
 }
 
-func (b *directory) publishTags(name string, tags bucket.Tags) error {
+// publishTags puts the tags of an object in place, and reports whether it created the file.
+// It replaces one that a Put which was killed has left.
+func (b *directory) publishTags(name string, tags bucket.Tags) (created bool, err error) {
 	temp, err := b.writeTags(tags)
 	if err != nil {
-		return err
+		return false, err
 	}
-	err = place(temp, b.tagsPath(name))
+	path := b.tagsPath(name)
+	err = place(temp, path)
+	created = err == nil
+	if errors.Is(err, fs.ErrExist) && b.isLeftOver(name, tags) {
+		err = os.Rename(temp, path)
+	}
 	if left := removeIfThere(temp); err != nil {
 		err = errors.Join(err, left)
 	}
-	return err
+	return created, err
+}
+
+// isLeftOver reports whether the tags file of an object may be replaced by one with these
+// tags: there is no object to which it belongs, and it has the same tags or is too old for
+// another Put to be at work between its tags and its object.
+func (b *directory) isLeftOver(name string, tags bucket.Tags) bool {
+	entries, err := os.ReadDir(b.url.Dir)
+	if err != nil || slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return isObjectName(e.Name()) && sidecar.Stem(e.Name()) == sidecar.Stem(name)
+	}) {
+		return false
+	}
+	path := b.tagsPath(name)
+	if has, err := readTagsFile(path); err == nil && maps.Equal(has, tags) {
+		return true
+	}
+	info, err := os.Lstat(path)
+	return err == nil && info.ModTime().Before(time.Now().Add(-tagsAge))
+}
+
+// withdrawTags removes the tags of an object that did not get its name. One that another
+// Put of the same name has placed keeps them.
+func (b *directory) withdrawTags(name string) error {
+	if _, err := os.Lstat(b.path(name)); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return removeIfThere(b.tagsPath(name))
 }
 
 // writeTemp writes and syncs a temp file (0600) in the directory and returns
