@@ -88,6 +88,13 @@ type Sum interface {
 	String() string
 }
 
+// Located is implemented by buckets of which two bucket URLs can name the same one.
+type Located interface {
+	Bucket
+	// SameAs reports whether another bucket is the same place.
+	SameAs(other Bucket) bool
+}
+
 // Remote is implemented by buckets that are in a store on the network.
 type Remote interface {
 	Bucket

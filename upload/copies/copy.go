@@ -125,6 +125,9 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	if r.target, err = listTarget(ctx, r.to); err != nil {
 		return err
 	}
+	if r.sameListing() {
+		return fmt.Errorf("copy %s to %s: all snapshots were uploaded to both at the same time: %w", r.from.URL(), r.to.URL(), ErrSame)
+	}
 	if err := r.admit(ctx); err != nil {
 		return err
 	}
@@ -135,7 +138,18 @@ func (r *run) prepare(ctx context.Context) (err error) {
 
 // same reports whether two buckets are one place.
 func same(a, b bucket.Bucket) bool {
-	return a.URL() == b.URL() && endpoint(a) == endpoint(b)
+	located, ok := bucket.As[bucket.Located](a)
+	return a.URL() == b.URL() && endpoint(a) == endpoint(b) || ok && located.SameAs(b)
+}
+
+// sameListing reports whether two places in stores are one that has two names: each
+// object was uploaded at the same time. A copy has its own time.
+func (r *run) sameListing() bool {
+	_, isStore := bucket.As[bucket.Remote](r.from)
+	_, isStore2 := bucket.As[bucket.Remote](r.to)
+	return isStore && isStore2 && slices.EqualFunc(r.source, r.target, func(s, t series.Snapshot) bool {
+		return s.Object.Name == t.Object.Name && s.Object.ETag == t.Object.ETag && s.Object.Modified.Equal(t.Object.Modified)
+	})
 }
 
 func endpoint(b bucket.Bucket) string {

@@ -39,6 +39,7 @@ func TestStores(t *testing.T) {
 	t.Run("flipped bit", func(t *testing.T) { testFlippedBit(t, second) })
 	t.Run("sealed without a key", func(t *testing.T) { testSealedWithoutKey(t, first) })
 	t.Run("two at once", func(t *testing.T) { testTwoCopiesAtOnce(t, second) })
+	t.Run("two names of one store", func(t *testing.T) { testTwoNamesOfOneStore(t, second) })
 	t.Run("odd targets", func(t *testing.T) { testOddTargets(t, second) })
 	t.Run("tags are repaired", func(t *testing.T) { testTagsAreRepaired(t, second) })
 }
@@ -357,6 +358,17 @@ func TestRefusedPlaces(t *testing.T) {
 	if _, err := Run(t.Context(), from, from, Options{}); !errors.Is(err, ErrSame) {
 		t.Errorf("to itself: %v", err)
 	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(from.URL().Dir, link); err != nil {
+		t.Fatal(err)
+	}
+	linked, err := upload.Open(t.Context(), "file://"+link, upload.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(t.Context(), from, linked, Options{}); !errors.Is(err, ErrSame) {
+		t.Errorf("to itself through a link: %v", err)
+	}
 	empty := inDirectory(t)
 	if err := os.Mkdir(empty.URL().Dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -393,6 +405,17 @@ func TestRefusedPlaces(t *testing.T) {
 		if objects := buckettest.List(t, to, ""); len(objects) != 1 {
 			t.Errorf("%s: %d objects are there", name, len(objects))
 		}
+	}
+}
+
+// A store that has two endpoints is one place.
+func testTwoNamesOfOneStore(t *testing.T, server *testserver.Server) {
+	name := server.Bucket(t)
+	from := inBucket(t, server, name)
+	fill(t, from, 10)
+	proxy := quirks.Start(t, server, (*quirks.Store).Do)
+	if _, err := Run(t.Context(), from, inBucket(t, &proxy.Server, name), Options{}); !errors.Is(err, ErrSame) {
+		t.Errorf("%v", err)
 	}
 }
 
