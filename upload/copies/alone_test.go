@@ -1,7 +1,9 @@
 package copies
 
 import (
+	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // backups backs a database up, whole each time, and returns the ID of its snapshot.
@@ -87,4 +90,37 @@ func TestAfterOneThatWasKilled(t *testing.T) {
 	buckettest.MakeOld(t, left, time.Hour)
 	mustCopy(t, from, to, Options{})
 	sameObjects(t, from, to, all...)
+}
+
+// A base is locked for as long as what stands on it may still be copied.
+func TestLockCoversWhatStandsOnIt(t *testing.T) {
+	from, to := inDirectory(t), inDirectory(t)
+	fill(t, from, 10)
+	seen := locks{to, map[series.Class]time.Duration{}}
+	mustCopy(t, from, seen, Options{})
+	all, err := series.Snapshots(t.Context(), to, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		want := s.LastCall().Sub(s.Object.Modified)
+		if s.Class == series.Recent {
+			want = 0
+		}
+		if seen.longer[s.Class] != want {
+			t.Errorf("%s is locked for %v longer, want %v", s.ID, seen.longer[s.Class], want)
+		}
+	}
+}
+
+// locks notes for how much longer objects are locked.
+type locks struct {
+	bucket.Bucket
+	longer map[series.Class]time.Duration
+}
+
+func (b locks) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.PutResult, error) {
+	parsed, _ := series.ParseName(name)
+	b.longer[parsed.Class] = o.LockLonger
+	return b.Bucket.Put(ctx, name, o, write)
 }

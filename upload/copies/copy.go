@@ -230,7 +230,7 @@ func (r *run) copyObject(ctx context.Context, s series.Snapshot, progress func(n
 	if err != nil {
 		return "", fmt.Errorf("%s/%s: %w", r.from.URL(), s.Object.Name, sourceError{err})
 	}
-	options := bucket.PutOptions{MaxSize: s.Object.Size, LockLonger: s.Class.Stands(), Tags: tagsFor(s, has, p.manifest)}
+	options := bucket.PutOptions{MaxSize: s.Object.Size, LockLonger: s.Class.StandsInCopies(), Tags: tagsFor(s, has, p.manifest)}
 	closed := false
 	defer func() {
 		if !closed {

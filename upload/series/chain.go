@@ -18,7 +18,18 @@ const maxLate = 48 * time.Hour
 // so that it outlives that. In the series of a backup what stands on it is uploaded much earlier,
 // in a copy of a series as late as the copy is made.
 func (s Snapshot) LastCall() time.Time {
-	return s.Object.Modified.Add(s.Class.Stands().Truncate(24*time.Hour) + maxLate)
+	return s.Object.Modified.Add(s.Class.lateStands())
+}
+
+func (c Class) lateStands() time.Duration { return c.Stands().Truncate(24*time.Hour) + maxLate }
+
+// StandsInCopies returns for how long after a snapshot of the class others that stand on
+// it may be uploaded to a copy of its series: until its LastCall, 0 where none can.
+func (c Class) StandsInCopies() time.Duration {
+	if c.Stands() == 0 {
+		return 0
+	}
+	return c.lateStands()
 }
 
 // Chain returns the snapshot and all that it stands on, the full one first. Of a
