@@ -124,3 +124,26 @@ func (b locks) Put(ctx context.Context, name string, o bucket.PutOptions, write 
 	b.longer[parsed.Class] = o.LockLonger
 	return b.Bucket.Put(ctx, name, o, write)
 }
+
+// Nothing comes to stand on what retention at the target may take.
+func TestReleasedBase(t *testing.T) {
+	from, to := inDirectory(t), inDirectory(t)
+	all := fill(t, from, 10)
+	mustCopy(t, from, to, Options{Choice: Choice{Classes: []series.Class{series.Daily}}})
+	base := buckettest.List(t, to, "")[0]
+	retention := func(value string) {
+		t.Helper()
+		if err := to.SetTags(t.Context(), base, bucket.Tags{series.TagRetention: value}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	retention(string(series.Daily))
+	r := mustCopy(t, from, to, Options{})
+	if len(r.Copied) != 1 || r.Copied[0].ID != all[3] || len(r.Plan.Left) != 2 || !strings.Contains(r.Plan.Left[0].Why, "is released") {
+		t.Errorf("on a released base: %+v, left %+v", r.Copied, r.Plan.Left)
+	}
+	retention(series.Pinned)
+	if r := mustCopy(t, from, to, Options{}); len(r.Copied) != 2 {
+		t.Errorf("on a pinned base: %+v, left %+v", r.Copied, r.Plan.Left)
+	}
+}

@@ -131,7 +131,12 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	if err := r.admit(ctx); err != nil {
 		return err
 	}
-	r.result.Plan = NewPlan(r.source, r.target, r.Choice, series.Present(r.to))
+	plan := NewPlan(r.source, r.target, r.Choice, series.Present(r.to))
+	released, err := r.releasedBases(ctx, plan)
+	if err != nil {
+		return err
+	}
+	r.result.Plan = plan.withoutThoseOn(released)
 	r.result.Refused = slices.Clone(r.result.Plan.Refused)
 	return nil
 }

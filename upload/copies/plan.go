@@ -85,6 +85,27 @@ type planner struct {
 	settled map[snapshot.ID]bool // whether it is at the target in the end
 }
 
+// withoutThoseOn returns the plan without what would come to stand, also through others of
+// the plan, on bases of which released is true.
+func (p Plan) withoutThoseOn(released map[snapshot.ID]bool) Plan {
+	left := map[snapshot.ID]bool{}
+	kept := p.Copy[:0:0]
+	for _, s := range p.Copy {
+		switch {
+		case released[s.Base]:
+			p.Left = append(p.Left, Left{s, fmt.Sprintf("its base, %s, is released at the target, so that retention there may take it first", s.Base)})
+		case left[s.Base]:
+			p.Left = append(p.Left, Left{s, fmt.Sprintf("its base, %s, is not copied", s.Base)})
+		default:
+			kept = append(kept, s)
+			continue
+		}
+		left[s.ID] = true
+	}
+	p.Copy = kept
+	return p
+}
+
 func (p *planner) leave(s series.Snapshot, why string) {
 	p.settled[s.ID] = false
 	p.plan.Left = append(p.plan.Left, Left{s, why})
