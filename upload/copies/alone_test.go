@@ -6,10 +6,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"filippo.io/age"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
@@ -145,5 +148,21 @@ func TestReleasedBase(t *testing.T) {
 	retention(series.Pinned)
 	if r := mustCopy(t, from, to, Options{}); len(r.Copied) != 2 {
 		t.Errorf("on a pinned base: %+v, left %+v", r.Copied, r.Plan.Left)
+	}
+}
+
+// What proves an encrypted snapshot ends with its copy.
+func TestProofsEnd(t *testing.T) {
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, to := inDirectory(t), inDirectory(t)
+	all := fill(t, from, 10, identity.Recipient())
+	before := runtime.NumGoroutine()
+	mustCopy(t, from, to, Options{Identities: []age.Identity{identity}})
+	sameObjects(t, from, to, all...)
+	if now := runtime.NumGoroutine(); now >= before+len(all) {
+		t.Errorf("%d goroutines, %d before", now, before)
 	}
 }
