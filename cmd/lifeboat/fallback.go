@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 
 	"filippo.io/age"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/restore"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
@@ -46,9 +48,9 @@ func (r *restoreCmd) second() *restoreCmd {
 	return &own
 }
 
-// fromPlaces restores from the place that has the snapshot, and from the other one where
-// that fails. A newer snapshot that the second place alone has is one that the first has
-// lost.
+// fromPlaces restores from the first place, and from the second one where that fails. A
+// newer snapshot that the second place alone has is only named: those who can write there
+// must not decide what a restore returns while the first place is sound.
 func (r *restoreCmd) fromPlaces(ctx context.Context, c *console, identities []age.Identity) error {
 	first := r.look(ctx, c)
 	if r.Fallback == (treeURL{}) {
@@ -64,20 +66,66 @@ func (r *restoreCmd) fromPlaces(ctx context.Context, c *console, identities []ag
 		return ctx.Err()
 	case second.err != nil:
 		c.log.Warn("the second place cannot serve", "url", own.URL.String(), "cause", second.err)
+		if first.err != nil && r.AllowEmpty && errors.Is(first.err, restore.ErrNoSnapshot) {
+			if err := second.neverUsed(ctx); err != nil {
+				return err
+			}
+		}
 		return first.bring(ctx, c, identities)
 	case first.err != nil && servesInstead(first.err):
 		c.log.Warn("the first place cannot serve, so the second does", "url", own.URL.String(), "snapshot", second.found.ID, "cause", first.err)
 		return second.bring(ctx, c, identities)
 	case first.err == nil && first.found.ID < second.found.ID:
-		c.log.Warn("the first place lacks a snapshot, so the second serves", "url", own.URL.String(), "snapshot", second.found.ID, "first_has", first.found.ID)
-		return second.bring(ctx, c, identities)
+		c.log.Warn("the second place has a newer snapshot, and the first one serves", "url", own.URL.String(), "snapshot", second.found.ID,
+			"first_has", first.found.ID, "to_restore_it", own.commandFor(second.found))
 	}
 	err := first.bring(ctx, c, identities)
-	if err == nil || ctx.Err() != nil || !servesInstead(err) || first.begun || first.found.ID != second.found.ID {
+	if err == nil || ctx.Err() != nil || !servesInstead(err) || first.begun {
 		return err
 	}
-	c.log.Warn("the first place cannot serve, so the second does", "url", own.URL.String(), "snapshot", second.found.ID, "cause", err)
-	return second.bring(ctx, c, identities)
+	copied, notThere := second.same(ctx, c, first.found)
+	if notThere != nil {
+		return err
+	}
+	c.log.Warn("the first place cannot serve, so the second does", "url", own.URL.String(), "snapshot", copied.found.ID, "cause", err)
+	return copied.bring(ctx, c, identities)
+}
+
+// same returns the second place's copy of a snapshot of the first, or its own choice, if
+// that is newer and it has no copy. The error says that it has neither.
+func (p *place) same(ctx context.Context, c *console, s series.Snapshot) (*place, error) {
+	if p.found.ID == s.ID {
+		return p, nil
+	}
+	copied := *p
+	var err error
+	if copied.found, err = restore.Select(ctx, p.bucket, restore.Selector{Which: string(s.ID), Log: c.log}); err == nil {
+		return &copied, nil
+	}
+	if p.found.ID > s.ID && errors.Is(err, restore.ErrNoSnapshot) {
+		return p, nil
+	}
+	return nil, err
+}
+
+// commandFor returns the command that restores a snapshot of the second place.
+func (r *restoreCmd) commandFor(s series.Snapshot) string {
+	command := r.command() + " --snapshot " + string(s.ID)
+	if r.profile != "" {
+		command = "AWS_PROFILE=" + terminal.Quote(r.profile) + " " + command
+	}
+	return command
+}
+
+// neverUsed returns an error unless the second place is known to have never held anything.
+func (p *place) neverUsed(ctx context.Context) error {
+	if !errors.Is(p.err, restore.ErrNoSnapshot) {
+		return fmt.Errorf("find out whether this is a first start: --fallback: %w", p.err)
+	}
+	if err := p.restoreCmd.neverUsed(ctx, p.bucket, p.err); err != nil {
+		return fmt.Errorf("--fallback: %w", err)
+	}
+	return nil
 }
 
 // servesInstead reports whether an error is about a place, so that another one that has

@@ -30,7 +30,7 @@ type restoreCmd struct {
 	DiscardOld   bool     `group:"An existing file" help:"Do not keep the replaced database."`
 	Live         bool     `help:"Write into a database that is open."`
 	IfMissing    bool     `group:"First start" help:"Do nothing if the database exists."`
-	AllowEmpty   bool     `group:"First start" help:"Exit 0 without a database if this prefix has never held an object."`
+	AllowEmpty   bool     `group:"First start" help:"Exit 0 without a database if this prefix has never held an object, nor that of --fallback."`
 	DryRun       bool     `help:"Show what would happen, and do nothing."`
 	AssumeClosed bool     `group:"An existing file" help:"Treat the database as closed where the kernel cannot tell."`
 	NoInput      bool     `group:"Which snapshot" help:"Never ask which snapshot: take the newest."`
@@ -166,6 +166,15 @@ func (r *restoreCmd) checkTarget() error {
 // ever used: then a wrong URL or a deleted series would look like an empty
 // database.
 func (r *restoreCmd) firstStart(ctx context.Context, c *console, b bucket.Bucket, none error) error {
+	if err := r.neverUsed(ctx, b, none); err != nil {
+		return err
+	}
+	return c.result(r.JSON, restoreDocument{URL: r.URL.String(), Target: terminal.ValidText(r.DB)}, c.unlessQuiet(terminal.Sprintf("nothing to restore: nothing was ever in %s\n", r.URL)))
+}
+
+// neverUsed returns an error unless nothing was ever in b, of which none says that it has
+// no snapshot.
+func (r *restoreCmd) neverUsed(ctx context.Context, b bucket.Bucket, none error) error {
 	never, err := b.NeverUsed(ctx)
 	if err != nil {
 		return fmt.Errorf("find out whether this is a first start: %w", err)
@@ -177,7 +186,7 @@ func (r *restoreCmd) firstStart(ctx context.Context, c *console, b bucket.Bucket
 	case !never:
 		return &hinted{none, "--allow-empty is for a prefix that was never used, and there is or was something under this one"}
 	}
-	return c.result(r.JSON, restoreDocument{URL: r.URL.String(), Target: terminal.ValidText(r.DB)}, c.unlessQuiet(terminal.Sprintf("nothing to restore: nothing was ever in %s\n", r.URL)))
+	return nil
 }
 
 // choose returns the snapshot that the flags mean.
