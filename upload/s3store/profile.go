@@ -2,6 +2,7 @@ package s3store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"os"
 
@@ -9,9 +10,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 )
 
-// ofProfile returns a function that finds the AWS settings of a profile. The profile's
-// endpoint, region and authorities come before those of the environment, which are
-// another store's.
+// regionByDefault is that of a profile which names none.
+const regionByDefault = "us-east-1"
+
+// ofProfile returns a function that finds the AWS settings of a profile. Endpoint, region
+// and authorities of the environment are another store's, and never the profile's.
 func ofProfile(profile string) func(context.Context, ...func(*config.LoadOptions) error) (aws.Config, error) {
 	return func(ctx context.Context, options ...func(*config.LoadOptions) error) (aws.Config, error) {
 		shared, err := config.LoadSharedConfigProfile(ctx, profile, func(o *config.LoadSharedConfigOptions) {
@@ -20,10 +23,7 @@ func ofProfile(profile string) func(context.Context, ...func(*config.LoadOptions
 		if err != nil {
 			return aws.Config{}, err
 		}
-		options = append(options, config.WithSharedConfigProfile(profile))
-		if shared.Region != "" {
-			options = append(options, config.WithRegion(shared.Region))
-		}
+		options = append(options, config.WithSharedConfigProfile(profile), config.WithRegion(cmp.Or(shared.Region, regionByDefault)))
 		if shared.CustomCABundle != "" {
 			bundle, err := os.ReadFile(shared.CustomCABundle)
 			if err != nil {
@@ -31,8 +31,23 @@ func ofProfile(profile string) func(context.Context, ...func(*config.LoadOptions
 			}
 			options = append(options, config.WithCustomCABundle(bytes.NewReader(bundle)))
 		}
-		return config.LoadDefaultConfig(ctx, options...)
+		cfg, err := config.LoadDefaultConfig(ctx, options...)
+		if err == nil && shared.CustomCABundle == "" {
+			cfg.HTTPClient, err = clientOf(options) // without AWS_CA_BUNDLE
+		}
+		return cfg, err
 	}
+}
+
+// clientOf returns the HTTP client that options set.
+func clientOf(options []func(*config.LoadOptions) error) (config.HTTPClient, error) {
+	var loaded config.LoadOptions
+	for _, set := range options {
+		if err := set(&loaded); err != nil {
+			return nil, err
+		}
+	}
+	return loaded.HTTPClient, nil
 }
 
 // filesOf returns the file that a variable names, nil for the usual ones.

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
@@ -22,6 +24,7 @@ func TestProfile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config")
 	text := fmt.Sprintf("[profile second]\naws_access_key_id = %s\naws_secret_access_key = %s\nregion = %s\nendpoint_url = %s\nca_bundle = %s\n"+
 		"[profile s3]\nservices = mine\nregion = eu-west-1\naws_access_key_id = a\naws_secret_access_key = b\n[services mine]\ns3 =\n  endpoint_url = https://s3.example.com\n"+
+		"[profile bare]\naws_access_key_id = a\naws_secret_access_key = b\n"+
 		"[profile aws]\nregion = eu-west-1\naws_access_key_id = a\naws_secret_access_key = b\n",
 		second.AccessKey, second.SecretKey, second.Region, second.Endpoint, second.CAFile)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -44,6 +47,18 @@ func TestProfile(t *testing.T) {
 			if got := b.(bucket.Remote).Endpoint(); got != want {
 				t.Errorf("profile %q with AWS_ENDPOINT_URL=%s: endpoint %q, want %q", profile, general, got, want)
 			}
+		}
+	}
+	t.Setenv("AWS_REGION", "mars-1")
+	t.Setenv("AWS_CA_BUNDLE", second.CAFile)
+	for profile, want := range map[string]string{"": "mars-1", "aws": "eu-west-1", "bare": "us-east-1"} {
+		cfg, err := NewSession().config(t.Context(), settingsKey{profile: profile})
+		if err != nil || cfg.Region != want {
+			t.Errorf("profile %q with AWS_REGION: region %q, %v, want %q", profile, cfg.Region, err, want)
+		}
+		transport := cfg.HTTPClient.(*awshttp.BuildableClient).GetTransport()
+		if ofEnvironment := transport.TLSClientConfig.RootCAs != nil; ofEnvironment != (profile == "") {
+			t.Errorf("profile %q with AWS_CA_BUNDLE: trusts that: %t", profile, ofEnvironment)
 		}
 	}
 	if _, err := Open(context.Background(), u, bucket.Options{Profile: "nobody"}); !errors.Is(err, bucket.ErrRefused) {
