@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/databases"
+	"github.com/lifeboat-sqlite/lifeboat/restore/drill"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
 // Where a configuration gives the bucket URL, a command line has a stand-in for it.
@@ -72,6 +74,26 @@ func TestLongestAgo(t *testing.T) {
 		if got := longestAgo([]int{1, 7, 3, 2, 5}, last, n); !slices.Equal(got, want) {
 			t.Errorf("%d: %v, want %v", n, got, want)
 		}
+	}
+}
+
+// A record whose time cannot be right does not put off the next drill.
+func TestLastOf(t *testing.T) {
+	now := time.Now()
+	at := func(times ...time.Time) (all []drill.Entry) {
+		for _, at := range times {
+			all = append(all, drill.Entry{Name: drill.Name{Time: at}, Object: bucket.Object{Modified: now}})
+		}
+		return all
+	}
+	hour := now.Add(-time.Hour)
+	for i, all := range [][]drill.Entry{at(hour), at(hour.Add(-time.Hour), hour), at(hour, now.AddDate(70, 0, 0), now.AddDate(71, 0, 0))} {
+		if got := lastOf(all, now); !got.Equal(hour) {
+			t.Errorf("%d: %v, want %v", i, got, hour)
+		}
+	}
+	if got := lastOf(at(now.AddDate(70, 0, 0)), now); !got.IsZero() {
+		t.Errorf("of the future alone: %v", got)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/restore/drill"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
 // A draw of several databases for a drill looks at drawnFrom times as many as it takes,
@@ -83,7 +84,8 @@ func (s *schedule) lastDrills(ctx context.Context, c *console, of []int) (map[in
 	return last, err
 }
 
-// lastDrill returns when the last recorded drill of a series ended, whatever its result.
+// lastDrill returns when the last recorded drill of a series ended, whatever its result,
+// the zero time for none.
 func lastDrill(ctx context.Context, c *console, t *task) (time.Time, error) {
 	if t.Err != nil {
 		return time.Time{}, t.Err
@@ -93,10 +95,18 @@ func lastDrill(ctx context.Context, c *console, t *task) (time.Time, error) {
 		return time.Time{}, err
 	}
 	all, err := drill.List(ctx, place, time.Time{})
-	if err != nil || len(all) == 0 {
-		return time.Time{}, err
+	return lastOf(all, series.Present(place)), err
+}
+
+// lastOf returns the time of the last record, the zero time for none. One from the future
+// does not count: it would put off all drills of its series.
+func lastOf(all []drill.Entry, now time.Time) time.Time {
+	for _, entry := range slices.Backward(all) {
+		if !entry.Implausible(now) {
+			return entry.Time
+		}
 	}
-	return all[len(all)-1].Time, nil
+	return time.Time{}
 }
 
 // longestAgo returns the n of some whose time is the oldest, in the order in which they
