@@ -97,10 +97,10 @@ var endings = map[string]map[int]string{
 	"config schema": {},
 	"status": atStore(map[int]string{
 		exitDone: "fresh", exitSource: "--config names no database",
-		exitNotFresh: "too old, broken, none there, database gone, wrong time, or copies behind",
+		exitNotFresh: "too old, broken, none, database gone, wrong time, copies behind or differ",
 	}),
 	"report": atStore(map[int]string{
-		exitDone: "the page is written", exitIncomplete: "written, but some of several databases could not be examined", exitSource: "--config names no database",
+		exitDone: "the page is written", exitIncomplete: "written, but a copy, drills or one of several databases could not be read", exitSource: "--config names no database",
 	}),
 	"doctor": atStore(map[int]string{
 		exitDone: "backup and restore would work", exitIncomplete: "one of backup and restore would work with these credentials",

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/restore/drill"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
+	"github.com/lifeboat-sqlite/lifeboat/upload/copies"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
@@ -77,7 +79,7 @@ func (r *reportCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	terms := r.terms()
-	return r.write(c, evidence.New([]evidence.Section{evidence.NewSection(in, terms)}, false, terms))
+	return errors.Join(r.write(c, evidence.New([]evidence.Section{evidence.NewSection(in, terms)}, false, terms)), lacks(in))
 }
 
 // runAll makes one page about all databases. One that cannot be examined is on it, too.
@@ -89,6 +91,7 @@ func (r *reportCmd) runAll(ctx context.Context, c *console, s *schedule) error {
 	err := s.each(c, func(c *console, i int, t *task) error {
 		in, err := t.report(ctx, c)
 		section := evidence.NewSection(in, terms)
+		err = errors.Join(err, lacks(in))
 		collecting.Lock()
 		defer collecting.Unlock()
 		sections[i], all[i] = section, outcome{t.label(), ctx.Err() == nil, exitCode(withSignal(ctx, err))}
@@ -169,7 +172,7 @@ func (r *reportCmd) gather(ctx context.Context, c *console, name string) (eviden
 	}
 	r.readDrills(ctx, c, &in)
 	for _, place := range r.Copy {
-		in.Copies = append(in.Copies, r.listCopy(ctx, c, place))
+		in.Copies = append(in.Copies, r.listCopy(ctx, c, b, place))
 	}
 	return in, ctx.Err()
 }
@@ -197,7 +200,8 @@ func (r *reportCmd) resolve(ctx context.Context, b bucket.Bucket, in *evidence.I
 	return nil
 }
 
-// readDrills reads the newest records. That they cannot be read is on the page.
+// readDrills reads the newest records, and the newest proof, however old that is. That
+// they cannot be read is on the page.
 func (r *reportCmd) readDrills(ctx context.Context, c *console, in *evidence.Input) {
 	place, err := r.place().open(ctx, c, upload.Options{})
 	var entries []drill.Entry
@@ -205,18 +209,63 @@ func (r *reportCmd) readDrills(ctx context.Context, c *console, in *evidence.Inp
 		entries, err = drill.List(ctx, place, time.Time{})
 	}
 	if err == nil {
-		in.Older = max(0, len(entries)-drillsRead)
-		in.Drills, err = drill.Read(ctx, place, entries[in.Older:])
+		in.Drills, err = readProof(ctx, place, entries)
+		in.Older = len(entries) - len(in.Drills)
 	}
 	if err != nil {
 		in.Drills, in.Older, in.NoDrills = nil, 0, terminal.ValidText(terminal.OneLine(err))
 	}
 }
 
+// readProof reads the newest drillsRead records. If none of them proves a restore, the
+// newest older one that does stands before them.
+func readProof(ctx context.Context, place bucket.Bucket, entries []drill.Entry) ([]drill.Recorded, error) {
+	proves := func(r drill.Recorded) bool { return r.Proves(series.Present(place)) }
+	from := max(0, len(entries)-drillsRead)
+	newest, err := drill.Read(ctx, place, entries[from:])
+	if err != nil || slices.ContainsFunc(newest, proves) {
+		return newest, err
+	}
+	for from > 0 {
+		before := from
+		from = max(0, before-drillsRead)
+		older, err := drill.Read(ctx, place, entries[from:before])
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range slices.Backward(older) {
+			if proves(r) {
+				return append([]drill.Recorded{r}, newest...), nil
+			}
+		}
+	}
+	return newest, nil
+}
+
+// errPageLacks: the page is written, and a part of it is not known.
+var errPageLacks = errors.New("the page lacks something")
+
+// lacks returns what the page cannot say of a series, nil for nothing.
+func lacks(in evidence.Input) error {
+	var all []error
+	if in.NoDrills != "" {
+		all = append(all, fmt.Errorf("%w: the drills: %s", errPageLacks, in.NoDrills))
+	}
+	for _, place := range in.Copies {
+		if place.Err != "" {
+			all = append(all, fmt.Errorf("%w: the copies in %s: %s", errPageLacks, place.URL, place.Err))
+		}
+	}
+	return errors.Join(all...)
+}
+
 // listCopy lists a second place. That it cannot be listed is on the page.
-func (r *reportCmd) listCopy(ctx context.Context, c *console, place treeURL) evidence.Copy {
+func (r *reportCmd) listCopy(ctx context.Context, c *console, of bucket.Bucket, place treeURL) evidence.Copy {
 	found := evidence.Copy{URL: place.String()}
 	b, err := seriesFlags{place.bucketURL, r.RetryFor}.open(ctx, c, upload.Options{Profile: r.CopyProfile})
+	if err == nil && isSamePlace(of, b) {
+		err = copies.ErrSame
+	}
 	if err == nil {
 		found.Snapshots, err = series.Snapshots(ctx, b, time.Time{})
 		found.Now = series.Present(b)

@@ -168,6 +168,28 @@ func TestReportNumbers(t *testing.T) {
 	}
 }
 
+// The headline names the last proof, however many drills have failed since.
+func TestReportOldProof(t *testing.T) {
+	p := plant(t, 3)
+	proof := time.Now().Add(-300 * time.Hour).UTC().Truncate(time.Second)
+	recordDrill(t, p, p.names[0], drill.Record{Time: proof, Passed: true, Frames: true})
+	for i := range 2*drillsRead + 1 {
+		recordDrill(t, p, p.names[0], drill.Record{Time: proof.Add(time.Duration(i+1) * time.Hour), Reason: "query_false", Exit: 12})
+	}
+	file := filepath.Join(t.TempDir(), "report.html")
+	lifeboat(t, 0, "report", p.url(), "-o", file)
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := numbers(t, string(page))["proved"]; !slices.Equal(got, []string{proof.Format(time.RFC3339)}) {
+		t.Errorf("proved at %v, want %v", got, proof)
+	}
+	if older := fmt.Sprintf("%d older ones not shown", 2*drillsRead+2-30); !strings.Contains(string(page), older) {
+		t.Errorf("the page does not say: %s", older)
+	}
+}
+
 // A name is text on the page, whatever it is, and one page serves a fleet of which one
 // series cannot be examined.
 func TestReportOfSeveral(t *testing.T) {

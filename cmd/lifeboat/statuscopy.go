@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/evidence"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
@@ -13,14 +15,19 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-// errBehind: what was backed up lately is in one place only.
-var errBehind = errors.New("the copies are too far behind")
+var (
+	// errBehind: what was backed up lately is in one place only.
+	errBehind = errors.New("the copies are too far behind")
+	// errCopyDiffers: what stands under a snapshot's name is no copy of it.
+	errCopyDiffers = errors.New("a copy is not what the source has")
+)
 
 // The states of copies.
 const (
 	copyInStep  = "in step"
 	copyBehind  = "behind"
 	copyTooFar  = "too far behind"
+	copyDiffers = "differs"
 	copyNone    = "no snapshot"
 	copyUnknown = "unknown"
 )
@@ -29,7 +36,7 @@ const (
 // more than an error.
 type copyHealthDocument struct {
 	URL           string     `json:"url"`
-	State         string     `json:"state"`            // in step, behind, too far behind, no snapshot or unknown
+	State         string     `json:"state"`            // in step, behind, too far behind, differs, no snapshot or unknown
 	Newest        string     `json:"newest,omitempty"` // ID of the newest copy that counts
 	Seen          *time.Time `json:"seen,omitempty"`   // when that was taken or last confirmed
 	BehindSeconds float64    `json:"behind_seconds"`   // between that and the same of the source's newest
@@ -58,6 +65,9 @@ func (d *copyHealthDocument) examine(ctx context.Context, c *console, s *statusC
 	if err != nil {
 		return err
 	}
+	if isSamePlace(from, to) {
+		return fmt.Errorf("%s and %s: %w", s.URL, s.Copy, copies.ErrSame)
+	}
 	here, err := series.Snapshots(ctx, from, time.Time{})
 	if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 		return err
@@ -66,14 +76,29 @@ func (d *copyHealthDocument) examine(ctx context.Context, c *console, s *statusC
 	if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 		return err
 	}
-	plan := copies.NewPlan(here, there, copies.Choice{}, series.Present(to))
-	d.There, d.Missing, d.Left, d.Differing = len(plan.There), len(plan.Copy), len(plan.Left), len(plan.Refused)
-	d.Extra = len(there) - d.There - d.Differing
-	newest, ok := series.NewestOf(there)
-	if !ok {
+	differing := d.count(copies.NewPlan(here, there, copies.Choice{}, series.Present(to)), there)
+	newest, ok := series.NewestOf(evidence.CopiesOf(here, there))
+	if !ok && len(differing) == 0 {
 		d.State = copyNone
+		if d.Extra > 0 {
+			return fmt.Errorf("%w in %s that %s has, too", errNone, s.Copy, s.URL)
+		}
 		return fmt.Errorf("%w in %s", errNone, s.Copy)
 	}
+	if ok {
+		if err := d.measure(ctx, to, newest, source); err != nil {
+			return err
+		}
+	}
+	if len(differing) > 0 {
+		d.State = copyDiffers
+		return fmt.Errorf("%w: %s in %s: %w", errCopyDiffers, differing[0].ID, d.URL, differing[0].Err)
+	}
+	return d.judge(time.Duration(s.MaxAge))
+}
+
+// measure measures how far the newest copy is behind the newest snapshot of the source.
+func (d *copyHealthDocument) measure(ctx context.Context, to bucket.Bucket, newest series.Snapshot, source *healthDocument) error {
 	seen, err := seenAt(ctx, to, newest)
 	if err != nil {
 		return err
@@ -82,7 +107,41 @@ func (d *copyHealthDocument) examine(ctx context.Context, c *console, s *statusC
 	if source.Newest != nil {
 		d.BehindSeconds = max(0, source.Newest.seen().Sub(seen).Seconds())
 	}
-	return d.judge(time.Duration(s.MaxAge))
+	return nil
+}
+
+// count counts the snapshots of a plan, and returns those of which another object is there.
+func (d *copyHealthDocument) count(plan copies.Plan, there []series.Snapshot) (differing []copies.Refused) {
+	for _, refused := range plan.Refused {
+		if errors.Is(refused.Err, bucket.ErrExists) {
+			differing = append(differing, refused)
+		}
+	}
+	d.There, d.Missing, d.Differing = len(plan.There), len(plan.Copy), len(differing)
+	d.Left = len(plan.Left) + len(plan.Refused) - len(differing)
+	d.Extra = len(there) - d.There - d.Differing
+	return differing
+}
+
+// isSamePlace reports whether two buckets are one place.
+func isSamePlace(a, b bucket.Bucket) bool {
+	if a.URL() == b.URL() && endpointOf(a) == endpointOf(b) {
+		return true
+	}
+	one, err := os.Stat(a.URL().Dir)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b.URL().Dir)
+	return err == nil && os.SameFile(one, other)
+}
+
+// endpointOf returns the endpoint of a bucket, "" for AWS itself and for a directory.
+func endpointOf(b bucket.Bucket) string {
+	if remote, ok := bucket.As[bucket.Remote](b); ok {
+		return remote.Endpoint()
+	}
+	return ""
 }
 
 // judge returns an error if the copies are further behind than maxAge, unless that is 0.

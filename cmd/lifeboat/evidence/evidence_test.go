@@ -262,6 +262,32 @@ func TestProved(t *testing.T) {
 	}
 }
 
+// Only what the first place has, too, in the same size, is a copy.
+func TestCopies(t *testing.T) {
+	in := example(30)
+	of := func(decisions []lifecycle.Decision) (all []series.Snapshot) {
+		for _, d := range decisions {
+			all = append(all, d.Snapshot)
+		}
+		return all
+	}
+	last := len(in.Decisions) - 1
+	cut := of(in.Decisions)
+	cut[last].Object.Size--
+	in.Copies = []Copy{{Snapshots: of(in.Decisions)}, {Snapshots: cut}, {Snapshots: of(taken(hours(3), nil))}, {Snapshots: cut[last:]}}
+	for i, want := range []CopyState{
+		{Newest: in.Decisions[last].ID, There: last + 1},
+		{Newest: in.Decisions[last-1].ID, There: last + 1, Differing: 1, Behind: time.Hour},
+		{There: 3, Missing: last + 1, Unrelated: 3},
+		{There: 1, Missing: last, Differing: 1},
+	} {
+		got := NewSection(in, terms).Copied[i]
+		if got.Stored = 0; got != want {
+			t.Errorf("place %d: %+v, want %+v", i, got, want)
+		}
+	}
+}
+
 // Every mark of a timeline is in its lane, and each snapshot is marked.
 func TestTimeline(t *testing.T) {
 	in := example(24 * 40)

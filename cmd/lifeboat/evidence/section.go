@@ -8,6 +8,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore/drill"
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
+	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
@@ -72,12 +73,15 @@ type Newest struct {
 
 // CopyState is what a second place lacks.
 type CopyState struct {
-	Copy
-	Newest    *series.Snapshot // nil: none counts
+	URL       string
+	Err       string      // why it could not be listed, "" if it was
+	Newest    snapshot.ID // "": no copy counts
+	There     int         // snapshots that are there
 	Stored    int64
 	Missing   int           // snapshots that are in the first place alone
 	Behind    time.Duration // from its newest to the first place's
 	TooOld    bool          // its newest
+	Differing int           // snapshots of which another object is there
 	Unrelated int           // snapshots that are there alone
 }
 
@@ -97,7 +101,7 @@ type Cost struct {
 }
 
 // NewSection computes a section. Of its Input it keeps neither the decisions nor the
-// drills; Older counts the drills that are not in Drilled.
+// drills and copies; Older counts the drills that are not in Drilled.
 func NewSection(in Input, t Terms) Section {
 	s := Section{Input: in}
 	if in.Err != "" {
@@ -115,7 +119,8 @@ func NewSection(in Input, t Terms) Section {
 	s.next()
 	s.costs(t.Prices)
 	s.charts()
-	s.Decisions, s.Older, s.Input.Drills = nil, s.Older+len(s.Input.Drills)-len(s.Drilled), nil // a fleet has many
+	s.Older += len(s.Input.Drills) - len(s.Drilled)
+	s.Decisions, s.Input.Drills, s.Copies = nil, nil, nil // a fleet has many
 	return s
 }
 
@@ -187,28 +192,56 @@ func (s *Section) drills() {
 
 // compare returns what a copy lacks.
 func (s *Section) compare(c Copy, maxAge time.Duration) CopyState {
-	state := CopyState{Copy: c}
-	there := map[snapshot.ID]bool{}
-	for i, copied := range c.Snapshots {
-		there[copied.ID] = true
+	state := CopyState{URL: c.URL, Err: c.Err, There: len(c.Snapshots)}
+	there := map[snapshot.ID]bucket.Object{}
+	for _, copied := range c.Snapshots {
+		there[copied.ID] = copied.Object
 		state.Stored += copied.Object.Size
-		if copied.Counts() {
-			state.Newest = &c.Snapshots[i]
-		}
 	}
+	var own []series.Snapshot
 	for _, d := range s.Decisions {
-		if !there[d.ID] {
+		own = append(own, d.Snapshot)
+		switch object, is := there[d.ID]; {
+		case !is:
 			state.Missing++
+		case !isCopy(d.Object, object):
+			state.Differing++
 		}
 		delete(there, d.ID)
 	}
 	state.Unrelated = len(there)
-	if s.Newest != nil && state.Newest != nil {
-		state.Behind = max(s.Newest.ID.Time().Sub(state.Newest.ID.Time()), 0)
+	newest, ok := series.NewestOf(CopiesOf(own, c.Snapshots))
+	if !ok {
+		return state
+	}
+	state.Newest = newest.ID
+	if s.Newest != nil {
+		state.Behind = max(s.Newest.ID.Time().Sub(newest.ID.Time()), 0)
 		// An unchanged database has no newer snapshot that could be there.
-		state.TooOld = maxAge > 0 && state.Behind > 0 && c.Now.Sub(state.Newest.ID.Time()) > maxAge
+		state.TooOld = maxAge > 0 && state.Behind > 0 && c.Now.Sub(newest.ID.Time()) > maxAge
 	}
 	return state
+}
+
+// CopiesOf returns those snapshots of a second place that the source has, too, under the
+// same name and of the same size, with all that they stand on.
+func CopiesOf(source, there []series.Snapshot) (copied []series.Snapshot) {
+	own := map[snapshot.ID]bucket.Object{}
+	for _, s := range source {
+		own[s.ID] = s.Object
+	}
+	for _, s := range there {
+		differs := func(part series.Snapshot) bool { return !isCopy(own[part.ID], part.Object) }
+		if !slices.ContainsFunc(s.Chain(), differs) {
+			copied = append(copied, s)
+		}
+	}
+	return copied
+}
+
+// isCopy reports whether an object may be a copy of another, by what listings say.
+func isCopy(own, there bucket.Object) bool {
+	return own.Name == there.Name && own.Size == there.Size
 }
 
 // chains groups the snapshots by the full one at the bottom, the newest chain first.
