@@ -62,7 +62,7 @@ func badCertificate(err error) (text, setting string) {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "the store's certificate is not valid now: " + invalid.Error(), "renew the store's certificate, or set this machine's clock"
 	case isUntrusted(err):
-		return "the store's certificate is not trusted: " + innermost(err).Error(), "AWS_CA_BUNDLE names a PEM file with the certificates to trust"
+		return "the store's certificate is not trusted: " + innermost(err).Error(), "AWS_CA_BUNDLE, or ca_bundle of the profile that a flag names, is a PEM file with the certificates to trust"
 	}
 	return "", ""
 }
