@@ -215,4 +215,27 @@ func TestVersion(t *testing.T) {
 	check(`1\.2\.3\+1\.g[0-9a-f]+`)
 	git("tag", "v1.3.0-rc.1")
 	check(`1\.3\.0-rc\.1`)
+	// Of two on one commit the newer one counts, if both are annotated, as release.yml
+	// has them.
+	t.Setenv("GIT_COMMITTER_DATE", "2090-01-01T00:00:00Z")
+	git("tag", "--force", "--annotate", "--message=x", "v1.3.0-rc.1")
+	t.Setenv("GIT_COMMITTER_DATE", "2090-01-02T00:00:00Z")
+	git("tag", "--annotate", "--message=x", "v1.3.0")
+	check(`1\.3\.0`)
+}
+
+// TestReleaseWorkflow has a release tested first, and made of the tag that was pushed.
+func TestReleaseWorkflow(t *testing.T) {
+	workflow := docstest.Read(t, "../.github/workflows/release.yml")
+	for _, step := range []string{"uses: ./.github/workflows/test.yml\n", "needs: test\n", "uses: actions/checkout", `git fetch --force origin "$GITHUB_REF:$GITHUB_REF"` + "\n",
+		`[ "v$version" = "$GITHUB_REF_NAME" ] ||`, "run: make release", "deploy/image/publish", "gh release create"} {
+		_, after, found := strings.Cut(workflow, step)
+		if !found {
+			t.Fatalf("no %s where it belongs", step)
+		}
+		workflow = after
+	}
+	if !strings.Contains(docstest.Read(t, "../.github/workflows/test.yml"), "\n  workflow_call:\n") {
+		t.Error("test.yml is not to be called")
+	}
 }
