@@ -63,6 +63,9 @@ func TestUnits(t *testing.T) {
 			}
 			u := parseUnit(t, service)
 			checkExits(t, u)
+			if backup := strings.HasPrefix(name, "lifeboat-backup"); backup && u.only(t, "KillMode") != "mixed" {
+				t.Error("a stop kills --run-after")
+			}
 			// Units of several users cannot share one directory.
 			if backup := strings.HasPrefix(name, "lifeboat-backup"); backup && (u.only(t, "CacheDirectory") != "%N" || u.only(t, "CacheDirectoryMode") != "0700") || !backup && u["CacheDirectory"] != nil {
 				t.Errorf("its cache is %q, mode %q", u["CacheDirectory"], u["CacheDirectoryMode"])
@@ -132,34 +135,44 @@ func TestUnitCommands(t *testing.T) {
 	}
 }
 
-// Secrets can be credentials of systemd's: the lines for them are there, in comments.
+// Secrets can be credentials of systemd's: the lines for them are there, in comments. The
+// files of settings set none of their variables.
 func TestUnitCredentials(t *testing.T) {
 	etc, data := t.TempDir(), filepath.Join(t.TempDir(), "app")
 	newDatabase(t, filepath.Join(data, "app.db"))
 	notices := newNotices(t)
 	bucket := "file://" + filepath.Join(t.TempDir(), "bucket")
 	write(t, filepath.Join(etc, "app.env"), "DB="+data+"/app.db\nBUCKET_URL="+bucket+"\n", 0o600)
-	write(t, filepath.Join(etc, "app.restore.env"), docstest.Read(t, "systemd/app.restore.env"), 0o600)
+	for _, name := range []string{"app.restore.env", "app.copy.env"} {
+		text := strings.ReplaceAll(docstest.Read(t, "systemd/"+name), "\nLIFEBOAT_PING_URL_FILE=\n", "\n") // as the README says
+		write(t, filepath.Join(etc, name), strings.ReplaceAll(text, "s3://second-bucket/app", "file://"+filepath.Join(t.TempDir(), "second")), 0o600)
+	}
 	write(t, filepath.Join(etc, "lifeboat.env"), "LIFEBOAT_ALWAYS=true\n", 0o600)
 	write(t, filepath.Join(etc, "lifeboat.yaml"), fmt.Sprintf("databases: [{path: %s/app.db, url: '%s'}]\n", data, bucket), 0o600)
-	for _, name := range []string{"lifeboat-backup@", "lifeboat-backup", "lifeboat-verify@"} {
+	for _, name := range []string{"lifeboat-backup@", "lifeboat-backup", "lifeboat-verify@", "lifeboat-copy@"} {
 		text := regexp.MustCompile(`(?m)^#(LoadCredential=|Environment=)`).ReplaceAllString(docstest.Read(t, "systemd/"+name+".service"), "$1")
 		path := filepath.Join(t.TempDir(), name+".service")
 		write(t, path, strings.ReplaceAll(text, "/usr/local/bin/lifeboat", program(t)), 0o644)
 		verifies(t, path)
 		write(t, path, text, 0o644)
 		u := parseUnit(t, path)
-		var want []string
+		want, variables := []string{"/your-uuid/start", "/your-uuid"}, 0
 		for _, credential := range u["LoadCredential"] {
 			_, file, _ := strings.Cut(credential, ":")
 			content := "[default]\naws_access_key_id = id\naws_secret_access_key = key\n"
 			if strings.HasSuffix(file, ".ping-url") {
 				content = notices.URL + "/your-uuid\n"
-				want = []string{"/your-uuid/start", "/your-uuid"}
+			} else if strings.HasSuffix(file, ".config") {
+				content = "[profile second]\n"
 			}
 			write(t, filepath.Join(etc, filepath.Base(file)), content, 0o600)
 		}
-		if len(u["LoadCredential"]) == 0 || len(u["LoadCredential"]) != len(u["Environment"])-1 {
+		for _, variable := range u["Environment"] {
+			if strings.Contains(variable, "_FILE=%d/") {
+				variables++
+			}
+		}
+		if variables != 2 {
 			t.Errorf("%s: credentials %q, variables %q", name, u["LoadCredential"], u["Environment"])
 		}
 		before := len(notices.got())
@@ -223,8 +236,8 @@ func (u unit) only(t *testing.T, key string) string {
 // and returns what it prints.
 func (u unit) start(t *testing.T, program, etc string) string {
 	t.Helper()
-	environment := map[string]string{}
 	credentials := t.TempDir()
+	environment := map[string]string{"CREDENTIALS_DIRECTORY": credentials}
 	for _, credential := range u["LoadCredential"] {
 		name, path, _ := strings.Cut(credential, ":")
 		write(t, filepath.Join(credentials, name), docstest.Read(t, strings.Replace(path, "/etc/lifeboat", etc, 1)), 0o400)
@@ -241,11 +254,6 @@ func (u unit) start(t *testing.T, program, etc string) string {
 		if name, value, found := strings.Cut(line, "="); found && !strings.HasPrefix(line, "#") {
 			environment[name] = strings.Trim(value, "'")
 		}
-	}
-	for _, credential := range u["LoadCredential"] {
-		name, path, _ := strings.Cut(credential, ":")
-		environment["CREDENTIALS_DIRECTORY"] = t.TempDir()
-		write(t, filepath.Join(environment["CREDENTIALS_DIRECTORY"], name), docstest.Read(t, strings.Replace(path, "/etc/lifeboat", etc, 1)), 0o400)
 	}
 	calls := filepath.Join(t.TempDir(), "calls")
 	arguments := []string{"-f", "-o", calls}
