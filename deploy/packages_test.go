@@ -27,7 +27,7 @@ func newRoot(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
 	for _, dir := range []string{"bin", "etc", "usr/bin", "usr/lib/systemd/system", "usr/share/bash-completion/completions", "usr/share/doc", "usr/share/fish/vendor_completions.d",
-		"usr/share/licenses", "usr/share/man/man1", "usr/share/zsh/site-functions", "var/log", "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/rpm", "run/systemd/system"} {
+		"usr/share/licenses", "usr/share/man/man1", "usr/share/zsh/site-functions", "etc/systemd/system/timers.target.wants", "var/log", "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/rpm", "run/systemd/system"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -35,6 +35,7 @@ func newRoot(t *testing.T) string {
 	runs(t, root, "sh", "-c", `cp "$(command -v busybox)" bin/sh`)
 	write(t, filepath.Join(root, "usr/bin/systemctl"), "#!/bin/sh\necho \"$*\" >>/log\n", 0o755)
 	write(t, filepath.Join(root, "var/lib/dpkg/status"), "", 0o644)
+	write(t, filepath.Join(root, "etc/systemd/system/lifeboat-own.timer"), "", 0o644)
 	return root
 }
 
@@ -114,14 +115,38 @@ func testDeb(t *testing.T, deb string) {
 	t.Run("contents", func(t *testing.T) { checkInstalled(t, root) })
 
 	write(t, filepath.Join(root, "log"), "", 0o644)
+	enables(t, root)
 	runs(t, "", "dpkg", "--root="+root, "-i", deb) // an upgrade, as far as its scripts know
 	runs(t, "", "dpkg", "--root="+root, "-r", "lifeboat")
 	if got := docstest.Read(t, filepath.Join(root, "log")); got != "daemon-reload\ndaemon-reload\nstop lifeboat-*.timer\ndaemon-reload\n" {
 		t.Errorf("systemctl was asked for %q", got)
 	}
-	kept := []string{"etc/lifeboat", "etc/lifeboat/app.env", "etc/lifeboat/app.restore.env"}
-	if got := slices.DeleteFunc(filesIn(t, root), func(name string) bool { return slices.Contains(before, name) }); !slices.Equal(got, kept) {
+	kept := []string{"etc/lifeboat", "etc/lifeboat/app.env", "etc/lifeboat/app.restore.env", packagedLink, ownLink}
+	left := func() []string {
+		return slices.DeleteFunc(filesIn(t, root), func(name string) bool { return slices.Contains(before, name) })
+	}
+	if got := left(); !slices.Equal(got, kept) {
 		t.Errorf("left after the removal: %v", got)
+	}
+	runs(t, "", "dpkg", "--root="+root, "-P", "lifeboat")
+	if got := left(); !slices.Equal(got, slices.DeleteFunc(kept, func(name string) bool { return name == packagedLink })) {
+		t.Errorf("left after the purge: %v", got)
+	}
+}
+
+// What enables makes: the link of a timer of the package's, and that of one of the administrator's.
+const (
+	packagedLink = "etc/systemd/system/timers.target.wants/lifeboat-backup@app.timer"
+	ownLink      = "etc/systemd/system/timers.target.wants/lifeboat-own.timer"
+)
+
+// enables does in a root what systemctl enable does.
+func enables(t *testing.T, root string) {
+	t.Helper()
+	for link, unit := range map[string]string{packagedLink: "/usr/lib/systemd/system/lifeboat-backup@.timer", ownLink: "/etc/systemd/system/lifeboat-own.timer"} {
+		if err := os.Symlink(unit, filepath.Join(root, link)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -177,11 +202,12 @@ func testRPM(t *testing.T, rpm string) {
 	}
 	runs(t, "", "rpm", "--root="+root, "--dbpath=/var/lib/rpm", "--nodeps", "-i", rpm)
 	checkInstalled(t, root)
+	enables(t, root)
 	runs(t, "", "rpm", "--root="+root, "--dbpath=/var/lib/rpm", "--nodeps", "-e", "lifeboat")
 	if got := docstest.Read(t, filepath.Join(root, "log")); got != "daemon-reload\nstop lifeboat-*.timer\ndaemon-reload\n" {
 		t.Errorf("systemctl was asked for %q", got)
 	}
-	if got := slices.DeleteFunc(filesIn(t, root), func(name string) bool { return slices.Contains(before, name) }); len(got) > 0 {
+	if got := slices.DeleteFunc(filesIn(t, root), func(name string) bool { return slices.Contains(before, name) }); !slices.Equal(got, []string{ownLink}) {
 		t.Errorf("left after the removal: %v", got)
 	}
 }

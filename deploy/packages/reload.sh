@@ -1,4 +1,3 @@
 #!/bin/sh
-# After an installation, an upgrade or a removal: systemd, where it runs, reads the
-# units again.
+# After an installation or an upgrade: systemd, where it runs, reads the units again.
 [ ! -d /run/systemd/system ] || systemctl daemon-reload
