@@ -17,13 +17,29 @@ import (
 // component settings puts them where they belong.
 var kustomizeOnly = []string{"CLAIM", "APP_LABEL", "RUN_AS_USER", "RUN_AS_GROUP", "FS_GROUP", "TEMP_SIZE", "BACKUP_ROLE", "RESTORE_ROLE"}
 
+// without removes a key from all maps of a document.
+func without(node any, key string) {
+	switch n := node.(type) {
+	case map[string]any:
+		delete(n, key)
+		for _, below := range n {
+			without(below, key)
+		}
+	case []any:
+		for _, below := range n {
+			without(below, key)
+		}
+	}
+}
+
 // comparable returns objects by kind and name, without what only the one or the
-// other way of rendering needs.
+// other way of rendering needs. An overlay has no label for several of it in a namespace.
 func comparable(t *testing.T, objects []kubetest.Object) map[string]map[string]any {
 	t.Helper()
 	found := map[string]map[string]any{}
 	for _, o := range objects {
 		metadata := o.Raw["metadata"].(map[string]any)
+		without(o.Raw, "lifeboat/release")
 		if labels, ok := metadata["labels"].(map[string]any); ok {
 			for _, label := range []string{"app.kubernetes.io/instance", "app.kubernetes.io/managed-by", "helm.sh/chart"} {
 				delete(labels, label)
@@ -72,13 +88,18 @@ func TestChartIsTheOverlays(t *testing.T) {
 	}
 	// What they have switched off, switched on.
 	for _, o := range []struct{ overlay, component, setting, values string }{
+		{"r2", "secret-files", "", "backup.existingSecret=,backup.existingFilesSecret=lifeboat-backup-files"},
 		{"minio", "pushgateway", "", "pushgateway=http://pushgateway.monitoring.svc:9091"},
 		{"aws", "copy", "- COPY_URL=s3://second-bucket/app\n      ", "copy.enabled=true,copy.url=s3://second-bucket/app"},
 		{"minio", "report", "", "report.enabled=true,drill.existingSecret=lifeboat-drill"},
 	} {
 		copied := kubetest.Copy(t, "../kubernetes")
 		file := filepath.Join(copied, "overlays", o.overlay, "kustomization.yaml")
-		kubetest.Edit(t, file, "# - ../../components/"+o.component, "- ../../components/"+o.component)
+		if o.component == "secret-files" {
+			kubetest.Edit(t, file, "  - ../../components/settings", "  - ../../components/secret-files\n  - ../../components/settings")
+		} else {
+			kubetest.Edit(t, file, "# - ../../components/"+o.component, "- ../../components/"+o.component)
+		}
 		kubetest.Edit(t, file, "- BUCKET_URL=", o.setting+"- BUCKET_URL=")
 		compare(o.component, kubetest.Helm(t, ".", "--values=ci/"+o.overlay+".yaml", image, "--set="+o.values), kubetest.Build(t, filepath.Dir(file)))
 	}
@@ -116,12 +137,64 @@ func TestSchemas(t *testing.T) {
 		{"--set=image.pullSecrets={a,b}", "--set=settings.LIFEBOAT_KEEP_DAILY=30d", "--set=drill.sql={SELECT 1 > 0}"},
 		{"--set=networkPolicy.storePeers[0].podSelector.matchLabels.app=minio", "--set=networkPolicy.storePort=9000"},
 		{"--set=copy.enabled=true,copy.url=s3://second-bucket/app,copy.endpoint=https://s3.example.com:8443"},
+		{"--set=backup.existingFilesSecret=files", "--set=settings.LIFEBOAT_PING_URL_FILE=/x", "--set=compact.enabled=true"},
 		{"--set=networkPolicy.enabled=false", "--set=fullnameOverride=other"},
 	} {
 		for _, o := range kubetest.Helm(t, ".", append(options, "--values=ci/three-values.yaml")...) {
 			if err := v.Validate(t, o); err != nil {
 				t.Errorf("%q: %s %s: %v", options, o.Kind, o.Metadata.Name, err)
 			}
+		}
+	}
+}
+
+// Without an fsGroup of the application's the jobs can read the files of a Secret, and write
+// to the report's claim.
+func TestWithoutGroup(t *testing.T) {
+	objects := kubetest.Helm(t, ".", "--values=ci/three-values.yaml", "--set=app.fsGroup=null", "--set=app.runAsGroup=2000", "--set=report.enabled=true",
+		"--set=copy.enabled=true,copy.url=s3://second-bucket/app", "--set=backup.existingFilesSecret=files")
+	groups := map[string]any{"lifeboat-report": 2000.0}
+	secrets := 0
+	for _, job := range kubetest.CronJobs(t, objects) {
+		pod := job.Spec.JobTemplate.Spec.Template.Spec
+		if got := pod.SecurityContext["fsGroup"]; got != groups[job.Metadata.Name] {
+			t.Errorf("%s: fsGroup %v", job.Metadata.Name, got)
+		}
+		for _, v := range pod.Volumes {
+			if v.Secret == nil {
+				continue
+			}
+			secrets++
+			if v.Secret.DefaultMode != 0o444 {
+				t.Errorf("%s: %s has mode %o", job.Metadata.Name, v.Name, v.Secret.DefaultMode)
+			}
+		}
+	}
+	if secrets != 3 { // copy, backup, status
+		t.Errorf("%d volumes of Secrets", secrets)
+	}
+}
+
+// A release's network policies are for its own pods, and for all of them.
+func TestNetworkPolicyOfTheRelease(t *testing.T) {
+	for name, options := range map[string][]string{"lifeboat": nil, "other": {"--set=fullnameOverride=other"}} {
+		policies := 0
+		objects := kubetest.Helm(t, ".", append(options, "--values=ci/three-values.yaml")...)
+		for _, o := range objects {
+			if o.Kind == "NetworkPolicy" {
+				policies++
+				if got := kubetest.Leaves(o.Raw)["spec.podSelector.matchLabels.lifeboat/release"]; got != name {
+					t.Errorf("%s: selects %q, want %q", o.Metadata.Name, got, name)
+				}
+			}
+		}
+		for _, job := range kubetest.CronJobs(t, objects) {
+			if got := job.Spec.JobTemplate.Spec.Template.Metadata.Labels["lifeboat/release"]; got != name {
+				t.Errorf("%s: label %q, want %q", job.Metadata.Name, got, name)
+			}
+		}
+		if policies != 2 {
+			t.Errorf("%d policies", policies)
 		}
 	}
 }
@@ -171,6 +244,12 @@ func TestValues(t *testing.T) {
 		{"tempSize=much", "/tempSize"},
 		{"app.runAsUser=0", "/app/runAsUser"},
 		{"settings.AWS_SECRET_ACCESS_KEY=x", "AWS_SECRET_ACCESS_KEY"},
+		{"settings.LIFEBOAT_PING_URL=x", "LIFEBOAT_PING_URL"},
+		{"settings.LIFEBOAT_NOTIFY_URL=x", "LIFEBOAT_NOTIFY_URL"},
+		{"settings.LIFEBOAT_PUSHGATEWAY_USER=x", "LIFEBOAT_PUSHGATEWAY_USER"},
+		{"settings.LIFEBOAT_PUSHGATEWAY_PASSWORD=x", "LIFEBOAT_PUSHGATEWAY_PASSWORD"},
+		{"settings.LIFEBOAT_SSE_CUSTOMER_KEY=x", "LIFEBOAT_SSE_CUSTOMER_KEY"},
+		{"backup.existingSecret=a,backup.existingFilesSecret=b", "/backup"},
 		{"copy.enabled=true", "copy.url is not set"},
 		{"settings.OTHER=x", "OTHER"},
 		{"image.pullPolicy=Sometimes", "/image/pullPolicy"},

@@ -114,8 +114,8 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// Secrets can be files: then no variable of the backup's holds one, and each file is
-// mounted where a variable names it.
+// Secrets can be files: then no variable of the jobs with the backup's keys holds one, and
+// each file is mounted where a variable names it.
 func TestSecretFiles(t *testing.T) {
 	v := kubetest.NewValidator(t)
 	for _, dir := range []string{"minio", "r2"} {
@@ -128,18 +128,24 @@ func TestSecretFiles(t *testing.T) {
 				t.Errorf("%s: %s %s: %v", dir, o.Kind, o.Metadata.Name, err)
 			}
 		}
-		pod := kubetest.Named(t, kubetest.CronJobs(t, objects), "lifeboat-backup").Spec.JobTemplate.Spec.Template.Spec
-		c, files := pod.Containers[0], map[string]string{}
-		for _, variable := range c.Env {
-			if strings.HasSuffix(variable.Name, "_FILE") {
-				files[variable.Name] = filepath.Dir(variable.Value)
+		for _, name := range []string{"lifeboat-backup", "lifeboat-compact", "lifeboat-status", "lifeboat-status-compact"} {
+			at, pod := dir+", "+name, kubetest.Named(t, kubetest.CronJobs(t, objects), name).Spec.JobTemplate.Spec.Template.Spec
+			c, files := pod.Containers[0], map[string]string{}
+			for _, variable := range c.Env {
+				if strings.HasSuffix(variable.Name, "_FILE") {
+					files[variable.Name] = filepath.Dir(variable.Value)
+				}
 			}
-		}
-		mount, volume := c.VolumeMounts[0], pod.Volumes[0] // kustomize puts what is new in front
-		equal(t, dir+": files", files, map[string]string{"AWS_SHARED_CREDENTIALS_FILE": mount.MountPath, "LIFEBOAT_PING_URL_FILE": mount.MountPath})
-		equal(t, dir+": mount", []string{mount.Name, volume.Name, c.Secret()}, []string{"secrets", "secrets", ""})
-		if !mount.ReadOnly || volume.Secret == nil || volume.Secret.SecretName != "lifeboat-backup-files" || c.EnvFrom[0].ConfigMapRef == nil {
-			t.Errorf("%s: %+v, %+v, %+v", dir, mount, volume, c.EnvFrom)
+			mount, volume := c.VolumeMounts[0], pod.Volumes[0] // kustomize puts what is new in front
+			want := map[string]string{"AWS_SHARED_CREDENTIALS_FILE": mount.MountPath}
+			if name == "lifeboat-backup" {
+				want["LIFEBOAT_PING_URL_FILE"] = mount.MountPath
+			}
+			equal(t, at+": files", files, want)
+			equal(t, at+": mount", []string{mount.Name, volume.Name, c.Secret()}, []string{"secrets", "secrets", ""})
+			if !mount.ReadOnly || volume.Secret == nil || volume.Secret.SecretName != "lifeboat-backup-files" || c.EnvFrom[0].ConfigMapRef == nil {
+				t.Errorf("%s: %+v, %+v, %+v", at, mount, volume, c.EnvFrom)
+			}
 		}
 	}
 }

@@ -16,16 +16,23 @@ labels:
   helm.sh/chart: {{ printf "lifeboat-%s" .root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
+{{/* The labels of the jobs' pods, and of no other release's. */}}
+{{- define "lifeboat.selector" -}}
+app.kubernetes.io/name: lifeboat
+lifeboat/release: {{ include "lifeboat.name" . | quote }}
+{{- end }}
+
 {{- define "lifeboat.bucketURL" -}}
 {{- if contains "://" .Values.s3.bucket }}{{ .Values.s3.bucket }}
 {{- else }}s3://{{ .Values.s3.bucket }}/{{ .Values.s3.prefix | default (printf "%s/%s" .Release.Namespace .Release.Name) }}
 {{- end }}
 {{- end }}
 
-{{/* The Secret of a role, "" with web identity: (dict "root" $ "role" "backup"). */}}
+{{/* The Secret of a role, "" with web identity or files: (dict "root" $ "role" "backup"). */}}
 {{- define "lifeboat.secret" -}}
 {{- $own := index .root.Values .role }}
-{{- if $own.existingSecret }}{{ $own.existingSecret }}
+{{- if $own.existingFilesSecret }}
+{{- else if $own.existingSecret }}{{ $own.existingSecret }}
 {{- else if not $own.roleARN }}
 {{- required (printf "s3.existingSecret is not set, and neither is %s.roleARN" .role) .root.Values.s3.existingSecret }}
 {{- end }}

@@ -1,7 +1,9 @@
 {{/* What a job runs, and when it has failed: (dict "root" $ "job" JOB). */}}
 {{- define "lifeboat.jobSpec" -}}
 {{- $values := .root.Values }}
-{{- $name := include "lifeboat.name" .root -}}
+{{- $name := include "lifeboat.name" .root }}
+{{- $files := "" }}
+{{- if eq .job.role "backup" }}{{ $files = $values.backup.existingFilesSecret }}{{ end -}}
 activeDeadlineSeconds: {{ .job.activeDeadlineSeconds }}
 ttlSecondsAfterFinished: 604800
 backoffLimit: 3
@@ -14,8 +16,8 @@ podFailurePolicy:
       onExitCodes: {containerName: lifeboat, operator: In, values: [3, 4, 6, 7, 8, 9, 11, 12, 64]}
 template:
   metadata:
-    # Without the release's name, by which the backup may look for the application.
-    labels: {app.kubernetes.io/name: lifeboat}
+    # Without app.kubernetes.io/instance, by which the backup may look for the application.
+    labels: {{- include "lifeboat.selector" .root | nindent 6 }}
   spec:
     serviceAccountName: {{ $name }}-{{ .job.role }}
     automountServiceAccountToken: false
@@ -28,6 +30,9 @@ template:
       runAsGroup: {{ $values.app.runAsGroup | int }}
       {{- if ne $values.app.fsGroup nil }}
       fsGroup: {{ $values.app.fsGroup | int }}
+      fsGroupChangePolicy: OnRootMismatch
+      {{- else if has "report" .job.volumes }}
+      fsGroup: {{ $values.app.runAsGroup | int }} # the report's own claim is root's without one
       fsGroupChangePolicy: OnRootMismatch
       {{- end }}
       seccompProfile: {type: RuntimeDefault}
@@ -48,6 +53,12 @@ template:
         imagePullPolicy: {{ $values.image.pullPolicy }}
         args: {{- .job.args | toYaml | nindent 10 }}
         env:
+          {{- if and $files (eq .job.name "backup") }}
+          - {name: LIFEBOAT_PING_URL_FILE, value: /run/secrets/lifeboat/ping-url}
+          {{- end }}
+          {{- if $files }}
+          - {name: AWS_SHARED_CREDENTIALS_FILE, value: /run/secrets/lifeboat/credentials}
+          {{- end }}
           - {name: AWS_EC2_METADATA_DISABLED, value: "true"}
           {{- if .job.app }}
           - name: NAMESPACE
@@ -63,9 +74,12 @@ template:
           {{- with include "lifeboat.secret" (dict "root" .root "role" .job.role) }}
           - secretRef: {name: {{ . }}}
           {{- end }}
-        {{- if .job.volumes }}
+        {{- if or $files .job.volumes }}
         volumeMounts:
-          {{- range without .job.volumes "profiles" }}
+          {{- if $files }}
+          - {name: secrets, mountPath: /run/secrets/lifeboat, readOnly: true}
+          {{- end }}
+          {{- range without (.job.volumes | default list) "profiles" }}
           - {name: {{ . }}, mountPath: /{{ . }}}
           {{- end }}
           {{- if has "profiles" .job.volumes }}
@@ -77,8 +91,12 @@ template:
           allowPrivilegeEscalation: false
           capabilities: {drop: [ALL]}
         resources: {{- $values.resources | toYaml | nindent 10 }}
-    {{- if .job.volumes }}
+    {{- if or $files .job.volumes }}
     volumes:
+      {{- if $files }}
+      - name: secrets
+        secret: {secretName: {{ $files }}, defaultMode: 292} # 0444: root's, without an fsGroup
+      {{- end }}
       {{- if has "data" .job.volumes }}
       - name: data
         persistentVolumeClaim: {claimName: {{ $values.claim }}}
@@ -93,7 +111,7 @@ template:
       {{- end }}
       {{- if has "profiles" .job.volumes }}
       - name: profiles
-        secret: {secretName: {{ $values.copy.existingSecret }}, defaultMode: 288} # 0440
+        secret: {secretName: {{ $values.copy.existingSecret }}, defaultMode: 292} # 0444: root's, without an fsGroup
       {{- end }}
     {{- end }}
 {{- end }}

@@ -72,7 +72,10 @@ type Pod struct {
 			ReadOnly  bool
 		}
 		ConfigMap *struct{ Name string }
-		Secret    *struct{ SecretName string }
+		Secret    *struct {
+			SecretName  string
+			DefaultMode int
+		}
 	}
 }
 
