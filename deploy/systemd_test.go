@@ -183,6 +183,26 @@ func TestUnitCredentials(t *testing.T) {
 	}
 }
 
+// TestUnitHooks has a program become another user and signal a process, with what the
+// document's drop-in adds.
+func TestUnitHooks(t *testing.T) {
+	dropIn, system := docstest.Blocks(t, "docs/databases.md", "ini")[0], t.TempDir()
+	units(t, system)
+	service := filepath.Join(system, "lifeboat-backup.service")
+	write(t, service+".d/hooks.conf", dropIn, 0o644)
+	verifies(t, service)
+	merged := filepath.Join(t.TempDir(), "merged")
+	write(t, merged, docstest.Read(t, service)+dropIn, 0o644)
+	u, calls := parseUnit(t, merged), filepath.Join(t.TempDir(), "calls")
+	capabilities := "-all"
+	for _, name := range strings.Fields(strings.Join(u["CapabilityBoundingSet"], " ")) {
+		capabilities += ",+" + strings.ToLower(strings.TrimPrefix(name, "CAP_"))
+	}
+	runs(t, "", "setpriv", "--bounding-set", capabilities, "strace", "-f", "-o", calls,
+		"sh", "-c", "setpriv --reuid 1 --regid 1 --clear-groups sh -c 'echo $$; exec sleep 20' | { read pid; kill $pid; }")
+	u.checkCalls(t, docstest.Read(t, calls))
+}
+
 // TestUnitDocument runs the commands of the README, but for those of systemctl,
 // and has systemd look at the drop-in.
 func TestUnitDocument(t *testing.T) {
