@@ -12,13 +12,17 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/deploy/kubernetes/kubetest"
 )
 
-// Two databases in one namespace: an overlay each, with a prefix.
+// Two databases in one namespace: an overlay each, with a prefix, and a label for the
+// network policies.
 func TestTwoDatabases(t *testing.T) {
 	copied := kubetest.Copy(t, ".")
 	file := filepath.Join(copied, "overlays", "minio", "kustomization.yaml")
-	kubetest.Edit(t, file, "namespace: app\n", "namespace: app\nnamePrefix: shop-\n")
+	kubetest.Edit(t, file, "namespace: app\n", "namespace: app\nnamePrefix: shop-\nlabels: [{pairs: {lifeboat/release: shop}, includeSelectors: true}]\n")
 	objects := kubetest.Build(t, filepath.Dir(file))
 	for _, o := range objects {
+		if o.Kind == "NetworkPolicy" {
+			equal(t, o.Metadata.Name+": pods", kubetest.Leaves(o.Raw)["spec.podSelector.matchLabels.lifeboat/release"], "shop")
+		}
 		if !strings.HasPrefix(o.Metadata.Name, "shop-lifeboat") {
 			t.Errorf("%s %s", o.Kind, o.Metadata.Name)
 		}
@@ -26,6 +30,12 @@ func TestTwoDatabases(t *testing.T) {
 	for _, job := range kubetest.CronJobs(t, objects) {
 		pod := job.Spec.JobTemplate.Spec.Template.Spec
 		c := pod.Containers[0]
+		equal(t, job.Metadata.Name+": label", job.Spec.JobTemplate.Spec.Template.Metadata.Labels["lifeboat/release"], "shop")
+		for _, term := range pod.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
+			if term.LabelSelector.MatchExpressions[0].Key != "app" || len(term.LabelSelector.MatchLabels) > 0 {
+				t.Errorf("%s: affinity to %+v", job.Metadata.Name, term.LabelSelector)
+			}
+		}
 		if !strings.HasPrefix(pod.ServiceAccountName, "shop-lifeboat-") || c.EnvFrom[0].ConfigMapRef.Name != "shop-lifeboat" || !strings.HasPrefix(c.Secret(), "lifeboat-") {
 			t.Errorf("%s: %+v", job.Metadata.Name, pod)
 		}

@@ -55,6 +55,7 @@ type Pod struct {
 			RequiredDuringSchedulingIgnoredDuringExecution []struct {
 				TopologyKey   string
 				LabelSelector struct {
+					MatchLabels      map[string]string
 					MatchExpressions []struct {
 						Key, Operator string
 						Values        []string
