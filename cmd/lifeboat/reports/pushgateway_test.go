@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -48,14 +49,18 @@ func TestPushgatewayRefusesOrHangs(t *testing.T) {
 // more than their time.
 func TestPushesAfterASignal(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
+	var mu sync.Mutex
 	var paths []string
 	release := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
 		paths = append(paths, r.URL.Path)
-		if len(paths) == 3 {
+		n := len(paths)
+		mu.Unlock()
+		if n == 3 {
 			cancel()
 		}
-		if len(paths) > 3 {
+		if n > 3 {
 			<-release
 		}
 	}))
@@ -77,6 +82,8 @@ func TestPushesAfterASignal(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "the metrics of 47 more were not pushed") {
 		t.Error(err)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(paths) != 4 || !strings.Contains(paths[0], "/config") {
 		t.Errorf("pushed %q", paths)
 	}
