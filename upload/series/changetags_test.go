@@ -83,13 +83,18 @@ func testTagsOfTwo(t *testing.T, store bucket.Bucket) {
 		// it, and the pin comes back.
 		o := tagged(t, store, "a")
 		drill := &meddler{Bucket: store}
-		pinned := make(chan error)
+		pinned, undone := make(chan error, 1), make(chan struct{})
 		drill.beforeSet = func() {
 			written := make(chan struct{})
 			pin := &meddler{Bucket: store}
-			pin.beforeSet = func() { pin.beforeTags = func() { close(written) } } // the read after the write
+			pin.beforeSet = func() {
+				pin.beforeTags = func() { // the read after the write
+					pin.beforeTags = func() { <-undone } // the one that looks whether it has lasted
+					close(written)
+				}
+			}
 			go func() {
-				pinned <- series.SettleTags(t.Context(), pin, o, 500*time.Millisecond, setRetention(series.Pinned))
+				pinned <- series.SettleTags(t.Context(), pin, o, time.Millisecond, setRetention(series.Pinned))
 			}()
 			<-written
 		}
@@ -97,6 +102,7 @@ func testTagsOfTwo(t *testing.T, store bucket.Bucket) {
 			t.Fatal(err)
 		}
 		hasTags(t, store, o, bucket.Tags{series.TagRetention: series.Held(series.Daily), series.TagDatabase: "app.db", series.TagVerified: "now"})
+		close(undone)
 		if err := <-pinned; err != nil {
 			t.Fatal(err)
 		}
