@@ -115,15 +115,20 @@ short: tools-check
 
 test: tools-test
 	$(GO) vet -tags $(TAGS) ./...
-	$(call tests,$(RACE),-vE '$(PROGRAMS)')
+	$(call tests,$(if $(RACE),$(RACE) -skip '$(COMPUTING)'),-vE '$(PROGRAMS)')
+	$(if $(RACE),$(call tests,-run '$(COMPUTING)',-E '$(COMPUTED)'))
 	$(call tests,,-E '$(PROGRAMS)')
 	$(if $(RACE),$(call tests,$(RACE) -short,-E '$(PROGRAMS)'))
-	$(if $(and $(RACE),$(filter ./... ./lifecycle,$(PACKAGES))),$(GO) test -tags $(TAGS) -run '^TestSimulationOfYears$$' ./lifecycle)
 
 # These packages' tests start programs, hundreds of times. They are to be what
 # users run, and with the race detector each takes seconds to start. With it go
 # the short tests of these packages, and all of the others'.
 PROGRAMS = /lifeboat/(cmd/lifeboat|restore)$$
+
+# These tests compute for minutes, ten times as long with the race detector; what
+# they call, other tests of these packages call with it.
+COMPUTING = ^(TestDifferential|TestAcrossTheLockPage|TestSimulationOfYears)$$
+COMPUTED  = /lifeboat/(snapshot|lifecycle)$$
 
 # tests FLAGS,WHICH runs the tests of those of PACKAGES that grep finds.
 tests = go list $(PACKAGES) | grep $(2) | PATH="$(GOBIN):$$PATH" CGO_ENABLED=1 xargs -r go test $(1) -timeout 50m -tags $(TAGS) $(TESTFLAGS)

@@ -41,6 +41,10 @@ func TestSimulation(t *testing.T) {
 	rounds(t, 1, func(t *testing.T, r *rand.Rand) { newLife(r, byRelease).report(t, 4000) })
 }
 
+// lives is how many lives each half of TestSimulationOfYears has, and enough how many
+// differentials they must have.
+const lives, enough = 26, 200_000
+
 // Years of snapshots in which jobs and releases die, uploads are slow, stores late,
 // policies edited, caches lost. Nothing that is held, pinned, or not over ever loses
 // what it stands on, and each release reaches all that is due.
