@@ -18,6 +18,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/rawclient"
 )
 
 // killsOfCopy is how often TestCopyKilled kills a copy, each time at another request:
@@ -70,30 +71,7 @@ func TestCopyKilled(t *testing.T) {
 	t.Setenv("LIFEBOAT_PART_SIZE", "5MiB")
 	source := storeCopies(t)
 	bucketName := server.Bucket(t)
-	client := server.Client(t)
-	// whole checks what is visible, and returns how many of the source's objects are there.
-	whole := func(what, prefix string) int {
-		objects, err := client.Objects(t.Context(), bucketName, prefix+"/")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, o := range objects {
-			content, err := client.Get(t.Context(), bucketName, o.Name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			name := strings.TrimPrefix(o.Name, prefix+"/")
-			want, err := os.ReadFile(filepath.Join(source, name))
-			if err != nil || !bytes.Equal(content.Body, want) {
-				t.Errorf("%s: %s is not what the source has: %v", what, name, err)
-			}
-			tags, err := client.Tags(t.Context(), bucketName, o.Name)
-			if parsed, ok := series.ParseName(name); err != nil || !ok || tags[series.TagRetention] != series.Held(parsed.Class) {
-				t.Errorf("%s: %s has tags %v, %v", what, name, tags, err)
-			}
-		}
-		return len(objects)
-	}
+	target := copyTarget{server.Client(t), bucketName, source}
 	run := func(prefix string, at int, answers bool) (*os.ProcessState, string) {
 		command := exec.Command("lifeboat", "copy", "file://"+source, "s3://"+bucketName+"/"+prefix)
 		var output bytes.Buffer
@@ -102,7 +80,7 @@ func TestCopyKilled(t *testing.T) {
 		_ = command.Wait() // the state says how it ended
 		return command.ProcessState, output.String()
 	}
-	if ended, output := run("all", 0, false); !ended.Success() || whole("undisturbed", "all") != 4 {
+	if ended, output := run("all", 0, false); !ended.Success() || target.whole(t, "undisturbed", "all") != 4 {
 		t.Fatalf("undisturbed: %s", output)
 	}
 	requests := k.seen
@@ -113,14 +91,47 @@ func TestCopyKilled(t *testing.T) {
 		if status := ended.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGKILL {
 			t.Errorf("%s: it ended with %v: %s", what, ended, output)
 		}
-		before := whole(what, prefix)
+		before := target.whole(t, what, prefix)
 		if ended, output := run(prefix, 0, false); !ended.Success() {
 			t.Errorf("%s: a second run: %v: %s", what, ended, output)
 		}
-		if after := whole(what, prefix); after != 4 {
+		if after := target.whole(t, what, prefix); after != 4 {
 			t.Errorf("%s: %d objects, and after a second run %d", what, before, after)
 		}
 	}
+}
+
+// A copyTarget is a bucket in a store to which the snapshots in a directory are copied.
+type copyTarget struct {
+	client *rawclient.Client
+	bucket string
+	source string // the directory
+}
+
+// whole checks that what is visible below a prefix are whole snapshots of the source and
+// held, and returns how many there are.
+func (c copyTarget) whole(t *testing.T, what, prefix string) int {
+	t.Helper()
+	objects, err := c.client.Objects(t.Context(), c.bucket, prefix+"/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range objects {
+		content, err := c.client.Get(t.Context(), c.bucket, o.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(o.Name, prefix+"/")
+		want, err := os.ReadFile(filepath.Join(c.source, name))
+		if err != nil || !bytes.Equal(content.Body, want) {
+			t.Errorf("%s: %s is not what the source has: %v", what, name, err)
+		}
+		tags, err := c.client.Tags(t.Context(), c.bucket, o.Name)
+		if parsed, ok := series.ParseName(name); err != nil || !ok || tags[series.TagRetention] != series.Held(parsed.Class) {
+			t.Errorf("%s: %s has tags %v, %v", what, name, tags, err)
+		}
+	}
+	return len(objects)
 }
 
 // storeCopies stores two full snapshots, of which one is uploaded in parts, and two

@@ -204,7 +204,7 @@ var reasons = []struct {
 	{rules.ErrTooManyRules, "too_many_rules", exitRefused, "lifeboat lifecycle apply s3://BUCKET/PREFIX --tree writes one set of rules for all series below a prefix"},
 	{upload.ErrClock, "clock_wrong", exitRefused, hintClock},
 	{lifecycle.ErrFuture, "snapshot_in_future", exitRefused, "if this machine's clock is behind, set it; otherwise a wrong clock has named that snapshot: lifeboat status shows what to do"},
-	{bucket.ErrQuota, "quota_exceeded", exitRefused, "raise the cap or quota with the provider, or make room in the account: lifeboat lifecycle plan or prune show what may go"},
+	{bucket.ErrQuota, "quota_exceeded", exitRefused, "raise the cap or quota, give the store more room, or delete something there: lifeboat lifecycle plan or prune show what may go"},
 	{bucket.ErrNoLifecycle, "no_lifecycle", exitRefused, "lifeboat prune carries out retention where a store has no rules"},
 	{bucket.ErrRefused, "refused", exitRefused, ""},
 	{bucket.ErrNoTags, "no_tags", exitRefused, ""},

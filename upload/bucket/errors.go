@@ -20,9 +20,9 @@ var (
 	// such bucket, quota, clock. Trying again will not help. MissingAction and
 	// Region tell more.
 	ErrRefused = errors.New("the store refused")
-	// ErrQuota, an ErrRefused: the account's quota, or its provider's cap on
-	// storage, is used up.
-	ErrQuota = fmt.Errorf("%w: the quota or storage cap is used up", ErrRefused)
+	// ErrQuota, an ErrRefused: the account's quota, its provider's cap on storage,
+	// or the room on the store's own disks is used up.
+	ErrQuota = fmt.Errorf("%w: the quota, storage cap or room is used up", ErrRefused)
 	// ErrUnreachable: the store did not answer, or answered with failures, for
 	// as long as retries were allowed.
 	ErrUnreachable = errors.New("the store is unreachable or failing")

@@ -160,7 +160,7 @@ func TestChecksumsDemanded(t *testing.T) {
 	}
 }
 
-// A cap on storage is no missing permission.
+// A cap on storage, or a full store, is no missing permission.
 func TestStorageCaps(t *testing.T) {
 	server := testserver.Start(t)
 	for message, status := range map[string]int{
@@ -168,6 +168,7 @@ func TestStorageCaps(t *testing.T) {
 		"<Code>AccessDenied</Code><Message>The account is over its storage quota</Message>":                                                           http.StatusForbidden,
 		"<Code>QuotaExceeded</Code>":        http.StatusForbidden,
 		"<Code>ServiceQuotaExceeded</Code>": http.StatusBadRequest,
+		"<Code>XMinioStorageFull</Code><Message>Storage backend has reached its minimum free drive threshold.</Message>": http.StatusInsufficientStorage,
 	} {
 		b, _ := differing(t, server, settings{}, quirks.On(quirks.AnswerWith(status, "<Error>"+message+"</Error>"), "PutObject", "CreateMultipartUpload"))
 		for _, size := range []int{10, buckettest.PartSize + 1} {

@@ -72,6 +72,8 @@ func classify(f failure, err error) (text string, kind error) {
 		return elsewhere(code, err), bucket.ErrRefused
 	case overQuota(code, message, status):
 		return "the quota is used up, or the storage cap reached (" + answerText(code, message, status) + ")", bucket.ErrQuota
+	case isFull(code, status):
+		return "the store is full (" + answerText(code, message, status) + ")", bucket.ErrQuota
 	case refusals[code] != "":
 		return refusals[code], bucket.ErrRefused
 	case code == "NoSuchKey", code == "NoSuchVersion", code == "NotFound", code == "NoSuchUpload":
@@ -84,7 +86,7 @@ func classify(f failure, err error) (text string, kind error) {
 		return "access denied; the credentials need " + f.action + " (" + answerText(code, message, status) + ")", bucket.ErrRefused
 	case status == http.StatusNotFound:
 		return "no such object (" + answerText(code, message, status) + ")", bucket.ErrNotFound
-	case retryable(err) || (status >= 500 && status != http.StatusNotImplemented && status != http.StatusInsufficientStorage):
+	case retryable(err) || (status >= 500 && status != http.StatusNotImplemented):
 		return "the store keeps failing: " + answerText(code, message, status), bucket.ErrUnreachable
 	}
 	return "the store refused: " + answerText(code, message, status), bucket.ErrRefused

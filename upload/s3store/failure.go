@@ -27,14 +27,17 @@ var refusals = map[string]string{
 	"RequestTimeTooSkewed":                           "this machine's clock differs too much from the store's (RequestTimeTooSkewed)",
 	"RequestExpired":                                 "this machine's clock differs too much from the store's (RequestExpired)",
 	"SecondLevelDomainForbidden":                     "the store takes the bucket's name only in the host (SecondLevelDomainForbidden), where Lifeboat does not put it with AWS_ENDPOINT_URL_S3",
-	"XMinioStorageFull":                              "the store is full",
-	"InsufficientStorage":                            "the store is full",
 	"InvalidStorageClass":                            "the store does not know this storage class",
 	"EntityTooLarge":                                 "the store does not take objects or parts of this size",
 	"InvalidEncryptionAlgorithmError":                "the store does not know this encryption algorithm",
 	"KMSNotConfigured":                               "the store has no key management set up for server-side encryption",
 	"XMinioKMSNotConfigured":                         "the store has no key management set up for server-side encryption",
 	"ServerSideEncryptionConfigurationNotFoundError": "the bucket has no server-side encryption set up",
+}
+
+// isFull reports whether the store has no room on its own disks.
+func isFull(code string, status int) bool {
+	return code == "XMinioStorageFull" || status == http.StatusInsufficientStorage
 }
 
 // overQuota reports whether the store refused for want of room or money. Most say
