@@ -64,10 +64,12 @@ func startWriters(t *testing.T, path string, n int, busyTimeout time.Duration) *
 			for ctx.Err() == nil {
 				turn.Lock()
 				err := transfer(db, random)
+				if err == nil {
+					w.commits.Add(1) // within the turn: none but the last is yet to be counted
+				}
 				turn.Unlock()
 				switch {
 				case err == nil:
-					w.commits.Add(1)
 				case strings.Contains(err.Error(), "locked"):
 					w.busy.Add(1)
 				default:
@@ -81,6 +83,24 @@ func startWriters(t *testing.T, path string, n int, busyTimeout time.Duration) *
 	t.Cleanup(w.stop)
 	await.That(t, func() bool { return w.commits.Load() >= 20 })
 	return w
+}
+
+// await waits for that many more commits.
+func (w *writers) await(t *testing.T, more int64) {
+	t.Helper()
+	until := w.commits.Load() + more
+	await.That(t, func() bool { return w.commits.Load() >= until })
+}
+
+// disturb returns a Progress that has the writers commit between two steps, for as often
+// as the copy of a database with a rollback journal begins anew for it.
+func (w *writers) disturb(t *testing.T) func(done, total int64) {
+	times := 0
+	return func(int64, int64) {
+		if times++; times <= maxRestarts {
+			w.await(t, 2) // the first may have been before the step
+		}
+	}
 }
 
 func transfer(db *sql.DB, random *rand.Rand) error {

@@ -150,7 +150,7 @@ func TestReadingBeginsAnew(t *testing.T) {
 	path := bank(t, "delete", 20)
 	full := takeFull(t, path, 1)
 	w := startWriters(t, path, 4, 5*time.Second)
-	r := read(t, path, full.base, ReadOptions{CopyOptions: CopyOptions{MaxRate: 20 << 20}})
+	r := read(t, path, full.base, ReadOptions{CopyOptions: CopyOptions{Progress: w.disturb(t)}})
 	w.stop()
 	if r.Restarts < maxRestarts || !r.ReadLocked {
 		t.Errorf("%d restarts, locked %v", r.Restarts, r.ReadLocked)

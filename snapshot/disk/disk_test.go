@@ -79,7 +79,7 @@ func TestOpenRegular(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, want)
 		}
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("it waited for %v", took)
 	}
 }
