@@ -161,7 +161,7 @@ func TestSidecar(t *testing.T) {
 				if err != nil {
 					t.Errorf("it ended with %v", err)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(2 * time.Minute):
 				syscall.Kill(-loop.Process.Pid, syscall.SIGKILL)
 				<-ended
 				t.Errorf("it did not end")

@@ -136,7 +136,7 @@ func TestBackupThatIsNeverListed(t *testing.T) {
 	began := time.Now()
 	path := newDatabase(t, 10)
 	_, err := Backup(t.Context(), b, path, BackupOptions{})
-	if !errors.Is(err, bucket.ErrUnreachable) || errors.Is(err, bucket.ErrNotFound) || time.Since(began) > 10*time.Second {
+	if !errors.Is(err, bucket.ErrUnreachable) || errors.Is(err, bucket.ErrNotFound) || time.Since(began) > time.Minute {
 		t.Errorf("never listed: %v after %v, want ErrUnreachable", err, time.Since(began))
 	}
 	if err == nil || !strings.Contains(err.Error(), "it may be there all the same") {

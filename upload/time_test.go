@@ -110,7 +110,7 @@ func TestBackupWaitsForItsSecond(t *testing.T) {
 	defer cancel()
 	began := time.Now()
 	_, err := Backup(ctx, b, db, BackupOptions{})
-	if !errors.Is(err, io.ErrClosedPipe) || time.Since(began) > 10*time.Second || count(t, b) != 1 {
+	if !errors.Is(err, io.ErrClosedPipe) || time.Since(began) > 2*time.Minute || count(t, b) != 1 {
 		t.Errorf("after %s, with %d snapshots: %v", time.Since(began), count(t, b), err)
 	}
 	b, _ = emptySeries(t)

@@ -54,15 +54,14 @@ func storeAt(t *testing.T, endpoint string) {
 
 // A failure that may pass is one note, which is gone when the error has its text.
 func TestOutageOnATerminal(t *testing.T) {
-	endpoint := refusingEndpoint(t)
-	storeAt(t, endpoint)
-	host := strings.TrimPrefix(endpoint, "http://")
+	storeAt(t, refusingEndpoint)
+	host := strings.TrimPrefix(refusingEndpoint, "http://")
 	for _, width := range widths {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
 			tty := atTerminal(t, width)
-			command := tty.start(t, nil, "list", "s3://bucket/app", "--retry-for", "2s")
-			tty.awaits(t, "^warning: cannot reach "+host+` \(connection refused\)`)
-			tty.awaits(t, "trying again for [12]s$")
+			command := tty.start(t, nil, "list", "s3://bucket/app", "--retry-for", "4s")
+			tty.showed(t, "^warning: cannot reach "+host+` \(connection refused\)`)
+			tty.showed(t, "trying again for [1-4]s$")
 			shown := tty.ends(t, command.Wait, exitUnreachable)
 			if strings.Contains(shown, "warning:") || strings.Count(shown, "error: ") != 1 || !strings.Contains(shown, "hint: is AWS_ENDPOINT_URL_S3 right?") {
 				t.Errorf("it shows in the end\n%s", shown)
@@ -73,7 +72,7 @@ func TestOutageOnATerminal(t *testing.T) {
 
 // A terminal that cannot rewrite shows the note once.
 func TestOutageOnADumbTerminal(t *testing.T) {
-	storeAt(t, refusingEndpoint(t))
+	storeAt(t, refusingEndpoint)
 	for name, c := range map[string]struct {
 		term string
 		more []string
@@ -81,7 +80,7 @@ func TestOutageOnADumbTerminal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tty := atTerminal(t, 80)
 			t.Setenv("TERM", c.term)
-			command := tty.start(t, nil, append([]string{"list", "s3://bucket/app", "--retry-for", "2s"}, c.more...)...)
+			command := tty.start(t, nil, append([]string{"list", "s3://bucket/app", "--retry-for", "4s"}, c.more...)...)
 			if shown := tty.ends(t, command.Wait, exitUnreachable); strings.Count(shown, "warning: cannot reach") != 1 {
 				t.Errorf("it shows\n%s", shown)
 			}
@@ -107,8 +106,8 @@ func TestOutagePasses(t *testing.T) {
 	defer store.Close()
 	storeAt(t, store.URL)
 	tty := atTerminal(t, 80)
-	command := tty.start(t, nil, "list", "s3://bucket/app", "--retry-for", "30s")
-	tty.awaits(t, `^warning: the store failed \(ServiceUnavailable\), trying again for`)
+	command := tty.start(t, nil, "list", "s3://bucket/app", "--retry-for", "2m")
+	tty.showed(t, `^warning: the store failed \(ServiceUnavailable\), trying again for`)
 	if shown := tty.ends(t, command.Wait, exitDone); !regexp.MustCompile(`^warning: there is no snapshot in s3://bucket/app\n`).MatchString(shown) || strings.Contains(shown, "503") || strings.Contains(shown, "answers again") {
 		t.Errorf("it shows in the end\n%s", shown)
 	}

@@ -35,7 +35,7 @@ func TestServersThatAreNoStores(t *testing.T) {
 				if exitCode(err) != exitRefused || !strings.Contains(hintFor(err), "AWS_ENDPOINT_URL_S3") {
 					t.Errorf("exit %d: %v, hint %q", exitCode(err), err, hintFor(err))
 				}
-				if took := time.Since(began); took > 10*time.Second {
+				if took := time.Since(began); took > time.Minute {
 					t.Errorf("took %v", took)
 				}
 				if left, err := os.ReadDir("."); err != nil || len(left) > 0 {

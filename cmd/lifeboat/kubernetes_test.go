@@ -368,7 +368,7 @@ func TestKubernetesSidecar(t *testing.T) {
 		if err != nil {
 			t.Errorf("%v: %s", err, said())
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		loop.Process.Kill()
 		t.Fatal("it does not end")
 	}

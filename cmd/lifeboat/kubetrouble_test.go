@@ -69,7 +69,7 @@ func having(name, value string) func(*testing.T, *kubeTest, *kubetest.Container)
 
 func refusing(t *testing.T, k *kubeTest, c *kubetest.Container) {
 	having("LIFEBOAT_RETRY_FOR", "1s")(t, k, c)
-	having("AWS_ENDPOINT_URL_S3", refusingEndpoint(t))(t, k, c)
+	having("AWS_ENDPOINT_URL_S3", refusingEndpoint)(t, k, c)
 }
 
 // small puts the database on a small disk of its own, and returns the disk.

@@ -78,7 +78,7 @@ func TestEndlessPattern(t *testing.T) {
 	if err := os.WriteFile(config, []byte(fmt.Sprintf("databases: [{path: '%s/**/*.db', url: 'file://%s/bucket'}]", root, root)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, "lifeboat", "config", "check", "--config", config)
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }

@@ -64,7 +64,7 @@ func hangUps() {
 func TestProgram(t *testing.T) {
 	server, secure := testserver.Start(t), testserver.StartTLS(t)
 	endpoints := map[string]string{
-		"REFUSING": refusingEndpoint(t),
+		"REFUSING": refusingEndpoint,
 		"SILENT":   silentEndpoint(t),
 		// The server still takes signatures that are 10 minutes off.
 		"AHEAD10": proxy(t, server.Endpoint, clockAhead(10*time.Minute)),

@@ -40,12 +40,9 @@ func clockAhead(by time.Duration) func(*httputil.ReverseProxy) {
 	}
 }
 
-// refusingEndpoint returns an endpoint where nobody listens.
-func refusingEndpoint(t *testing.T) string {
-	l := listen(t)
-	l.Close()
-	return "http://" + l.Addr().String()
-}
+// refusingEndpoint is where nobody listens: no program is given that port, as it may be
+// one that was free a moment ago.
+const refusingEndpoint = "http://127.0.0.1:1"
 
 // silentEndpoint returns an endpoint that accepts connections and says nothing.
 func silentEndpoint(t *testing.T) string {

@@ -38,7 +38,7 @@ func TestTerminalHangsUp(t *testing.T) {
 			t.Setenv("TERM", "xterm")
 			t.Setenv("TMPDIR", temp)
 			terminal := openTerminal(t, 80)
-			command := exec.Command("sh", "-c", c.trap+`exec lifeboat backup "$0" "$1" --max-rate 1MiB`, db, "file://"+bucket)
+			command := exec.Command("sh", "-c", c.trap+`exec lifeboat backup "$0" "$1" --max-rate 512KiB`, db, "file://"+bucket)
 			command.Stdin, command.Stdout, command.Stderr = terminal.tty, terminal.tty, terminal.tty
 			command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 			if err := command.Start(); err != nil {
@@ -62,7 +62,7 @@ func TestTerminalHangsUp(t *testing.T) {
 func TestHangupBesideAnotherSignal(t *testing.T) {
 	for _, signals := range [][]syscall.Signal{{syscall.SIGHUP, syscall.SIGHUP}, {syscall.SIGTERM, syscall.SIGHUP}, {syscall.SIGHUP, syscall.SIGTERM}} {
 		temp, bucket := t.TempDir(), t.TempDir()
-		command := exec.Command("lifeboat", "backup", smallDatabase(t), "file://"+bucket, "--max-rate", "1MiB")
+		command := exec.Command("lifeboat", "backup", smallDatabase(t), "file://"+bucket, "--max-rate", "100KiB")
 		command.Env = append(os.Environ(), "TMPDIR="+temp)
 		if err := command.Start(); err != nil {
 			t.Fatal(err)

@@ -30,6 +30,8 @@ type screen struct {
 	column  int
 	wrapped bool   // something was wider than the screen
 	wrong   string // a sequence that is not known
+	// changes, if any, is called before what is shown is moved or erased.
+	changes func()
 }
 
 // sequence is a control sequence: a number and a letter.
@@ -38,6 +40,9 @@ var sequence = regexp.MustCompile(`^\x1b\[(\d*)([A-Za-z])`)
 func (s *screen) write(data string) {
 	for data != "" {
 		if found := sequence.FindStringSubmatch(data); found != nil {
+			if s.changes != nil {
+				s.changes()
+			}
 			n, _ := strconv.Atoi(found[1])
 			switch found[2] {
 			case "A":
@@ -156,6 +161,27 @@ func (t *emulator) awaits(tb testing.TB, pattern string) string {
 	return found
 }
 
+// showed waits until something is on the screen or has been, for however short a time,
+// and returns the first such line.
+func (t *emulator) showed(tb testing.TB, pattern string) string {
+	tb.Helper()
+	expression := regexp.MustCompile("(?m)^.*" + pattern + ".*$")
+	var found string
+	t.await(tb, func() bool {
+		found = ""
+		s := &screen{width: t.width}
+		s.changes = func() {
+			if found == "" {
+				found = expression.FindString(s.String())
+			}
+		}
+		s.write(t.text())
+		s.changes()
+		return found != ""
+	})
+	return found
+}
+
 func (t *emulator) text() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -251,8 +277,8 @@ func TestProgressOnATerminal(t *testing.T) {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
 			t.Setenv("NO_COLOR", "1")
 			terminal := openTerminal(t, width)
-			command := terminal.start(t, nil, "backup", db, "file://"+t.TempDir(), "--max-rate", "5MiB")
-			if got := terminal.awaits(t, `^copy.* ([1-9]|\d\d)%`); !regexp.MustCompile(line).MatchString(got) || len(got) > width {
+			command := terminal.start(t, nil, "backup", db, "file://"+t.TempDir(), "--max-rate", "1MiB")
+			if got := terminal.showed(t, `^copy.* ([1-9]|\d\d)%`); !regexp.MustCompile(line).MatchString(got) || len(got) > width {
 				t.Errorf("%q is not %s", got, line)
 			}
 			if err := command.Wait(); err != nil {
@@ -312,7 +338,7 @@ func TestNoProgress(t *testing.T) {
 func TestProgressInterrupted(t *testing.T) {
 	db := smallDatabase(t)
 	terminal := openTerminal(t, 40)
-	command := terminal.start(t, nil, "backup", db, "file://"+t.TempDir(), "--max-rate", "500KiB")
+	command := terminal.start(t, nil, "backup", db, "file://"+t.TempDir(), "--max-rate", "100KiB")
 	terminal.awaits(t, `copy.* left`)
 	if _, err := terminal.Write([]byte{3}); err != nil {
 		t.Fatal(err)
@@ -352,8 +378,8 @@ func TestProgressFailed(t *testing.T) {
 		t.Fatal(err)
 	}
 	terminal := openTerminal(t, 40)
-	command := terminal.start(t, nil, "backup", db, "file://"+t.TempDir(), "--max-rate", "5MiB")
-	terminal.awaits(t, `copy.* left`)
+	command := terminal.start(t, nil, "backup", db, "file://"+t.TempDir(), "--max-rate", "2MiB")
+	terminal.showed(t, `copy.* left`)
 	if code := exitOf(command.Wait()); code != exitSource {
 		t.Errorf("exit %d", code)
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
-// endsWithin is how long an ended run may take to clean up.
-const endsWithin = 5 * time.Second
+// endsWithin is how long an ended run may take to clean up: Kubernetes gives 30 s.
+const endsWithin = 25 * time.Second
 
 func testTerminated(t *testing.T, server *testserver.Server) {
 	server.Setenv(t)
@@ -75,7 +75,7 @@ func testTerminated(t *testing.T, server *testserver.Server) {
 		terminate(t, syscall.SIGTERM, 143, temp, func() bool {
 			files, _ := os.ReadDir(bucket)
 			return len(files) > 0
-		}, "backup", db, "file://"+bucket)
+		}, "backup", db, "file://"+bucket, "--level", "best") // which takes seconds
 		checkEmpty(t, bucket)
 	})
 	t.Run("upload", func(t *testing.T) {
@@ -132,10 +132,9 @@ func testTerminated(t *testing.T, server *testserver.Server) {
 		send(t, command, syscall.SIGTERM)
 		<-aborting // the clean-up is under way, and hangs
 		send(t, command, syscall.SIGTERM)
-		second := time.Now()
-		err := command.Wait()
-		if status, ok := command.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGTERM || time.Since(second) > time.Second {
-			t.Fatalf("ended with %v after %v", err, time.Since(second))
+		err := command.Wait() // by the signal, and not as a run that has cleaned up
+		if status, ok := command.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGTERM {
+			t.Fatalf("ended with %v", err)
 		}
 	})
 	t.Run("restore", func(t *testing.T) {
@@ -189,7 +188,7 @@ func terminate(t *testing.T, s syscall.Signal, code int, temp string, ready func
 
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(30 * time.Second); !ready(); {
+	for deadline := time.After(5 * time.Minute); !ready(); {
 		select {
 		case err := <-ended:
 			t.Fatalf("ended before the signal: %v: %s", err, &output)

@@ -55,7 +55,7 @@ func testAstray(t *testing.T, bucket string) {
 			t.Errorf("%s names no next command:\n%s", command, shown)
 		}
 	}
-	t.Setenv("AWS_ENDPOINT_URL_S3", refusingEndpoint(t))
+	t.Setenv("AWS_ENDPOINT_URL_S3", refusingEndpoint)
 	if shown := inShell(t, 80, dir, "lifeboat series s3://"+bucket+" --retry-for 1s", exitUnreachable); !strings.Contains(shown, "hint: is AWS_ENDPOINT_URL_S3 right?") {
 		t.Errorf("with the wrong endpoint it shows\n%s", shown)
 	}

@@ -109,7 +109,7 @@ func TestOddFiles(t *testing.T) {
 			}
 			checkEntry(t, c, e)
 			checkBase(t, c, e, pages)
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); took > time.Minute {
 				t.Errorf("it waited for %v", took)
 			}
 			if files, err := os.ReadDir(c.dir); err != nil || len(files) != 2 {

@@ -180,7 +180,7 @@ func TestRewrittenHeaders(t *testing.T) {
 		return store.Do(r)
 	})
 	proxy.Setenv(t)
-	b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize, RetryFor: time.Second}})
+	b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize}})
 	for name, call := range calls {
 		o := buckettest.Put(t, b, "object-of-"+strings.ReplaceAll(name, " ", "-"), buckettest.Content(10), bucket.Tags{"a": "b"})
 		if err := call(t.Context(), b, o); err != nil && !errors.Is(err, bucket.ErrNotFound) {

@@ -58,7 +58,7 @@ func TestLateListings(t *testing.T) {
 // Parts that could not be taken back are named, so that they can be removed.
 func TestRemainingPartsAreNamed(t *testing.T) {
 	server := testserver.Start(t)
-	b, _ := differing(t, server, settings{Options: bucket.Options{RetryFor: time.Second}},
+	b, _ := differing(t, server, settings{},
 		quirks.On(quirks.Refuse("AccessDenied", http.StatusForbidden), "CompleteMultipartUpload", "AbortMultipartUpload"))
 	_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(buckettest.PartSize+1)))
 	ids := uploads(t, server.Client(t), b, "object")

@@ -108,7 +108,7 @@ func TestOutageIsGivenUp(t *testing.T) {
 	}).intercept})
 	began := time.Now()
 	_, err := b.Put(t.Context(), "object", bucket.PutOptions{}, buckettest.InPieces(buckettest.Content(3*buckettest.PartSize)))
-	if took := time.Since(began); !errors.Is(err, bucket.ErrUnreachable) || took < 500*time.Millisecond || took > 15*time.Second {
+	if took := time.Since(began); !errors.Is(err, bucket.ErrUnreachable) || took < 500*time.Millisecond || took > time.Minute {
 		t.Errorf("%v after %v, want ErrUnreachable after a second or so", err, took)
 	}
 	if text := fmt.Sprint(err); strings.Contains(text, "operation error") || strings.Contains(text, "RequestID") || !strings.Contains(text, "SlowDown") {
@@ -120,12 +120,7 @@ func TestOutageIsGivenUp(t *testing.T) {
 
 func TestRefusedConnection(t *testing.T) {
 	testserver.Start(t).Setenv(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("AWS_ENDPOINT_URL_S3", "http://"+listener.Addr().String())
-	listener.Close()
+	t.Setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1") // no port that another program is given
 	b, err := Open(t.Context(), bucket.URL{Bucket: "bucket", Prefix: "app"}, bucket.Options{RetryFor: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +223,7 @@ func TestBodiesCutOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.left.Store(3)
 			c.start(t, server)
-			b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize}, stall: 2 * time.Second})
+			b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize}, stall: 5 * time.Second})
 			o := buckettest.Put(t, b, "object", data, nil)
 			if !bytes.Equal(buckettest.ReadAll(t, b, o), data) {
 				t.Error("other content than what was put")

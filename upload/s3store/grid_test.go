@@ -100,7 +100,7 @@ func TestRefusedInMidUpload(t *testing.T) {
 		"InsufficientStorage":            {http.StatusInsufficientStorage, "the store is full"},
 	} {
 		t.Run(code, func(t *testing.T) {
-			b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize, RetryFor: time.Second}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+			b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 				if isPart(r) && r.URL.Query().Get("partNumber") == "2" {
 					return answers(r, c.status, code, "No."), nil
 				}

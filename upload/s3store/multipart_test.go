@@ -108,7 +108,7 @@ func TestTagsAreKeptWithoutAListing(t *testing.T) {
 	server.Setenv(t)
 	tags := bucket.Tags{series.TagRetention: series.Held(series.Daily)}
 	var completed atomic.Bool
-	b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize, RetryFor: time.Second}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
+	b := openBucket(t, server, settings{Options: bucket.Options{PartSize: buckettest.PartSize}, intercept: fault(func(r *http.Request, next aws.HTTPClient) (*http.Response, error) {
 		if completed.Load() && r.URL.Query().Has("list-type") {
 			return answers(r, http.StatusForbidden, "AccessDenied", "Access Denied."), nil
 		}

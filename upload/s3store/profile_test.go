@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
@@ -34,7 +33,7 @@ func TestProfile(t *testing.T) {
 		first.Setenv(t)
 		t.Setenv("AWS_ENDPOINT_URL", general)
 		t.Setenv("AWS_CONFIG_FILE", file)
-		b, err := Open(t.Context(), u, bucket.Options{Profile: "second", RetryFor: time.Second})
+		b, err := Open(t.Context(), u, bucket.Options{Profile: "second"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ func TestWrongSettings(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			var log bytes.Buffer
-			b, err := Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, bucket.Options{RetryFor: 5 * time.Second, Log: slog.New(slog.NewTextHandler(&log, nil))})
+			b, err := Open(t.Context(), bucket.URL{Bucket: bucketName, Prefix: "app"}, bucket.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +73,7 @@ func TestWrongSettings(t *testing.T) {
 			if setting := bucket.Setting(err); !strings.Contains(setting, c.setting) || (setting == "") != (c.setting == "") || bucket.Region(err) != c.region {
 				t.Errorf("setting %q, region %q, want %q, %q", setting, bucket.Region(err), c.setting, c.region)
 			}
-			if took := time.Since(began); took > 3*time.Second || log.Len() > 0 {
+			if took := time.Since(began); took > time.Minute || log.Len() > 0 {
 				t.Errorf("took %v: %s", took, log.String())
 			}
 		})

@@ -84,7 +84,7 @@ func TestRefusals(t *testing.T) {
 			}
 			began := time.Now()
 			checkAllRefused(t, b, c.words)
-			if took := time.Since(began); took > 10*time.Second {
+			if took := time.Since(began); took > time.Minute {
 				t.Errorf("took %v: a refusal was tried again", took)
 			}
 		})
@@ -257,7 +257,7 @@ func TestTLS(t *testing.T) {
 	began := time.Now()
 	_, err = series.Snapshots(t.Context(), untrusting, time.Time{})
 	checkRefusal(t, "untrusted", err, "certificate is not trusted")
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("took %v: a refusal was tried again", took)
 	}
 }

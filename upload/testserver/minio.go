@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	readyWithin = 60 * time.Second
+	readyWithin = 3 * time.Minute
 	endWithin   = 10 * time.Second
 )
 

@@ -8,9 +8,9 @@ import (
 )
 
 // patience is for a busy machine: what a test waits for comes in milliseconds.
-const patience = time.Minute
+const patience = 5 * time.Minute
 
-// That waits until something is so. It fails the test if that takes a minute.
+// That waits until something is so. It fails the test if that takes five minutes.
 func That(t testing.TB, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -18,7 +18,7 @@ func That(t testing.TB, is func() bool) {
 	for deadline := time.After(patience); !is(); {
 		select {
 		case <-deadline:
-			t.Fatal("waited for a minute in vain")
+			t.Fatal("waited for five minutes in vain")
 		case <-tick.C:
 		}
 	}
