@@ -124,17 +124,30 @@ func (f *copyCmd) runAll(ctx context.Context, c *console, s *schedule) error {
 		}
 		first[place.URL] = t
 	}
-	return f.newJoint(ctx, c, s, "copied").runOwn()
+	done := "copied"
+	if f.DryRun {
+		done = "examined"
+	}
+	return f.newJoint(ctx, c, s, done).runOwn()
 }
 
-// reportsOfRun implements reporting.
+// reportsOfRun implements reporting. With --dry-run nothing is reported.
 func (f *copyCmd) reportsOfRun() (string, reportFlags, configFlags) {
-	return "copy", f.ofRun(), f.configFlags
+	run := f.ofRun()
+	if f.DryRun {
+		run = reportFlags{}
+	}
+	return "copy", run, f.configFlags
 }
 
-// Run implements the command.
+// Run implements the command. With --dry-run it reports nothing: that would look like a
+// run that copies.
 func (f *copyCmd) Run(ctx context.Context, c *console) (err error) {
-	report, c, err := f.start(ctx, c, reports.Run{Verb: "copy", URL: f.URL.String()})
+	to := f.reportFlags
+	if f.DryRun {
+		to = reportFlags{}
+	}
+	report, c, err := to.start(ctx, c, reports.Run{Verb: "copy", URL: f.URL.String()})
 	if err != nil {
 		return err
 	}
@@ -145,7 +158,7 @@ func (f *copyCmd) Run(ctx context.Context, c *console) (err error) {
 	if err != nil {
 		return err
 	}
-	from, to, err := f.places(ctx, c)
+	from, target, err := f.places(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -156,14 +169,14 @@ func (f *copyCmd) Run(ctx context.Context, c *console) (err error) {
 		o.Classes = append(o.Classes, class.Class)
 	}
 	if f.DryRun {
-		plan, err := copies.Preview(ctx, from, to, o)
-		if err != nil {
+		result, err := copies.Preview(ctx, from, target, o)
+		if err != nil && !errors.Is(err, copies.ErrPartly) {
 			return err
 		}
-		d := f.describe(copies.Result{Plan: plan, Refused: plan.Refused})
-		return c.result(f.JSON, d, d.text())
+		d := f.describe(result)
+		return errors.Join(err, c.result(f.JSON, d, d.text()))
 	}
-	result, err := copies.Run(ctx, from, to, o)
+	result, err := copies.Run(ctx, from, target, o)
 	c.endProgress()
 	report.Succeeded = err == nil || errors.Is(err, copies.ErrPartly)
 	d := f.describe(result)
@@ -228,7 +241,11 @@ func (d copyDocument) text() string {
 		b.WriteString(d.verified())
 	}
 	if d.Confirmed != nil {
-		terminal.Fprintf(&b, "confirmed: the newest was unchanged at %s\n", utc(*d.Confirmed))
+		verb := "confirmed"
+		if d.DryRun {
+			verb = "would confirm"
+		}
+		terminal.Fprintf(&b, "%s: the newest was unchanged at %s\n", verb, utc(*d.Confirmed))
 	}
 	for _, why := range d.reasons() {
 		terminal.Fprintf(&b, "left out: %s\n", why)

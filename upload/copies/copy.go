@@ -62,11 +62,17 @@ func (r Result) Bytes() (bytes int64) {
 	return bytes
 }
 
-// Preview returns what Run would do. It reads listings and tags.
-func Preview(ctx context.Context, from, to bucket.Bucket, o Options) (Plan, error) {
+// Preview returns what Run would do, as far as listings and tags show it: the Plan, what is
+// Refused, and Confirmed. Its error is the one that Run would return about those.
+func Preview(ctx context.Context, from, to bucket.Bucket, o Options) (Result, error) {
 	r := newRun(from, to, o)
-	err := r.prepare(ctx)
-	return r.result.Plan, err
+	if err := r.prepare(ctx); err != nil {
+		return r.result, err
+	}
+	if err := r.foreseeConfirm(ctx); err != nil {
+		return r.result, err
+	}
+	return r.result, r.verdict(len(r.result.Plan.Copy))
 }
 
 // Run copies the snapshots of the series in from that to does not have. Each is verified
@@ -88,7 +94,7 @@ func Run(ctx context.Context, from, to bucket.Bucket, o Options) (Result, error)
 	if err := r.sortOutGone(ctx); err != nil {
 		return r.result, err
 	}
-	return r.result, errors.Join(r.verdict(), r.beside(ctx))
+	return r.result, errors.Join(r.verdict(len(r.result.Copied)), r.beside(ctx))
 }
 
 // A run is one copy on its way.
@@ -178,8 +184,8 @@ func listTarget(ctx context.Context, to bucket.Bucket) ([]series.Snapshot, error
 func (r *run) copyAll(ctx context.Context) error {
 	total := r.result.Plan.Bytes()
 	for _, s := range r.result.Plan.Copy {
-		if r.lost[s.Base] {
-			r.refuse(s, fmt.Errorf("%w: its base, %s, was not copied", bucket.ErrNotFound, s.Base))
+		if lost, is := r.lostBelow(s); is {
+			r.refuse(s, fmt.Errorf("%w: it stands on %s, which was not copied", bucket.ErrNotFound, lost))
 			r.skip(s, total)
 			continue
 		}
@@ -203,6 +209,17 @@ func (r *run) copyAll(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// lostBelow returns which snapshot of those that this one stands on was not copied. What is
+// between the two may have been at the target before.
+func (r *run) lostBelow(s series.Snapshot) (snapshot.ID, bool) {
+	for _, part := range s.Chain() {
+		if r.lost[part.ID] {
+			return part.ID, true
+		}
+	}
+	return "", false
 }
 
 // skip counts a snapshot as done.
@@ -235,7 +252,7 @@ func (r *run) copyObject(ctx context.Context, s series.Snapshot, progress func(n
 	if err != nil {
 		return "", fmt.Errorf("%s/%s: %w", r.from.URL(), s.Object.Name, sourceError{err})
 	}
-	options := bucket.PutOptions{MaxSize: s.Object.Size, LockLonger: s.Class.StandsInCopies(), Tags: tagsFor(s, has, p.manifest)}
+	options := bucket.PutOptions{MaxSize: s.Object.Size, LockLonger: s.Class.StandsInCopies(), Tags: r.tagsFor(s, has, p.manifest)}
 	closed := false
 	defer func() {
 		if !closed {
@@ -314,14 +331,15 @@ func (r *run) sortOutGone(ctx context.Context) error {
 	return nil
 }
 
-// verdict returns the error about the snapshots that were refused, nil if none were.
-func (r *run) verdict() error {
+// verdict returns the error about the snapshots that were refused, where so many are
+// copied, nil if none were.
+func (r *run) verdict(copied int) error {
 	refused := r.result.Refused
 	if len(refused) == 0 {
 		return nil
 	}
 	first := refused[0]
-	if len(r.result.Copied)+len(r.result.Plan.There) == 0 {
+	if copied+len(r.result.Plan.There) == 0 {
 		return fmt.Errorf("copy %s to %s: none of %d snapshots could be copied: %s: %w", r.from.URL(), r.to.URL(), len(refused), first.ID, first.Err)
 	}
 	return fmt.Errorf("%w from %s to %s: %d snapshots were refused: %s: %w", ErrPartly, r.from.URL(), r.to.URL(), len(refused), first.ID, first.Err)

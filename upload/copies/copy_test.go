@@ -35,6 +35,7 @@ func TestStores(t *testing.T) {
 	t.Run("two names of one store", func(t *testing.T) { testTwoNamesOfOneStore(t, second) })
 	t.Run("odd targets", func(t *testing.T) { testOddTargets(t, second) })
 	t.Run("tags are repaired", func(t *testing.T) { testTagsAreRepaired(t, second) })
+	t.Run("tags that no store takes", func(t *testing.T) { testTagsNoStoreTakes(t, second) })
 }
 
 // inStore returns an empty place in a store.
@@ -159,9 +160,9 @@ func TestCopyChoice(t *testing.T) {
 	from, to := inDirectory(t), inDirectory(t)
 	all := fill(t, from, 10)
 	o := Options{Choice: Choice{Classes: []series.Class{series.Hourly}}}
-	plan, err := Preview(t.Context(), from, to, o)
-	if err != nil || len(plan.Copy) != 2 {
-		t.Fatalf("%+v, %v", plan, err)
+	r, err := Preview(t.Context(), from, to, o)
+	if err != nil || len(r.Plan.Copy) != 2 || len(r.Copied) != 0 {
+		t.Fatalf("%+v, %v", r, err)
 	}
 	if _, err := os.Stat(to.URL().Dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a preview has made the target: %v", err)
@@ -199,12 +200,16 @@ func TestConfirmedComesAlong(t *testing.T) {
 		}
 		return tags
 	}
-	at := newest.Time().Add(time.Hour)
+	at := newest.Time()
 	for i, retention := range []string{series.Held(series.Recent), series.Pinned, string(series.Recent)} {
 		tag(to, series.TagRetention, retention)
-		at = at.Add(time.Hour)
+		at = at.Add(time.Minute)
 		tag(from, series.TagConfirmed, at.Format(time.RFC3339))
+		seen, err := Preview(t.Context(), from, to, Options{})
 		r := mustCopy(t, from, to, Options{})
+		if err != nil || !seen.Confirmed.Equal(r.Confirmed) {
+			t.Errorf("%s at the target: the preview has %v, the copy %v, %v", retention, seen.Confirmed, r.Confirmed, err)
+		}
 		has := tagsThere()
 		if came := has[series.TagConfirmed] == at.Format(time.RFC3339); came != (i < 2) || came != r.Confirmed.Equal(at) || has[series.TagRetention] != retention {
 			t.Errorf("%s at the target: %v, %v", retention, has, r.Confirmed)
@@ -215,5 +220,23 @@ func TestConfirmedComesAlong(t *testing.T) {
 	before := tagsThere()
 	if r := mustCopy(t, from, to, Options{}); !r.Confirmed.IsZero() || !maps.Equal(tagsThere(), before) {
 		t.Errorf("a tag that is no time came along: %v", tagsThere())
+	}
+	// A time in the future does not come along, and does not keep a later one out.
+	const forged = "2999-01-01T00:00:00Z"
+	tag(from, series.TagConfirmed, forged)
+	if r := mustCopy(t, from, to, Options{}); !r.Confirmed.IsZero() || !maps.Equal(tagsThere(), before) {
+		t.Errorf("a time in the future came along: %v", tagsThere())
+	}
+	second := inDirectory(t)
+	mustCopy(t, from, second, Options{})
+	if tags := buckettest.List(t, second, ""); len(tags) != 4 {
+		t.Errorf("%d objects", len(tags))
+	} else if has, err := second.Tags(t.Context(), tags[3]); err != nil || has[series.TagConfirmed] != "" {
+		t.Errorf("a time in the future came with the snapshot: %v, %v", has, err)
+	}
+	tag(to, series.TagConfirmed, forged)
+	tag(from, series.TagConfirmed, at.Format(time.RFC3339))
+	if r := mustCopy(t, from, to, Options{}); !r.Confirmed.Equal(at) || tagsThere()[series.TagConfirmed] != at.Format(time.RFC3339) {
+		t.Errorf("a time in the future at the target stays: %v", tagsThere())
 	}
 }

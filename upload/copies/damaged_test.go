@@ -11,6 +11,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
+	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 )
 
@@ -56,6 +57,22 @@ func testFlippedBit(t *testing.T, server *testserver.Server) {
 				sameObjects(t, from, to, all...)
 			}
 		})
+	}
+}
+
+// What stands on a snapshot that is at the target already is refused, too, if what that
+// stands on cannot be copied.
+func TestDamagedBelowWhatIsThere(t *testing.T) {
+	from, to := inDirectory(t), inDirectory(t)
+	all := fill(t, from, 10)
+	mustCopy(t, from, to, Options{Choice: Choice{Classes: []series.Class{series.Hourly}}})
+	remove(t, to, all[0])
+	r, err := Run(t.Context(), flipped{Bucket: from, id: all[0], at: 20}, to, Options{})
+	if !errors.Is(err, ErrPartly) || len(r.Copied) != 1 || len(r.Refused) != 2 {
+		t.Errorf("%v, copied %+v, refused %+v", err, r.Copied, r.Refused)
+	}
+	if there := buckettest.List(t, to, ""); len(there) != 2 || strings.HasPrefix(there[1].Name, string(all[2])) {
+		t.Errorf("there are %+v", there)
 	}
 }
 

@@ -82,7 +82,7 @@ type planner struct {
 	plan    Plan
 	now     time.Time
 	target  map[snapshot.ID]series.Snapshot
-	settled map[snapshot.ID]bool // whether it is at the target in the end
+	settled map[snapshot.ID]bool // whether it is at the target in the end, with all that it stands on
 }
 
 // withoutThoseOn returns the plan without what would come to stand, also through others of
@@ -94,8 +94,8 @@ func (p Plan) withoutThoseOn(released map[snapshot.ID]bool) Plan {
 		switch {
 		case released[s.Base]:
 			p.Left = append(p.Left, Left{s, fmt.Sprintf("its base, %s, is released at the target, so that retention there may take it first", s.Base)})
-		case left[s.Base]:
-			p.Left = append(p.Left, Left{s, fmt.Sprintf("its base, %s, is not copied", s.Base)})
+		case slices.ContainsFunc(s.Chain(), func(part series.Snapshot) bool { return left[part.ID] }):
+			p.Left = append(p.Left, Left{s, fmt.Sprintf("its base, %s, or one below that is not copied", s.Base)})
 		default:
 			kept = append(kept, s)
 			continue
@@ -128,10 +128,12 @@ func (p *planner) settle(s series.Snapshot) {
 		p.refuse(s, fmt.Errorf("%w: the target has %s of %d bytes, the source %s of %d", bucket.ErrExists,
 			there.Object.Name, there.Object.Size, s.Object.Name, s.Object.Size))
 	case is:
-		p.settled[s.ID] = true
+		p.settled[s.ID] = s.Full() || p.settled[s.Base]
 		p.plan.There = append(p.plan.There, s)
 	case s.ID.Time().After(p.now.Add(series.MaxAhead)):
 		p.refuse(s, fmt.Errorf("%w: by the target's clock the snapshot lies in the future", upload.ErrClock))
+	case !s.Full() && !p.settled[s.Base] && baseIs:
+		p.leave(s, fmt.Sprintf("its base, %s, cannot be restored at the target", s.Base))
 	case !s.Full() && !p.settled[s.Base]:
 		p.leave(s, fmt.Sprintf("its base, %s, is not copied", s.Base))
 	case !s.Full() && baseIs && p.now.After(base.LastCall()):

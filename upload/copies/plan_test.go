@@ -104,6 +104,11 @@ func TestPlanRefuses(t *testing.T) {
 	if len(p.Refused) != 1 || !errors.Is(p.Refused[0].Err, bucket.ErrExists) || ids(p.Copy) != "25T09" || len(p.Left) != 3 {
 		t.Errorf("another object is there: %+v", p)
 	}
+	between := append(listed(time.Minute, monday, tuesday)[1:], other...)
+	p = NewPlan(source, between, Choice{}, now)
+	if ids(p.There) != "24T00" || ids(p.Copy) != "25T09" || len(p.Left) != 2 || !strings.Contains(p.Left[1].Why, "cannot be restored at the target") {
+		t.Errorf("another object is there below a base that is there: %+v", p)
+	}
 	full := monday
 	full.Class = series.Yearly
 	p = NewPlan(source, listed(time.Minute, full), Choice{}, now)

@@ -55,7 +55,7 @@ func TestSourceRefusesOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		at := newest.ID.Time().Add(time.Hour)
+		at := newest.ID.Time().Add(time.Minute)
 		if _, err := series.ChangeTags(t.Context(), from, newest.Object, func(tags bucket.Tags) error {
 			tags[series.TagConfirmed] = at.Format(time.RFC3339)
 			return nil
@@ -144,4 +144,25 @@ func testTagsAreRepaired(t *testing.T, server *testserver.Server) {
 	}
 	mustCopy(t, from, to, Options{})
 	sameObjects(t, from, to, all...)
+}
+
+// Tags of the source that Lifeboat does not write stay behind, and the snapshot is copied.
+func testTagsNoStoreTakes(t *testing.T, server *testserver.Server) {
+	for name, value := range map[string]string{"with signs": "<script>", "too long": strings.Repeat("x", 300)} {
+		from, to := inDirectory(t), inStore(t, server)
+		all := fill(t, from, 10)
+		object := buckettest.List(t, from, "")[1]
+		if err := from.SetTags(t.Context(), object, bucket.Tags{series.TagRetention: "held-hourly", series.TagCheck: value, series.TagDatabase: value}); err != nil {
+			t.Fatal(err)
+		}
+		mustCopy(t, from, to, Options{})
+		copied := buckettest.List(t, to, "")
+		if len(copied) != len(all) {
+			t.Fatalf("%s: %d objects were copied", name, len(copied))
+		}
+		tags, err := to.Tags(t.Context(), copied[1])
+		if err != nil || tags[series.TagCheck] != "" || tags[series.TagDatabase] == value {
+			t.Errorf("%s: %v, %v", name, tags, err)
+		}
+	}
 }

@@ -18,15 +18,16 @@ import (
 var carried = []string{series.TagDatabase, series.TagIdentity, series.TagCheck, series.TagDigest, series.TagConfirmed}
 
 // tagsFor returns the tags of a snapshot at the target: held as its class, and what the
-// source's tags say of the database. A manifest that was verified knows better.
-func tagsFor(s series.Snapshot, source bucket.Tags, m snapshot.Manifest) bucket.Tags {
+// source's tags say of the database. A manifest that was verified knows better. What
+// Lifeboat does not write stays behind: the target might refuse it, and the snapshot with it.
+func (r *run) tagsFor(s series.Snapshot, source bucket.Tags, m snapshot.Manifest) bucket.Tags {
 	tags := bucket.Tags{series.TagRetention: series.Held(s.Class)}
 	for _, key := range carried {
-		if value := source[key]; value != "" {
+		if value := source[key]; value != "" && series.IsTag(value) {
 			tags[key] = value
 		}
 	}
-	if confirmedIn(source).IsZero() {
+	if r.confirmedIn(source).IsZero() {
 		delete(tags, series.TagConfirmed)
 	}
 	if s.Encrypted {
@@ -41,9 +42,15 @@ func tagsFor(s series.Snapshot, source bucket.Tags, m snapshot.Manifest) bucket.
 }
 
 // confirmedIn returns when tags say that a snapshot was confirmed, the zero time for
-// never, and for what we did not write.
-func confirmedIn(tags bucket.Tags) time.Time {
-	at, _ := time.Parse(time.RFC3339, tags[series.TagConfirmed])
+// never, for what we did not write, and for a time that lies in the future by the clock of
+// either place: a forgery that would stand above all later confirmations.
+func (r *run) confirmedIn(tags bucket.Tags) time.Time {
+	at, err := time.Parse(time.RFC3339, tags[series.TagConfirmed])
+	for _, b := range []bucket.Bucket{r.from, r.to} {
+		if err != nil || at.After(series.Present(b).Add(series.MaxAhead)) {
+			return time.Time{}
+		}
+	}
 	return at
 }
 
@@ -96,7 +103,7 @@ func (r *run) admit(ctx context.Context) error {
 			m = archive.Manifest()
 		}
 	}
-	r.newest = tagsFor(newest, tags, m)
+	r.newest = r.tagsFor(newest, tags, m)
 	if len(r.target) == 0 {
 		return upload.CheckPlace(ctx, r.to, r.Log)
 	}
@@ -204,7 +211,7 @@ func (r *run) repair(ctx context.Context) error {
 	}
 	_, err = series.ChangeTags(ctx, r.to, last.Object, func(tags bucket.Tags) error {
 		if tags[series.TagRetention] == "" {
-			for key, value := range tagsFor(r.source[i], has, snapshot.Manifest{}) {
+			for key, value := range r.tagsFor(r.source[i], has, snapshot.Manifest{}) {
 				tags[key] = value
 			}
 		}
@@ -216,16 +223,14 @@ func (r *run) repair(ctx context.Context) error {
 // confirm brings the time of the last unchanged backup along, where the newest snapshot
 // was at the target before.
 func (r *run) confirm(ctx context.Context) error {
-	newest, ok := series.NewestOf(r.source)
-	at := confirmedIn(r.newest)
-	i := slices.IndexFunc(r.target, func(t series.Snapshot) bool { return t.Object.Name == newest.Object.Name })
-	if !ok || at.IsZero() || i < 0 {
+	newest, at := r.toConfirm()
+	if at.IsZero() {
 		return nil
 	}
 	pinned, changed := false, false
-	_, err := series.ChangeTags(ctx, r.to, r.target[i].Object, func(tags bucket.Tags) error {
+	_, err := series.ChangeTags(ctx, r.to, newest.Object, func(tags bucket.Tags) error {
 		pinned = tags[series.TagRetention] == series.Pinned
-		if confirmedIn(tags).Before(at) && (pinned || series.IsHeld(tags[series.TagRetention])) {
+		if r.isConfirmedBy(at, tags) {
 			tags[series.TagConfirmed], changed = r.newest[series.TagConfirmed], true
 		}
 		return nil
@@ -241,6 +246,40 @@ func (r *run) confirm(ctx context.Context) error {
 		r.result.Confirmed = at
 	}
 	return nil
+}
+
+// toConfirm returns the target's copy of the source's newest snapshot, which was there
+// before, and the time of the last unchanged backup, the zero time if there is none.
+func (r *run) toConfirm() (copied series.Snapshot, at time.Time) {
+	newest, ok := series.NewestOf(r.source)
+	i := slices.IndexFunc(r.target, func(t series.Snapshot) bool { return t.Object.Name == newest.Object.Name })
+	if !ok || i < 0 {
+		return copied, at
+	}
+	return r.target[i], r.confirmedIn(r.newest)
+}
+
+// isConfirmedBy reports whether a backup that was unchanged at a time confirms a copy with
+// these tags later than it was.
+func (r *run) isConfirmedBy(at time.Time, tags bucket.Tags) bool {
+	retention := tags[series.TagRetention]
+	return r.confirmedIn(tags).Before(at) && (retention == series.Pinned || series.IsHeld(retention))
+}
+
+// foreseeConfirm notes the time that confirm would bring along.
+func (r *run) foreseeConfirm(ctx context.Context) error {
+	newest, at := r.toConfirm()
+	if at.IsZero() {
+		return nil
+	}
+	tags, damaged, err := series.ReadTags(ctx, r.to, newest.Object)
+	if err == nil && damaged == nil && r.isConfirmedBy(at, tags) {
+		r.result.Confirmed = at
+	}
+	if errors.Is(err, bucket.ErrRefused) || errors.Is(err, bucket.ErrNotFound) {
+		return nil // the copy itself will say so
+	}
+	return err
 }
 
 // lookAgain looks for snapshots of another database that came into a target which was

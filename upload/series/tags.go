@@ -78,6 +78,16 @@ func DecodeTag(value string) (string, error) {
 	return b.String(), nil
 }
 
+// IsTag reports whether a value is one that EncodeTag returns, as all are that Lifeboat
+// writes: any store takes it.
+func IsTag(value string) bool {
+	decoded, err := DecodeTag(value)
+	if err == nil {
+		_, err = EncodeTag(decoded)
+	}
+	return err == nil
+}
+
 // decodeByte decodes the escape at the beginning of s.
 func decodeByte(s string) (byte, error) {
 	if s[0] != '=' {

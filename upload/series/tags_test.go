@@ -26,17 +26,23 @@ func TestEncodeTag(t *testing.T) {
 			t.Errorf("DecodeTag(%q) = %q, %v, want %q", got, back, err, in)
 		}
 	}
-	if _, err := EncodeTag(strings.Repeat("a", 256)); err != nil {
-		t.Errorf("256 characters: %v", err)
+	if longest := strings.Repeat("a", 256); !IsTag(longest) {
+		t.Errorf("256 characters are no tag")
 	}
 	for _, long := range []string{strings.Repeat("a", 257), strings.Repeat("é", 43)} {
 		if got, err := EncodeTag(long); err == nil {
 			t.Errorf("%d bytes were encoded as %d characters", len(long), len(got))
 		}
+		if IsTag(long) {
+			t.Errorf("%q is a tag", long)
+		}
 	}
 	for _, bad := range []string{"=", "=2", "=2g", "=c3=a9", "=41", "a b", "é", "=+1", "a=2"} {
 		if got, err := DecodeTag(bad); err == nil {
 			t.Errorf("DecodeTag(%q) = %q, want an error", bad, got)
+		}
+		if IsTag(bad) {
+			t.Errorf("%q is a tag", bad)
 		}
 	}
 }
