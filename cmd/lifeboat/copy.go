@@ -163,10 +163,7 @@ func (f *copyCmd) Run(ctx context.Context, c *console) (err error) {
 		return err
 	}
 	o := copies.Options{
-		Choice: copies.Choice{Since: f.Since.Time}, Adopt: f.Adopt, Identities: identities, Progress: c.progress("copy"), Log: c.log,
-	}
-	for _, class := range f.Class {
-		o.Classes = append(o.Classes, class.Class)
+		Choice: chosen(f.Since, f.Class), Adopt: f.Adopt, Identities: identities, Progress: c.progress("copy"), Log: c.log,
 	}
 	if f.DryRun {
 		result, err := copies.Preview(ctx, from, target, o)
@@ -187,6 +184,15 @@ func (f *copyCmd) Run(ctx context.Context, c *console) (err error) {
 	report.Did = d.text()
 	report.Add(d.measures()...)
 	return errors.Join(err, c.result(f.JSON, d, c.unlessQuiet(report.Did)))
+}
+
+// chosen returns the choice of which snapshots are copied.
+func chosen(from since, classes []classFlag) copies.Choice {
+	choice := copies.Choice{Since: from.Time}
+	for _, class := range classes {
+		choice.Classes = append(choice.Classes, class.Class)
+	}
+	return choice
 }
 
 // places opens the source and the target.

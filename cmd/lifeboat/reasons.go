@@ -136,6 +136,7 @@ var reasons = []struct {
 	{errGone, "database_gone", exitNotFresh, ""},
 	{errUnprotected, "unprotected", exitNotFresh, ""},
 	{errTooOld, "too_old", exitNotFresh, "has the backup job run? its log and its exit code show what is wrong"},
+	{errNoCopy, "no_copy_yet", exitNotFresh, "is the URL of --copy right, and has lifeboat copy run?"},
 	{errBehind, "copies_behind", exitNotFresh, "has lifeboat copy run? its log and its exit code show what is wrong"},
 	{errCopyDiffers, "copy_differs", exitNotFresh, "compare both with lifeboat verify --snapshot ID; if the copy is the wrong one, delete that object with the second place's keys, and copy again"},
 	{errImplausible, "implausible_time", exitNotFresh, ""},

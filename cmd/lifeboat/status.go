@@ -22,9 +22,11 @@ type statusCmd struct {
 	RetryFor duration  `default:"15s" placeholder:"15s" group:"Store" help:"How long to retry a store that fails."`
 	MaxAge   limit     `placeholder:"26h" help:"Exit with 9 if the newest snapshot was taken, or last confirmed, longer ago. Without it any age is fresh."`
 	holdFlag
-	CacheDir    string  `type:"path" placeholder:"DIR" group:"Store" help:"The --cache-dir of the backups here: status names snapshots that it does not know."`
-	Copy        treeURL `placeholder:"URL" help:"Look at the copies of lifeboat copy there, too: exit with 9 if they are further behind than --max-age. With --config: the place of copy --to."`
-	CopyProfile string  `placeholder:"NAME" group:"Store" help:"AWS profile with keys and endpoint_url of --copy."`
+	CacheDir    string      `type:"path" placeholder:"DIR" group:"Store" help:"The --cache-dir of the backups here: status names snapshots that it does not know."`
+	Copy        treeURL     `placeholder:"URL" help:"Look at the copies of lifeboat copy there, too: exit with 9 if they are further behind than --max-age. With --config: the place of copy --to."`
+	CopyProfile string      `placeholder:"NAME" group:"Store" help:"AWS profile with keys and endpoint_url of --copy."`
+	CopySince   since       `placeholder:"TIME" help:"The --since of the copies: older snapshots do not count as missing there."`
+	CopyClass   []classFlag `placeholder:"CLASS" help:"The --class of the copies: snapshots of other classes do not count as missing there; repeatable."`
 	configFlags
 	reportFlags
 	JSON bool `name:"json" help:"Print one JSON document."`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/evidence"
@@ -16,6 +17,8 @@ import (
 )
 
 var (
+	// errNoCopy: what was backed up is in one place only.
+	errNoCopy = errors.New("there is no copy")
 	// errBehind: what was backed up lately is in one place only.
 	errBehind = errors.New("the copies are too far behind")
 	// errCopyDiffers: what stands under a snapshot's name is no copy of it.
@@ -76,14 +79,15 @@ func (d *copyHealthDocument) examine(ctx context.Context, c *console, s *statusC
 	if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 		return err
 	}
-	differing := d.count(copies.NewPlan(here, there, copies.Choice{}, series.Present(to)), there)
+	plan, err := copies.Compare(ctx, to, here, there, s.copyChoice())
+	if err != nil {
+		return err
+	}
+	differing := d.count(plan, here, there)
 	newest, ok := series.NewestOf(evidence.CopiesOf(here, there))
 	if !ok && len(differing) == 0 {
 		d.State = copyNone
-		if d.Extra > 0 {
-			return fmt.Errorf("%w in %s that %s has, too", errNone, s.Copy, s.URL)
-		}
-		return fmt.Errorf("%w in %s", errNone, s.Copy)
+		return fmt.Errorf("%w in %s of a snapshot in %s", errNoCopy, s.Copy, s.URL)
 	}
 	if ok {
 		if err := d.measure(ctx, to, newest, source); err != nil {
@@ -95,6 +99,11 @@ func (d *copyHealthDocument) examine(ctx context.Context, c *console, s *statusC
 		return fmt.Errorf("%w: %s in %s: %w", errCopyDiffers, differing[0].ID, d.URL, differing[0].Err)
 	}
 	return d.judge(time.Duration(s.MaxAge))
+}
+
+// copyChoice returns which snapshots the copies are expected to have.
+func (s *statusCmd) copyChoice() copies.Choice {
+	return chosen(s.CopySince, s.CopyClass)
 }
 
 // measure measures how far the newest copy is behind the newest snapshot of the source.
@@ -110,8 +119,9 @@ func (d *copyHealthDocument) measure(ctx context.Context, to bucket.Bucket, newe
 	return nil
 }
 
-// count counts the snapshots of a plan, and returns those of which another object is there.
-func (d *copyHealthDocument) count(plan copies.Plan, there []series.Snapshot) (differing []copies.Refused) {
+// count counts the snapshots of a plan, and what is only there, and returns those of which
+// another object is there.
+func (d *copyHealthDocument) count(plan copies.Plan, here, there []series.Snapshot) (differing []copies.Refused) {
 	for _, refused := range plan.Refused {
 		if errors.Is(refused.Err, bucket.ErrExists) {
 			differing = append(differing, refused)
@@ -119,7 +129,11 @@ func (d *copyHealthDocument) count(plan copies.Plan, there []series.Snapshot) (d
 	}
 	d.There, d.Missing, d.Differing = len(plan.There), len(plan.Copy), len(differing)
 	d.Left = len(plan.Left) + len(plan.Refused) - len(differing)
-	d.Extra = len(there) - d.There - d.Differing
+	for _, t := range there {
+		if !slices.ContainsFunc(here, func(s series.Snapshot) bool { return s.ID == t.ID }) {
+			d.Extra++
+		}
+	}
 	return differing
 }
 

@@ -137,12 +137,9 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	if err := r.admit(ctx); err != nil {
 		return err
 	}
-	plan := NewPlan(r.source, r.target, r.Choice, series.Present(r.to))
-	released, err := r.releasedBases(ctx, plan)
-	if err != nil {
+	if r.result.Plan, err = Compare(ctx, r.to, r.source, r.target, r.Choice); err != nil {
 		return err
 	}
-	r.result.Plan = plan.withoutThoseOn(released)
 	r.result.Refused = slices.Clone(r.result.Plan.Refused)
 	return nil
 }

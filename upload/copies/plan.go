@@ -1,6 +1,8 @@
 package copies
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -57,9 +59,20 @@ func (p Plan) Bytes() (bytes int64) {
 	return bytes
 }
 
-// NewPlan compares the listings of the source and the target, each sorted by ID. now is
-// the present by the target's clock.
-func NewPlan(source, target []series.Snapshot, choice Choice, now time.Time) Plan {
+// Compare returns what a copy would do whose source and target have these listings, each
+// sorted by ID. Of the target it reads tags of bases.
+func Compare(ctx context.Context, to bucket.Bucket, source, target []series.Snapshot, choice Choice) (Plan, error) {
+	plan := newPlan(source, target, choice, series.Present(to))
+	released, err := releasedBases(ctx, to, target, plan)
+	if err != nil {
+		return Plan{}, err
+	}
+	return plan.withoutThoseOn(released), nil
+}
+
+// newPlan compares the listings of the source and the target. now is the present by the
+// target's clock.
+func newPlan(source, target []series.Snapshot, choice Choice, now time.Time) Plan {
 	p := planner{now: now, target: map[snapshot.ID]series.Snapshot{}, settled: map[snapshot.ID]bool{}}
 	for _, s := range target {
 		p.target[s.ID] = s
@@ -104,6 +117,25 @@ func (p Plan) withoutThoseOn(released map[snapshot.ID]bool) Plan {
 	}
 	p.Copy = kept
 	return p
+}
+
+// releasedBases returns which of the target's snapshots on which something is to stand
+// have been released there. No release at the target waits for what is yet to come.
+func releasedBases(ctx context.Context, to bucket.Bucket, target []series.Snapshot, p Plan) (map[snapshot.ID]bool, error) {
+	released := map[snapshot.ID]bool{}
+	for _, s := range p.Copy {
+		i := slices.IndexFunc(target, func(t series.Snapshot) bool { return t.ID == s.Base })
+		if _, known := released[s.Base]; known || i < 0 {
+			continue
+		}
+		tags, _, err := series.ReadTags(ctx, to, target[i].Object)
+		if err != nil && !errors.Is(err, bucket.ErrNotFound) && !errors.Is(err, bucket.ErrRefused) {
+			return nil, err
+		}
+		_, err = series.ParseClass(tags[series.TagRetention])
+		released[s.Base] = err == nil
+	}
+	return released, nil
 }
 
 func (p *planner) leave(s series.Snapshot, why string) {

@@ -69,7 +69,7 @@ func TestPlanOrder(t *testing.T) {
 		"since, with what it needs": {nil, Choice{Since: wednesday.ID.Time()}, "25T09 23T00 25T00", ""},
 		"since the future":          {nil, Choice{Since: now}, "", ""},
 	} {
-		p := NewPlan(listed(time.Minute, all...), listed(time.Hour, c.target...), c.choice, wednesday9.ID.Time().Add(time.Hour))
+		p := newPlan(listed(time.Minute, all...), listed(time.Hour, c.target...), c.choice, wednesday9.ID.Time().Add(time.Hour))
 		if ids(p.Copy) != c.copy || ids(p.There) != c.there || len(p.Left)+len(p.Refused) > 0 || p.Bytes() != int64(100*len(p.Copy)) {
 			t.Errorf("%s: copies %s, has %s, %+v %+v, want %s and %s", name, ids(p.Copy), ids(p.There), p.Left, p.Refused, c.copy, c.there)
 		}
@@ -83,14 +83,14 @@ func TestPlanAge(t *testing.T) {
 		3*24*time.Hour + time.Hour:               "24T07",
 		3*24*time.Hour + time.Hour + time.Second: "",
 	} {
-		p := NewPlan(listed(time.Minute, monday, tuesday, tuesday7), target, Choice{}, tuesday.ID.Time().Add(age))
+		p := newPlan(listed(time.Minute, monday, tuesday, tuesday7), target, Choice{}, tuesday.ID.Time().Add(age))
 		if ids(p.Copy) != want || (len(p.Left) == 0) != (want != "") || len(p.Refused) > 0 {
 			t.Errorf("%v after the daily one was taken: copies %q, want %q; left: %+v", age, ids(p.Copy), want, p.Left)
 		}
 	}
 	on := named(24, 7, series.Recent, tuesday7)
 	on.ID = on.ID[:11] + "30" + on.ID[13:]
-	late := NewPlan(listed(time.Minute, monday, tuesday, tuesday7, on), target, Choice{}, tuesday.ID.Time().Add(5*24*time.Hour))
+	late := newPlan(listed(time.Minute, monday, tuesday, tuesday7, on), target, Choice{}, tuesday.ID.Time().Add(5*24*time.Hour))
 	if ids(late.Copy) != "" || len(late.Left) != 2 || !strings.Contains(late.Left[1].Why, "is not copied") {
 		t.Errorf("a chain on a base that is too old there: %+v", late)
 	}
@@ -100,27 +100,27 @@ func TestPlanRefuses(t *testing.T) {
 	source := listed(time.Minute, all...)
 	other := listed(time.Minute, monday)
 	other[0].Object.Size = 99
-	p := NewPlan(source, other, Choice{}, now)
+	p := newPlan(source, other, Choice{}, now)
 	if len(p.Refused) != 1 || !errors.Is(p.Refused[0].Err, bucket.ErrExists) || ids(p.Copy) != "25T09" || len(p.Left) != 3 {
 		t.Errorf("another object is there: %+v", p)
 	}
 	between := append(listed(time.Minute, monday, tuesday)[1:], other...)
-	p = NewPlan(source, between, Choice{}, now)
+	p = newPlan(source, between, Choice{}, now)
 	if ids(p.There) != "24T00" || ids(p.Copy) != "25T09" || len(p.Left) != 2 || !strings.Contains(p.Left[1].Why, "cannot be restored at the target") {
 		t.Errorf("another object is there below a base that is there: %+v", p)
 	}
 	full := monday
 	full.Class = series.Yearly
-	p = NewPlan(source, listed(time.Minute, full), Choice{}, now)
+	p = newPlan(source, listed(time.Minute, full), Choice{}, now)
 	if len(p.Refused) != 1 || !errors.Is(p.Refused[0].Err, bucket.ErrExists) {
 		t.Errorf("the same ID has another name there: %+v", p)
 	}
-	p = NewPlan(source, nil, Choice{}, monday.ID.Time().Add(-6*time.Minute))
+	p = newPlan(source, nil, Choice{}, monday.ID.Time().Add(-6*time.Minute))
 	if len(p.Refused) != 5 || !errors.Is(p.Refused[0].Err, upload.ErrClock) || len(p.Copy) != 0 {
 		t.Errorf("the target's clock is behind: %+v", p)
 	}
 	broken := listed(time.Minute, monday, tuesday7, wednesday9)
-	p = NewPlan(broken, nil, Choice{}, now)
+	p = newPlan(broken, nil, Choice{}, now)
 	if ids(p.Copy) != "25T09 23T00" || len(p.Left) != 1 || !strings.Contains(p.Left[0].Why, "is not there") {
 		t.Errorf("one is broken at the source: %+v", p)
 	}
@@ -132,7 +132,7 @@ func TestPlanKeepsChains(t *testing.T) {
 	for hours := range 24 * 12 {
 		at := wednesday9.ID.Time().Add(time.Duration(hours) * time.Hour)
 		there := listed(time.Hour, monday, tuesday)
-		p := NewPlan(listed(time.Minute, all...), there, Choice{}, at)
+		p := newPlan(listed(time.Minute, all...), there, Choice{}, at)
 		objects := []bucket.Object{there[0].Object, there[1].Object}
 		for _, s := range p.Copy {
 			s.Object.Modified = at

@@ -68,25 +68,6 @@ func (r *run) sourceTags(ctx context.Context, s series.Snapshot) (bucket.Tags, e
 	return tags, err
 }
 
-// releasedBases returns which of the target's snapshots on which something is to stand
-// have been released there. No release at the target waits for what is yet to come.
-func (r *run) releasedBases(ctx context.Context, p Plan) (map[snapshot.ID]bool, error) {
-	released := map[snapshot.ID]bool{}
-	for _, s := range p.Copy {
-		i := slices.IndexFunc(r.target, func(t series.Snapshot) bool { return t.ID == s.Base })
-		if _, known := released[s.Base]; known || i < 0 {
-			continue
-		}
-		tags, _, err := series.ReadTags(ctx, r.to, r.target[i].Object)
-		if err != nil && !errors.Is(err, bucket.ErrNotFound) && !errors.Is(err, bucket.ErrRefused) {
-			return nil, err
-		}
-		_, err = series.ParseClass(tags[series.TagRetention])
-		released[s.Base] = err == nil
-	}
-	return released, nil
-}
-
 // admit refuses a target that is another database's.
 func (r *run) admit(ctx context.Context) error {
 	newest, ok := series.NewestOf(r.source)
