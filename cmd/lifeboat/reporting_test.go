@@ -179,6 +179,12 @@ func TestPushgateway(t *testing.T) {
 		t.Errorf("exit code %v", got)
 	}
 
+	const odd = `my "app"+100%/ü?.db`
+	lifeboat(t, 0, "backup", db+".away", bucket+"-odd", "--name", odd, "--pushgateway", gateway)
+	if got := value(t, scrape(t, gateway), "lifeboat_backup_last_exit_code", odd); got != 0 {
+		t.Errorf("exit code %v", got)
+	}
+
 	out := lifeboat(t, 64, "backup", "app.db", "s3://b/app", "--pushgateway", "http://me:hunter2-secret@127.0.0.1:1")
 	if strings.Contains(out, "hunter2") {
 		t.Error(out)

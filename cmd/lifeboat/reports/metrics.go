@@ -1,10 +1,9 @@
 package reports
 
 import (
-	"errors"
+	"maps"
 	"runtime"
-
-	"github.com/prometheus/client_golang/prometheus"
+	"slices"
 )
 
 // The labels that identify a series, or a run over many. Metrics of backup have the
@@ -29,40 +28,49 @@ type Measure struct {
 // metrics are all metrics of one run.
 type metrics struct {
 	verb, version string
-	labels        prometheus.Labels
+	labels        map[string]string
 	measures      []Measure
 }
 
-// register makes gauges of the metrics, without their labels.
-func (m metrics) register(to prometheus.Registerer) error {
-	errs := []error{to.Register(m.buildInfo())}
+// families returns the metrics as gauges that have these labels beside their own.
+func (m metrics) families(labels map[string]string) []*family {
+	all := []*family{m.buildInfo(labels)}
 	for _, measure := range m.measures {
-		errs = append(errs, to.Register(measure.gauge()))
+		all = append(all, measure.family(labels))
 	}
-	return errors.Join(errs...)
+	return all
 }
 
-func (m Measure) gauge() prometheus.Collector {
-	options := prometheus.GaugeOpts{Namespace: "lifeboat", Name: m.Name, Help: m.Help}
+func (m Measure) family(labels map[string]string) *family {
+	f := &family{name: "lifeboat_" + m.Name, help: m.Help}
 	if m.Label == "" {
-		gauge := prometheus.NewGauge(options)
-		gauge.Set(m.Value)
-		return gauge
+		f.gauges = []gauge{{sorted(labels, nil), m.Value}}
 	}
-	gauges := prometheus.NewGaugeVec(options, []string{m.Label})
-	for name, value := range m.Values {
-		gauges.WithLabelValues(name).Set(value)
+	for _, value := range slices.Sorted(maps.Keys(m.Values)) {
+		f.gauges = append(f.gauges, gauge{sorted(labels, map[string]string{m.Label: value}), m.Values[value]})
 	}
-	return gauges
+	return f
 }
 
 // buildInfo returns a metric that names the program. It has the verb for users
 // who have one file for each verb: no two files may hold the same metric.
-func (m metrics) buildInfo() prometheus.Collector {
-	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Namespace: "lifeboat", Name: "build_info", Help: "Always 1. The labels say which program wrote these metrics last.",
-		ConstLabels: prometheus.Labels{"verb": m.verb, "version": m.version, "goversion": runtime.Version()},
-	})
-	info.Set(1)
-	return info
+func (m metrics) buildInfo(labels map[string]string) *family {
+	own := map[string]string{"verb": m.verb, "version": m.version, "goversion": runtime.Version()}
+	return &family{
+		name: "lifeboat_build_info", help: "Always 1. The labels say which program wrote these metrics last.",
+		gauges: []gauge{{sorted(labels, own), 1}},
+	}
+}
+
+// sorted returns both labels in the order of their names.
+func sorted(labels, own map[string]string) []label {
+	var all []label
+	for name, value := range labels {
+		all = append(all, label{name, value})
+	}
+	for name, value := range own {
+		all = append(all, label{name, value})
+	}
+	slices.SortFunc(all, byName)
+	return all
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -13,10 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 	"golang.org/x/sys/unix"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/disk"
@@ -37,19 +34,11 @@ func writeMetrics(ctx context.Context, path string, runs ...metrics) (err error)
 	if err != nil {
 		return fmt.Errorf("metrics file %s is left alone: %w", path, err)
 	}
-	written, err := gather(runs)
-	if err != nil {
-		return err
-	}
-	for name, family := range written {
-		mine := map[identity]bool{}
-		for _, m := range family.Metric {
-			mine[identityOf(m)] = true
+	for name, f := range gather(runs) {
+		if old := families[name]; old != nil {
+			f.gauges = append(f.gauges, without(old.gauges, f.gauges)...)
 		}
-		family.Metric = append(family.Metric, slices.DeleteFunc(families[name].GetMetric(), func(old *dto.Metric) bool {
-			return mine[identityOf(old)]
-		})...)
-		families[name] = family
+		families[name] = f
 	}
 	sweepTemps(path)
 	if err := replaceFile(path, families); err != nil {
@@ -59,75 +48,56 @@ func writeMetrics(ctx context.Context, path string, runs ...metrics) (err error)
 }
 
 // gather returns the metrics of all runs, by their names.
-func gather(runs []metrics) (map[string]*dto.MetricFamily, error) {
-	all := map[string]*dto.MetricFamily{}
+func gather(runs []metrics) map[string]*family {
+	all := map[string]*family{}
 	for _, m := range runs {
-		registry := prometheus.NewRegistry() // one for all would want the same labels of each
-		if err := m.register(prometheus.WrapRegistererWith(m.labels, registry)); err != nil {
-			return nil, err
-		}
-		gathered, err := registry.Gather()
-		if err != nil {
-			return nil, err
-		}
-		for _, family := range gathered {
-			if known := all[family.GetName()]; known != nil {
-				family.Metric = append(known.Metric, family.Metric...)
+		for _, f := range m.families(m.labels) {
+			if known := all[f.name]; known != nil {
+				f.gauges = append(known.gauges, f.gauges...)
 			}
-			all[family.GetName()] = family
+			all[f.name] = f
 		}
 	}
-	return all, nil
+	return all
+}
+
+// without returns the old gauges but for those whose series has new ones.
+func without(old, written []gauge) []gauge {
+	mine := map[identity]bool{}
+	for _, g := range written {
+		mine[identityOf(g)] = true
+	}
+	return slices.DeleteFunc(old, func(g gauge) bool { return mine[identityOf(g)] })
 }
 
 // An identity is whose a metric is: of a series, or of a run over many.
 type identity struct{ database, url, config, host, shard string }
 
-func identityOf(m *dto.Metric) (of identity) {
-	for _, label := range m.GetLabel() {
-		switch label.GetName() {
-		case labelDatabase:
-			of.database = label.GetValue()
-		case labelURL:
-			of.url = label.GetValue()
-		case labelConfig:
-			of.config = label.GetValue()
-		case labelHost:
-			of.host = label.GetValue()
-		case labelShard:
-			of.shard = label.GetValue()
-		}
-	}
-	return of
+func identityOf(g gauge) identity {
+	return identity{g.get(labelDatabase), g.get(labelURL), g.get(labelConfig), g.get(labelHost), g.get(labelShard)}
 }
 
 // readFamilies reads a file of metrics, by their names. No file is no error. A file
 // with anything but metrics of this program in it is an error: it must not be
 // replaced.
-func readFamilies(path string) (map[string]*dto.MetricFamily, error) {
+func readFamilies(path string) (map[string]*family, error) {
 	f, err := disk.OpenRegular(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
-		return map[string]*dto.MetricFamily{}, nil
+		return map[string]*family{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(f)
+	text, err := io.ReadAll(f)
 	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("it does not hold metrics: %w", err)
+		return nil, err
 	}
-	for name := range families {
-		if !strings.HasPrefix(name, "lifeboat_") {
-			return nil, fmt.Errorf("it holds metrics of another program: %s", name)
-		}
-	}
-	return families, nil
+	return parseFamilies(string(text))
 }
 
 // replaceFile writes the families to a file that all may read, in the order of
 // their names.
-func replaceFile(path string, families map[string]*dto.MetricFamily) error {
+func replaceFile(path string, families map[string]*family) error {
 	// The collector reads *.prom alone.
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
 	if err != nil {
@@ -135,7 +105,7 @@ func replaceFile(path string, families map[string]*dto.MetricFamily) error {
 	}
 	write := func() error {
 		for _, name := range slices.Sorted(maps.Keys(families)) {
-			if _, err := expfmt.MetricFamilyToText(f, families[name]); err != nil {
+			if err := families[name].write(f); err != nil {
 				return err
 			}
 		}

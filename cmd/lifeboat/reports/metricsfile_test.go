@@ -63,14 +63,11 @@ func values(t *testing.T, file, name string) map[string]float64 {
 		t.Fatal(err)
 	}
 	found := map[string]float64{}
-	for _, m := range families[name].GetMetric() {
-		database := ""
-		for _, l := range m.GetLabel() {
-			if l.GetName() == labelDatabase {
-				database = l.GetValue()
-			}
-		}
-		found[database] = m.GetGauge().GetValue()
+	if families[name] == nil {
+		return found
+	}
+	for _, g := range families[name].gauges {
+		found[g.get(labelDatabase)] = g.value
 	}
 	return found
 }

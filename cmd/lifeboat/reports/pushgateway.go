@@ -1,12 +1,15 @@
 package reports
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/push"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/secrets"
 )
@@ -30,23 +33,56 @@ func pushgatewayLogin() (user, password string, err error) {
 // pushMetrics adds a run's metrics to those that the Pushgateway has of the same
 // labels. It uses POST, which keeps those of other names.
 func pushMetrics(ctx context.Context, to URL, m metrics) error {
-	registry := prometheus.NewRegistry()
-	if err := m.register(registry); err != nil {
-		return err
-	}
-	p := push.New(to.to.String(), pushJob).Gatherer(registry).Client(withoutRedirects)
-	for name, value := range m.labels {
-		p.Grouping(name, value)
-	}
 	user, password, err := pushgatewayLogin()
 	if err != nil {
 		return err
 	}
-	if user != "" || password != "" {
-		p.BasicAuth(user, password)
+	var text bytes.Buffer
+	for _, f := range m.families(nil) {
+		if err := f.write(&text); err != nil {
+			return err
+		}
 	}
-	if err := p.AddContext(ctx); err != nil {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(to.to.String(), "/")+pushPath(m.labels), &text)
+	if err != nil {
+		return withoutURL(err)
+	}
+	request.Header.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	if user != "" || password != "" {
+		request.SetBasicAuth(user, password)
+	}
+	if err := sendPush(request); err != nil {
 		return fmt.Errorf("push metrics to %s: %w", to.to.Host, withoutURL(err))
 	}
 	return nil
+}
+
+// pushPath returns the path for metrics of these labels:
+// https://github.com/prometheus/pushgateway#url. What is more than a plain word goes as
+// base64, which no proxy on the way changes.
+func pushPath(labels map[string]string) string {
+	path := "/metrics/job/" + pushJob
+	for _, l := range sorted(labels, nil) {
+		if isPlain(l.value) {
+			path += "/" + l.name + "/" + l.value
+		} else {
+			path += "/" + l.name + "@base64/" + base64.RawURLEncoding.EncodeToString([]byte(l.value))
+		}
+	}
+	return path
+}
+
+var isPlain = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`).MatchString
+
+func sendPush(request *http.Request) error {
+	response, err := withoutRedirects.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	why, err := io.ReadAll(io.LimitReader(response.Body, 1<<10)) // a Pushgateway gives its reason
+	if response.StatusCode/100 != 2 {
+		return fmt.Errorf("it answered %s: %s", response.Status, bytes.TrimSpace(why))
+	}
+	return err
 }

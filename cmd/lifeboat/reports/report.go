@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 )
 
@@ -56,8 +54,8 @@ type Run struct {
 }
 
 // labels returns what identifies the run's metrics.
-func (r Run) labels() prometheus.Labels {
-	labels := prometheus.Labels{}
+func (r Run) labels() map[string]string {
+	labels := map[string]string{}
 	for name, value := range map[string]string{labelDatabase: r.Database, labelURL: r.URL, labelConfig: r.Config, labelHost: r.Host, labelShard: r.Shard} {
 		if value != "" {
 			labels[name] = terminal.ValidText(value)
