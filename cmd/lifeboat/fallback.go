@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"filippo.io/age"
 
@@ -48,9 +49,14 @@ func (r *restoreCmd) second() *restoreCmd {
 	return &own
 }
 
+// newerWithin is how long a restore that is done waits for the second place, which may have
+// a newer snapshot.
+const newerWithin = 5 * time.Second
+
 // fromPlaces restores from the first place, and from the second one where that fails. A
 // newer snapshot that the second place alone has is only named: those who can write there
-// must not decide what a restore returns while the first place is sound.
+// must not decide what a restore returns while the first place is sound. Nor do they delay
+// it: only then is the second place looked at.
 func (r *restoreCmd) fromPlaces(ctx context.Context, c *console, identities []age.Identity) error {
 	first := r.look(ctx, c)
 	if r.Fallback == (treeURL{}) {
@@ -60,27 +66,19 @@ func (r *restoreCmd) fromPlaces(ctx context.Context, c *console, identities []ag
 	defer func() {
 		r.wasEqual, r.wasRetired, r.ofRoot = own.wasEqual || r.wasEqual, own.wasRetired || r.wasRetired, own.ofRoot || r.ofRoot
 	}()
-	second := own.look(ctx, c)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case second.err != nil:
-		c.log.Warn("the second place cannot serve", "url", own.URL.String(), "cause", second.err)
-		if first.err != nil && r.AllowEmpty && errors.Is(first.err, restore.ErrNoSnapshot) {
-			if err := second.neverUsed(ctx); err != nil {
-				return err
-			}
-		}
-		return first.bring(ctx, c, identities)
-	case first.err != nil && servesInstead(first.err):
-		c.log.Warn("the first place cannot serve, so the second does", "url", own.URL.String(), "snapshot", second.found.ID, "cause", first.err)
-		return second.bring(ctx, c, identities)
-	case first.err == nil && first.found.ID < second.found.ID:
-		c.log.Warn("the second place has a newer snapshot, and the first one serves", "url", own.URL.String(), "snapshot", second.found.ID,
-			"first_has", first.found.ID, "to_restore_it", own.commandFor(second.found))
+	if first.err != nil {
+		return first.orSecond(ctx, c, own, identities)
 	}
 	err := first.bring(ctx, c, identities)
+	if err == nil {
+		own.nameNewer(ctx, c, first.found)
+	}
 	if err == nil || ctx.Err() != nil || !servesInstead(err) || first.begun {
+		return err
+	}
+	second := own.look(ctx, c)
+	if second.err != nil {
+		own.warnAway(c, second.err)
 		return err
 	}
 	copied, notThere := second.same(ctx, c, first.found)
@@ -89,6 +87,47 @@ func (r *restoreCmd) fromPlaces(ctx context.Context, c *console, identities []ag
 	}
 	c.log.Warn("the first place cannot serve, so the second does", "url", own.URL.String(), "snapshot", copied.found.ID, "cause", err)
 	return copied.bring(ctx, c, identities)
+}
+
+// orSecond restores from the second place where nothing was chosen in the first.
+func (p *place) orSecond(ctx context.Context, c *console, own *restoreCmd, identities []age.Identity) error {
+	if !servesInstead(p.err) {
+		return p.bring(ctx, c, identities)
+	}
+	second := own.look(ctx, c)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case second.err == nil:
+		c.log.Warn("the first place cannot serve, so the second does", "url", own.URL.String(), "snapshot", second.found.ID, "cause", p.err)
+		return second.bring(ctx, c, identities)
+	}
+	own.warnAway(c, second.err)
+	if p.AllowEmpty && errors.Is(p.err, restore.ErrNoSnapshot) {
+		if err := second.neverUsed(ctx); err != nil {
+			return err
+		}
+	}
+	return p.bring(ctx, c, identities)
+}
+
+// nameNewer warns if the second place has a newer snapshot than the one that was restored.
+func (r *restoreCmd) nameNewer(ctx context.Context, c *console, restored series.Snapshot) {
+	ctx, cancel := context.WithTimeout(ctx, newerWithin)
+	defer cancel()
+	once := *r
+	once.RetryFor = 0
+	switch second := once.look(ctx, c); {
+	case second.err != nil:
+		r.warnAway(c, second.err)
+	case restored.ID < second.found.ID:
+		c.log.Warn("the second place has a newer snapshot, and the first one served", "url", r.URL.String(), "snapshot", second.found.ID,
+			"first_has", restored.ID, "to_restore_it", r.commandFor(second.found))
+	}
+}
+
+func (r *restoreCmd) warnAway(c *console, cause error) {
+	c.log.Warn("the second place cannot serve", "url", r.URL.String(), "cause", cause)
 }
 
 // same returns the second place's copy of a snapshot of the first, or its own choice, if
