@@ -106,7 +106,7 @@ func (r *reportCmd) runAll(ctx context.Context, c *console, s *schedule) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.write(c, evidence.New(sections, true, terms)), verdictOf(ctx, all, "could not be examined", "not examined", exitOfAll))
+	return errors.Join(r.write(c, evidence.New(sections, true, terms)), verdictOf(ctx, all, "are not on the page in full", "not examined", exitOfAll))
 }
 
 // report returns what the page says of the task's series, also with an error.
@@ -140,7 +140,7 @@ func (r *reportCmd) copiesOf(series bucket.URL) (places []treeURL, err error) {
 
 func (r *reportCmd) terms() evidence.Terms {
 	return evidence.Terms{
-		Tool: "lifeboat " + programVersion(), Made: time.Now(), Every: time.Duration(r.Every), MaxAge: time.Duration(r.MaxAge),
+		Tool: "lifeboat " + programVersion(), Made: time.Now(), Every: time.Duration(r.Every),
 		Prices: evidence.Prices{Currency: r.Currency, Storage: float64(r.PriceStorage), Uploads: float64(r.PriceUploads), Egress: float64(r.PriceEgress)},
 	}
 }
@@ -161,7 +161,11 @@ func (r *reportCmd) gather(ctx context.Context, c *console, name string) (eviden
 		return in, err
 	}
 	in.Now, in.State, in.Well, in.Warnings, in.Retention = d.now, d.State, d.isWell(), d.Warnings, d.retention()
-	in.Decisions, in.Policy = d.decisions, d.policy
+	in.Decisions, in.Policy, in.Elsewhere = d.decisions, d.policy, d.Retention != "rules"
+	in.MaxAge = time.Duration(r.MaxAge)
+	if verdict := d.verdict(); verdict != nil {
+		in.Verdict = terminal.ValidText(terminal.OneLine(verdict))
+	}
 	if err := r.resolve(ctx, b, &in); err != nil {
 		return in, err
 	}

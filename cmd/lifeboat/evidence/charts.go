@@ -20,6 +20,7 @@ const (
 	axisHigh  = 24
 	plotHigh  = 120
 	plotAbove = 10
+	letter    = 7 // at most, of a label
 )
 
 // A Chart is a drawing with its axes.
@@ -205,7 +206,7 @@ func ticksOf(a axis) []tick {
 		hours, days, months int
 		layout              string
 	}{
-		{1, 0, 0, "15:04"}, {3, 0, 0, "15:04"}, {6, 0, 0, "2 Jan 15h"}, {12, 0, 0, "2 Jan 15h"}, {0, 1, 0, "2 Jan"}, {0, 2, 0, "2 Jan"}, {0, 7, 0, "2 Jan"}, {0, 14, 0, "2 Jan"},
+		{1, 0, 0, "15:04"}, {3, 0, 0, "15:04"}, {6, 0, 0, "2 Jan 15h"}, {12, 0, 0, "2 Jan 15h"}, {0, 1, 0, "2 Jan"}, {0, 2, 0, "2 Jan"}, {0, 4, 0, "2 Jan"}, {0, 7, 0, "2 Jan"}, {0, 14, 0, "2 Jan"},
 		{0, 0, 1, "Jan 2006"}, {0, 0, 3, "Jan 2006"}, {0, 0, 6, "Jan 2006"}, {0, 0, 12, "2006"}, {0, 0, 60, "2006"}, {0, 0, 1200, "2006"},
 	} {
 		from := a.from.UTC()
@@ -215,7 +216,7 @@ func ticksOf(a axis) []tick {
 		}
 		var ticks []tick
 		for !t.After(a.to) && len(ticks) <= mostTicks {
-			if x := a.x(t); !t.Before(a.from) && x > left+16 && x < width-right-16 {
+			if x := a.x(t); !t.Before(a.from) && x > left+16 && x+float64(len(step.layout))*letter/2 < width {
 				ticks = append(ticks, tick{t, t.Format(step.layout)})
 			}
 			t = t.AddDate(0, step.months, step.days).Add(time.Duration(step.hours) * time.Hour)

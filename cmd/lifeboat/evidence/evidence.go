@@ -25,14 +25,22 @@ type Input struct {
 	// it is.
 	State string
 	Well  bool
+	// Verdict is why the state is none to leave as it is, "" if it is one.
+	Verdict string
+	// MaxAge is the age beyond which the newest snapshot, and that of a copy, is too old,
+	// 0: none is.
+	MaxAge time.Duration
 	// Warnings are those of lifeboat status.
 	Warnings []string
 	// Retention is what carries it out, in words.
 	Retention string
 	// Decisions are about all snapshots of the series, sorted by ID.
 	Decisions []lifecycle.Decision
-	// Policy is the one that the decisions were made by, nil: nothing expires.
-	Policy lifecycle.Policy
+	// Policy is the one that the decisions were made by. With a nil one nothing expires,
+	// unless Elsewhere: what expires is decided by prune, or by rules that these keys may
+	// not read.
+	Policy    lifecycle.Policy
+	Elsewhere bool
 	// Drills are the newest records, sorted by time, and Older how many there are beside
 	// them. NoDrills is why they could not be read, "" if they were.
 	Drills   []drill.Recorded
@@ -55,9 +63,7 @@ type Terms struct {
 	Tool string
 	Made time.Time
 	// Every is how often a backup is to run, 0: as the newest snapshots show.
-	Every time.Duration
-	// MaxAge is the age beyond which the newest snapshot of a copy is too old, 0: none is.
-	MaxAge time.Duration
+	Every  time.Duration
 	Prices Prices
 }
 
@@ -76,6 +82,8 @@ type Page struct {
 	Fleet    bool // an overview stands before the sections
 	Well     int  // sections of series that are as they should be
 	Proved   int  // sections of series with a drill that passed
+	Unread   int  // sections of series whose drills are not known
+	Copied   bool // a section names a second place
 	Stored   int64
 	Cost     float64 // of storage, a month
 }
@@ -91,6 +99,10 @@ func New(all []Section, fleet bool, t Terms) Page {
 		if s.Proved != nil {
 			p.Proved++
 		}
+		if s.Err != "" || s.NoDrills != "" {
+			p.Unread++
+		}
+		p.Copied = p.Copied || len(s.Copied) > 0
 	}
 	p.Cost = t.Prices.storage(p.Stored)
 	return p

@@ -342,7 +342,7 @@ func TestWords(t *testing.T) {
 	for want, got := range map[string]string{
 		"250ms": clock(250 * time.Millisecond), "1.5s": clock(1500 * time.Millisecond), "5m": clock(5 * time.Minute), "5m 3s": clock(303 * time.Second), "1h 5m": clock(65 * time.Minute),
 		"3d 4h": clock(76 * time.Hour), "2d": clock(48 * time.Hour), "1.5 GiB": bytes(3 << 29), "1 gap": counted(1, "gap"), "5,000 gaps": counted(5000, "gap"),
-		"1.50 USD": money(1.5, "USD"), "0.0012": money(0.0012, ""), "never": day(time.Time{}),
+		"1.50 USD": money(1.5, "USD"), "0.0012": money(0.0012, ""), "less than 0.0001 USD": money(0.00001, "USD"), "never": day(time.Time{}),
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)

@@ -12,6 +12,7 @@ import (
 type Points struct {
 	Every    time.Duration // how often a backup runs, 0: not known
 	Inferred bool          // from the newest snapshots
+	Judged   bool          // the ages of Spans are those of the oldest snapshots
 	Spans    []Span
 	Gaps     []Gap // the newest first
 	More     int   // gaps that are not among them
@@ -58,6 +59,10 @@ func pointsOf(all []lifecycle.Decision, policy lifecycle.Policy, every time.Dura
 		return p
 	}
 	p.Spans = spansOf(policy, p.Every)
+	if policy == nil {
+		p.Spans = spansOfOldest(all, p.Every, now)
+		p.Judged = len(p.Spans) > 1
+	}
 	for i, d := range all {
 		span := p.spanAt(now.Sub(d.ID.Time()))
 		span.Points++
@@ -109,12 +114,49 @@ func inferred(all []lifecycle.Decision) time.Duration {
 	return max(distances[len(distances)/2].Round(time.Minute), time.Minute)
 }
 
-// spansOf returns the spans of a policy. Where nothing expires there is one.
-func spansOf(policy lifecycle.Policy, every time.Duration) []Span {
-	spans := []Span{{Class: series.Recent, Every: every, limit: every * 3 / 2}}
-	if policy == nil {
-		return spans
+// firstSpan returns the span of the schedule.
+func firstSpan(every time.Duration) Span {
+	return Span{Class: series.Recent, Every: every, limit: every * 3 / 2}
+}
+
+// spanAfter returns the span of a class from an age on. The first snapshot of a period is
+// taken up to one run after it has begun.
+func spanAfter(from time.Duration, class series.Class, every time.Duration) Span {
+	return Span{From: from, Class: class, Every: max(every, periods[class]), limit: periods[class] + every*3/2}
+}
+
+// spansOfOldest returns the spans where no policy is known: each class is kept for as long
+// as its oldest snapshot is old. What is before that one without a gap belongs to it.
+func spansOfOldest(all []lifecycle.Decision, every time.Duration, now time.Time) []Span {
+	taken := func(i int) time.Time { return all[i].ID.Time() }
+	var spans []Span
+	end := time.Duration(0)
+	for _, class := range series.Classes() {
+		span := spanAfter(end, class, every)
+		if end == 0 && periods[class] <= every {
+			span = firstSpan(every)
+		}
+		oldest := slices.IndexFunc(all, func(d lifecycle.Decision) bool { return d.Class == class })
+		for oldest > 0 && taken(oldest).Sub(taken(oldest-1)) <= span.limit {
+			oldest--
+		}
+		if oldest == 0 {
+			return append(spans, span) // none is older
+		}
+		if oldest < 0 {
+			continue
+		}
+		if age := now.Sub(taken(oldest)) + time.Second; age > end {
+			span.To, end = age, age
+			spans = append(spans, span)
+		}
 	}
+	return spans
+}
+
+// spansOf returns the spans of a policy.
+func spansOf(policy lifecycle.Policy, every time.Duration) []Span {
+	spans := []Span{firstSpan(every)}
 	for _, class := range series.Classes()[1:] {
 		last := &spans[len(spans)-1]
 		keep := policy.Keep(last.Class)
@@ -122,8 +164,7 @@ func spansOf(policy lifecycle.Policy, every time.Duration) []Span {
 			return spans
 		}
 		last.To = time.Duration(keep) * 24 * time.Hour
-		// The first snapshot of a period is taken up to one run after it has begun.
-		next := Span{From: last.To, Class: class, Every: max(every, periods[class]), limit: periods[class] + every*3/2}
+		next := spanAfter(last.To, class, every)
 		if policy.Keep(class) != lifecycle.Forever && time.Duration(policy.Keep(class))*24*time.Hour <= last.To {
 			last.Class = class // it ends no later
 			continue

@@ -31,9 +31,11 @@ type Section struct {
 	Kinds    [2]Count // full ones, differentials
 	Classes  []ClassCount
 	Broken   int
+	Guarded  int // snapshots that are due, but stay by the shrink guard
 	Points   Points
 	Chains   []Chain
 	Rest     Count // chains beside those, and their objects
+	Strays   Count // differentials of which no full one is there
 	Next     []lifecycle.Decision
 	Leaving  int              // those that go, or are released, as things stand
 	Drilled  []drill.Recorded // the newest first
@@ -59,16 +61,26 @@ type ClassCount struct {
 	Full, Differential int
 	Stored             int64
 	Oldest             time.Time
-	Keep               string // how long they are kept, "" where it is not known
+	Keep               string // how long they are kept, "" where it is decided elsewhere
+}
+
+// RetiredAt returns when it was retired, nil if it was not.
+func (n Newest) RetiredAt() *time.Time {
+	if at, retired := n.Retired(); retired {
+		return &at
+	}
+	return nil
 }
 
 // Newest is the newest snapshot that counts.
 type Newest struct {
 	lifecycle.Decision
-	Seen  time.Time // when it was taken, or last confirmed
-	Age   time.Duration
-	Chain []series.Snapshot // the full one first
-	Bytes int64             // of the chain: what a restore fetches
+	Seen time.Time // when it was taken, or last confirmed
+	Age  time.Duration
+	// TooOld is its age, beyond the greatest.
+	TooOld bool
+	Chain  []series.Snapshot // the full one first
+	Bytes  int64             // of the chain: what a restore fetches
 }
 
 // CopyState is what a second place lacks.
@@ -103,6 +115,7 @@ type Cost struct {
 // NewSection computes a section. Of its Input it keeps neither the decisions nor the
 // drills and copies; Older counts the drills that are not in Drilled.
 func NewSection(in Input, t Terms) Section {
+	in = in.printable()
 	s := Section{Input: in}
 	if in.Err != "" {
 		s.State, s.Well = "unknown", false
@@ -112,7 +125,7 @@ func NewSection(in Input, t Terms) Section {
 	s.newest()
 	s.drills()
 	for _, c := range in.Copies {
-		s.Copied = append(s.Copied, s.compare(c, t.MaxAge))
+		s.Copied = append(s.Copied, s.compare(c))
 	}
 	s.Points = pointsOf(in.Decisions, in.Policy, t.Every, in.Now)
 	s.chains()
@@ -128,8 +141,11 @@ func (s *Section) count() {
 	rows := map[series.Class]*ClassCount{}
 	for _, class := range series.Classes() {
 		row := &ClassCount{Class: class}
-		if s.Policy != nil {
+		switch {
+		case s.Policy != nil:
 			row.Keep = s.Policy.Keep(class).String()
+		case !s.Elsewhere:
+			row.Keep = lifecycle.Forever.String()
 		}
 		rows[class] = row
 	}
@@ -150,6 +166,9 @@ func (s *Section) count() {
 		if d.Broken {
 			s.Broken++
 		}
+		if d.Guarded {
+			s.Guarded++
+		}
 	}
 	for _, class := range series.Classes() {
 		s.Classes = append(s.Classes, *rows[class])
@@ -167,6 +186,7 @@ func (s *Section) newest() {
 			n.Seen = d.ID.Time()
 		}
 		n.Age = max(s.Now.Sub(n.Seen), 0)
+		n.TooOld = s.MaxAge > 0 && n.Age > s.MaxAge && !s.Well
 		for _, part := range n.Chain {
 			n.Bytes += part.Object.Size
 		}
@@ -191,7 +211,7 @@ func (s *Section) drills() {
 }
 
 // compare returns what a copy lacks.
-func (s *Section) compare(c Copy, maxAge time.Duration) CopyState {
+func (s *Section) compare(c Copy) CopyState {
 	state := CopyState{URL: c.URL, Err: c.Err, There: len(c.Snapshots)}
 	there := map[snapshot.ID]bucket.Object{}
 	for _, copied := range c.Snapshots {
@@ -218,9 +238,39 @@ func (s *Section) compare(c Copy, maxAge time.Duration) CopyState {
 	if s.Newest != nil {
 		state.Behind = max(s.Newest.ID.Time().Sub(newest.ID.Time()), 0)
 		// An unchanged database has no newer snapshot that could be there.
-		state.TooOld = maxAge > 0 && state.Behind > 0 && c.Now.Sub(newest.ID.Time()) > maxAge
+		state.TooOld = s.MaxAge > 0 && state.Behind > 0 && c.Now.Sub(newest.ID.Time()) > s.MaxAge
 	}
 	return state
+}
+
+// A Word is a text of the overview.
+type Word struct {
+	Text  string
+	Wrong bool
+}
+
+// CopyWord returns in a word how the second places are: the worst of them.
+func (s Section) CopyWord() Word {
+	worst, rank := Word{Text: "none named"}, 0
+	for _, c := range s.Copied {
+		word, its := Word{Text: "up to date"}, 1
+		switch {
+		case c.Err != "":
+			word, its = Word{"not known", true}, 6
+		case c.Differing > 0:
+			word, its = Word{"differ", true}, 5
+		case c.Newest == "":
+			word, its = Word{"none there", true}, 4
+		case c.TooOld:
+			word, its = Word{clock(c.Behind) + " behind", true}, 3
+		case c.Behind > 0:
+			word, its = Word{clock(c.Behind) + " behind", false}, 2
+		}
+		if its > rank {
+			worst, rank = word, its
+		}
+	}
+	return worst
 }
 
 // CopiesOf returns those snapshots of a second place that the source has, too, under the
@@ -254,11 +304,14 @@ func (s *Section) chains() {
 			all = append(all, Chain{Full: d, Stored: d.Object.Size, Last: d.ID})
 			continue
 		}
-		if i, known := at[d.Snapshot.Chain()[0].ID]; known {
-			all[i].Differentials++
-			all[i].Stored += d.Object.Size
-			all[i].Last = d.ID
+		i, known := at[d.Snapshot.Chain()[0].ID]
+		if !known {
+			s.Strays.add(d)
+			continue
 		}
+		all[i].Differentials++
+		all[i].Stored += d.Object.Size
+		all[i].Last = d.ID
 	}
 	slices.SortStableFunc(all, func(a, b Chain) int { return cmp.Compare(b.Last, a.Last) })
 	s.Chains = all[:min(len(all), chainsShown)]

@@ -2,12 +2,40 @@ package evidence
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 )
+
+// printable returns the input with what comes from outside as it can be shown: characters
+// that reorder or hide text are escaped, as on a terminal.
+func (in Input) printable() Input {
+	for _, text := range []*string{&in.Name, &in.URL, &in.Err, &in.State, &in.Verdict, &in.Retention, &in.NoDrills} {
+		*text = terminal.Printable(*text)
+	}
+	in.Warnings, in.Drills, in.Copies, in.Decisions = slices.Clone(in.Warnings), slices.Clone(in.Drills), slices.Clone(in.Copies), slices.Clone(in.Decisions)
+	for i := range in.Warnings {
+		in.Warnings[i] = terminal.Printable(in.Warnings[i])
+	}
+	for i := range in.Drills {
+		r := &in.Drills[i].Record
+		r.Host, r.Tool, r.Reason = terminal.Printable(r.Host), terminal.Printable(r.Tool), terminal.Printable(r.Reason)
+		r.Check = snapshot.CheckLevel(terminal.Printable(string(r.Check)))
+	}
+	for i := range in.Copies {
+		in.Copies[i].URL, in.Copies[i].Err = terminal.Printable(in.Copies[i].URL), terminal.Printable(in.Copies[i].Err)
+	}
+	for i := range in.Decisions {
+		in.Decisions[i].Reason = terminal.Printable(in.Decisions[i].Reason)
+	}
+	return in
+}
 
 // bytes returns a size such as 1.5 GiB.
 func bytes(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
@@ -59,8 +87,12 @@ func units(d, large time.Duration, l string, small time.Duration, s string) stri
 
 // money returns an amount: small ones with as many digits as tell something.
 func money(amount float64, currency string) string {
+	const least = 0.0001
 	digits := 2
-	if amount > 0 && amount < 0.1 {
+	switch {
+	case amount > 0 && amount < least:
+		return strings.TrimSpace("less than " + number(least) + " " + currency)
+	case amount > 0 && amount < 0.1:
 		digits = 4
 	}
 	return strings.TrimSpace(strconv.FormatFloat(amount, 'f', digits, 64) + " " + currency)
