@@ -198,17 +198,20 @@ func TestInsideFails(t *testing.T) {
 func TestInsideWaits(t *testing.T) {
 	p := newTested(t, 1)
 	one := fileSource(t, makeDB(t, t.TempDir(), 1))
-	i := Inside{Pool: p.Pool, Names: []string{"x"}, Sources: []Source{one}, Limit: 3 * time.Second}
-	rows := 0
-	err := i.Run(t.Context(), "test-ask", []byte("SELECT x FROM t LIMIT 12"), func([]byte) error {
-		if rows++; rows == 1 {
-			time.Sleep(3500 * time.Millisecond)
+	longEnough(t, 3*time.Second, ErrLimit, func(limit time.Duration) error {
+		i := Inside{Pool: p.Pool, Names: []string{"x"}, Sources: []Source{one}, Limit: limit}
+		rows := 0
+		err := i.Run(t.Context(), "test-ask", []byte("SELECT x FROM t LIMIT 12"), func([]byte) error {
+			if rows++; rows == 1 {
+				time.Sleep(limit + limit/6)
+			}
+			return nil
+		})
+		if err == nil && rows != 12 {
+			t.Errorf("%d rows", rows)
 		}
-		return nil
+		return err
 	})
-	if err != nil || rows != 12 {
-		t.Errorf("%d rows, %v", rows, err)
-	}
 }
 
 // SQLite sorts what does not fit into memory in temp files that have no name. A
