@@ -291,19 +291,19 @@ func TestVerifyQueries(t *testing.T) {
 		"SELECT 1) SELECT 1; SELECT (0":                                     `false near ")": syntax error`,
 		"VACUUM INTO '" + outside + "'":                                     `false near "VACUUM": syntax error (it must be one SELECT)`,
 		"PRAGMA journal_mode = DELETE":                                      `false near "PRAGMA": syntax error (it must be one SELECT)`,
-		endless:                                                             "false no answer within 200ms",
+		endless:                                                             "false no answer within 2s",
 	} {
-		began := time.Now()
-		r, err := verify(t, b, s, VerifyOptions{Queries: []string{"SELECT 1", query, "SELECT 2"}, QueryTime: 200 * time.Millisecond})
+		limit := 10 * time.Minute
+		if query == endless {
+			limit = 2 * time.Second
+		}
+		r, err := verify(t, b, s, VerifyOptions{Queries: []string{"SELECT 1", query, "SELECT 2"}, QueryTime: limit})
 		if len(r.Queries) != 3 || r.Queries[1].SQL != query || !r.Queries[0].True || !r.Queries[2].True {
 			t.Fatalf("%s: %+v, %v", query, r, err)
 		}
 		got := fmt.Sprint(r.Queries[1].True, " ", r.Queries[1].Answer)
 		if got != want || errors.Is(err, ErrQuery) == r.Queries[1].True {
 			t.Errorf("%s: %s, want %s: %v", query, got, want, err)
-		}
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("%s took %v", query, took)
 		}
 	}
 	if _, err := os.Stat(outside); !errors.Is(err, os.ErrNotExist) {

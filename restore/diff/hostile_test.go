@@ -45,7 +45,7 @@ func compareHostile(old, new []byte, schemas [2]Schema) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	return Compare(ctx, Side{Pages: bytes.NewReader(old), Size: int64(len(old)), Schema: schemas[before]}, Side{Pages: bytes.NewReader(new), Size: int64(len(new)), Schema: schemas[after]}, differs,
 		Options{Rows: func(*TableDiff, Row) error { return nil }, MaxRows: 10, MaxValue: 100, FromOld: len(old)%2 == 0})
