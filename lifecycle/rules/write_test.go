@@ -26,6 +26,7 @@ type forgetful struct {
 	document, size string
 	had            string // the document before the last write
 	forget         func(document, size string) (string, string)
+	asked          func() // called before an answer to a question for the rules
 	fails          int
 }
 
@@ -44,6 +45,9 @@ func (f *forgetful) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			f.document, f.size = f.forget(f.document, f.size)
 		}
 		return
+	}
+	if f.asked != nil {
+		f.asked()
 	}
 	w.Header().Set(minimumSize, f.size)
 	io.WriteString(w, f.document)
