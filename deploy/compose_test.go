@@ -224,7 +224,7 @@ func testSidecarImage(t *testing.T) {
 		}
 	}
 	script := command[0] + ` & until ls /data/bucket/*.db.zst; do sleep 0.1; done; kill "$!"; wait "$!"`
-	runs(t, "", "buildah", append(all, name, "--", "timeout", "60", "sh", "-c", script)...)
+	runs(t, "", "buildah", append(all, name, "--", "timeout", "600", "sh", "-c", script)...)
 	if got := snapshots(t, filepath.Join(data, "bucket")); got != 1 {
 		t.Errorf("%d snapshots", got)
 	}

@@ -119,7 +119,7 @@ func TestImages(t *testing.T) {
 			run(t, path, fillSQL(genOld))
 			b := image.make(t, readDir(t, dir)["app.db"])
 			write(t, path, b)
-			limit := []string{"timeout", "60"}
+			limit := []string{"timeout", "600"}
 
 			c := childOrder{Target: path, Source: source, PageSize: 4096, ID: testID, Live: true, Wait: 5 * time.Second}
 			if image.live != nil {

@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -27,7 +29,7 @@ func TestLiveNoMix(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
 			var group sync.WaitGroup
-			var looks, moves int
+			var looks, moves atomic.Int64
 			group.Go(func() { // a reader
 				c, err := sqlite.Open(path, 5*time.Second, url.Values{"mode": {"rw"}})
 				if err != nil {
@@ -45,7 +47,7 @@ func TestLiveNoMix(t *testing.T) {
 					if err != nil {
 						continue // busy
 					}
-					looks++
+					looks.Add(1)
 					gen := row[0].(int64)
 					if row[1] != gen || row[3] != gen || row[4] != gen || row[2] != sums[gen] || gen < last {
 						t.Errorf("a reader sees %v after %d", row, last)
@@ -65,22 +67,21 @@ func TestLiveNoMix(t *testing.T) {
 					if err := c.Exec(context.Background(), sql); err != nil {
 						_ = c.Exec(context.Background(), "ROLLBACK")
 					} else {
-						moves++
+						moves.Add(1)
 					}
 					time.Sleep(time.Millisecond) // leave others a chance
 				}
 			})
 			o := liveOrder(path, source, false)
-			o.Wait = time.Minute
+			o.Wait = 5 * time.Minute
 			for range 2 {
+				seen, done := looks.Load(), moves.Load()
+				await.That(t, func() bool { return looks.Load() > seen && moves.Load() > done })
 				restored(t, o)
 			}
 			stop()
 			group.Wait()
-			if looks < 2 || moves < 2 {
-				t.Errorf("%d looks, %d moves", looks, moves)
-			}
-			t.Logf("%d looks, %d moves", looks, moves)
+			t.Logf("%d looks, %d moves", looks.Load(), moves.Load())
 			got, err := look(path)
 			if err != nil || got != contentOf(genNew) {
 				t.Errorf("the target holds %q (%v)", got, err)

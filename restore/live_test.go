@@ -31,7 +31,7 @@ func makeBig(t testing.TB, path string, gen int, pragmas string) {
 }
 
 func liveOrder(target, source string, wal bool) childOrder {
-	return childOrder{Target: target, Source: source, PageSize: 4096, WAL: wal, ID: testID, Live: true, Wait: 10 * time.Second}
+	return childOrder{Target: target, Source: source, PageSize: 4096, WAL: wal, ID: testID, Live: true, Wait: time.Minute}
 }
 
 // An open connection sees the new content, and the new schema, without doing
@@ -136,13 +136,13 @@ func TestLiveLocked(t *testing.T) {
 			before := names(t, path)
 			h := holdOpen(t, path, test.how)
 			o := liveOrder(path, source, false)
-			o.Wait = 300 * time.Millisecond
 			if !test.refused {
 				restored(t, o)
 				h.end()
 				mustLook(t, path, genNew)
 				return
 			}
+			o.Wait = 300 * time.Millisecond
 			if text := refusedWith(t, o, ErrLocked); !strings.Contains(text, fmt.Sprintf("(pid %d)", h.cmd.Process.Pid)) {
 				t.Errorf("it does not name process %d: %s", h.cmd.Process.Pid, text)
 			}
@@ -153,7 +153,7 @@ func TestLiveLocked(t *testing.T) {
 			}
 			// A lock that goes away in time does no harm.
 			h = holdOpen(t, path, test.how)
-			o.Wait = 20 * time.Second
+			o.Wait = 5 * time.Minute
 			cmd := command(t, o)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
@@ -184,7 +184,7 @@ func awaitOpen(t *testing.T, cmd *exec.Cmd, path string) {
 // lock that the commit would wait for.
 func TestLiveWriterCommits(t *testing.T) {
 	path := makeOld(t, "PRAGMA journal_mode=DELETE;")
-	writer, err := sqlite.Open(path, 2*time.Second, url.Values{"mode": {"rw"}})
+	writer, err := sqlite.Open(path, 30*time.Second, url.Values{"mode": {"rw"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestLiveWriterCommits(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := liveOrder(path, newSource(t, ""), false)
-	o.Wait = 20 * time.Second
+	o.Wait = 5 * time.Minute
 	cmd := command(t, o)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

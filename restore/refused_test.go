@@ -2,6 +2,7 @@ package restore
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -126,10 +127,17 @@ func TestOddSidecars(t *testing.T) {
 		"directory": func(t *testing.T, path string) { sh(t, "mkdir", path) },
 		"symlink":   func(t *testing.T, path string) { sh(t, "ln", "-s", "/dev/zero", path) },
 		"socket": func(t *testing.T, path string) {
-			l, err := net.Listen("unix", path)
+			dir, err := os.Open(filepath.Dir(path))
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer dir.Close()
+			// The name of a socket has 108 bytes at most.
+			l, err := net.Listen("unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.(*net.UnixListener).SetUnlinkOnClose(false)
 			t.Cleanup(func() { l.Close() })
 		},
 	}
@@ -145,7 +153,7 @@ func TestOddSidecars(t *testing.T) {
 					before := names(t, path)
 					o := basicOrder(path, source)
 					o.Replace, o.Live, o.Wait = how != "live", how == "live", time.Second
-					if text := refusedWith(t, o, ErrTarget, "timeout", "60"); !strings.Contains(text, path+suffix+" is not a regular file") {
+					if text := refusedWith(t, o, ErrTarget, "timeout", "600"); !strings.Contains(text, path+suffix+" is not a regular file") {
 						t.Errorf("%s", text)
 					}
 					if after := names(t, path); !slices.Equal(before, after) {
