@@ -175,7 +175,7 @@ func (m match) meets(prefix string) bool {
 // it asks for no tag that snapshots do not have.
 func (m match) catches(retention string) bool {
 	for key, value := range m.tags {
-		known := slices.Contains([]string{series.TagRetention, series.TagDigest, series.TagDatabase, series.TagCheck, series.TagIdentity, series.TagConfirmed, series.TagVerified, series.TagRetired}, key)
+		known := slices.Contains([]string{series.TagRetention, series.TagDigest, series.TagDatabase, series.TagCheck, series.TagIdentity, series.TagOrigin, series.TagConfirmed, series.TagVerified, series.TagRetired}, key)
 		if !known || key == series.TagRetention && value != retention {
 			return false
 		}

@@ -103,6 +103,7 @@ type run struct {
 	from, to       bucket.Bucket
 	source, target []series.Snapshot // as listed before
 	newest         bucket.Tags       // of the source's newest snapshot, as the target is to have them
+	origin         string            // the value of TagOrigin of its copies
 	toldOfTags     bool              // a warning was logged
 	done           int64             // bytes
 	lost           map[snapshot.ID]bool
@@ -195,7 +196,11 @@ func (r *run) copyAll(ctx context.Context) error {
 		r.skip(s, total)
 		switch {
 		case err == nil:
-			r.result.Copied = append(r.result.Copied, Copied{s, by})
+			if r.result.Copied = append(r.result.Copied, Copied{s, by}); len(r.result.Copied) == 1 {
+				if err := r.lookAgain(ctx); err != nil {
+					return err
+				}
+			}
 		case ctx.Err() != nil, hopeless(err):
 			return err
 		case errors.Is(err, bucket.ErrUntagged), errors.Is(err, upload.ErrNotEncrypted): // it is there

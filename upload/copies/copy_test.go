@@ -107,7 +107,10 @@ func sameObjects(t *testing.T, from, to bucket.Bucket, want ...snapshot.ID) {
 		}
 		has[series.TagRetention] = series.Held(name.Class)
 		tags, err := to.Tags(t.Context(), copied)
-		delete(tags, series.TagCheck)
+		if delete(tags, series.TagCheck); tags[series.TagOrigin] == "" {
+			t.Errorf("%s has no origin at the target: %v", object.Name, tags)
+		}
+		delete(tags, series.TagOrigin)
 		if delete(has, series.TagCheck); err != nil || !maps.Equal(tags, has) {
 			t.Errorf("%s has tags %v, %v, want %v", object.Name, tags, err, has)
 		}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot/sqlite/sqlitetest"
@@ -85,34 +84,83 @@ func testTwoNamesOfOneStore(t *testing.T, server *testserver.Server) {
 	}
 }
 
-// Snapshots of another database that came in between are noticed in the end.
+// Snapshots of another database that come into a place which was empty before are noticed
+// when the first object is there, or in the end.
 func TestTwoIntoOneEmptyPlace(t *testing.T) {
-	from, to := inDirectory(t), inDirectory(t)
-	all := fill(t, from, 10)
-	other := filepath.Join(t.TempDir(), "other.db")
-	sqlitetest.Exec(t, other, "CREATE TABLE b (c)")
-	meanwhile := atPut{to, func() {
-		if _, err := upload.Backup(t.Context(), to, other, upload.BackupOptions{}); err != nil {
-			t.Error(err)
+	for puts, c := range map[int]struct {
+		there  int
+		partly bool
+	}{1: {2, false}, 2: {5, true}} {
+		from, to := inDirectory(t), inDirectory(t)
+		fill(t, from, 10)
+		other := filepath.Join(t.TempDir(), "other.db")
+		sqlitetest.Exec(t, other, "CREATE TABLE b (c)")
+		meanwhile := atPut{to, puts, func() {
+			if _, err := upload.Backup(t.Context(), to, other, upload.BackupOptions{Adopt: true}); err != nil {
+				t.Error(err)
+			}
+		}, new(int)}
+		if _, err := Run(t.Context(), from, meanwhile, Options{}); !errors.Is(err, upload.ErrOtherDatabase) || errors.Is(err, ErrPartly) != c.partly {
+			t.Errorf("before put %d: %v", puts, err)
 		}
-	}, new(sync.Once)}
-	if _, err := Run(t.Context(), from, meanwhile, Options{}); !errors.Is(err, ErrPartly) || !errors.Is(err, upload.ErrOtherDatabase) {
-		t.Errorf("%v", err)
-	}
-	if objects := buckettest.List(t, to, ""); len(objects) != len(all)+1 {
-		t.Errorf("%d objects are there", len(objects))
+		if objects := buckettest.List(t, to, ""); len(objects) != c.there {
+			t.Errorf("before put %d: %d objects are there", puts, len(objects))
+		}
 	}
 }
 
-// atPut is a bucket in which something else happens before the first Put.
+// The first copies of two databases of one name and schema that go to one empty place at
+// once: one of them stops after its first object at the latest, and from then on neither
+// goes on without --adopt.
+func TestTwoOfOneNameIntoOneEmptyPlace(t *testing.T) {
+	first, second, to := inDirectory(t), inDirectory(t), inDirectory(t)
+	fill(t, first, 10)
+	fill(t, second, 10)
+	meanwhile := atPut{to, 1, func() { mustCopy(t, second, to, Options{}) }, new(int)}
+	r, err := Run(t.Context(), first, meanwhile, Options{})
+	if !errors.Is(err, upload.ErrOtherDatabase) || len(r.Copied) != 1 {
+		t.Errorf("the one that is later: %v, copied %+v", err, r.Copied)
+	}
+	for i, from := range []bucket.Bucket{first, second} {
+		backups(t, from, sqlitetest.Application(t, "CREATE TABLE a (b)", 10))
+		if r, err := Run(t.Context(), from, to, Options{}); !errors.Is(err, upload.ErrOtherDatabase) || len(r.Copied) > 0 {
+			t.Errorf("database %d the next time: %v, copied %+v", i, err, r.Copied)
+		}
+	}
+	mustCopy(t, second, to, Options{Adopt: true})
+}
+
+// A series that moves is the same one, also where the second place has snapshots that the
+// first has no longer.
+func TestSourceMoves(t *testing.T) {
+	from, to := inDirectory(t), inDirectory(t)
+	all := fill(t, from, 10)
+	mustCopy(t, from, to, Options{})
+	remove(t, from, all[2])
+	moved := inDirectory(t)
+	if err := os.Rename(from.URL().Dir, moved.URL().Dir); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		backups(t, moved, sqlitetest.Application(t, "CREATE TABLE a (b)", 10))
+		if r := mustCopy(t, moved, to, Options{}); len(r.Copied) != 1 {
+			t.Errorf("copied %+v", r.Copied)
+		}
+	}
+}
+
+// atPut is a bucket in which something else happens before one Put.
 type atPut struct {
 	bucket.Bucket
+	at      int // 1 is the first
 	happens func()
-	once    *sync.Once
+	puts    *int
 }
 
 func (b atPut) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.PutResult, error) {
-	b.once.Do(b.happens)
+	if *b.puts++; *b.puts == b.at {
+		b.happens()
+	}
 	return b.Bucket.Put(ctx, name, o, write)
 }
 
@@ -121,7 +169,7 @@ func testTwoCopiesAtOnce(t *testing.T, server *testserver.Server) {
 	from := inDirectory(t)
 	all := fill(t, from, 500)
 	for name, to := range map[string]bucket.Bucket{"store": inStore(t, server), "directory": inDirectory(t)} {
-		second := atPut{to, func() { mustCopy(t, from, to, Options{}) }, new(sync.Once)}
+		second := atPut{to, 1, func() { mustCopy(t, from, to, Options{}) }, new(int)}
 		if r := mustCopy(t, from, second, Options{}); len(r.Copied) != 4 {
 			t.Errorf("%s: %+v", name, r)
 		}

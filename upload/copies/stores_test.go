@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,7 +27,7 @@ func TestSourceLosesObjects(t *testing.T) {
 	} {
 		from, to := inDirectory(t), inDirectory(t)
 		all := fill(t, from, 10)
-		loses := atPut{to, func() {
+		loses := atPut{to, 1, func() {
 			for _, object := range buckettest.List(t, from, "") {
 				if strings.HasPrefix(object.Name, string(all[lost])) {
 					if err := from.Delete(t.Context(), object); err != nil {
@@ -36,7 +35,7 @@ func TestSourceLosesObjects(t *testing.T) {
 					}
 				}
 			}
-		}, new(sync.Once)}
+		}, new(int)}
 		r, err := Run(t.Context(), from, loses, Options{})
 		if (err == nil) != (c.refused == 0) || err != nil && !errors.Is(err, ErrPartly) || len(r.Copied) != c.copied || len(r.Gone) != c.gone || len(r.Refused) != c.refused {
 			t.Errorf("object %d is lost: %v, copied %d, gone %d, refused %d, want %+v", lost, err, len(r.Copied), len(r.Gone), len(r.Refused), c)

@@ -21,7 +21,7 @@ var carried = []string{series.TagDatabase, series.TagIdentity, series.TagCheck, 
 // source's tags say of the database. A manifest that was verified knows better. What
 // Lifeboat does not write stays behind: the target might refuse it, and the snapshot with it.
 func (r *run) tagsFor(s series.Snapshot, source bucket.Tags, m snapshot.Manifest) bucket.Tags {
-	tags := bucket.Tags{series.TagRetention: series.Held(s.Class)}
+	tags := bucket.Tags{series.TagRetention: series.Held(s.Class), series.TagOrigin: r.origin}
 	for _, key := range carried {
 		if value := source[key]; value != "" && series.IsTag(value) {
 			tags[key] = value
@@ -84,6 +84,9 @@ func (r *run) admit(ctx context.Context) error {
 			m = archive.Manifest()
 		}
 	}
+	if r.origin, err = r.findOrigin(ctx); err != nil {
+		return err
+	}
 	r.newest = r.tagsFor(newest, tags, m)
 	if len(r.target) == 0 {
 		return upload.CheckPlace(ctx, r.to, r.Log)
@@ -104,11 +107,8 @@ func indexOf(all []series.Snapshot, s series.Snapshot) int {
 // newest of them is another database's than those that the source took before and after
 // it. What is older than all at the source has outlived it there.
 func (r *run) checkAlone(ctx context.Context, target []series.Snapshot) error {
-	known := func(t series.Snapshot) bool {
-		return slices.ContainsFunc(r.source, func(s series.Snapshot) bool { return s.Object.Name == t.Object.Name })
-	}
 	for _, t := range slices.Backward(target) {
-		if r.Adopt || known(t) || len(r.target) > 0 && t.ID < r.source[0].ID {
+		if r.Adopt || r.knows(t) || len(r.target) > 0 && t.ID < r.source[0].ID {
 			continue
 		}
 		tags, _, err := series.ReadTags(ctx, r.to, t.Object)
@@ -117,6 +117,10 @@ func (r *run) checkAlone(ctx context.Context, target []series.Snapshot) error {
 		}
 		if err != nil {
 			return err
+		}
+		if origin := tags[series.TagOrigin]; origin != "" && origin != r.origin {
+			return fmt.Errorf("%w: %s has snapshot %s, which is not in %s and was copied from another place", upload.ErrOtherDatabase,
+				r.to.URL(), t.ID, r.from.URL())
 		}
 		fits, err := r.fits(ctx, t.ID, tags)
 		if err == nil && !fits {
@@ -264,7 +268,8 @@ func (r *run) foreseeConfirm(ctx context.Context) error {
 }
 
 // lookAgain looks for snapshots of another database that came into a target which was
-// empty before: the first copies of two databases do not know of each other.
+// empty before: the first copies of two databases do not know of each other. Of two that
+// look when their first object is there, one sees the other's at least.
 func (r *run) lookAgain(ctx context.Context) error {
 	if len(r.target) > 0 {
 		return nil

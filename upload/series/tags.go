@@ -13,6 +13,7 @@ const (
 	TagDigest    = "lifeboat-digest"    // the digest of the database's content
 	TagDatabase  = "lifeboat-database"  // the database's name, see EncodeTag
 	TagIdentity  = "lifeboat-identity"  // distinguishes databases of one name: page size, application_id, some tables and pages
+	TagOrigin    = "lifeboat-origin"    // of a copy: distinguishes the series of its place, whatever their databases are
 	TagCheck     = "lifeboat-check"     // the check that the snapshot's copy has passed
 	TagConfirmed = "lifeboat-confirmed" // RFC 3339 time of the last unchanged run
 	TagVerified  = "lifeboat-verified"  // RFC 3339 time of the last drill that succeeded and was recorded
