@@ -95,7 +95,8 @@ func TestAfterOneThatWasKilled(t *testing.T) {
 	sameObjects(t, from, to, all...)
 }
 
-// A base is locked for as long as what stands on it may still be copied.
+// A base is locked for as long as what stands on it, also through others, may still be
+// copied: each of a chain until the last call of its base.
 func TestLockCoversWhatStandsOnIt(t *testing.T) {
 	from, to := inDirectory(t), inDirectory(t)
 	fill(t, from, 10)
@@ -106,13 +107,16 @@ func TestLockCoversWhatStandsOnIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range all {
-		want := s.LastCall().Sub(s.Object.Modified)
-		if s.Class == series.Recent {
-			want = 0
+		var late time.Duration // how much later than a base the last of its chain may come
+		for _, part := range slices.Backward(s.Chain()[:len(s.Chain())-1]) {
+			late += part.LastCall().Sub(part.Object.Modified)
+			if seen.longer[part.Class] < late {
+				t.Errorf("%s is locked for %v longer, and %s may come %v later", part.ID, seen.longer[part.Class], s.ID, late)
+			}
 		}
-		if seen.longer[s.Class] != want {
-			t.Errorf("%s is locked for %v longer, want %v", s.ID, seen.longer[s.Class], want)
-		}
+	}
+	if seen.longer[series.Recent] != 0 || seen.longer[series.Daily] != 5*24*time.Hour || series.Monthly.StandsInCopies() != 14*24*time.Hour {
+		t.Errorf("locked for longer: %v, a monthly one for %v", seen.longer, series.Monthly.StandsInCopies())
 	}
 }
 

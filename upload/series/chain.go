@@ -24,12 +24,18 @@ func (s Snapshot) LastCall() time.Time {
 func (c Class) lateStands() time.Duration { return c.Stands().Truncate(24*time.Hour) + maxLate }
 
 // StandsInCopies returns for how long after a snapshot of the class others that stand on
-// it may be uploaded to a copy of its series: until its LastCall, 0 where none can.
+// it, also through others, may be uploaded to a copy of its series: 0 where none can. Each
+// of a chain may come as late as the LastCall of its own base.
 func (c Class) StandsInCopies() time.Duration {
-	if c.Stands() == 0 {
+	switch c {
+	case Recent:
 		return 0
+	case Hourly:
+		return c.lateStands()
+	case Daily:
+		return c.lateStands() + Hourly.StandsInCopies()
 	}
-	return c.lateStands()
+	return c.lateStands() + Daily.StandsInCopies()
 }
 
 // Chain returns the snapshot and all that it stands on, the full one first. Of a
