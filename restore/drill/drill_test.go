@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -189,11 +190,17 @@ func TestForeignRecords(t *testing.T) {
 	}
 	ahead := now.Add(time.Hour)
 	plant(name(ahead), strings.Replace(whole, now.UTC().Format(time.RFC3339), ahead.UTC().Format(time.RFC3339), 1))
+	fetched := regexp.MustCompile(`"fetch": [0-9.]+`)
+	for i, seconds := range []string{"1e300", "-1"} {
+		at := now.Add(-time.Duration(i+1) * time.Hour)
+		text := strings.Replace(whole, now.UTC().Format(time.RFC3339), at.UTC().Format(time.RFC3339), 1)
+		plant(name(at), fetched.ReplaceAllString(text, `"fetch": `+seconds))
+	}
 	for i, text := range []string{whole, "", "{", "null", "[]", `{"format": 0}`, strings.Replace(whole, `"format": 1`, `"format": 2`, 1), whole + strings.Repeat(" ", 1<<20)} {
 		plant(name(now.Add(-time.Duration(i+1)*time.Minute)), text)
 	}
 	all := readAll(t, place, time.Time{})
-	if len(all) != 10 {
+	if len(all) != 12 {
 		t.Fatalf("%d records", len(all))
 	}
 	var proofs []time.Time
@@ -205,8 +212,8 @@ func TestForeignRecords(t *testing.T) {
 			t.Errorf("%s: %v", r.Object.Name, r.Err)
 		}
 	}
-	if !slices.EqualFunc(proofs, []time.Time{now}, time.Time.Equal) || !all[9].Implausible(time.Now()) {
-		t.Errorf("proved at %v, want %v: %+v", proofs, now, all[9])
+	if !slices.EqualFunc(proofs, []time.Time{now}, time.Time.Equal) || !all[11].Implausible(time.Now()) {
+		t.Errorf("proved at %v, want %v: %+v", proofs, now, all[11])
 	}
 }
 

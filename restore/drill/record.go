@@ -175,6 +175,22 @@ func parse(text []byte, name Name) (Record, error) {
 		return r, fmt.Errorf("%w: it has no format", ErrDamaged)
 	case r.Snapshot != name.Snapshot || !r.Time.Equal(name.Time):
 		return r, fmt.Errorf("%w: it is of %s at %s", ErrDamaged, r.Snapshot, r.Time.UTC().Format(time.RFC3339))
+	case !r.Seconds.possible():
+		return r, fmt.Errorf("%w: no drill can have taken these seconds: %v", ErrDamaged, r.Seconds)
 	}
 	return r, nil
+}
+
+// longest is how long no drill takes, in seconds: a year. What is added up of shorter ones is
+// a time.Duration.
+const longest = 366 * 24 * 60 * 60
+
+// possible reports whether each stage can have taken so long.
+func (s Seconds) possible() bool {
+	for _, stage := range []float64{s.Fetch, s.Decode, s.Check, s.Queries, s.Total} {
+		if stage < 0 || stage > longest {
+			return false
+		}
+	}
+	return true
 }
