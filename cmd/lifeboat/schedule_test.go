@@ -2,13 +2,15 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
@@ -71,29 +73,14 @@ func testMany(t *testing.T, server *testserver.Server) {
 			args []string
 			most int
 		}{{nil, 1}, {[]string{"--parallel", "2"}, 2}} {
-			temp := t.TempDir()
+			temp, count := t.TempDir(), newCounting(t, c.most)
 			t.Setenv("TMPDIR", temp)
 			write(server.Bucket(t), "max-rate: 2MiB")
-			command := exec.Command("lifeboat", append([]string{"backup"}, c.args...)...)
-			var output bytes.Buffer
-			command.Stdout, command.Stderr = &output, &output
-			if err := command.Start(); err != nil {
-				t.Fatal(err)
+			out := lifeboat(t, exitDone, slices.Concat([]string{"backup"}, c.args, count.flags())...)
+			if !strings.Contains(out, "3 databases: 3 uploaded") {
+				t.Errorf("%v: %s", c.args, out)
 			}
-			ended := make(chan error, 1)
-			go func() { ended <- command.Wait() }()
-			most := 0
-			for running := true; running; {
-				select {
-				case err := <-ended:
-					if running = false; err != nil || !strings.Contains(output.String(), "3 databases: 3 uploaded") {
-						t.Errorf("%v: %s", err, &output)
-					}
-				case <-time.After(time.Millisecond):
-					most = max(most, copies(temp))
-				}
-			}
-			if most != c.most {
+			if most := count.most(t); most != c.most {
 				t.Errorf("%v: %d at once, want %d", c.args, most, c.most)
 			}
 			checkEmpty(t, temp)
@@ -133,4 +120,43 @@ func tenants(t *testing.T, db string) {
 		}
 		sqlite(t, filepath.Join(dir, "data.db"), "CREATE TABLE account (balance); INSERT INTO account VALUES (100)")
 	}
+}
+
+// A counting has commands around a backup that count how many are read at once. The first
+// waits until that many are.
+type counting struct{ dir string }
+
+func newCounting(t *testing.T, until int) counting {
+	t.Helper()
+	c := counting{t.TempDir()}
+	for name, script := range map[string]string{
+		"before": fmt.Sprintf("touch reads-$LIFEBOAT_HOOK_NAME; ls | grep -c ^reads- >>counts; until test -e enough || test $(ls | grep -c ^reads-) -ge %d; do sleep 0.02; done; touch enough", until),
+		"after":  "rm reads-$LIFEBOAT_HOOK_NAME",
+	} {
+		if err := os.WriteFile(filepath.Join(c.dir, name), []byte("#!/bin/sh\ncd "+c.dir+"; "+script+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+func (c counting) flags() []string {
+	return []string{"--run-before", filepath.Join(c.dir, "before"), "--run-after", filepath.Join(c.dir, "after"), "--run-limit", "5m"}
+}
+
+// most returns how many were read at once.
+func (c counting) most(t *testing.T) (most int) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(c.dir, "counts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Fields(string(text)) {
+		n, err := strconv.Atoi(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, n)
+	}
+	return most
 }
