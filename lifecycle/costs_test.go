@@ -19,6 +19,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // part is the size of a part of an upload, in bytes, as package upload chooses
@@ -199,6 +200,7 @@ type paced struct{ full, differential, release, unchanged map[string]int }
 // measure counts requests at a MinIO that has snapshots of half a month. In the
 // steady state every upload makes one older snapshot due.
 func measure(t *testing.T, pace time.Duration) *paced {
+	needs.OneHour(t)
 	server := testserver.Start(t)
 	path := filepath.Join(t.TempDir(), "app.db")
 	sqlitetest.Exec(t, path, "CREATE TABLE t (x); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO t SELECT randomblob(4000) FROM n")

@@ -18,11 +18,13 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket/buckettest"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // emptySeries returns an empty series in a directory, and a small database.
 func emptySeries(t *testing.T) (bucket.Bucket, string) {
 	t.Helper()
+	needs.OneHour(t)
 	b, err := Open(t.Context(), "file://"+filepath.Join(t.TempDir(), "series"), Options{})
 	if err != nil {
 		t.Fatal(err)

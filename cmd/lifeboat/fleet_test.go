@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/quirks"
 )
 
@@ -25,6 +26,7 @@ const tenantsOf = 40
 // environment names it, with a temp and a cache directory.
 func newFleet(t *testing.T, url string) (dir string) {
 	t.Helper()
+	needs.OneHour(t)
 	dir = t.TempDir()
 	first := tenant(dir, 0)
 	if err := os.MkdirAll(filepath.Dir(first), 0o700); err != nil {

@@ -33,6 +33,7 @@ type kubeTest struct {
 // newKubeTest renders an overlay with some lines changed.
 func newKubeTest(t *testing.T, overlay string, secrets map[string]map[string]string, lines ...string) kubeTest {
 	t.Helper()
+	needs.OneHour(t)
 	copied := kubetest.Copy(t, manifests)
 	dir := filepath.Join(copied, "overlays", overlay)
 	for i := 0; i < len(lines); i += 2 {

@@ -86,6 +86,7 @@ func TestProgram(t *testing.T) {
 			RequireExplicitExec: true,
 			RequireUniqueNames:  true,
 			Setup: func(env *testscript.Env) error {
+				needs.OneHour(env.T().(testing.TB))
 				for name, value := range server.Environment() {
 					env.Setenv(name, value)
 				}

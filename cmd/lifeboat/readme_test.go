@@ -22,6 +22,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/rawclient"
 )
 
@@ -31,6 +32,7 @@ import (
 // then has this happen to it. In the end every database in its directory must be whole.
 // It returns what the commands print.
 func testDocument(t *testing.T, server *testserver.Server, path string, happens func(t *testing.T, db string)) string {
+	needs.OneHour(t)
 	commands := docstest.Commands(t, path)
 	work := t.TempDir()
 	db := filepath.Join(work, "app.db")
