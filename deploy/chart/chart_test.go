@@ -91,6 +91,7 @@ func TestChartIsTheOverlays(t *testing.T) {
 		{"r2", "secret-files", "", "backup.existingSecret=,backup.existingFilesSecret=lifeboat-backup-files"},
 		{"minio", "pushgateway", "", "pushgateway=http://pushgateway.monitoring.svc:9091"},
 		{"aws", "copy", "- COPY_URL=s3://second-bucket/app\n      ", "copy.enabled=true,copy.url=s3://second-bucket/app"},
+		{"minio", "copy", "- COPY_URL=s3://second-bucket/app\n      ", "copy.enabled=true,copy.url=s3://second-bucket/app"},
 		{"minio", "report", "", "report.enabled=true,drill.existingSecret=lifeboat-drill"},
 	} {
 		copied := kubetest.Copy(t, "../kubernetes")

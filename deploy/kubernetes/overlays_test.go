@@ -91,6 +91,9 @@ func TestOptionalComponents(t *testing.T) {
 		if !names["NetworkPolicy lifeboat-pushgateway"] {
 			t.Errorf("%s: no way to the Pushgateway: %v", dir, slices.Sorted(maps.Keys(names)))
 		}
+		if !names["NetworkPolicy lifeboat-copy"] {
+			t.Errorf("%s: no way to the second store: %v", dir, slices.Sorted(maps.Keys(names)))
+		}
 		equal(t, dir+": target of copies", settings["COPY_URL"], "s3://second-bucket/app")
 		pod := kubetest.Named(t, kubetest.CronJobs(t, objects), "lifeboat-copy").Spec.JobTemplate.Spec.Template.Spec
 		secret := "lifeboat-restore"
@@ -103,6 +106,29 @@ func TestOptionalComponents(t *testing.T) {
 			t.Errorf("%s: no report: %v", dir, slices.Sorted(maps.Keys(names)))
 		}
 	}
+}
+
+// The way to a second store in the cluster is in the policy's own comment.
+func TestCopyInsideTheCluster(t *testing.T) {
+	copied := kubetest.Copy(t, ".")
+	kubetest.SecondStoreInside(t, copied)
+	file := filepath.Join(copied, "overlays", "minio", "kustomization.yaml")
+	kubetest.Edit(t, file, "# - ../../components/copy", "- ../../components/copy")
+	v := kubetest.NewValidator(t)
+	for _, o := range kubetest.Build(t, filepath.Dir(file)) {
+		if o.Kind != "NetworkPolicy" || o.Metadata.Name != "lifeboat-copy" {
+			continue
+		}
+		if err := v.Validate(t, o); err != nil {
+			t.Error(err)
+		}
+		rules := kubetest.Leaves(o.Raw["spec"].(map[string]any)["egress"])
+		equal(t, "the way out", rules, map[string]string{
+			"0.to.0.namespaceSelector.matchLabels.kubernetes.io/metadata.name": "second", "0.ports.0.port": "9000", "0.ports.0.protocol": "TCP",
+		})
+		return
+	}
+	t.Error("there is no policy")
 }
 
 // With the report a drill leaves a record, and the page is written after it to a claim of

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v4"
@@ -126,6 +127,30 @@ func Edit(t testing.TB, file, from, to string) {
 		t.Fatalf("%s: %q stands there %d times", file, from, n)
 	}
 	if err := os.WriteFile(file, bytes.Replace(text, []byte(from), []byte(to), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// SecondStoreInside lets the component copy out to a store in the cluster's namespace
+// second, as the comment in its network policy has it. dir is a Copy of the manifests.
+func SecondStoreInside(t testing.TB, dir string) {
+	t.Helper()
+	file := filepath.Join(dir, "components", "copy", "network-policy.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, _, found := strings.Cut(string(text), "  egress:\n")
+	if !found {
+		t.Fatalf("%s has no egress", file)
+	}
+	policy += "  egress:\n"
+	for line := range strings.Lines(string(text)) {
+		if rule, is := strings.CutPrefix(line, "#   "); is {
+			policy += "    " + rule
+		}
+	}
+	if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
