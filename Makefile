@@ -54,8 +54,7 @@ image: static tools-image
 	@$(engine); $$engine images $(IMAGE)
 
 # All that a release has, in dist/release, with checksums. The same commit, Go, gcc,
-# nfpm, buildah and certificates give the same bytes, but for the chart, in whatever
-# directory.
+# nfpm, buildah, Helm and certificates give the same bytes, in whatever directory.
 release: committed artefacts
 
 committed:
@@ -89,7 +88,7 @@ images: binaries tools-images
 # The Helm chart, as helm install takes it.
 chart: tools-chart
 	PATH="$(GOBIN):$$PATH" helm lint deploy/chart --strict --quiet --kube-version 1.31 --values deploy/chart/ci/three-values.yaml
-	PATH="$(GOBIN):$$PATH" helm package deploy/chart --version $(VERSION) --app-version $(VERSION) --destination $(RELEASE)
+	PATH="$(GOBIN):$$PATH" SOURCE_DATE_EPOCH=$(EPOCH) helm package deploy/chart --version $(VERSION) --app-version $(VERSION) --destination $(RELEASE)
 
 # What is in a release, as SPDX has it: the modules of the program, SQLite, the C
 # library, and the files with their checksums.

@@ -70,12 +70,28 @@ func TestArchive(t *testing.T) {
 		}
 	}
 	packages := t.TempDir()
-	runs(t, "..", "helm", "package", "deploy/chart", "--version", "1.2.3", "--app-version", "1.2.3", "--destination", packages)
+	makes(t, "chart", "RELEASE="+packages, "VERSION=1.2.3")
 	runs(t, "", "helm", "push", "--plain-http", filepath.Join(packages, "lifeboat-1.2.3.tgz"), "oci://"+registry+"/charts")
 	text := runs(t, "", "helm", "template", "lifeboat", "oci://"+registry+"/charts/lifeboat", "--plain-http", "--version", "1.2.3", "--kube-version", "1.31",
 		"--set", "claim=app-data,s3.bucket=s3://my-bucket/app,s3.existingSecret=keys")
 	if !strings.Contains(text, `image: "ghcr.io/lifeboat-sqlite/lifeboat:1.2.3"`) {
 		t.Errorf("the chart of 1.2.3 has another image: %s", text)
+	}
+}
+
+// TestChart packages the chart: all of its files have the time of the commit, so that
+// another one of the same is the same.
+func TestChart(t *testing.T) {
+	work := t.TempDir()
+	makes(t, "chart", "RELEASE="+work, "VERSION=1.2.3", "EPOCH=1700000000")
+	files := runs(t, work, "tar", "--utc", "-tvzf", "lifeboat-1.2.3.tgz")
+	for file := range strings.Lines(files) {
+		if !strings.Contains(file, " 2023-11-14 22:13") || strings.Contains(file, "_test.go") {
+			t.Errorf("the chart has %s", file)
+		}
+	}
+	if !strings.Contains(files, "/values.schema.json\n") {
+		t.Errorf("the chart has %s", files)
 	}
 }
 
