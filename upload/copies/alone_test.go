@@ -169,3 +169,44 @@ func TestProofsEnd(t *testing.T) {
 	sameObjects(t, from, to, all...)
 	await.That(t, func() bool { return runtime.NumGoroutine() < before+len(all) }) // they need not end at once
 }
+
+// A copy that takes days does not bring what by then stands on a base that retention at the
+// target could take: one that was there before, or one that the same copy has brought.
+func TestBaseTooOldMeanwhile(t *testing.T) {
+	for name, before := range map[string]bool{"there before": true, "of the same copy": false} {
+		from, to := inDirectory(t), inDirectory(t)
+		all := fill(t, from, 10)
+		if before {
+			mustCopy(t, from, to, Options{Choice: Choice{Classes: []series.Class{series.Daily}}})
+		}
+		days := slowly{to, all[0], new(bool)}
+		if before {
+			days.id = all[3] // the first one that is copied
+		}
+		r, err := Run(t.Context(), from, days, Options{})
+		if !errors.Is(err, ErrPartly) || !strings.Contains(err.Error(), "too long by now") || len(r.Refused) != 2 || r.Refused[0].ID != all[1] {
+			t.Errorf("%s: %v, refused %+v", name, err, r.Refused)
+		}
+		sameObjects(t, from, to, all[0], all[3])
+	}
+}
+
+// slowly is a bucket in which four days pass with the upload of one object.
+type slowly struct {
+	bucket.Bucket
+	id     snapshot.ID
+	passed *bool
+}
+
+func (b slowly) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.PutResult, error) {
+	result, err := b.Bucket.Put(ctx, name, o, write)
+	*b.passed = *b.passed || strings.HasPrefix(name, string(b.id))
+	return result, err
+}
+
+func (b slowly) ClockOffset() (time.Duration, bool) {
+	if *b.passed {
+		return 4 * 24 * time.Hour, true
+	}
+	return 0, true
+}

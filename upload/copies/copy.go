@@ -107,6 +107,7 @@ type run struct {
 	toldOfTags     bool              // a warning was logged
 	done           int64             // bytes
 	lost           map[snapshot.ID]bool
+	begun          map[snapshot.ID]time.Time // when a snapshot's copy was begun, by the target's clock
 	result         Result
 }
 
@@ -115,7 +116,7 @@ func newRun(from, to bucket.Bucket, o Options) *run {
 	if o.Progress == nil {
 		o.Progress = func(int64, int64) {}
 	}
-	return &run{Options: o, from: from, to: to, lost: map[snapshot.ID]bool{}}
+	return &run{Options: o, from: from, to: to, lost: map[snapshot.ID]bool{}, begun: map[snapshot.ID]time.Time{}}
 }
 
 // prepare makes the plan, if the target may have the series.
@@ -188,6 +189,7 @@ func (r *run) copyAll(ctx context.Context) error {
 			continue
 		}
 		before := r.done
+		r.begun[s.ID] = series.Present(r.to)
 		by, err := r.copyObject(ctx, s, func(n int) {
 			r.done += int64(n)
 			r.Progress(r.done, total)
@@ -288,10 +290,19 @@ func (r *run) copyObject(ctx context.Context, s series.Snapshot, progress func(n
 	return p.by, err
 }
 
-// inTime returns an error if the base has been at the target for too long by now.
+// inTime returns an error if the base has been at the target for too long by now: since
+// before this run, or since this run began to copy it.
 func (r *run) inTime(s series.Snapshot) error {
-	i := slices.IndexFunc(r.target, func(t series.Snapshot) bool { return t.ID == s.Base })
-	if i >= 0 && series.Present(r.to).After(r.target[i].LastCall()) {
+	i := slices.IndexFunc(r.source, func(b series.Snapshot) bool { return b.ID == s.Base })
+	if i < 0 {
+		return nil
+	}
+	base := r.source[i]
+	base.Object.Modified = r.begun[base.ID]
+	if i := slices.IndexFunc(r.target, func(t series.Snapshot) bool { return t.ID == s.Base }); i >= 0 {
+		base = r.target[i]
+	}
+	if series.Present(r.to).After(base.LastCall()) {
 		return fmt.Errorf("its base, %s, has been at the target for too long by now", s.Base)
 	}
 	return nil
