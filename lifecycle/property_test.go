@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"flag"
+	"hash/fnv"
 	"maps"
 	"math/rand/v2"
 	"reflect"
@@ -15,12 +16,20 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 )
 
-var onlySeed = flag.Uint64("seed", 0, "run properties on the input of this `seed` alone")
+var (
+	onlySeed = flag.Uint64("seed", 0, "run properties on the input of this `seed` alone")
+	fresh    = flag.Bool("fresh", false, "run properties on inputs that are others in each run")
+)
 
-// rounds runs a property on many random inputs, or on that of -seed alone. A
-// failure prints the command that repeats it.
+// rounds runs a property on many random inputs, which are the same in each run unless it
+// has -fresh, or on that of -seed alone. A failure prints the command that repeats it.
 func rounds(t *testing.T, n uint64, property func(t *testing.T, r *rand.Rand)) {
-	first := uint64(time.Now().UnixNano())
+	name := fnv.New32() // no two tests have the same inputs
+	name.Write([]byte(t.Name()))
+	first := uint64(name.Sum32())
+	if *fresh {
+		first = uint64(time.Now().UnixNano())
+	}
 	if *onlySeed != 0 {
 		first, n = *onlySeed, 1
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -36,40 +37,43 @@ func (a *announcing) SetTags(_ context.Context, o bucket.Object, tags bucket.Tag
 }
 
 // A pin that comes between a release's read and its write is undone by that,
-// and comes back before Pin returns.
+// and comes back before Pin returns. The time is a bubble's: on a busy machine a
+// release could write after the pin has settled.
 func TestPinOutlastsARelease(t *testing.T) {
-	c := hourly(t, lifecycletest.At("2026-11-10 12:00"), 120)
-	var pinned snapshot.ID
-	var pin errgroup.Group
-	var once sync.Once
-	var b *announcing
-	c.before = func(operation, object string) error {
-		if operation != "set" {
+	synctest.Test(t, func(t *testing.T) {
+		c := hourly(t, lifecycletest.At("2026-11-10 12:00"), 120)
+		var pinned snapshot.ID
+		var pin errgroup.Group
+		var once sync.Once
+		var b *announcing
+		c.before = func(operation, object string) error {
+			if operation != "set" {
+				return nil
+			}
+			once.Do(func() {
+				pinned = snapshot.ID(object[:len("20261123T201500Z-3f9c2a")])
+				b = &announcing{clockwork: c, written: make(chan struct{})}
+				written := b.written
+				pin.Go(func() error {
+					_, err := Pin(t.Context(), b, pinned, Options{Terms: Terms{Hold: DefaultHold}, Settle: time.Second})
+					return err
+				})
+				<-written
+			})
 			return nil
 		}
-		once.Do(func() {
-			pinned = snapshot.ID(object[:len("20261123T201500Z-3f9c2a")])
-			b = &announcing{clockwork: c, written: make(chan struct{})}
-			written := b.written
-			pin.Go(func() error {
-				_, err := Pin(t.Context(), b, pinned, Options{Terms: Terms{Hold: DefaultHold}, Settle: time.Second})
-				return err
-			})
-			<-written
-		})
-		return nil
-	}
-	var log strings.Builder
-	release(t, c, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-	if err := pin.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	if tag := c.retention(c.name(pinned)); tag != series.Pinned || b.writes.Load() < 2 {
-		t.Errorf("pinned %d times, and it is %q", b.writes.Load(), tag)
-	}
-	if result := releaseAll(t, c, Options{}); len(result.Released) != 0 || c.retention(c.name(pinned)) != series.Pinned {
-		t.Errorf("the next release: %v", result.Released)
-	}
+		var log strings.Builder
+		release(t, c, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if err := pin.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if tag := c.retention(c.name(pinned)); tag != series.Pinned || b.writes.Load() < 2 {
+			t.Errorf("pinned %d times, and it is %q", b.writes.Load(), tag)
+		}
+		if result := releaseAll(t, c, Options{}); len(result.Released) != 0 || c.retention(c.name(pinned)) != series.Pinned {
+			t.Errorf("the next release: %v", result.Released)
+		}
+	})
 }
 
 // A release warns of what another command has undone in the meantime.

@@ -23,6 +23,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/series"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // A counter stands before a store and counts requests.
@@ -86,6 +87,7 @@ func TestRequestsPerBackup(t *testing.T) {
 		count := &counter{calls: map[string]int{}}
 		counted := aged{lifecycletest.Open(t, count.start(t, server), bucketName)}
 		fill(t, lifecycletest.Open(t, server, bucketName), time.Now().Add(-time.Hour), time.Hour, n)
+		needs.OneHour(t)
 		for _, what := range []string{"full", "differential"} {
 			sqlitetest.Exec(t, path, "UPDATE t SET x = randomblob(4000) WHERE rowid = 7")
 			clear(count.calls)

@@ -33,7 +33,14 @@ type call struct {
 	text string
 }
 
-var callLine = regexp.MustCompile(`^\d+ +(\w+)\((.*)$`)
+var (
+	callLine = regexp.MustCompile(`^(\d+) +(\w+)\((.*)$`)
+	// restLine is the second half of a call, which strace cuts in two if something
+	// happens in another thread meanwhile.
+	restLine = regexp.MustCompile(`^(\d+) +<\.\.\. \w+ resumed>(.*)$`)
+)
+
+const cutShort = " <unfinished ...>"
 
 // watch runs a restore under strace and returns its system calls in the
 // target's directory, with the step in which they happened.
@@ -48,11 +55,12 @@ func (x site) watch(t testing.TB, o childOrder) []call {
 	}
 	var calls []call
 	var now step
-	for line := range strings.Lines(string(text)) {
-		m := callLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+	for _, text := range whole(string(text)) {
+		m := callLine.FindStringSubmatch(text)
 		if m == nil {
-			continue // a signal, an exit, the second half of a call
+			continue // a signal, an exit
 		}
+		m = m[1:]
 		if _, mark, found := strings.Cut(m[2], `"/step/`); found {
 			name, _, _ := strings.Cut(mark, `"`)
 			now = step(name)
@@ -71,6 +79,35 @@ func (x site) watch(t testing.TB, o childOrder) []call {
 		t.Fatalf("the trace ends in %q", now)
 	}
 	return calls
+}
+
+// whole returns the lines of a trace, each call in one.
+func whole(trace string) (lines []string) {
+	cut := map[string]int{} // the lines that are yet to be ended, by thread
+	for line := range strings.Lines(trace) {
+		line = strings.TrimSuffix(line, "\n")
+		if rest := restLine.FindStringSubmatch(line); rest != nil {
+			if at, found := cut[rest[1]]; found {
+				lines[at] += rest[2]
+				delete(cut, rest[1])
+			}
+			continue
+		}
+		if first, short := strings.CutSuffix(line, cutShort); short {
+			line = first
+			cut[strings.Fields(line)[0]] = len(lines)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// A call that strace has cut in two is one all the same.
+func TestWhole(t *testing.T) {
+	got := whole("7 fcntl(5</a>, F_GETLEASE <unfinished ...>\n8 --- SIGURG {si_signo=SIGURG} ---\n8 access(\"/step/x\", F_OK) = -1\n7 <... fcntl resumed>)      = 0x1 (F_WRLCK)\n")
+	if want := []string{"7 fcntl(5</a>, F_GETLEASE)      = 0x1 (F_WRLCK)", "8 --- SIGURG {si_signo=SIGURG} ---", `8 access("/step/x", F_OK) = -1`}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
 }
 
 // The order on disk: every effect is in a step with its name, and those that matter

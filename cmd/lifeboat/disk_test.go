@@ -74,7 +74,7 @@ func TestWritesUnderAFileLimit(t *testing.T) {
 // slowly starts a backup that takes a while, and returns when its copy has begun.
 func slowly(t *testing.T, db, bucket, temp string) (finish func() (code int, output string), copied string) {
 	t.Helper()
-	command := exec.Command("lifeboat", "backup", db, bucket, "--temp-dir", temp, "--max-rate", "2MiB")
+	command := exec.Command("lifeboat", "backup", db, bucket, "--temp-dir", temp, "--max-rate", "1MiB")
 	var out bytes.Buffer
 	command.Stdout, command.Stderr = &out, &out
 	if err := command.Start(); err != nil {

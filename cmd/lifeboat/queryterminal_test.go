@@ -139,7 +139,7 @@ func TestQueryShellTypedAhead(t *testing.T) {
 		}
 	}
 	terminal.awaits(t, "^lifeboat>")
-	keys("WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i+1 FROM n WHERE i < 3000000) SELECT count(*) FROM n;\r")
+	keys("WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i+1 FROM n WHERE i < 12000000) SELECT count(*) FROM n;\r")
 	terminal.await(t, func() bool {
 		settings, err := unix.IoctlGetTermios(int(terminal.tty.Fd()), unix.TCGETS)
 		return err == nil && settings.Lflag&unix.ICANON != 0 && settings.Lflag&unix.ECHO == 0

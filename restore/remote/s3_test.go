@@ -95,17 +95,21 @@ func TestTroubledStore(t *testing.T) {
 	o := Options{Identities: []age.Identity{me}}
 	want := c.restored(3, o)
 	proxy := newToxic(t, server)
-	b, err := upload.Open(t.Context(), url, upload.Options{RetryFor: 2 * time.Second})
-	if err != nil {
-		t.Fatal(err)
+	through := func(retryFor time.Duration) bucket.Bucket {
+		b, err := upload.Open(t.Context(), url, upload.Options{RetryFor: retryFor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
 	}
-	c.Bucket = b
+	c.Bucket = through(2 * time.Minute)
 	toxic(t, proxy, "latency", `"latency":30`)
 	toxic(t, proxy, "limit_data", `"bytes":3000000`) // of each connection, then it breaks off
 	got := make([]byte, len(want))
 	if _, err := c.open(3, o).ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
 		t.Fatal("answers differ", err)
 	}
+	c.Bucket = through(2 * time.Second)
 	d := c.open(3, o)
 	proxy.Stop()
 	if _, err := d.ReadAt(got, 0); !errors.Is(err, bucket.ErrUnreachable) {
