@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
@@ -38,7 +39,7 @@ func TestTwoAtOnce(t *testing.T) {
 	t.Run("race", func(t *testing.T) {
 		path := makeOld(t, "")
 		won, lost := 0, 0
-		for range 10 {
+		for round := 0; round < 10 || lost == 0 && round < 1000; round++ { // until two meet
 			before := won
 			var group sync.WaitGroup
 			codes := make([]int, 3)
@@ -86,7 +87,7 @@ func TestBackupMeanwhile(t *testing.T) {
 	sh(t, "cp", old, path)
 	stop := make(chan struct{})
 	var group sync.WaitGroup
-	var backups, failed int
+	var backups, failed atomic.Int64
 	group.Go(func() {
 		for {
 			select {
@@ -96,17 +97,17 @@ func TestBackupMeanwhile(t *testing.T) {
 			}
 			out := filepath.Join(t.TempDir(), "copy.db")
 			if err := exec.Command("sqlite3", "-cmd", ".timeout 0", path, ".backup "+out).Run(); err != nil {
-				failed++
+				failed.Add(1)
 				continue
 			}
-			backups++
+			backups.Add(1)
 			if got, err := look(out); err != nil || got != contentOf(genOld) && got != contentOf(genNew) {
 				t.Errorf("a backup holds %q (%v)", got, err)
 			}
 		}
 	})
 	swapped, refused := 0, 0
-	for i := 0; swapped < 20; i++ {
+	for i := 0; swapped < 20 || backups.Load() == 0 && !t.Failed(); i++ {
 		o := basicOrder(path, sources[genOld+i%2])
 		o.DiscardOld, o.WAL = true, i%4 < 2
 		_, err := place(t.Context(), path, o.content(), o.options())
@@ -121,8 +122,5 @@ func TestBackupMeanwhile(t *testing.T) {
 	}
 	close(stop)
 	group.Wait()
-	t.Logf("%d swaps, %d refused, %d backups, %d failed", swapped, refused, backups, failed)
-	if backups == 0 {
-		t.Error("no backup was made")
-	}
+	t.Logf("%d swaps, %d refused, %d backups, %d failed", swapped, refused, backups.Load(), failed.Load())
 }

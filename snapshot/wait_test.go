@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,9 +76,9 @@ func TestWaitBeginsWithTheOpening(t *testing.T) {
 func TestCopyBesideLargeCommits(t *testing.T) {
 	needs.Time(t)
 	path := bank(t, "delete", 10)
-	db := openAsApplication(t, path, url.Values{"_busy_timeout": {"20000"}})
+	db := openAsApplication(t, path, url.Values{"_busy_timeout": {"300000"}})
 	ctx, cancel := context.WithCancel(t.Context())
-	commits := 0
+	var commits atomic.Int64
 	var group sync.WaitGroup
 	group.Go(func() {
 		for ctx.Err() == nil {
@@ -85,12 +86,12 @@ func TestCopyBesideLargeCommits(t *testing.T) {
 				t.Errorf("writer: %v", err)
 				return
 			}
-			commits++
+			commits.Add(1)
 		}
 	})
-	for i := range 6 {
+	for i := 0; i < 6 || commits.Load() < 3 && !t.Failed(); i++ {
 		method := []Method{MethodBackup, MethodVacuum}[i%2]
-		c, err := Take(t.Context(), path, CopyOptions{TempDir: t.TempDir(), Method: method})
+		c, err := Take(t.Context(), path, CopyOptions{TempDir: t.TempDir(), Method: method, Wait: 5 * time.Minute})
 		if err == nil {
 			err = c.Check(t.Context(), CheckQuick)
 			if closed := c.Close(); err == nil {
@@ -103,10 +104,7 @@ func TestCopyBesideLargeCommits(t *testing.T) {
 	}
 	cancel()
 	group.Wait()
-	if commits < 3 {
-		t.Errorf("only %d commits meanwhile: the test shows nothing", commits)
-	}
-	t.Logf("%d commits meanwhile", commits)
+	t.Logf("%d commits meanwhile", commits.Load())
 }
 
 // A wait ends with the context, and when its time is over.
