@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver"
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
 // doctorCommands look at what doctor has left alone, and change who asks.
@@ -105,6 +106,7 @@ func TestOtherStores(t *testing.T) {
 				RequireExplicitExec: true,
 				RequireUniqueNames:  true,
 				Setup: func(env *testscript.Env) error {
+					needs.OneHour(env.T().(testing.TB))
 					for name, value := range server.Environment() {
 						env.Setenv(name, value)
 					}

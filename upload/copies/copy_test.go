@@ -47,7 +47,7 @@ func inStore(t *testing.T, server *testserver.Server) bucket.Bucket {
 func inBucket(t *testing.T, server *testserver.Server, name string) bucket.Bucket {
 	t.Helper()
 	server.Setenv(t)
-	b, err := upload.Open(t.Context(), "s3://"+name+"/app", upload.Options{RetryFor: 2 * time.Second, PartSize: 5 << 20})
+	b, err := upload.Open(t.Context(), "s3://"+name+"/app", upload.Options{RetryFor: 30 * time.Second, PartSize: 5 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
