@@ -66,12 +66,8 @@ func (a *app) writeKeys(t *testing.T, name string, roles ...string) {
 	t.Helper()
 	var policies []string
 	for _, role := range roles {
-		policy, err := os.ReadFile(filepath.Join("..", "iam", role+"-minio.json"))
-		if err != nil {
-			t.Fatal(err)
-		}
 		for _, p := range []string{prefix, prefix + "-compact"} {
-			policies = append(policies, strings.NewReplacer("BUCKET", a.bucket, "PREFIX", p).Replace(string(policy)))
+			policies = append(policies, policyOf(t, role, a.bucket, p))
 		}
 	}
 	user := a.store.server.As(t, policies...)
@@ -79,6 +75,16 @@ func (a *app) writeKeys(t *testing.T, name string, roles ...string) {
 	if err := os.WriteFile(filepath.Join(a.dir, name+".env"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// policyOf returns the policy of a role in deploy/iam for one series.
+func policyOf(t *testing.T, role, bucket, prefix string) string {
+	t.Helper()
+	policy, err := os.ReadFile(filepath.Join("..", "iam", role+"-minio.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.NewReplacer("BUCKET", bucket, "PREFIX", prefix).Replace(string(policy))
 }
 
 // url is where its snapshots go.
@@ -109,7 +115,7 @@ func (a *app) copyManifests(t *testing.T) {
 	later := fmt.Sprintf("schedule: %d * * * *", time.Now().UTC().Add(30*time.Minute).Minute())
 	for _, cronJob := range []string{"base/backup", "components/compact/compact", "components/release/release",
 		"components/release-compact/release", "components/status/status",
-		"components/status-compact/status", "components/verify/verify"} {
+		"components/status-compact/status", "components/copy/copy", "components/verify/verify"} {
 		edit(t, filepath.Join(dir, cronJob+".yaml"), `schedule: .*`, later)
 	}
 }

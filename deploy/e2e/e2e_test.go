@@ -32,12 +32,13 @@ func TestKubernetes(t *testing.T) {
 			t.Fatalf("%s is not set: make e2e does", name)
 		}
 	}
-	s, v := newStore(t), newVolumes(t)
+	s, v := newStore(t, "store"), newVolumes(t)
 	for name, test := range map[string]func(t *testing.T, a *app){
 		"worst-day": testWorstDay,
 		"schedule":  testSchedule,
 		"trouble":   testTrouble,
 		"drain":     testDrain,
+		"copy":      testCopy,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

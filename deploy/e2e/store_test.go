@@ -41,11 +41,11 @@ type store struct {
 	proxy  *toxiproxy.Client
 }
 
-// newStore starts one. Pods reach it by its pod's address, which works in
-// clusters without DNS, too.
-func newStore(t *testing.T) *store {
+// newStore starts one in a namespace of its own. Pods reach it by its pod's address, which
+// works in clusters without DNS, too.
+func newStore(t *testing.T, name string) *store {
 	t.Helper()
-	s := &store{namespace: newNamespace(t, runName+"-store", "restricted")}
+	s := &store{namespace: newNamespace(t, runName+"-"+name, "restricted")}
 	s.apply(t, render(`
 apiVersion: v1
 kind: Pod
