@@ -34,8 +34,10 @@ IMAGE           ?= localhost/lifeboat
 IMAGE_TAG        = $(subst +,-,$(VERSION))
 ENGINE          ?= docker podman buildah
 CA_CERTIFICATES ?= /usr/share/ca-certificates/mozilla/*.crt
+# The licences of the C library and of the certificates.
+LICENCES        ?= /usr/share/doc/libc6/copyright /usr/share/common-licenses/LGPL-2.1 /usr/share/common-licenses/MPL-2.0
 
-.PHONY: build static image release committed artefacts binaries packages images chart sbom version demo check short test e2e fuzz lint vuln bench tools tools-test tools-check tools-image tools-lint tools-images tools-release tools-packages tools-chart tools-publish clean
+.PHONY: build static notices image release committed artefacts binaries packages images chart sbom version demo check short test e2e fuzz lint vuln bench tools tools-test tools-check tools-image tools-lint tools-images tools-release tools-packages tools-chart tools-publish clean
 
 build: tools
 	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o dist/lifeboat ./cmd/lifeboat
@@ -46,9 +48,13 @@ static: tools
 	@if ldd dist/lifeboat-static >/dev/null 2>&1; then echo 'dist/lifeboat-static still needs shared libraries' >&2; exit 1; fi
 	dist/lifeboat-static version
 
+# The licences of all that is in that file, which packages and images have.
+notices: static
+	$(GO) run ./deploy/sbom/notices dist/lifeboat-static $(LICENCES) >dist/notices.txt
+
 # A container image with that file and nothing to run beside it.
-image: static tools-image
-	deploy/image/context dist/image dist/lifeboat-static $(CA_CERTIFICATES)
+image: static notices tools-image
+	deploy/image/context dist/image dist/lifeboat-static dist/notices.txt $(CA_CERTIFICATES)
 	@$(engine); : $${engine:?none of $(ENGINE) works here}; set -x; $$engine build --file deploy/Dockerfile --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
 		--tag $(IMAGE):$(IMAGE_TAG) --tag $(IMAGE):latest dist/image
 	@$(engine); $$engine images $(IMAGE)
@@ -64,6 +70,7 @@ artefacts: binaries packages images chart sbom
 	cd $(RELEASE) && sha256sum lifeboat* >SHA256SUMS && cat SHA256SUMS
 
 RELEASE = dist/release
+NOTICES = $(RELEASE)/lifeboat-$(VERSION)-notices.txt
 # When what is built was committed.
 EPOCH = $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 # Both architectures, as deploy/packages/build and deploy/image/archive take them.
@@ -73,17 +80,18 @@ binaries: tools-release
 	rm -rf $(RELEASE)
 	$(call release_for,amd64,x86_64-linux-gnu-gcc)
 	$(call release_for,arm64,aarch64-linux-gnu-gcc)
+	$(GO) run ./deploy/sbom/notices $(RELEASE)/lifeboat-linux-amd64 $(LICENCES) >$(NOTICES)
 
 release_for = GOFLAGS= GOOS=linux GOARCH=$(1) CC=$(2) $(GO) build -trimpath -buildvcs=true -tags $(TAGS) \
 	-ldflags '$(LDFLAGS) -linkmode external -extldflags -static' -o $(RELEASE)/lifeboat-linux-$(1) ./cmd/lifeboat
 
 # A deb and an rpm for each architecture.
 packages: binaries tools-packages
-	PATH="$(GOBIN):$$PATH" SOURCE_DATE_EPOCH=$(EPOCH) deploy/packages/build $(VERSION) $(RELEASE) $(RELEASE)/lifeboat-linux-$$(go env GOHOSTARCH) $(PROGRAMS_BUILT)
+	PATH="$(GOBIN):$$PATH" SOURCE_DATE_EPOCH=$(EPOCH) deploy/packages/build $(VERSION) $(RELEASE) $(RELEASE)/lifeboat-linux-$$(go env GOHOSTARCH) $(NOTICES) $(PROGRAMS_BUILT)
 
 # The images of both architectures, as one OCI archive with one index.
 images: binaries tools-images
-	SOURCE_DATE_EPOCH=$(EPOCH) deploy/image/archive $(RELEASE)/lifeboat-$(VERSION)-image.tar $(VERSION) "$$(git rev-parse HEAD)" '$(CA_CERTIFICATES)' $(PROGRAMS_BUILT)
+	SOURCE_DATE_EPOCH=$(EPOCH) deploy/image/archive $(RELEASE)/lifeboat-$(VERSION)-image.tar $(VERSION) "$$(git rev-parse HEAD)" $(NOTICES) '$(CA_CERTIFICATES)' $(PROGRAMS_BUILT)
 
 # The Helm chart, as helm install takes it.
 chart: tools-chart

@@ -23,7 +23,7 @@ func archives(t *testing.T) string {
 	t.Helper()
 	t.Setenv("SOURCE_DATE_EPOCH", "1700000000")
 	file := filepath.Join(t.TempDir(), "image.tar")
-	runs(t, "..", "deploy/image/archive", file, "1.2.3", "3b8b20c", certificates, "amd64="+program(t), "arm64="+program(t))
+	runs(t, "..", "deploy/image/archive", file, "1.2.3", "3b8b20c", noticesFile, certificates, "amd64="+program(t), "arm64="+program(t))
 	return file
 }
 

@@ -60,7 +60,7 @@ func TestImage(t *testing.T) {
 	buildsImage(t)
 	image := unpack(t, testImage)
 	t.Run("files", func(t *testing.T) {
-		want := []string{"etc/", "etc/group", "etc/passwd", "etc/ssl/", "etc/ssl/certs/", "etc/ssl/certs/ca-certificates.crt", "lifeboat"}
+		want := []string{"etc/", "etc/group", "etc/passwd", "etc/ssl/", "etc/ssl/certs/", "etc/ssl/certs/ca-certificates.crt", "licenses/", "licenses/LICENSE", "licenses/notices.txt", "lifeboat"}
 		if got := slices.Sorted(maps.Keys(image.files)); !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
@@ -76,6 +76,9 @@ func TestImage(t *testing.T) {
 		}
 		if got := string(image.files["etc/passwd"].content); got != "lifeboat:x:65532:65532:lifeboat:/:/nonexistent\n" {
 			t.Errorf("/etc/passwd: %q", got)
+		}
+		if string(image.files["licenses/LICENSE"].content) != docstest.Read(t, "../LICENSE") || string(image.files["licenses/notices.txt"].content) != docstest.Read(t, filepath.Join("..", noticesFile)) {
+			t.Error("other licences")
 		}
 		if got := string(image.files["etc/group"].content); got != "lifeboat:x:65532:\n" {
 			t.Errorf("/etc/group: %q", got)

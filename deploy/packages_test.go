@@ -18,7 +18,7 @@ import (
 func buildsPackages(t *testing.T, dir, file string) {
 	t.Helper()
 	t.Setenv("SOURCE_DATE_EPOCH", "1700000000")
-	runs(t, "..", "deploy/packages/build", "1.2.3", dir, program(t), runtime.GOARCH+"="+file)
+	runs(t, "..", "deploy/packages/build", "1.2.3", dir, program(t), noticesFile, runtime.GOARCH+"="+file)
 }
 
 // newRoot makes a directory that packages can be installed in: with a shell for
@@ -191,6 +191,10 @@ func checkInstalled(t *testing.T, root string) {
 	if err != nil || len(licences) != 1 || docstest.Read(t, licences[0]) != docstest.Read(t, "../LICENSE") {
 		t.Errorf("licence: %v, %v", licences, err)
 	}
+	notices, err := filepath.Glob(filepath.Join(root, "usr/share/*/lifeboat/notices.txt"))
+	if err != nil || len(notices) != 1 || docstest.Read(t, notices[0]) != docstest.Read(t, filepath.Join("..", noticesFile)) {
+		t.Errorf("notices: %v, %v", notices, err)
+	}
 }
 
 // testRPM installs the package and removes it again.
@@ -209,6 +213,21 @@ func testRPM(t *testing.T, rpm string) {
 	}
 	if got := slices.DeleteFunc(filesIn(t, root), func(name string) bool { return slices.Contains(before, name) }); !slices.Equal(got, []string{ownLink}) {
 		t.Errorf("left after the removal: %v", got)
+	}
+}
+
+// TestNotices looks for what lawyers look for.
+func TestNotices(t *testing.T) {
+	program(t)
+	text := docstest.Read(t, filepath.Join("..", noticesFile))
+	for _, want := range []string{"github.com/mattn/go-sqlite3 v", "Copyright (c) 2014 Yasuhiro Matsumoto", "\nthe standard library of Go 1.", "Copyright 2009 The Go Authors",
+		"SQLite is in the public domain", "AWS SDK for Go", "GNU LESSER GENERAL PUBLIC LICENSE", "Mozilla Public License Version 2.0"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	if n := strings.Count(text, "TERMS AND CONDITIONS FOR USE, REPRODUCTION"); n > 5 { // 20 modules are of Amazon's
+		t.Errorf("the Apache License is there %d times", n)
 	}
 }
 

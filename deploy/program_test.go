@@ -42,7 +42,7 @@ var isBuilt bool
 func program(t *testing.T) string {
 	t.Helper()
 	if !isBuilt {
-		makes(t, "static")
+		makes(t, "notices") // of the program, which it makes
 		isBuilt = true
 	}
 	path, err := filepath.Abs(filepath.Join("..", "dist", "lifeboat-static"))
@@ -51,6 +51,9 @@ func program(t *testing.T) string {
 	}
 	return path
 }
+
+// noticesFile is what make notices makes, from the top of the repository.
+const noticesFile = "dist/notices.txt"
 
 // programAs puts the program in a directory, as a name.
 func programAs(t *testing.T, path string) {

@@ -18,6 +18,8 @@ import (
 	"github.com/mattn/go-sqlite3"
 	"github.com/spdx/tools-golang/spdx/v2/common"
 	"github.com/spdx/tools-golang/spdx/v2/v2_3"
+
+	"github.com/lifeboat-sqlite/lifeboat/deploy/sbom/licences"
 )
 
 const (
@@ -35,12 +37,14 @@ type builder struct {
 	doc     *v2_3.Document
 	program common.ElementID
 	digest  []byte // of all files
+
+	licences func([]*debug.Module) ([]licences.Licence, error)
 }
 
 // bill returns the bill of the files, of which those that Go has built have modules in
 // them. Without one of these it is an error.
-func bill(version string, created time.Time, certificates string, files []string) (*v2_3.Document, error) {
-	b := builder{program: "Package-lifeboat", doc: &v2_3.Document{
+func bill(version string, created time.Time, certificates string, files []string, of func([]*debug.Module) ([]licences.Licence, error)) (*v2_3.Document, error) {
+	b := builder{program: "Package-lifeboat", licences: of, doc: &v2_3.Document{
 		SPDXVersion: v2_3.Version, DataLicense: v2_3.DataLicense, SPDXIdentifier: "DOCUMENT", DocumentName: "lifeboat-" + version,
 		CreationInfo: &v2_3.CreationInfo{
 			Creators: []common.Creator{{CreatorType: "Organization", Creator: "Lifeboat"}, {CreatorType: "Tool", Creator: "lifeboat-sbom"}},
@@ -113,10 +117,15 @@ func (b *builder) addFile(path string) (built bool, err error) {
 		},
 		LicenseConcluded: unknown, LicenseInfoInFiles: []string{unknown}, FileCopyrightText: unknown,
 	}
+	if filepath.Ext(name) == ".txt" {
+		file.FileTypes = []string{"TEXT"}
+	}
 	info, err := buildinfo.Read(bytes.NewReader(content))
 	if err == nil {
 		file.FileTypes = []string{"BINARY"}
-		b.addModules(info, content)
+		if err := b.addModules(info, content); err != nil {
+			return false, err
+		}
 	}
 	b.doc.Files = append(b.doc.Files, file)
 	b.relate(file.FileSPDXIdentifier, "GENERATED_FROM", b.program)
@@ -124,18 +133,19 @@ func (b *builder) addFile(path string) (built bool, err error) {
 }
 
 // addModules adds the modules of a binary, and what is in it and is no module.
-func (b *builder) addModules(info *debug.BuildInfo, binary []byte) {
+func (b *builder) addModules(info *debug.BuildInfo, binary []byte) error {
 	version := strings.TrimPrefix(info.GoVersion, "go")
 	b.add(&v2_3.Package{PackageName: "stdlib", PackageSPDXIdentifier: "Package-stdlib", PackageVersion: version, PackageDownloadLocation: unknown,
 		PackageLicenseDeclared: "BSD-3-Clause", PackageExternalReferences: purl("golang", "stdlib", version)}, b.program, "DEPENDS_ON")
-	for _, module := range info.Deps {
-		if module.Replace != nil {
-			module = module.Replace
-		}
-		id := common.ElementID("Package-" + plain(module.Path))
-		b.add(&v2_3.Package{PackageName: module.Path, PackageSPDXIdentifier: id, PackageVersion: module.Version, PackageDownloadLocation: unknown,
-			PackageExternalReferences: purl("golang", module.Path, module.Version)}, b.program, "DEPENDS_ON")
-		if module.Path == sqliteModule {
+	modules, err := b.licences(info.Deps)
+	if err != nil {
+		return err
+	}
+	for _, l := range modules {
+		id := common.ElementID("Package-" + plain(l.Module))
+		b.add(&v2_3.Package{PackageName: l.Module, PackageSPDXIdentifier: id, PackageVersion: l.Version, PackageDownloadLocation: unknown,
+			PackageLicenseDeclared: l.ID, PackageExternalReferences: purl("golang", l.Module, l.Version)}, b.program, "DEPENDS_ON")
+		if l.Module == sqliteModule {
 			sqlite, _, _ := sqlite3.Version() // of the same go.mod
 			b.add(foreign("sqlite", sqlite, "blessing", "sqlite:sqlite"), id, "CONTAINS")
 		}
@@ -143,6 +153,7 @@ func (b *builder) addModules(info *debug.BuildInfo, binary []byte) {
 	if found := glibc.FindSubmatch(binary); found != nil {
 		b.add(foreign("glibc", string(found[1]), "LGPL-2.1-or-later", "gnu:glibc"), b.program, "STATIC_LINK")
 	}
+	return nil
 }
 
 // foreign returns a package that no module is, by which name those know it who list

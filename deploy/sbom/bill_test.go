@@ -11,7 +11,26 @@ import (
 
 	"github.com/spdx/tools-golang/json"
 	"github.com/spdx/tools-golang/spdxlib"
+
+	"github.com/lifeboat-sqlite/lifeboat/deploy/sbom/licences"
 )
+
+// licencesHere returns the licences of this test's modules. One of them, which is in no
+// program, leaves the choice between two licences.
+func licencesHere(modules []*debug.Module) ([]licences.Licence, error) {
+	const spdx = "github.com/spdx/tools-golang"
+	var others []*debug.Module
+	var all []licences.Licence
+	for _, m := range modules {
+		if m.Path == spdx {
+			all = append(all, licences.Licence{Module: spdx, Version: m.Version, ID: "Apache-2.0 OR GPL-2.0-or-later"})
+		} else {
+			others = append(others, m)
+		}
+	}
+	rest, err := licences.Of(others)
+	return append(all, rest...), err
+}
 
 // The bill of this very test has its modules, can be read again, and refers to nothing
 // that is not in it.
@@ -30,7 +49,7 @@ func TestBill(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := func() string {
-		doc, err := bill("1.2.3", time.Unix(1800000000, 0).UTC(), "20230311+deb12u1", []string{self, static, "main.go"})
+		doc, err := bill("1.2.3", time.Unix(1800000000, 0).UTC(), "20230311+deb12u1", []string{self, static, "main.go"}, licencesHere)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,6 +73,9 @@ func TestBill(t *testing.T) {
 	versions := map[string]string{}
 	for _, p := range doc.Packages {
 		versions[p.PackageName] = p.PackageVersion
+		if p.PackageLicenseDeclared == unknown {
+			t.Errorf("no licence of %s", p.PackageName)
+		}
 	}
 	info, _ := debug.ReadBuildInfo()
 	for _, module := range info.Deps {
@@ -67,7 +89,7 @@ func TestBill(t *testing.T) {
 	if len(doc.Files) != 3 || doc.Files[0].FileTypes[0] != "BINARY" || doc.Files[2].FileTypes[0] != "ARCHIVE" || doc.CreationInfo.Created != "2027-01-15T08:00:00Z" {
 		t.Errorf("files %v, made %s", doc.Files, doc.CreationInfo.Created)
 	}
-	if _, err := bill("1.2.3", time.Now(), "", []string{"main.go"}); err == nil {
+	if _, err := bill("1.2.3", time.Now(), "", []string{"main.go"}, licences.Of); err == nil {
 		t.Error("a bill of no binary")
 	}
 }

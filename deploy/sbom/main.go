@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spdx/tools-golang/json"
+
+	"github.com/lifeboat-sqlite/lifeboat/deploy/sbom/licences"
 )
 
 func main() {
@@ -19,7 +21,7 @@ func main() {
 	created := flag.Int64("created", 0, "When its commit was made, in `seconds` since 1970.")
 	certificates := flag.String("certificates", "", "The `version` of the package ca-certificates that the image has.")
 	flag.Parse()
-	doc, err := bill(*version, time.Unix(*created, 0).UTC(), *certificates, flag.Args())
+	doc, err := bill(*version, time.Unix(*created, 0).UTC(), *certificates, flag.Args(), licences.Of)
 	if err == nil {
 		err = json.Write(doc, os.Stdout, json.Indent("  "))
 	}
