@@ -19,6 +19,7 @@ import (
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore/drill"
+	"github.com/lifeboat-sqlite/lifeboat/snapshot"
 	"github.com/lifeboat-sqlite/lifeboat/upload"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 	"github.com/lifeboat-sqlite/lifeboat/upload/copies"
@@ -65,6 +66,9 @@ const (
 	// doubtsRead is how many tags a report reads beside those that status reads, to see
 	// whether a gap is one.
 	doubtsRead = 64
+	// foreseen is how often a report reads the tags of what goes next, which may be
+	// pinned, so that something else goes next.
+	foreseen = 10
 )
 
 // Run implements the command.
@@ -166,7 +170,7 @@ func (r *reportCmd) gather(ctx context.Context, c *console, name string) (eviden
 	if verdict := d.verdict(); verdict != nil {
 		in.Verdict = terminal.ValidText(terminal.OneLine(verdict))
 	}
-	if err := r.resolve(ctx, b, &in); err != nil {
+	if err := errors.Join(r.resolve(ctx, b, &in), r.foresee(ctx, b, &in)); err != nil {
 		return in, err
 	}
 	for _, d := range in.Decisions {
@@ -183,24 +187,55 @@ func (r *reportCmd) gather(ctx context.Context, c *console, name string) (eviden
 
 // resolve reads the tags that say whether gaps are such.
 func (r *reportCmd) resolve(ctx context.Context, b bucket.Bucket, in *evidence.Input) error {
-	doubtful := evidence.Doubtful(*in, time.Duration(r.Every), doubtsRead)
-	if len(doubtful) == 0 {
+	return r.readTags(ctx, b, in, evidence.Doubtful(*in, time.Duration(r.Every), doubtsRead))
+}
+
+// foresee reads the tags of what goes next: status reads those of the newest and of what is
+// due, and another one may be pinned.
+func (r *reportCmd) foresee(ctx context.Context, b bucket.Bucket, in *evidence.Input) error {
+	known := map[snapshot.ID]bool{}
+	for range foreseen {
+		var unread []lifecycle.Item
+		for _, d := range evidence.Next(in.Decisions) {
+			if !known[d.ID] {
+				unread, known[d.ID] = append(unread, d.Item), true
+			}
+		}
+		if len(unread) == 0 {
+			break
+		}
+		if err := r.readTags(ctx, b, in, unread); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readTags reads the tags of some snapshots and decides again. Those that these keys may
+// not read stay as they are.
+func (r *reportCmd) readTags(ctx context.Context, b bucket.Bucket, in *evidence.Input, which []lifecycle.Item) error {
+	if len(which) == 0 {
 		return nil
 	}
-	read, err := lifecycle.ReadTags(ctx, b, doubtful)
+	read, err := lifecycle.ReadTags(ctx, b, which)
 	if errors.Is(err, bucket.ErrRefused) {
-		return nil // and they stay doubtful
+		return nil
 	}
 	if err != nil {
 		return err
 	}
+	known := map[snapshot.ID]lifecycle.Item{}
 	for _, item := range read {
-		for i := range in.Decisions {
-			if in.Decisions[i].ID == item.ID {
-				in.Decisions[i].Tags, in.Decisions[i].TagsKnown = item.Tags, true
-			}
+		known[item.ID] = item
+	}
+	items := make([]lifecycle.Item, len(in.Decisions))
+	for i, d := range in.Decisions {
+		items[i] = d.Item
+		if item, is := known[d.ID]; is {
+			items[i].Tags, items[i].TagsKnown, items[i].Damaged = item.Tags, item.TagsKnown, item.Damaged
 		}
 	}
+	in.Decisions = lifecycle.Decide(items, lifecycle.Terms{Policy: in.Policy, Hold: r.holdOf()}, in.Now)
 	return nil
 }
 

@@ -321,18 +321,29 @@ func (s *Section) chains() {
 	}
 }
 
-// next lists what goes or is released next, by the time when it does.
 func (s *Section) next() {
-	for _, d := range s.Decisions {
-		if d.Action != lifecycle.ActKeep || !d.Expires.IsZero() {
-			s.Next = append(s.Next, d)
-		}
-	}
-	slices.SortStableFunc(s.Next, func(a, b lifecycle.Decision) int {
-		return cmp.Or(byTime(a.Expires, b.Expires), byTime(a.Due, b.Due))
-	})
+	s.Next = leaving(s.Decisions)
 	s.Leaving = len(s.Next)
 	s.Next = s.Next[:min(len(s.Next), nextShown)]
+}
+
+// Next returns what a page has as going next, so that its tags can be read.
+func Next(all []lifecycle.Decision) []lifecycle.Decision {
+	next := leaving(all)
+	return next[:min(len(next), nextShown)]
+}
+
+// leaving returns what goes or is released, by the time when it does.
+func leaving(all []lifecycle.Decision) (next []lifecycle.Decision) {
+	for _, d := range all {
+		if d.Action != lifecycle.ActKeep || !d.Expires.IsZero() {
+			next = append(next, d)
+		}
+	}
+	slices.SortStableFunc(next, func(a, b lifecycle.Decision) int {
+		return cmp.Or(byTime(a.Expires, b.Expires), byTime(a.Due, b.Due))
+	})
+	return next
 }
 
 // byTime compares times, of which zero is never.
