@@ -54,8 +54,9 @@ type restoreCmd struct {
 // restoreDocument is what restore --json prints. Sizes are in bytes.
 type restoreDocument struct {
 	URL      string   `json:"url"`
-	Restored bool     `json:"restored"`          // false: the database was there, with --if-missing or --all
-	Retired  bool     `json:"retired,omitempty"` // so that --all left it out
+	Second   bool     `json:"second_place,omitempty"` // it is that of --fallback
+	Restored bool     `json:"restored"`               // false: the database was there, with --if-missing or --all
+	Retired  bool     `json:"retired,omitempty"`      // so that --all left it out
 	Snapshot string   `json:"snapshot,omitempty"`
 	Target   string   `json:"target"` // the file, behind symlinks
 	Size     int64    `json:"size,omitempty"`
@@ -67,6 +68,7 @@ type restoreDocument struct {
 // planDocument is what restore --dry-run --json prints. Sizes are in bytes.
 type planDocument struct {
 	URL      string            `json:"url"`
+	Second   bool              `json:"second_place,omitempty"` // it is that of --fallback
 	Snapshot snapshotDocument  `json:"snapshot"`
 	Manifest snapshot.Manifest `json:"manifest"`
 	Objects  []objectDocument  `json:"objects"`           // that would be fetched, the full snapshot's first
@@ -237,7 +239,7 @@ func (r *restoreCmd) restore(ctx context.Context, c *console, b bucket.Bucket, s
 		text += note
 	}
 	printing := c.result(r.JSON, restoreDocument{
-		URL: r.URL.String(), Restored: true, Snapshot: string(result.ID), Target: terminal.ValidText(result.Target), Size: result.Size,
+		URL: r.URL.String(), Second: r.isSecond, Restored: true, Snapshot: string(result.ID), Target: terminal.ValidText(result.Target), Size: result.Size,
 		Kept: terminal.ValidTexts(result.Kept), Live: result.Live, Seconds: took.Seconds(),
 	}, c.fit(c.unlessQuiet(text)))
 	if printing == nil {
@@ -253,7 +255,7 @@ func (r *restoreCmd) dryRun(ctx context.Context, c *console, b bucket.Bucket, s 
 		return err
 	}
 	d := planDocument{
-		URL: r.URL.String(), Snapshot: describeSnapshot(s), Manifest: plan.Manifest, Fetch: plan.Fetch, Target: terminal.ValidText(plan.Target),
+		URL: r.URL.String(), Second: r.isSecond, Snapshot: describeSnapshot(s), Manifest: plan.Manifest, Fetch: plan.Fetch, Target: terminal.ValidText(plan.Target),
 		Old: plan.Old, OldSize: plan.OldSize, Sidecars: append([]string{}, terminal.ValidTexts(plan.Sidecars)...), Kept: terminal.ValidText(plan.Kept),
 		Holders: append([]restore.Holder{}, plan.Holders...), Need: plan.Need, Free: plan.Free,
 	}
