@@ -194,7 +194,10 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	h := newTrial(t, "echo $$ >before; sleep 1000", "echo $LIFEBOAT_HOOK_ERROR >after")
 	go func() {
-		await.That(t, func() bool { _, err := os.Stat(filepath.Join(h.dir, "before")); return err == nil })
+		await.That(t, func() bool {
+			written, _ := os.ReadFile(filepath.Join(h.dir, "before"))
+			return bytes.HasSuffix(written, []byte("\n"))
+		})
 		cancel(cause)
 	}()
 	err := h.Around(ctx, func(context.Context) error { t.Error("read"); return nil })
