@@ -196,8 +196,13 @@ func (d *copyHealthDocument) text() string {
 	if d.BehindSeconds > 0 {
 		text += fmt.Sprintf(", %s behind", terminal.Clock(time.Duration(d.BehindSeconds*float64(time.Second)).Truncate(time.Second)))
 	}
-	if d.Differing > 0 {
-		text += fmt.Sprintf(", %d differ", d.Differing)
+	for _, some := range []struct {
+		count int
+		are   string
+	}{{d.Missing, "to be copied"}, {d.Left, "left out"}, {d.Differing, "differ"}, {d.Extra, "only there"}} {
+		if some.count > 0 {
+			text += fmt.Sprintf(", %d %s", some.count, some.are)
+		}
 	}
 	return text
 }

@@ -51,6 +51,9 @@ func TestStatusCountsWhatCopyBrings(t *testing.T) {
 	if d := statusOfCopy(t, from, to); d.State != copyInStep || d.There != 2 || d.Missing != 0 {
 		t.Errorf("when all was copied that can be: %+v", d)
 	}
+	if out := lifeboat(t, exitDone, "status", from, "--copy", to); !strings.Contains(out, to+": in step, 2 of 4 snapshots, 2 left out\n") {
+		t.Errorf("when all was copied that can be: %s", out)
+	}
 }
 
 // statusOfCopy returns what status says of the copies of a series.
