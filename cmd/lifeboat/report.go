@@ -288,7 +288,7 @@ var errPageLacks = errors.New("the page lacks something")
 func lacks(in evidence.Input) error {
 	var all []error
 	if in.NoDrills != "" {
-		all = append(all, fmt.Errorf("%w: the drills: %s", errPageLacks, in.NoDrills))
+		all = append(all, &hinted{fmt.Errorf("%w: the drills: %s", errPageLacks, in.NoDrills), "the page is written, and says so; keys with deploy/iam's drill policy may read the records"})
 	}
 	for _, place := range in.Copies {
 		if place.Err != "" {

@@ -38,6 +38,7 @@ type Section struct {
 	Strays   Count // differentials of which no full one is there
 	Next     []lifecycle.Decision
 	Leaving  int              // those that go, or are released, as things stand
+	Untagged bool             // tags of Next are not known
 	Drilled  []drill.Recorded // the newest first
 	Costs    []Cost
 	Timeline []Chart
@@ -325,6 +326,7 @@ func (s *Section) next() {
 	s.Next = leaving(s.Decisions)
 	s.Leaving = len(s.Next)
 	s.Next = s.Next[:min(len(s.Next), nextShown)]
+	s.Untagged = slices.ContainsFunc(s.Next, func(d lifecycle.Decision) bool { return !d.TagsKnown })
 }
 
 // Next returns what a page has as going next, so that its tags can be read.

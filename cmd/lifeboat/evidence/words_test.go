@@ -113,12 +113,12 @@ func TestPageOfTrouble(t *testing.T) {
 	}
 	in := Input{Name: "app.db", URL: "s3://b/app", Now: now, State: "too old", Verdict: "the newest snapshot is too old", MaxAge: time.Minute, Elsewhere: true, Retention: "by prune"}
 	in.Decisions = lifecycle.Decide(items, lifecycle.Terms{}, now)
-	in.Decisions[2].Guarded = true
+	in.Decisions[2].Guarded, in.Decisions[3].Action = true, lifecycle.ActRelease
 	page := pageOf(t, New([]Section{NewSection(in, terms)}, false, terms))
 	for _, want := range []string{
 		"the newest snapshot is too old</p>", `<dd class="big wrong"><data class="age"`, `hourly, <span class="wrong">implausible</span>`,
 		fmt.Sprintf("%s, %s, without the full one", counted(strays, "differential"), bytes(stored)),
-		"1 snapshot that would be released or go stay", "When snapshots go is not known here. Retention: by prune.",
+		"1 snapshot that would be released or go stay", "When snapshots go is not known here. Retention: by prune.", "if none is pinned: these keys may not read tags",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %s", want)
