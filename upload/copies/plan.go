@@ -88,6 +88,7 @@ func newPlan(source, target []series.Snapshot, choice Choice, now time.Time) Pla
 			}
 		}
 	}
+	p.dropBroken(target)
 	return p.plan
 }
 
@@ -136,6 +137,32 @@ func releasedBases(ctx context.Context, to bucket.Bucket, target []series.Snapsh
 		released[s.Base] = err == nil
 	}
 	return released, nil
+}
+
+// dropBroken leaves out what would not count at the target, as one that comes to stand on a
+// snapshot that is broken there.
+func (p *planner) dropBroken(target []series.Snapshot) {
+	var objects []bucket.Object
+	for _, t := range target {
+		objects = append(objects, t.Object)
+	}
+	for _, s := range p.plan.Copy {
+		s.Object.Modified = p.now
+		objects = append(objects, s.Object)
+	}
+	broken := map[snapshot.ID]string{}
+	for _, s := range series.Of(objects, p.now) {
+		if !s.Counts() {
+			broken[s.ID] = s.Why()
+		}
+	}
+	p.plan.Copy = slices.DeleteFunc(p.plan.Copy, func(s series.Snapshot) bool {
+		why, is := broken[s.ID]
+		if is {
+			p.leave(s, "at the target "+why)
+		}
+		return is
+	})
 }
 
 func (p *planner) leave(s series.Snapshot, why string) {

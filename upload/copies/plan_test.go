@@ -109,6 +109,12 @@ func TestPlanRefuses(t *testing.T) {
 	if ids(p.There) != "24T00" || ids(p.Copy) != "25T09" || len(p.Left) != 2 || !strings.Contains(p.Left[1].Why, "cannot be restored at the target") {
 		t.Errorf("another object is there below a base that is there: %+v", p)
 	}
+	ahead := listed(time.Hour, monday, tuesday)
+	ahead[0].Object.Modified = monday.ID.Time().Add(-time.Hour) // as a disk has it whose files came by another way
+	p = newPlan(source, ahead, Choice{}, wednesday9.ID.Time().Add(time.Hour))
+	if ids(p.Copy) != "25T09" || len(p.Left) != 2 || !strings.Contains(p.Left[0].Why, "implausible") || !strings.Contains(p.Left[1].Why, "is broken") {
+		t.Errorf("a base is there that does not count: %+v", p)
+	}
 	full := monday
 	full.Class = series.Yearly
 	p = newPlan(source, listed(time.Minute, full), Choice{}, now)
