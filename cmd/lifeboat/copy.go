@@ -167,13 +167,14 @@ func (f *copyCmd) Run(ctx context.Context, c *console) (err error) {
 	}
 	if f.DryRun {
 		result, err := copies.Preview(ctx, from, target, o)
-		if err != nil && !errors.Is(err, copies.ErrPartly) {
+		if err = withPolicies(err); err != nil && !errors.Is(err, copies.ErrPartly) {
 			return err
 		}
 		d := f.describe(result)
 		return errors.Join(err, c.result(f.JSON, d, d.text()))
 	}
 	result, err := copies.Run(ctx, from, target, o)
+	err = withPolicies(err)
 	c.endProgress()
 	report.Succeeded = err == nil || errors.Is(err, copies.ErrPartly)
 	d := f.describe(result)
@@ -184,6 +185,15 @@ func (f *copyCmd) Run(ctx context.Context, c *console) (err error) {
 	report.Did = d.text()
 	report.Add(d.measures()...)
 	return errors.Join(err, c.result(f.JSON, d, c.unlessQuiet(report.Did)))
+}
+
+// withPolicies returns err with a hint at the policies for both places, if one of them
+// denies a right.
+func withPolicies(err error) error {
+	if bucket.MissingAction(err) == "" {
+		return err
+	}
+	return &hinted{err, "deploy/iam/restore-*.json is a policy for the keys of the source, copy-*.json for those of the target; lifeboat doctor tries out what these credentials may do"}
 }
 
 // chosen returns the choice of which snapshots are copied.

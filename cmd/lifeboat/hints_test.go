@@ -64,6 +64,24 @@ func TestHintsForWhatStoresSay(t *testing.T) {
 	}
 }
 
+// A copy says which place denies a right, and names a policy for each.
+func TestHintsForCopies(t *testing.T) {
+	dir := "file://" + storeCopies(t)
+	const store = "s3://bucket/app"
+	for place, args := range map[string][]string{"source": {store, dir}, "target": {dir, store}} {
+		err := againstStore(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+		}), append([]string{"copy", "--retry-for", "0"}, args...)...)
+		if exitCode(err) != exitRefused || !strings.HasPrefix(fmt.Sprint(err), "the "+place+": list "+store) {
+			t.Errorf("%s: exit %d: %v", place, exitCode(err), err)
+		}
+		if hint := hintFor(err); !strings.Contains(hint, "restore-*.json") || !strings.Contains(hint, "copy-*.json") {
+			t.Errorf("%s: hint %q", place, hint)
+		}
+	}
+}
+
 // against runs a command on a bucket of a store that always answers like this,
 // without patience.
 func against(t *testing.T, store http.Handler, args ...string) error {

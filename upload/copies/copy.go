@@ -125,13 +125,13 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		return fmt.Errorf("copy %s to %s: %w", r.from.URL(), r.to.URL(), ErrSame)
 	}
 	if r.source, err = series.Snapshots(ctx, r.from, time.Time{}); err != nil {
-		return err
+		return fmt.Errorf("the source: %w", err)
 	}
 	if len(r.source) == 0 {
 		return fmt.Errorf("copy %s: there is no snapshot: %w", r.from.URL(), bucket.ErrNotFound)
 	}
 	if r.target, err = listTarget(ctx, r.to); err != nil {
-		return err
+		return fmt.Errorf("the target: %w", err)
 	}
 	if r.sameListing() {
 		return fmt.Errorf("copy %s to %s: all snapshots were uploaded to both at the same time: %w", r.from.URL(), r.to.URL(), ErrSame)
