@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -91,6 +92,44 @@ func TestNotify(t *testing.T) {
 	}
 	for _, wrong := range []string{"{", "text", "{} {}", `{"text": "{titel}"}`} {
 		lifeboat(t, 64, "backup", db, bucket, "--notify-template", wrong)
+	}
+}
+
+// Each run that is well says what was done: services refuse a message without text.
+func TestNotifyOfWhatWasDone(t *testing.T) {
+	var box mailbox
+	server := httptest.NewServer(&box)
+	defer server.Close()
+	dir := t.TempDir()
+	db, bucket := filepath.Join(dir, "app.db"), "file://"+dir+"/bucket"
+	sqlite(t, db, "CREATE TABLE t (x);")
+	file := filepath.Join(dir, "many.yaml")
+	if err := os.WriteFile(file, []byte("databases: [{path: app.db, url: "+bucket+"}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("LIFEBOAT_NOTIFY_URL", server.URL)
+	t.Setenv("LIFEBOAT_NOTIFY_ON", "always")
+	for _, run := range []struct {
+		says string
+		args []string
+	}{
+		{"uploaded: ", []string{"backup", db, bucket}},
+		{"verified: snapshot ", []string{"verify", bucket}},
+		{"1 of 1 snapshots verified|verified: snapshot ", []string{"verify", bucket, "--all"}},
+		{"newest ", []string{"status", bucket, "--max-age", "1h"}},
+		{"copied: ", []string{"copy", bucket, "file://" + dir + "/second"}},
+		{"deleted 0 of 1 snapshots", []string{"prune", bucket, "--keep-daily", "14d", "--yes"}},
+		{"nothing to release", []string{"lifecycle", "release", bucket}},
+		{"1 database: 0 uploaded, 1 unchanged", []string{"backup", "--config", file}},
+		{"1 database: 1 verified", []string{"verify", "--config", file}},
+		{"1 database: 1 done", []string{"prune", "--config", file, "--keep-daily", "14d", "--yes"}},
+		{"lifeboat status succeeded", []string{"status", "--config", file, "--max-age", "1h"}},
+	} {
+		lifeboat(t, 0, append(run.args, "--quiet")...)
+		var m reports.Message
+		if got := box.got(); len(got) != 1 || json.Unmarshal([]byte(got[0]), &m) != nil || !regexp.MustCompile(run.says).MatchString(m.Message) {
+			t.Errorf("%q: got %q, want a message with %q", run.args, got, run.says)
+		}
 	}
 }
 

@@ -18,6 +18,9 @@ func (c *console) page() page {
 	return page{terminal.Width(c.stdout), time.Now(), terminal.Painter(c.stdout)}
 }
 
+// noticePage returns the page of a notice.
+func noticePage() page { return page{0, time.Now(), terminal.Plain} }
+
 // table returns an empty table for the page.
 func (p page) table(columns ...terminal.Column) *terminal.Table {
 	return &terminal.Table{Columns: columns, Paint: p.paint}

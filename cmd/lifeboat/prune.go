@@ -64,6 +64,7 @@ func (p *pruneCmd) Run(ctx context.Context, c *console) (err error) {
 	}
 	report.Succeeded = true
 	d := pruneDocument{p.URL.String(), describeDecisions(decisions), deleted}
+	report.Did = p.text(d, noticePage())
 	return errors.Join(c.result(p.JSON, d, c.unlessQuiet(p.text(d, c.page()))), err)
 }
 

@@ -58,5 +58,6 @@ func (r *releaseCmd) Run(ctx context.Context, c *console) (err error) {
 	if text == "" && c.kept == nil { // of several databases the last line counts those
 		text = "nothing to release\n"
 	}
+	report.Did = text
 	return errors.Join(c.result(r.JSON, d, c.unlessQuiet(text)), result.Damaged)
 }

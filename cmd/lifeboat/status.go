@@ -57,7 +57,10 @@ func (s *statusCmd) status(ctx context.Context, c *console) (d *healthDocument, 
 	}
 	report.Succeeded = true // whatever the state is
 	report.Add(found.measures()...)
-	return &found, found.verdict()
+	if err = found.verdict(); err == nil {
+		report.Did = found.text(noticePage())
+	}
+	return &found, err
 }
 
 // examine returns the state of a series.

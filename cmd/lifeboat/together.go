@@ -136,6 +136,9 @@ func (j *joint) end(others ...tally) error {
 	if bad := len(all) - well; bad > 0 {
 		text += fmt.Sprintf(", %d failed", bad)
 	}
+	if report := j.schedule.report; report != nil {
+		report.Did = text + "\n"
+	}
 	printing := j.result(j.json, resultsDocument{j.config, j.documents}, j.unlessQuiet(text+"\n"))
 	return errors.Join(verdictOf(j.ctx, all, "failed", "not "+j.done, exitOfAll), printing)
 }

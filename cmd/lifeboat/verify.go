@@ -149,7 +149,10 @@ func (v *verifyCmd) verify(ctx context.Context, c *console) (err error) {
 		shown := drill
 		if len(chosen) == 1 {
 			shown.Error = "" // the command's own error says it
-		} else if err != nil && len(failed) <= drillsInNotice {
+		}
+		if len(chosen) == 1 && err == nil {
+			report.Did = shown.text(terminal.Plain)
+		} else if len(chosen) > 1 && err != nil && len(failed) <= drillsInNotice {
 			report.Did += shown.text(terminal.Plain)
 		}
 		if !v.JSON && (!drill.Verified || !c.Quiet) {
@@ -160,6 +163,9 @@ func (v *verifyCmd) verify(ctx context.Context, c *console) (err error) {
 		}
 	}
 	report.Succeeded = d.judge(len(chosen))
+	if len(chosen) > 1 {
+		report.Did += d.sum(len(chosen))
+	}
 	report.Add(measuresOfDrills(d.Snapshots)...)
 	err = v.summary(ctx, b, d, chosen, failed)
 	if v.JSON {

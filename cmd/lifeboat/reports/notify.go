@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -77,7 +78,8 @@ func (r *Report) message(err error) Message {
 	}
 	m.Title = about + " " + how
 	m.Host, _ = os.Hostname() // a machine without a name has none
-	m.Message = terminal.ValidText(strings.TrimSpace(m.Message))
+	// Services refuse a message without text.
+	m.Message = cmp.Or(terminal.ValidText(strings.TrimSpace(m.Message)), m.Title)
 	if len(m.Message) > maxMessage {
 		m.Message = strings.ToValidUTF8(m.Message[:maxMessage], "") + "..."
 	}
