@@ -1,8 +1,12 @@
-{{/* What the name of each object begins with. The longest suffix leaves 36 of a CronJob's 52 characters. */}}
+{{/* What the name of each object begins with: the release, and the chart or its alias. The
+longest suffix leaves 36 of a CronJob's 52 characters. A name that is longer keeps apart by
+a hash from others that begin like it. */}}
 {{- define "lifeboat.name" -}}
 {{- $name := .Release.Name }}
-{{- if not (contains "lifeboat" $name) }}{{ $name = printf "%s-lifeboat" $name }}{{ end }}
-{{- .Values.fullnameOverride | default $name | trunc 36 | trimSuffix "-" }}
+{{- if not (contains .Chart.Name $name) }}{{ $name = printf "%s-%s" $name .Chart.Name }}{{ end }}
+{{- $name = .Values.fullnameOverride | default $name }}
+{{- if gt (len $name) 36 }}{{ $name = printf "%s-%s" ($name | trunc 27 | trimSuffix "-") (sha256sum $name | trunc 8) }}{{ end }}
+{{- $name }}
 {{- end }}
 
 {{/* The metadata of an object with a suffix: (dict "root" $ "suffix" "-backup"). */}}
@@ -24,7 +28,10 @@ lifeboat/release: {{ include "lifeboat.name" . | quote }}
 
 {{- define "lifeboat.bucketURL" -}}
 {{- if contains "://" .Values.s3.bucket }}{{ .Values.s3.bucket }}
-{{- else }}s3://{{ .Values.s3.bucket }}/{{ .Values.s3.prefix | default (printf "%s/%s" .Release.Namespace .Release.Name) }}
+{{- else }}
+{{- $series := .Release.Name }}
+{{- if ne .Chart.Name "lifeboat" }}{{ $series = printf "%s-%s" $series .Chart.Name }}{{ end -}}
+s3://{{ .Values.s3.bucket }}/{{ .Values.s3.prefix | default (printf "%s/%s" .Release.Namespace $series) }}
 {{- end }}
 {{- end }}
 
