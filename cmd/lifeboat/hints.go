@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/hooks"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
@@ -37,6 +38,9 @@ func hintFor(err error) string {
 		if r.hint != "" && errors.Is(err, r.is) {
 			return r.hint
 		}
+	}
+	if errors.Is(err, fs.ErrPermission) && (errors.Is(err, hooks.ErrBefore) || errors.Is(err, hooks.ErrAfter)) {
+		return "the user that runs the backup must be able to run that program: chmod +x, and no noexec on its file system"
 	}
 	// A firewall forbids connections by the same error.
 	var network *net.OpError

@@ -207,6 +207,15 @@ func TestInterrupted(t *testing.T) {
 	h.gone(t, "before")
 }
 
+// Two commands that nothing but a kill ends leave a run that is told to end ten of the 30
+// seconds that systemd and Kubernetes give it, for its reports, and some to spare.
+func TestTimeToTheKill(t *testing.T) {
+	before := grace + strays
+	if after := afterSignal + grace + strays; before+after > 15*time.Second {
+		t.Errorf("%s and %s", before, after)
+	}
+}
+
 // Output without end is neither kept nor logged without end.
 func TestOutput(t *testing.T) {
 	lines := 0

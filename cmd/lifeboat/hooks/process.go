@@ -9,8 +9,13 @@ import (
 	"time"
 )
 
-// grace is how long a command may take to end when it is told to, before it is killed.
-const grace = 3 * time.Second
+const (
+	// grace is how long a command may take to end when it is told to, before it is killed.
+	grace = 2 * time.Second
+	// strays is how long to wait for the end of the output once a command has ended: what
+	// has left its group may keep stdout open.
+	strays = time.Second
+)
 
 // start runs a program until it ends, and ends it with ctx: it and all that it has
 // started in its process group, which is one of its own, as the terminal's signals are
@@ -25,7 +30,7 @@ func start(ctx context.Context, command Command, environment []string, out *outp
 	defer runtime.UnlockOSThread()
 	process := exec.Command(command[0], command[1:]...)
 	process.Env, process.Stdout, process.Stderr, process.SysProcAttr = environment, out, out, attributes()
-	process.WaitDelay = grace // for what has left the group, and kept stdout open
+	process.WaitDelay = strays
 	if err := process.Start(); err != nil {
 		return err
 	}
