@@ -82,7 +82,9 @@ binaries: tools-release
 	$(call release_for,arm64,aarch64-linux-gnu-gcc)
 	$(GO) run ./deploy/sbom/notices $(RELEASE)/lifeboat-linux-amd64 $(LICENCES) >$(NOTICES)
 
-release_for = GOFLAGS= GOOS=linux GOARCH=$(1) CC=$(2) $(GO) build -trimpath -buildvcs=true -tags $(TAGS) \
+# For this machine's architecture with gcc itself, as make static has it: what that has
+# compiled is not compiled again.
+release_for = GOFLAGS= GOOS=linux GOARCH=$(1) CC=$(if $(filter $(1),$(shell go env GOHOSTARCH)),gcc,$(2)) $(GO) build -trimpath -buildvcs=true -tags $(TAGS) \
 	-ldflags '$(LDFLAGS) -linkmode external -extldflags -static' -o $(RELEASE)/lifeboat-linux-$(1) ./cmd/lifeboat
 
 # A deb and an rpm for each architecture.
