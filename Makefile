@@ -104,6 +104,7 @@ chart: tools-chart
 # library, and the files with their checksums.
 sbom: binaries packages images chart
 	$(GO) run -tags $(TAGS) ./deploy/sbom -version $(VERSION) -created $(EPOCH) -certificates "$$(dpkg-query -W -f '$${Version}' ca-certificates 2>/dev/null || true)" \
+		-libc "$$(printf '#include <features.h>\n__GLIBC__ __GLIBC_MINOR__\n' | gcc -E -P - | tail -n 1 | tr ' ' .)" \
 		$(RELEASE)/lifeboat* >dist/spdx.json
 	mv dist/spdx.json $(RELEASE)/lifeboat-$(VERSION).spdx.json
 
@@ -183,7 +184,7 @@ tools-check: tools
 # What all tests need. MinIO, versitygw and rclone are test servers
 # only, built from source; it takes some minutes, once. Ceph's packages, and what
 # tests pages for accessibility in a browser, are below the user's cache directory.
-tools-test: tools-check tools-packages tools-chart tools-publish
+tools-test: tools-check tools-release tools-packages tools-chart tools-publish
 	@$(call from_apt,buildah:buildah rpm:rpm chromium:chromium restic:$(call pinned,restic) $(ca_certificates))
 	@PATH="$(GOBIN):$$PATH"; command -v minio >/dev/null || { echo 'building MinIO, the test server, with go install'; GOFLAGS= go install $(call pinned,minio); }
 	@PATH="$(GOBIN):$$PATH"; mc --version 2>/dev/null | grep -q '^mc version' || { echo 'building mc, its client, with go install'; GOFLAGS= go install $(call pinned,mc); }

@@ -35,38 +35,23 @@ func TestArchive(t *testing.T) {
 	if again := archives(t); docstest.Read(t, archive) != docstest.Read(t, again) {
 		t.Error("a second archive of the same differs")
 	}
-	layout := t.TempDir()
-	runs(t, layout, "tar", "-xf", archive)
-	blobs := filepath.Join(layout, "blobs", "sha256")
-	top := readIndex(t, filepath.Join(layout, "index.json"))
-	if len(top) != 1 || top[0].MediaType != "application/vnd.oci.image.index.v1+json" {
-		t.Fatalf("the archive has %+v, want one index", top)
-	}
-	var platforms []string
-	for _, manifest := range readIndex(t, top[0].in(blobs)) {
-		platforms = append(platforms, manifest.Platform.OS+"/"+manifest.Platform.Architecture)
-		image := readImage(t, manifest.in(blobs), blobs)
+	top, images := imagesIn(t, archive)
+	for platform, image := range images {
 		c := image.configuration
 		if l := c.Labels; l["org.opencontainers.image.version"] != "1.2.3" || l["org.opencontainers.image.revision"] != "3b8b20c" || c.User != "65532:65532" || len(l) != 6 {
-			t.Errorf("%s: %+v", manifest.Platform.Architecture, c)
+			t.Errorf("%s: %+v", platform, c)
 		}
 		if string(image.files["lifeboat"].content) != docstest.Read(t, program(t)) {
-			t.Errorf("%s has another program", manifest.Platform.Architecture)
+			t.Errorf("%s has another program", platform)
 		}
-		if image.size == 0 || image.size > 12e6 { // the README says 11 MB
-			t.Errorf("%d bytes are pulled of %s", image.size, manifest.Platform.Architecture)
-		}
-	}
-	if !slices.Equal(platforms, []string{"linux/amd64", "linux/arm64"}) {
-		t.Errorf("platforms: %v", platforms)
 	}
 
 	registry := startRegistry(t)
 	image := registry + "/lifeboat"
 	runs(t, "..", "deploy/image/publish", archive, image, "1.2.3", "1.2", "1")
 	for _, tag := range []string{"1.2.3", "1.2", "1"} {
-		if got := runs(t, "", "crane", "digest", image+":"+tag); got != top[0].Digest+"\n" {
-			t.Errorf("%s is %s, want %s", tag, got, top[0].Digest)
+		if got := runs(t, "", "crane", "digest", image+":"+tag); got != top.Digest+"\n" {
+			t.Errorf("%s is %s, want %s", tag, got, top.Digest)
 		}
 	}
 	packages := t.TempDir()
@@ -77,6 +62,33 @@ func TestArchive(t *testing.T) {
 	if !strings.Contains(text, `image: "ghcr.io/lifeboat-sqlite/lifeboat:1.2.3"`) {
 		t.Errorf("the chart of 1.2.3 has another image: %s", text)
 	}
+}
+
+// imagesIn returns the index of an OCI archive of a release, and its images by their
+// platforms: there are two.
+func imagesIn(t *testing.T, archive string) (index blob, images map[string]unpacked) {
+	t.Helper()
+	layout := t.TempDir()
+	runs(t, layout, "tar", "-xf", archive)
+	blobs := filepath.Join(layout, "blobs", "sha256")
+	top := readIndex(t, filepath.Join(layout, "index.json"))
+	if len(top) != 1 || top[0].MediaType != "application/vnd.oci.image.index.v1+json" {
+		t.Fatalf("the archive has %+v, want one index", top)
+	}
+	var platforms []string
+	images = map[string]unpacked{}
+	for _, manifest := range readIndex(t, top[0].in(blobs)) {
+		platform := manifest.Platform.OS + "/" + manifest.Platform.Architecture
+		platforms = append(platforms, platform)
+		images[platform] = readImage(t, manifest.in(blobs), blobs)
+		if size := images[platform].size; size == 0 || size > 12e6 { // the README says 11 MB
+			t.Errorf("%d bytes are pulled of %s", size, platform)
+		}
+	}
+	if !slices.Equal(platforms, []string{"linux/amd64", "linux/arm64"}) {
+		t.Errorf("platforms: %v", platforms)
+	}
+	return top[0], images
 }
 
 // TestChart packages the chart: all of its files have the time of the commit, so that

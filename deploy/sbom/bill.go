@@ -29,22 +29,25 @@ const (
 	sqliteModule = "github.com/mattn/go-sqlite3"
 )
 
-// glibc is what a static binary says of the C library in it.
-var glibc = regexp.MustCompile(`GNU C Library \([^)]*\) \w+ release version ([0-9.]*[0-9])`)
+// isGlibc is in each static binary with that C library: the name of a variable that it
+// reads. Its version is not.
+const isGlibc = "GLIBC_TUNABLES"
 
 // A builder makes a bill.
 type builder struct {
 	doc     *v2_3.Document
 	program common.ElementID
 	digest  []byte // of all files
+	libc    string // the version of the C library
 
 	licences func([]*debug.Module) ([]licences.Licence, error)
 }
 
 // bill returns the bill of the files, of which those that Go has built have modules in
-// them. Without one of these it is an error.
-func bill(version string, created time.Time, certificates string, files []string, of func([]*debug.Module) ([]licences.Licence, error)) (*v2_3.Document, error) {
-	b := builder{program: "Package-lifeboat", licences: of, doc: &v2_3.Document{
+// them. Without one of these it is an error. libc is the version of the C library in
+// static ones.
+func bill(version string, created time.Time, certificates, libc string, files []string, of func([]*debug.Module) ([]licences.Licence, error)) (*v2_3.Document, error) {
+	b := builder{program: "Package-lifeboat", libc: libc, licences: of, doc: &v2_3.Document{
 		SPDXVersion: v2_3.Version, DataLicense: v2_3.DataLicense, SPDXIdentifier: "DOCUMENT", DocumentName: "lifeboat-" + version,
 		CreationInfo: &v2_3.CreationInfo{
 			Creators: []common.Creator{{CreatorType: "Organization", Creator: "Lifeboat"}, {CreatorType: "Tool", Creator: "lifeboat-sbom"}},
@@ -150,8 +153,11 @@ func (b *builder) addModules(info *debug.BuildInfo, binary []byte) error {
 			b.add(foreign("sqlite", sqlite, "blessing", "sqlite:sqlite"), id, "CONTAINS")
 		}
 	}
-	if found := glibc.FindSubmatch(binary); found != nil {
-		b.add(foreign("glibc", string(found[1]), "LGPL-2.1-or-later", "gnu:glibc"), b.program, "STATIC_LINK")
+	if bytes.Contains(binary, []byte(isGlibc)) {
+		if b.libc == "" {
+			return errors.New("the version of the C library in it is missing")
+		}
+		b.add(foreign("glibc", b.libc, "LGPL-2.1-or-later", "gnu:glibc"), b.program, "STATIC_LINK")
 	}
 	return nil
 }

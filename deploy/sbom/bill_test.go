@@ -44,12 +44,12 @@ func TestBill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content = append(content, "GNU C Library (Debian GLIBC 2.36-9+deb12u13) stable release version 2.36."...)
+	content = append(content, isGlibc...)
 	if err := os.WriteFile(static, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	text := func() string {
-		doc, err := bill("1.2.3", time.Unix(1800000000, 0).UTC(), "20230311+deb12u1", []string{self, static, "main.go"}, licencesHere)
+		doc, err := bill("1.2.3", time.Unix(1800000000, 0).UTC(), "20230311+deb12u1", "2.36", []string{self, static, "main.go"}, licencesHere)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,10 @@ func TestBill(t *testing.T) {
 	if len(doc.Files) != 3 || doc.Files[0].FileTypes[0] != "BINARY" || doc.Files[2].FileTypes[0] != "ARCHIVE" || doc.CreationInfo.Created != "2027-01-15T08:00:00Z" {
 		t.Errorf("files %v, made %s", doc.Files, doc.CreationInfo.Created)
 	}
-	if _, err := bill("1.2.3", time.Now(), "", []string{"main.go"}, licences.Of); err == nil {
+	if _, err := bill("1.2.3", time.Now(), "", "2.36", []string{"main.go"}, licences.Of); err == nil {
 		t.Error("a bill of no binary")
+	}
+	if _, err := bill("1.2.3", time.Now(), "", "", []string{static}, licencesHere); err == nil {
+		t.Error("a bill with a C library of no version")
 	}
 }
