@@ -27,11 +27,14 @@ func originOf(b bucket.Bucket) string {
 
 // findOrigin returns the origin of the copies: that of the newest of the source's
 // snapshots at the target, so that it stays the same when the source gets another name.
+// Where there is none, a source that is adopted goes on with that of the target's newest.
 func (r *run) findOrigin(ctx context.Context) (string, error) {
-	for _, t := range slices.Backward(r.target) {
-		if !r.knows(t) {
-			continue
-		}
+	known := slices.Clone(r.target)
+	known = slices.DeleteFunc(known, func(t series.Snapshot) bool { return !r.knows(t) })
+	if len(known) == 0 && r.Adopt {
+		known = r.target
+	}
+	for _, t := range slices.Backward(known) {
 		tags, _, err := series.ReadTags(ctx, r.to, t.Object)
 		switch {
 		case errors.Is(err, bucket.ErrNotFound):

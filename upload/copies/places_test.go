@@ -115,7 +115,9 @@ func TestTwoIntoOneEmptyPlace(t *testing.T) {
 func TestTwoOfOneNameIntoOneEmptyPlace(t *testing.T) {
 	first, second, to := inDirectory(t), inDirectory(t), inDirectory(t)
 	fill(t, first, 10)
-	fill(t, second, 10)
+	younger := sqlitetest.Application(t, "CREATE TABLE a (b)", 10)
+	backups(t, second, younger) // after all of the first one
+	backups(t, second, younger)
 	meanwhile := atPut{to, 1, func() { mustCopy(t, second, to, Options{}) }, new(int)}
 	r, err := Run(t.Context(), first, meanwhile, Options{})
 	if !errors.Is(err, upload.ErrOtherDatabase) || len(r.Copied) != 1 {
@@ -128,6 +130,20 @@ func TestTwoOfOneNameIntoOneEmptyPlace(t *testing.T) {
 		}
 	}
 	mustCopy(t, second, to, Options{Adopt: true})
+}
+
+// A series that is begun anew in another place is adopted once.
+func TestBegunAnew(t *testing.T) {
+	from, anew, to := inDirectory(t), inDirectory(t), inDirectory(t)
+	fill(t, from, 10)
+	mustCopy(t, from, to, Options{})
+	path := sqlitetest.Application(t, "CREATE TABLE a (b)", 10)
+	for _, adopt := range []bool{true, false, false} {
+		backups(t, anew, path)
+		if r := mustCopy(t, anew, to, Options{Adopt: adopt}); len(r.Copied) != 1 {
+			t.Errorf("copied %+v", r.Copied)
+		}
+	}
 }
 
 // A series that moves is the same one, also where the second place has snapshots that the

@@ -104,16 +104,21 @@ func indexOf(all []series.Snapshot, s series.Snapshot) int {
 }
 
 // checkAlone returns an error if a target has snapshots that are not the source's, and the
-// newest of them is another database's than those that the source took before and after
-// it. What is older than all at the source has outlived it there.
+// newest of them was copied from another place, or is another database's than those that
+// the source took before and after it. What is older than all at the source, and was copied
+// from there, has outlived it.
 func (r *run) checkAlone(ctx context.Context, target []series.Snapshot) error {
 	for _, t := range slices.Backward(target) {
-		if r.Adopt || r.knows(t) || len(r.target) > 0 && t.ID < r.source[0].ID {
+		if r.Adopt || r.knows(t) {
 			continue
 		}
 		tags, _, err := series.ReadTags(ctx, r.to, t.Object)
 		if errors.Is(err, bucket.ErrNotFound) {
 			continue
+		}
+		outlived := len(r.target) > 0 && t.ID < r.source[0].ID
+		if outlived && errors.Is(err, bucket.ErrRefused) {
+			return nil
 		}
 		if err != nil {
 			return err
@@ -121,6 +126,9 @@ func (r *run) checkAlone(ctx context.Context, target []series.Snapshot) error {
 		if origin := tags[series.TagOrigin]; origin != "" && origin != r.origin {
 			return fmt.Errorf("%w: %s has snapshot %s, which is not in %s and was copied from another place", upload.ErrOtherDatabase,
 				r.to.URL(), t.ID, r.from.URL())
+		}
+		if outlived {
+			return nil
 		}
 		fits, err := r.fits(ctx, t.ID, tags)
 		if err == nil && !fits {
