@@ -121,7 +121,7 @@ func TestRewriteDoesNotFight(t *testing.T) {
 		writes++
 		return strings.Replace(document, "<Days>14</Days>", "<Days>20</Days>", 1), size
 	}
-	if _, err := OfSeries(b).Freeze(t.Context(), lifecycle.Options{Settle: settle}); !errors.Is(err, ErrChangedMeanwhile) || !strings.Contains(err.Error(), "lifeboat/app/daily") {
+	if _, err := OfSeries(b).Freeze(t.Context(), lifecycle.Options{Settle: busy}); !errors.Is(err, ErrChangedMeanwhile) || !strings.Contains(err.Error(), "lifeboat/app/daily") {
 		t.Errorf("another command's rules: %v", err)
 	}
 	others, err := Render(wrap(foreign()), "xml")
@@ -132,7 +132,7 @@ func TestRewriteDoesNotFight(t *testing.T) {
 		writes++
 		return others, size
 	}
-	if _, err := OfSeries(b).Thaw(t.Context(), lifecycle.Options{Settle: settle}); !errors.Is(err, ErrChangedMeanwhile) {
+	if _, err := OfSeries(b).Thaw(t.Context(), lifecycle.Options{Settle: busy}); !errors.Is(err, ErrChangedMeanwhile) {
 		t.Errorf("no rules any more: %v", err)
 	}
 	if writes != 2 {
