@@ -8,7 +8,7 @@ import (
 )
 
 // Each command has a manual page with all that its help has, which groff prints
-// without a complaint.
+// without a complaint and in 80 columns.
 func TestManual(t *testing.T) {
 	parser, err := newParser(t.Context(), &console{}, &program{})
 	if err != nil {
@@ -28,6 +28,11 @@ func TestManual(t *testing.T) {
 		text, err := command.Output()
 		if err != nil || complaints.Len() > 0 {
 			t.Fatalf("%s: %v: %s", name, err, complaints.String())
+		}
+		for shown := range strings.Lines(string(text)) {
+			if shown = strings.TrimSuffix(shown, "\n"); len(shown) > 80 {
+				t.Errorf("%s(1) does not fit into 80 columns: %s", name, shown)
+			}
 		}
 		shown[name] = strings.Join(strings.Fields(string(text)), " ")
 	}

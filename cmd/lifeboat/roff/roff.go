@@ -40,13 +40,14 @@ func (p *Page) Item(name, explanation string) {
 	p.text.WriteString(".TP\n\\fB" + escaped(name) + "\\fR\n" + line(explanation) + "\n")
 }
 
-// Verbatim adds lines as they are, such as those of a terminal.
+// Verbatim adds lines as they are, such as those of a terminal. They begin at the
+// edge, so that those of a help, which fit a terminal, fit one here, too.
 func (p *Page) Verbatim(text string) {
-	p.text.WriteString(".PP\n.nf\n")
+	p.text.WriteString(".PP\n.nf\n.in 0\n")
 	for l := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 		p.text.WriteString(line(l) + "\n")
 	}
-	p.text.WriteString(".fi\n")
+	p.text.WriteString(".in\n.fi\n")
 }
 
 // String returns the page.
