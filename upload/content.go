@@ -44,12 +44,19 @@ func (r *run) changes(ctx context.Context, p *plan) (_ *content, err error) {
 	began := time.Now()
 	o := snapshot.ReadOptions{CopyOptions: r.Copy, Check: r.Check, Known: r.checked(began)}
 	o.Progress = r.stage(StageRead)
-	o.Checking = func() { r.Progress(StageCheck, 0, 0) }
+	checking := false
+	o.Checking = func() {
+		checking = true
+		r.Progress(StageCheck, 0, 0)
+	}
 	c, err := r.Read(ctx, r.path, p.pages.Base, o)
 	if err != nil {
 		return nil, err
 	}
 	r.took(StageRead, began)
+	if checking {
+		r.Progress(StageCheck, c.Header.Size(), c.Header.Size())
+	}
 	if reason := unfit(c.Header, p.pages.Base); reason != "" {
 		return nil, errors.Join(&snapshot.BaseError{Reason: reason}, c.Close())
 	}

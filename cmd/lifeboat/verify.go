@@ -257,6 +257,9 @@ func (v *verifyCmd) verifier(c *console, b bucket.Bucket, chosen []series.Snapsh
 func (v *verifyCmd) drill(ctx context.Context, c *console, b bucket.Bucket, s series.Snapshot, verify verifyFunc, recorder *recorder) (drillDocument, error) {
 	began := time.Now()
 	r, err := verify(ctx, s)
+	if err == nil && !v.Fast {
+		c.progress("check")(r.Manifest.Size, r.Manifest.Size)
+	}
 	c.endProgress()
 	learner{v.cacheDir(), b, c.log}.unlearn(ctx, s, err)
 	d := drillDocument{
