@@ -59,6 +59,11 @@ func TestSecretsFromFiles(t *testing.T) {
 	lifeboat(t, 0, "backup", "--config", configuration)
 	told("of-the-configuration")
 
+	t.Setenv("LIFEBOAT_NOTIFY_URL_FILE", secret("notify-url", server.URL+"/notice-of-the-file\n"))
+	lifeboat(t, 4, "backup", db+".none", bucket)
+	told("notice-of-the-file")
+	t.Setenv("LIFEBOAT_NOTIFY_URL_FILE", "")
+
 	// What is wrong ends a command that would need it, before it does anything.
 	for name, path := range map[string]string{
 		"LIFEBOAT_PING_URL_FILE": dir + "/hunter2-none", "LIFEBOAT_PUSHGATEWAY_USER_FILE": secret("user", "hunter2-user"),
