@@ -207,6 +207,32 @@ func TestNothingIsSkipped(t *testing.T) {
 	}
 }
 
+// What make test keeps from the race detector runs without it.
+func TestComputingRuns(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`(?m)^COMPUTING = \^\((.*)\)\$\$$`).FindSubmatch(text)
+	packages := regexp.MustCompile(`(?m)^COMPUTED += /lifeboat/\((.*)\)\$\$$`).FindSubmatch(text)
+	if names == nil || packages == nil {
+		t.Fatal("Makefile has no such lines")
+	}
+	found := map[string]string{}
+	sources(t, parser.SkipObjectResolution, func(name string, file *ast.File) {
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil {
+				found[f.Name.Name] += filepath.Dir(name)
+			}
+		}
+	})
+	for name := range strings.SplitSeq(string(names[1]), "|") {
+		if !slices.Contains(strings.Split(string(packages[1]), "|"), found[name]) {
+			t.Errorf("%s is in %q, and only tests of %s run", name, found[name], packages[1])
+		}
+	}
+}
+
 // What a package or a file at the top is for shows in its name.
 func TestNames(t *testing.T) {
 	sources(t, parser.PackageClauseOnly, func(name string, file *ast.File) {

@@ -46,15 +46,15 @@ func TestLicences(t *testing.T) {
 
 // No licence, one that is unknown, and one that does not permit the program's own.
 func TestLicencesThatAreNone(t *testing.T) {
-	for name, want := range map[string]string{"README.md": "none is known", "LICENSE": "none is known", "COPYING": "GPL-2.0 is not among"} {
+	const gpl = `This program is free software: you can redistribute it and/or modify it under the terms
+of the GNU General Public License as published by the Free Software Foundation, either
+version 3 of the License, or (at your option) any later version.
+`
+	for name, want := range map[string]string{"README.md": "none is known", "LICENSE": "none is known", "COPYING": "GPL-3.0"} {
 		dir := t.TempDir()
 		text := "All rights reserved.\n"
 		if name == "COPYING" {
-			content, err := os.ReadFile("/usr/share/common-licenses/GPL-2")
-			if err != nil {
-				t.Skip(err)
-			}
-			text = string(content)
+			text = gpl
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
