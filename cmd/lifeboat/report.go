@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/databases"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/evidence"
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/reports"
 	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/terminal"
 	"github.com/lifeboat-sqlite/lifeboat/lifecycle"
 	"github.com/lifeboat-sqlite/lifeboat/restore/drill"
@@ -323,24 +322,9 @@ func (r *reportCmd) write(c *console, page evidence.Page) error {
 		}
 		return nil
 	}
-	if err := writeWhole(r.Output, page.Write); err != nil {
+	err := reports.ReplaceFile(r.Output, func(f *os.File) error { return errors.Join(page.Write(f), f.Sync()) })
+	if err != nil {
 		return fmt.Errorf("write %s: %w", r.Output, err)
 	}
 	return c.print(c.unlessQuiet(terminal.Sprintf("wrote %s\n", r.Output)))
-}
-
-// writeWhole replaces a file that all may read, or leaves it as it is.
-func writeWhole(path string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	err = errors.Join(write(f), f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }

@@ -234,3 +234,27 @@ func TestReportOfSeveral(t *testing.T) {
 		t.Errorf("%.3000s", page)
 	}
 }
+
+// A run that was killed leaves its temp file, and a later one removes it.
+func TestReportLeftovers(t *testing.T) {
+	p := plant(t, 3)
+	dir := t.TempDir()
+	for name, age := range map[string]time.Duration{".report.html.123.tmp": 25 * time.Hour, ".report.html.456.tmp": time.Hour} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("<!doctype html>"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, time.Time{}, time.Now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lifeboat(t, 0, "report", p.url(), "-o", filepath.Join(dir, "report.html"))
+	var left []string
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if want := []string{".report.html.456.tmp", "report.html"}; err != nil || !slices.Equal(left, want) {
+		t.Errorf("left %q, want %q, %v", left, want, err)
+	}
+}

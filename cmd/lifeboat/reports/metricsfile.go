@@ -8,11 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -40,8 +36,15 @@ func writeMetrics(ctx context.Context, path string, runs ...metrics) (err error)
 		}
 		families[name] = f
 	}
-	sweepTemps(path)
-	if err := replaceFile(path, families); err != nil {
+	err = ReplaceFile(path, func(f *os.File) error {
+		for _, name := range slices.Sorted(maps.Keys(families)) {
+			if err := families[name].write(f); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return disk.Wrap("write metrics to "+path, err)
 	}
 	return nil
@@ -93,53 +96,6 @@ func readFamilies(path string) (map[string]*family, error) {
 		return nil, err
 	}
 	return parseFamilies(string(text))
-}
-
-// replaceFile writes the families to a file that all may read, in the order of
-// their names.
-func replaceFile(path string, families map[string]*family) error {
-	// The collector reads *.prom alone.
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	write := func() error {
-		for _, name := range slices.Sorted(maps.Keys(families)) {
-			if err := families[name].write(f); err != nil {
-				return err
-			}
-		}
-		return f.Chmod(0o644)
-	}
-	if err := errors.Join(write(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
-}
-
-// sweepTemps removes this user's temp files for a metrics file that killed runs
-// left more than a day ago. One that stays does no harm, and the next run tries
-// again.
-func sweepTemps(path string) {
-	dir, prefix := filepath.Dir(path), "."+filepath.Base(path)+"."
-	entries, _ := os.ReadDir(dir) // what was read counts
-	for _, e := range entries {
-		middle, isTemp := strings.CutSuffix(e.Name(), ".tmp")
-		middle, isOurs := strings.CutPrefix(middle, prefix)
-		if !isTemp || !isOurs || middle == "" || strings.Trim(middle, "0123456789") != "" {
-			continue
-		}
-		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() || time.Since(info.ModTime()) < 24*time.Hour {
-			continue
-		}
-		if s, ok := info.Sys().(*syscall.Stat_t); ok && int(s.Uid) == os.Geteuid() {
-			_ = os.Remove(filepath.Join(dir, e.Name()))
-		}
-	}
 }
 
 // lockFile takes an exclusive lock on a file that serves only as a lock. It waits
