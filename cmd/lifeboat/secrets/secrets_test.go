@@ -1,9 +1,11 @@
 package secrets
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -45,6 +47,31 @@ func TestGet(t *testing.T) {
 	} {
 		check(t, content[:min(len(content), 40)], name, "", file(content), c.want, c.wrong)
 	}
+}
+
+// A pipe is read to its end, as the <(...) of a shell is, but no pipe is waited for that
+// no program writes to.
+func TestPipe(t *testing.T) {
+	const name = "LIFEBOAT_TEST_SECRET"
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	go func() {
+		defer w.Close()
+		for _, part := range []string{"hunter2-", "secret\n"} {
+			if _, err := w.WriteString(part); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	check(t, "written to", name, "", fmt.Sprintf("/dev/fd/%d", r.Fd()), "hunter2-secret", "")
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "not written to", name, "", path, "", "is empty")
 }
 
 func check(t *testing.T, what, name, value, path, want, wrong string) {
