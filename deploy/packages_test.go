@@ -128,7 +128,16 @@ func testDeb(t *testing.T, deb string) {
 	if got := left(); !slices.Equal(got, kept) {
 		t.Errorf("left after the removal: %v", got)
 	}
+	caches := []string{"var/cache/lifeboat-backup", "var/cache/lifeboat-backup@app", "var/cache/lifeboat-own"}
+	for _, cache := range caches {
+		write(t, filepath.Join(root, cache, "x"), "", 0o600)
+	}
 	runs(t, "", "dpkg", "--root="+root, "-P", "lifeboat")
+	for _, cache := range caches {
+		if _, err := os.Stat(filepath.Join(root, cache)); (err == nil) != strings.HasSuffix(cache, "-own") {
+			t.Errorf("after the purge, %s: %v", cache, err)
+		}
+	}
 	if got := left(); !slices.Equal(got, slices.DeleteFunc(kept, func(name string) bool { return name == packagedLink })) {
 		t.Errorf("left after the purge: %v", got)
 	}

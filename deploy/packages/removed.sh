@@ -9,4 +9,7 @@ purge | 0)
 	done
 	;;
 esac
+# What backups keep of their snapshots is of no use then. The rpm leaves it, for it may
+# come again.
+[ "$1" != purge ] || rm -rf /var/cache/lifeboat-backup /var/cache/lifeboat-backup@*
 [ ! -d /run/systemd/system ] || systemctl daemon-reload
