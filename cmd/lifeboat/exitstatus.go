@@ -101,6 +101,7 @@ var endings = map[string]map[int]string{
 	}),
 	"report": atStore(map[int]string{
 		exitDone: "the page is written", exitIncomplete: "written, but a copy, drills or one of several databases could not be read", exitSource: "--config names no database",
+		exitNotFresh: "written, but there is no snapshot: is the bucket URL right?",
 	}),
 	"doctor": atStore(map[int]string{
 		exitDone: "backup and restore would work", exitIncomplete: "one of backup and restore would work with these credentials",

@@ -72,7 +72,7 @@ var codes = []code{
 	{exitNoSnapshot, "no such snapshot", failAtOnce},
 	{exitDamaged, "snapshot damaged, or an object of its chain is gone, or its database fails its check; the message names the one to take instead and the command", failAtOnce},
 	{exitTarget, "no room, the temp directory is not usable, or the target exists, is open, or is not usable", failAtOnce},
-	{exitNotFresh, "status: the newest snapshot is too old or broken, there is none, the times of one cannot be right, a database is gone, or copies are too far behind or differ", alert},
+	{exitNotFresh, "status: the newest snapshot is too old or broken, there is none, the times of one cannot be right, a database is gone, or copies are too far behind or differ; report: there is none", alert},
 	{exitLocked, "the source or the target stayed locked", retry},
 	{exitRefused, "the bucket refuses: credentials, permission, no such bucket, quota, clock", failAtOnce},
 	{exitNotTrue, "a verify --sql query was false; diff found a difference", alert},

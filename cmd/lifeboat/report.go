@@ -109,7 +109,7 @@ func (r *reportCmd) runAll(ctx context.Context, c *console, s *schedule) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.write(c, evidence.New(sections, true, terms)), verdictOf(ctx, all, "are not on the page in full", "not examined", exitOfAll))
+	return errors.Join(r.write(c, evidence.New(sections, true, terms)), verdictOf(ctx, all, "have no snapshot or are not on the page in full", "not examined", exitOfStatus))
 }
 
 // report returns what the page says of the task's series, also with an error.
@@ -283,9 +283,13 @@ func readProof(ctx context.Context, place bucket.Bucket, entries []drill.Entry) 
 // errPageLacks: the page is written, and a part of it is not known.
 var errPageLacks = errors.New("the page lacks something")
 
-// lacks returns what the page cannot say of a series, nil for nothing.
+// lacks returns what the page cannot say of a series, nil for nothing. Without a snapshot
+// that is all: a job with a mistyped URL must not be green for ever.
 func lacks(in evidence.Input) error {
 	var all []error
+	if in.State == stateNone {
+		all = append(all, fmt.Errorf("%w in %s", errNone, in.URL))
+	}
 	if in.NoDrills != "" {
 		all = append(all, &hinted{fmt.Errorf("%w: the drills: %s", errPageLacks, in.NoDrills), "the page is written, and says so; keys with deploy/iam's drill policy may read the records"})
 	}

@@ -235,6 +235,33 @@ func TestReportOfSeveral(t *testing.T) {
 	}
 }
 
+// The page of no snapshot at all is written, and no job is green with it.
+func TestReportOfNothing(t *testing.T) {
+	dir := t.TempDir()
+	sqlite(t, filepath.Join(dir, "a.db"), "CREATE TABLE t (a)")
+	lifeboat(t, 0, "backup", filepath.Join(dir, "a.db"), "file://"+dir+"/a")
+	if err := os.Mkdir(filepath.Join(dir, "empty"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "lifeboat.yaml")
+	text := fmt.Sprintf("databases:\n  - {path: %[1]s/a.db, url: 'file://%[1]s/a'}\n  - {path: %[1]s/b.db, url: 'file://%[1]s/mistyped'}\n", dir)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range map[string][]string{
+		"mistyped": {"file://" + dir + "/mistyped"}, "empty": {"file://" + dir + "/empty"}, "one of several": {"--config", config},
+	} {
+		file := filepath.Join(dir, name+".html")
+		said := lifeboat(t, exitNotFresh, append([]string{"report", "-o", file}, args...)...)
+		if page, err := os.ReadFile(file); err != nil || !strings.Contains(string(page), "no snapshot") {
+			t.Errorf("%s: %v, %.300s", name, err, page)
+		}
+		if !strings.Contains(said, "there is no snapshot in file://"+dir) || !strings.Contains(said, "hint: is the bucket URL right") {
+			t.Errorf("%s: %s", name, said)
+		}
+	}
+}
+
 // A run that was killed leaves its temp file, and a later one removes it.
 func TestReportLeftovers(t *testing.T) {
 	p := plant(t, 3)
