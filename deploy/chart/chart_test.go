@@ -130,6 +130,15 @@ func TestThreeValues(t *testing.T) {
 	}
 }
 
+// A setting wins over what other values make of the same variable, which is there once.
+func TestSettingsWin(t *testing.T) {
+	text, err := kubetest.HelmTried(t, "template", "lifeboat", ".", "--kube-version=1.31", "--values=ci/three-values.yaml", "--show-only=templates/settings.yaml",
+		"--set=s3.region=eu-west-1,settings.AWS_REGION=eu-west-2,settings.LIFEBOAT_ALWAYS=false")
+	if err != nil || strings.Count(text, "AWS_REGION") != 1 || !strings.Contains(text, "AWS_REGION: \"eu-west-2\"\n") || !strings.Contains(text, "LIFEBOAT_ALWAYS: \"false\"\n") {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
 // What no overlay has is valid, too.
 func TestSchemas(t *testing.T) {
 	v := kubetest.NewValidator(t)
