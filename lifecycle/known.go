@@ -30,7 +30,7 @@ func afterBackup(done upload.BackupResult) look {
 			}
 		}
 		now := series.Present(b)
-		_, err := readBack(ctx, b, items, hold, now)
+		_, err := readBack(ctx, b, items, hold, now, allDue)
 		if err == nil {
 			err = readAbove(ctx, b, items)
 		}

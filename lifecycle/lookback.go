@@ -3,7 +3,9 @@ package lifecycle
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/lifeboat-sqlite/lifeboat/snapshot"
@@ -24,6 +26,8 @@ const (
 	// least: enough where a release comes every day. It lists everything if that does
 	// not take it far enough.
 	window = slowest + lookBack + day
+	// allDue, as the most of readBack, is no limit.
+	allDue = math.MaxInt
 )
 
 // everything returns the whole series, with the tags of all that is due.
@@ -46,7 +50,7 @@ func candidates(ctx context.Context, b bucket.Bucket, hold time.Duration) ([]Ite
 		return nil, time.Time{}, err
 	}
 	now := series.Present(b)
-	done, err := readBack(ctx, b, items, hold, now)
+	done, err := readBack(ctx, b, items, hold, now, allDue)
 	if err == nil && reaches(items, from, done.Add(-hold)) {
 		err = readAbove(ctx, b, items)
 		return withoutGone(items), now, err
@@ -67,7 +71,7 @@ func candidates(ctx context.Context, b bucket.Bucket, hold time.Duration) ([]Ite
 		}
 	}
 	now = series.Present(b)
-	if _, err = readBack(ctx, b, items, hold, now); err == nil {
+	if _, err = readBack(ctx, b, items, hold, now, allDue); err == nil {
 		err = readAbove(ctx, b, items)
 	}
 	return withoutGone(items), now, err
@@ -87,11 +91,16 @@ func reaches(items []Item, from, then time.Time) bool {
 // was released before it. It gets the tag of that here, unread, so that an old one
 // which is pinned, or was unpinned, is missed.
 //
-// done is when the one that readBack met was due, zero if it met none.
-func readBack(ctx context.Context, b bucket.Bucket, items []Item, hold time.Duration, now time.Time) (done time.Time, err error) {
+// After about so many as most, if more than as many are left, it leaps: see leap. done is
+// when the one that it met was due, zero if it met none or has leapt.
+func readBack(ctx context.Context, b bucket.Bucket, items []Item, hold time.Duration, now time.Time, most int) (done time.Time, err error) {
 	all := waits(items, hold)
 	due := lastDueFirst(items, all, now)
-	for len(due) > 0 {
+	isDone := func(i int) bool { return items[i].Released() != "" && !all[i].due.After(now.Add(-lookBack)) }
+	for read := 0; len(due) > 0; read += readers {
+		if read >= most && len(due) > most { // a few more cost less than what leap leaves unknown
+			return time.Time{}, leap(ctx, b, items, due, isDone)
+		}
 		batch := due[:min(readers, len(due))]
 		due = due[len(batch):]
 		unknown := slices.DeleteFunc(slices.Clone(batch), func(i int) bool { return items[i].TagsKnown })
@@ -99,17 +108,39 @@ func readBack(ctx context.Context, b bucket.Bucket, items []Item, hold time.Dura
 			return time.Time{}, err
 		}
 		for _, i := range batch {
-			if items[i].Released() != "" && !all[i].due.After(now.Add(-lookBack)) {
-				for _, i := range due {
-					if !items[i].TagsKnown {
-						items[i].Tags, items[i].TagsKnown, items[i].assumed = bucket.Tags{series.TagRetention: string(items[i].Class)}, true, true
-					}
-				}
+			if isDone(i) {
+				assumeReleased(items, due)
 				return all[i].due, nil
 			}
 		}
 	}
 	return time.Time{}, nil
+}
+
+// assumeReleased gives the tag of their release, unread, to those whose tags are not known.
+func assumeReleased(items []Item, which []int) {
+	for _, i := range which {
+		if !items[i].TagsKnown {
+			items[i].Tags, items[i].TagsKnown, items[i].assumed = bucket.Tags{series.TagRetention: string(items[i].Class)}, true, true
+		}
+	}
+}
+
+// leap bisects the snapshots that are due, the last one first, for the last one that was
+// released, as all that was due before it was. Those that it leaps over keep unknown tags.
+func leap(ctx context.Context, b bucket.Bucket, items []Item, due []int, isDone func(i int) bool) error {
+	var err error
+	first := sort.Search(len(due), func(at int) bool {
+		if i := due[at]; err == nil && !items[i].TagsKnown {
+			err = readTags(ctx, b, items, []int{i})
+		}
+		return err != nil || isDone(due[at])
+	})
+	if err != nil {
+		return err
+	}
+	assumeReleased(items, due[first:])
+	return nil
 }
 
 // readAbove reads the tags, which readBack has assumed, of what stands on a base that

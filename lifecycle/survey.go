@@ -26,6 +26,14 @@ const surveyed = 32
 //
 // hold is as in Terms. Errors are those of the bucket.
 func Survey(ctx context.Context, b bucket.Bucket, hold time.Duration) ([]Item, error) {
+	return SurveyUpTo(ctx, b, hold, allDue)
+}
+
+// SurveyUpTo is Survey with few requests also where releases are not done. Of the snapshots
+// that are due it reads the tags of at most twice as many as most. If none of the last most
+// was released, and there are as many before them, it looks by bisection for where released
+// ones begin, and due ones between the two have unknown tags.
+func SurveyUpTo(ctx context.Context, b bucket.Bucket, hold time.Duration, most int) ([]Item, error) {
 	items, err := List(ctx, b, time.Time{})
 	if err != nil {
 		return nil, err
@@ -34,7 +42,7 @@ func Survey(ctx context.Context, b bucket.Bucket, hold time.Duration) ([]Item, e
 		return nil, fmt.Errorf("read the tags of the newest snapshots: %w", err)
 	}
 	items = withoutGone(items)
-	if _, err := readBack(ctx, b, items, Terms{Hold: hold}.hold(), series.Present(b)); err != nil {
+	if _, err := readBack(ctx, b, items, Terms{Hold: hold}.hold(), series.Present(b), most); err != nil {
 		return nil, fmt.Errorf("read the tags of the snapshots that are due: %w", err)
 	}
 	return withoutGone(items), nil

@@ -70,6 +70,54 @@ func TestSurveyWithoutReleases(t *testing.T) {
 	}
 }
 
+// Where releases have ended, a limited survey reads few tags, and what it says of those that
+// it knows is so.
+func TestSurveyUpTo(t *testing.T) {
+	for _, released := range []int{0, 300, 595} {
+		c := hourly(t, lifecycletest.At("2026-11-10 12:00"), released)
+		if released > 0 {
+			c.now = c.now.Add(DefaultHold)
+			c.backup(t, "0123456789")
+			c.now = c.now.Add(DefaultHold)
+			release(t, c, Options{})
+		}
+		for range 700 {
+			c.now = c.now.Add(time.Hour)
+			c.backup(t, "0123456789")
+		}
+		want, err := Load(t.Context(), c, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(c.calls)
+		items, err := SurveyUpTo(t.Context(), c, DefaultHold, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.calls["tags"] > surveyed+64+11 {
+			t.Errorf("%d of %d released: %v", released, len(items), c.calls)
+		}
+		if len(items) != len(want) {
+			t.Fatalf("%d snapshots, want %d", len(items), len(want))
+		}
+		found, unknown := 0, 0
+		for i, item := range items {
+			if item.Held() != want[i].Held() || item.Released() != want[i].Released() {
+				t.Errorf("%s: got %v, want %v", item.ID, item.Tags, want[i].Tags)
+			}
+			if item.Released() != "" {
+				found++
+			}
+			if !item.TagsKnown {
+				unknown++
+			}
+		}
+		if found != released || unknown < 500 {
+			t.Errorf("%d of %d were released, %d are not known", found, released, unknown)
+		}
+	}
+}
+
 // What the newest stands on has its tags read, however much is newer.
 func TestSurveyReadsTheNewestsChain(t *testing.T) {
 	c := newClockwork(lifecycletest.At("2026-11-23 00:30"))

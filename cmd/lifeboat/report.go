@@ -65,6 +65,10 @@ const (
 	// doubtsRead is how many tags a report reads beside those that status reads, to see
 	// whether a gap is one.
 	doubtsRead = 64
+	// dueRead is of how many due snapshots a report reads the tags, or of up to twice as many
+	// if those are all. Status reads those of all that are due and not released: without
+	// releases that is the whole series.
+	dueRead = 96
 	// foreseen is how often a report reads the tags of what goes next, which may be
 	// pinned, so that something else goes next.
 	foreseen = 10
@@ -155,7 +159,7 @@ func (r *reportCmd) gather(ctx context.Context, c *console, name string) (eviden
 	if err != nil {
 		return in, err
 	}
-	status := statusCmd{URL: r.URL, RetryFor: r.RetryFor, MaxAge: r.MaxAge, holdFlag: r.holdFlag, CacheDir: r.CacheDir}
+	status := statusCmd{URL: r.URL, RetryFor: r.RetryFor, MaxAge: r.MaxAge, holdFlag: r.holdFlag, CacheDir: r.CacheDir, most: dueRead}
 	if r.database != nil {
 		status.name, status.db = r.database.Name, r.database.Path
 	}
@@ -171,6 +175,10 @@ func (r *reportCmd) gather(ctx context.Context, c *console, name string) (eviden
 	}
 	if err := errors.Join(r.resolve(ctx, b, &in), r.foresee(ctx, b, &in)); err != nil {
 		return in, err
+	}
+	if unread := dueUnread(in); unread > 0 && d.Held != nil {
+		in.Warnings = append(in.Warnings, fmt.Sprintf("the tags of %d snapshots that are due were not read, so the page takes them for held, and for neither pinned nor damaged: "+
+			"see lifeboat lifecycle release; lifeboat status reads them all", unread))
 	}
 	for _, d := range in.Decisions {
 		if database := series.DatabaseName(d.Tags); database != "" && name == "" {
@@ -208,6 +216,16 @@ func (r *reportCmd) foresee(ctx context.Context, b bucket.Bucket, in *evidence.I
 		}
 	}
 	return nil
+}
+
+// dueUnread returns how many snapshots are due and may be released or pinned already.
+func dueUnread(in evidence.Input) (unread int) {
+	for _, d := range in.Decisions {
+		if !d.TagsKnown && !d.Due.IsZero() && !in.Now.Before(d.Due) {
+			unread++
+		}
+	}
+	return unread
 }
 
 // readTags reads the tags of some snapshots and decides again. Those that these keys may

@@ -87,6 +87,26 @@ func TestReportRequests(t *testing.T) {
 	}
 }
 
+// Where nothing was ever released, all but the newest is due, and a page does not read the
+// tags of each. It says of how many it did not.
+func TestReportRequestsWithoutReleases(t *testing.T) {
+	server := testserver.Start(t)
+	bucket := plantInBucket(t, server, 1100, 0)
+	counting := quirks.Start(t, server)
+	page := runAt(t, &counting.Server, "report", "s3://"+bucket+"/app", "--every", "1h", "--hold", "0", "-o", "-")
+	const due, next = 1097, 20
+	// Of the 1,001 beyond dueRead it reads those before which 500, 249, 124, 61, 30, 14, 6, 2
+	// and 0 are due.
+	const leaps, amongNext = 9, 4
+	if got, want := counting.Counts()["GetObjectTagging"], 1+dueRead+leaps+next; got != want {
+		t.Errorf("%d tags were read, want %d: %v", got, want, counting.Counts())
+	}
+	want := fmt.Sprintf("the tags of %d snapshots that are due were not read", due-dueRead-leaps-(next-amongNext))
+	if !strings.Contains(page, want) || !strings.Contains(page, "1,097 snapshots to go or to be released") {
+		t.Errorf("the page does not say %s", want)
+	}
+}
+
 // Keys that may list a series and no more make a page, too, which says what it cannot know.
 func TestReportWithoutRights(t *testing.T) {
 	server := testserver.Start(t)
@@ -128,7 +148,11 @@ func BenchmarkReport(b *testing.B) {
 	}
 	far := *server
 	far.Endpoint = "http://" + away.Listen
-	for b.Loop() {
-		runAt(b, &far, "report", "s3://"+bucket+"/app", "--every", "1h", "-o", filepath.Join(b.TempDir(), "report.html"))
+	for name, hold := range map[string]string{"held": "4d", "due": "0"} { // and none is released
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				runAt(b, &far, "report", "s3://"+bucket+"/app", "--every", "1h", "--hold", hold, "-o", filepath.Join(b.TempDir(), "report.html"))
+			}
+		})
 	}
 }

@@ -32,6 +32,7 @@ type statusCmd struct {
 	JSON bool `name:"json" help:"Print one JSON document."`
 
 	name, db string // the database's, where a configuration names it
+	most     int    // of due snapshots have their tags read, 0: as many as there are
 	gone     bool   // the configuration has made the series, and no database has it by now
 }
 
@@ -66,7 +67,7 @@ func (s *statusCmd) status(ctx context.Context, c *console) (d *healthDocument, 
 // examine returns the state of a series.
 func (s *statusCmd) examine(ctx context.Context, c *console, b bucket.Bucket) (healthDocument, error) {
 	d := healthDocument{URL: s.URL.String(), MaxAge: time.Duration(s.MaxAge).Seconds(), Sizes: []sizeDocument{}, Broken: []string{}, Unknown: []string{}, Warnings: []string{}}
-	items, err := lifecycle.Survey(ctx, b, s.holdOf())
+	items, err := s.survey(ctx, b)
 	readable := !errors.Is(err, bucket.ErrRefused)
 	if !readable {
 		// Perhaps only tags are refused.
@@ -95,6 +96,14 @@ func (s *statusCmd) examine(ctx context.Context, c *console, b bucket.Bucket) (h
 	}
 	d.judge(time.Duration(s.MaxAge))
 	return d, nil
+}
+
+// survey returns the snapshots of a series.
+func (s *statusCmd) survey(ctx context.Context, b bucket.Bucket) ([]lifecycle.Item, error) {
+	if s.most > 0 {
+		return lifecycle.SurveyUpTo(ctx, b, s.holdOf(), s.most)
+	}
+	return lifecycle.Survey(ctx, b, s.holdOf())
 }
 
 // lookedUp is how many of the newest snapshots status looks up in the cache.

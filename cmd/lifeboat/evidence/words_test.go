@@ -118,7 +118,7 @@ func TestPageOfTrouble(t *testing.T) {
 	for _, want := range []string{
 		"the newest snapshot is too old</p>", `<dd class="big wrong"><data class="age"`, `hourly, <span class="wrong">implausible</span>`,
 		fmt.Sprintf("%s, %s, without the full one", counted(strays, "differential"), bytes(stored)),
-		"1 snapshot that would be released or go stay", "When snapshots go is not known here. Retention: by prune.", "if none is pinned: these keys may not read tags",
+		"1 snapshot that would be released or go stay", "When snapshots go is not known here. Retention: by prune.", "if none is pinned: not all of their tags were read",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %s", want)
