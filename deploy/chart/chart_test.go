@@ -113,6 +113,11 @@ func TestThreeValues(t *testing.T) {
 	for _, job := range kubetest.CronJobs(t, objects) {
 		jobs = append(jobs, job.Metadata.Name)
 		c := job.Spec.JobTemplate.Spec.Template.Spec.Containers[0]
+		// Notices of a job that is well would hide that there are no backups.
+		silent := slices.ContainsFunc(c.Env, func(v kubetest.Variable) bool { return v.Name == "LIFEBOAT_PING_URL" && v.Value == "" })
+		if silent != (job.Metadata.Name != "lifeboat-backup") {
+			t.Errorf("%s: its notices are silenced: %v", job.Metadata.Name, silent)
+		}
 		if c.Secret() != "lifeboat-backup" || c.Image != "ghcr.io/lifeboat-sqlite/lifeboat:0.0.0" {
 			t.Errorf("%s: Secret %s, image %s", job.Metadata.Name, c.Secret(), c.Image)
 		}

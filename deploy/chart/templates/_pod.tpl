@@ -56,10 +56,15 @@ template:
           {{- if and $files (eq .job.name "backup") }}
           - {name: LIFEBOAT_PING_URL_FILE, value: /run/secrets/lifeboat/ping-url}
           {{- end }}
+          {{- $secret := include "lifeboat.secret" (dict "root" .root "role" .job.role) }}
           {{- if $files }}
           - {name: AWS_SHARED_CREDENTIALS_FILE, value: /run/secrets/lifeboat/credentials}
           {{- end }}
           - {name: AWS_EC2_METADATA_DISABLED, value: "true"}
+          {{- /* The URL in the backup's Secret is for the notices of the hourly backup. */}}
+          {{- if and (ne .job.name "backup") (or (eq .job.role "backup") (and $secret (eq $secret (include "lifeboat.secret" (dict "root" .root "role" "backup"))))) }}
+          - {name: LIFEBOAT_PING_URL, value: ""}
+          {{- end }}
           {{- if .job.app }}
           - name: NAMESPACE
             valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
@@ -71,7 +76,7 @@ template:
           {{- end }}
         envFrom:
           - configMapRef: {name: {{ $name }}}
-          {{- with include "lifeboat.secret" (dict "root" .root "role" .job.role) }}
+          {{- with $secret }}
           - secretRef: {name: {{ . }}}
           {{- end }}
         {{- if or $files .job.volumes }}
