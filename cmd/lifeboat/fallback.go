@@ -32,8 +32,23 @@ type place struct {
 	begun       bool  // a part of the database was written to stdout
 }
 
-// look chooses the snapshot in one place.
+// look chooses the snapshot in one place. A place that was down for another database of
+// the run is tried once, and if it is back, it has all of --retry-for again.
 func (r *restoreCmd) look(ctx context.Context, c *console) *place {
+	if r.waited.has(r.placeKey()) {
+		once := *r
+		once.RetryFor = 0
+		if p := once.lookNow(ctx, c); errors.Is(p.err, bucket.ErrUnreachable) {
+			p.restoreCmd = r
+			return p
+		}
+	}
+	p := r.lookNow(ctx, c)
+	r.waited.note(r.placeKey(), errors.Is(p.err, bucket.ErrUnreachable))
+	return p
+}
+
+func (r *restoreCmd) lookNow(ctx context.Context, c *console) *place {
 	p := &place{restoreCmd: r}
 	if p.bucket, p.err = r.open(ctx, c, upload.Options{Profile: r.profile}); p.err == nil {
 		p.found, p.err = r.choose(ctx, c, p.bucket)
@@ -76,6 +91,9 @@ func (r *restoreCmd) fromPlaces(ctx context.Context, c *console, identities []ag
 	if err == nil || ctx.Err() != nil || !servesInstead(err) || first.begun {
 		return err
 	}
+	if errors.Is(err, bucket.ErrUnreachable) {
+		r.waited.note(r.placeKey(), true)
+	}
 	second := own.look(ctx, c)
 	if second.err != nil {
 		own.warnAway(c, second.err)
@@ -117,7 +135,7 @@ func (r *restoreCmd) nameNewer(ctx context.Context, c *console, restored series.
 	defer cancel()
 	once := *r
 	once.RetryFor = 0
-	switch second := once.look(ctx, c); {
+	switch second := once.lookNow(ctx, c); {
 	case second.err != nil:
 		r.warnAway(c, second.err)
 	case restored.ID < second.found.ID:

@@ -49,6 +49,8 @@ type restoreCmd struct {
 
 	profile  string // AWS profile of the place, "" for the environment's settings
 	isSecond bool   // the place is that of --fallback
+
+	waited *waitedFor // shared by those of one run over many databases
 }
 
 // restoreDocument is what restore --json prints. Sizes are in bytes.

@@ -55,6 +55,7 @@ func (r *restoreCmd) atOnce(inFile int) int {
 func (r *restoreCmd) runAll(ctx context.Context, c *console, s *schedule) error {
 	j := r.newJoint(ctx, c, s, "restored")
 	j.brief = true
+	waited := &waitedFor{down: map[placeKey]bool{}}
 	var there, retired, ofRoot int
 	printing := j.run(func(c *console, _ int, t *task) error {
 		own := t.other.(*restoreCmd)
@@ -63,6 +64,9 @@ func (r *restoreCmd) runAll(ctx context.Context, c *console, s *schedule) error 
 			own.DB, own.makes = own.below(t), true
 		}
 		own.ofAll = true
+		if own.Fallback != (treeURL{}) { // without, no other place serves what a longer wait might
+			own.waited = waited
+		}
 		err := t.run(ctx, c)
 		j.mu.Lock()
 		defer j.mu.Unlock()
