@@ -13,7 +13,17 @@ import (
 func (w *reportTruth) expect() {
 	w.claims = nil
 	w.say("%s", w.url)
-	w.claim(func(now reportTime) string { return minuteWords(now) + " UTC " + numberTokens(programVersion()) })
+	w.claim(madeWords)
+	w.expectSeries()
+}
+
+// madeWords are when the page was made, and by what.
+func madeWords(now reportTime) string {
+	return minuteWords(now) + " UTC " + numberTokens(programVersion())
+}
+
+// expectSeries computes what is below the name of a series.
+func (w *reportTruth) expectSeries() {
 	w.expectHeadline()
 	for _, warning := range w.warnings {
 		w.say("%s", warning)
@@ -41,14 +51,24 @@ func (w *reportTruth) expectHeadline() {
 		w.say("%s", recoveryWords(r))
 		w.say("%s %s %s UTC", r.Snapshot, r.Host, minuteWords(r.Time))
 	}
-	if w.second != "" {
-		last := w.there[len(w.there)-1]
-		w.say("%s", timeWords(newest.taken.Sub(last.taken)))
+	switch {
+	case w.second == "":
+	case len(w.there) == 0:
+		w.say("%s", w.second)
+	default:
+		if behind := w.behind(); behind > 0 {
+			w.say("%s", timeWords(behind))
+		}
 		w.say("%s: %s, %s; %d of those here are not there", w.second, manyWords(len(w.there), "snapshot"), sizeWords(sumOf(w.there)), len(w.all)-len(w.there))
 	}
 	w.say("%s", sizeWords(sumOf(w.all)))
 	w.say("%s", manyWords(len(w.all), "snapshot"))
 	w.say("%s", w.retention)
+}
+
+// behind returns how much older the newest copy is.
+func (w *reportTruth) behind() time.Duration {
+	return w.newest().taken.Sub(w.there[len(w.there)-1].taken)
 }
 
 // recoveryWords returns how long it took to have the database back.
