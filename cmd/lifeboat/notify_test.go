@@ -114,7 +114,7 @@ func TestNotifyOfWhatWasDone(t *testing.T) {
 		args []string
 	}{
 		{"uploaded: ", []string{"backup", db, bucket}},
-		{"verified: snapshot ", []string{"verify", bucket}},
+		{"^verified: snapshot [^\n]*$", []string{"verify", bucket, "--sql", "SELECT 4711"}}, // and no answer
 		{"1 of 1 snapshots verified|verified: snapshot ", []string{"verify", bucket, "--all"}},
 		{"newest ", []string{"status", bucket, "--max-age", "1h"}},
 		{"copied: ", []string{"copy", bucket, "file://" + dir + "/second"}},

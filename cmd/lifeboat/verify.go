@@ -151,7 +151,9 @@ func (v *verifyCmd) verify(ctx context.Context, c *console) (err error) {
 			shown.Error = "" // the command's own error says it
 		}
 		if len(chosen) == 1 && err == nil {
-			report.Did = shown.text(terminal.Plain)
+			// The answers to --sql are content of the database, and stay here.
+			report.Did, _, _ = strings.Cut(shown.text(terminal.Plain), "\n")
+			report.Did += "\n"
 		} else if len(chosen) > 1 && err != nil && len(failed) <= drillsInNotice {
 			report.Did += shown.text(terminal.Plain)
 		}
