@@ -145,10 +145,16 @@ func exitOfStatus(exits []int) int {
 
 // overview returns the table for people, followed by the warnings.
 func overview(all []seriesDocument, p page) string {
-	t := p.table(
-		terminal.Column{Title: "STATE"}, terminal.Column{Title: "AGE", Right: true}, terminal.Column{Title: "STORED", Right: true, Drop: 4},
-		terminal.Column{Title: "TREND", Drop: 2}, terminal.Column{Title: "HELD", Right: true, Drop: 1}, terminal.Column{Title: "NEXT TO GO", Drop: 3},
-		terminal.Column{Title: "DATABASE", Min: 16}, terminal.Column{Title: "BUCKET URL", Min: 20, Drop: 5})
+	columns := []terminal.Column{
+		{Title: "STATE"}, {Title: "AGE", Right: true}, {Title: "STORED", Right: true, Drop: 4},
+		{Title: "TREND", Drop: 2}, {Title: "HELD", Right: true, Drop: 1}, {Title: "NEXT TO GO", Drop: 3},
+		{Title: "DATABASE", Min: 16}, {Title: "BUCKET URL", Min: 20, Drop: 5},
+	}
+	withCopies := slices.ContainsFunc(all, func(s seriesDocument) bool { return s.healthDocument != nil && s.Copy != nil })
+	if withCopies {
+		columns = slices.Insert(columns, 2, terminal.Column{Title: "COPY"})
+	}
+	t := p.table(columns...)
 	var warnings strings.Builder
 	retired := 0
 	for _, s := range all {
@@ -156,7 +162,11 @@ func overview(all []seriesDocument, p page) string {
 			retired++ // done with: a fleet has many
 			continue
 		}
-		t.Row(s.row()...)
+		row := s.row()
+		if withCopies {
+			row = slices.Insert(row, 2, s.ofCopy())
+		}
+		t.Row(row...)
 		t.Colour(0, s.colour())
 		if s.healthDocument == nil {
 			continue
@@ -189,7 +199,18 @@ func (s seriesDocument) colour() int {
 	return terminal.Red
 }
 
-// row is a line of the table.
+// ofCopy returns the state of the copies, and how far they are behind.
+func (s seriesDocument) ofCopy() string {
+	if s.healthDocument == nil || s.Copy == nil {
+		return "-"
+	}
+	if behind := s.Copy.behind(); behind > 0 {
+		return s.Copy.State + " " + terminal.Clock(behind)
+	}
+	return s.Copy.State
+}
+
+// row is a line of the table, without the copies.
 func (s seriesDocument) row() []string {
 	age, stored, trend, held, next := "-", "-", "-", "-", "-"
 	if d := s.healthDocument; d != nil {

@@ -158,9 +158,13 @@ func endpointOf(b bucket.Bucket) string {
 	return ""
 }
 
+func (d *copyHealthDocument) behind() time.Duration {
+	return time.Duration(d.BehindSeconds * float64(time.Second)).Truncate(time.Second)
+}
+
 // judge returns an error if the copies are further behind than maxAge, unless that is 0.
 func (d *copyHealthDocument) judge(maxAge time.Duration) error {
-	behind := time.Duration(d.BehindSeconds * float64(time.Second)).Truncate(time.Second)
+	behind := d.behind()
 	switch {
 	case maxAge > 0 && behind > maxAge:
 		d.State = copyTooFar
@@ -194,7 +198,7 @@ func (d *copyHealthDocument) text() string {
 	}
 	text += fmt.Sprintf(", %d of %d snapshots", d.There, d.There+d.Missing+d.Left+d.Differing)
 	if d.BehindSeconds > 0 {
-		text += fmt.Sprintf(", %s behind", terminal.Clock(time.Duration(d.BehindSeconds*float64(time.Second)).Truncate(time.Second)))
+		text += fmt.Sprintf(", %s behind", terminal.Clock(d.behind()))
 	}
 	for _, some := range []struct {
 		count int
