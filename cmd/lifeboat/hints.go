@@ -62,8 +62,23 @@ func hintForTags(err error) string {
 	return "no rule and no prune takes that snapshot until its tags are written anew: lifeboat pin " + which + " && lifeboat unpin " + which
 }
 
-// hintForStore returns the hint for an answer of a store, or for none.
+// hintForStore returns the hint for an answer of a store, or for none. With a profile that
+// a flag names the settings are in that.
 func hintForStore(err error) string {
+	hint := hintForSettings(err)
+	profile := bucket.Profile(err)
+	if profile == "" {
+		return hint
+	}
+	of := " of the profile " + terminal.Quote(profile)
+	return strings.NewReplacer(
+		"AWS_ENDPOINT_URL_S3", "endpoint_url"+of, "AWS_REGION=", "region"+of+" to ", "AWS_REGION", "region"+of,
+		"the keys come from the AWS settings: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role", "the keys are those"+of,
+	).Replace(hint)
+}
+
+// hintForSettings returns the hint in words for the settings of the environment.
+func hintForSettings(err error) string {
 	if setting := bucket.Setting(err); setting != "" {
 		return setting
 	}

@@ -127,6 +127,30 @@ func TestHintsForUnknownHosts(t *testing.T) {
 	}
 }
 
+// The settings of a profile that a flag names are not in the environment.
+func TestHintsOfProfile(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(dir, "none"))
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(dir, "config"))
+	for endpoint, want := range map[string]string{
+		refusingEndpoint:                     "is endpoint_url of the profile second right?",
+		refusingEndpoint + "/bucket":         "set endpoint_url of the profile second to http://",
+		"s3.example.com":                     "set endpoint_url of the profile second to a URL such as",
+		"http://no-such-host.invalid/bucket": "set endpoint_url of the profile second to http://no-such-host.invalid",
+	} {
+		text := "[profile second]\naws_access_key_id = id\naws_secret_access_key = secret\nendpoint_url = " + endpoint + "\n"
+		if err := os.WriteFile(filepath.Join(dir, "config"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var p program
+		err := p.do(t.Context(), []string{"copy", "s3://bucket/app", "file://" + dir + "/to", "--from-profile", "second", "--retry-for", "0"},
+			&console{stdout: os.Stdout, stderr: os.Stderr, globals: &p.globals})
+		if hint := hintFor(err); !strings.HasPrefix(hint, want) {
+			t.Errorf("%s: %v, hint %q, want %q", endpoint, err, hint, want)
+		}
+	}
+}
+
 // What a firewall forbids has nothing to do with a file's owner.
 func TestHintsForPermission(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.EACCES)}

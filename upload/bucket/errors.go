@@ -81,6 +81,16 @@ func Setting(err error) string {
 	return wrong.Setting()
 }
 
+// Profile returns the profile of Options whose settings an error is about, "" for those
+// of the environment.
+func Profile(err error) string {
+	var of interface{ Profile() string }
+	if !errors.As(err, &of) {
+		return ""
+	}
+	return of.Profile()
+}
+
 // Code returns the error code of S3, such as NoSuchBucket, with which the store
 // answered, "" if there is none.
 func Code(err error) string {

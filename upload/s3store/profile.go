@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/middleware"
 )
 
 // regionByDefault is that of a profile which names none.
@@ -74,4 +75,34 @@ func endpointOfProfile(cfg aws.Config) *string {
 		}
 	}
 	return nil
+}
+
+// A profileError is an error with the settings of a profile, not those of the environment.
+type profileError struct {
+	error
+	profile string
+}
+
+func (e *profileError) Unwrap() error { return e.error }
+
+// Profile is for bucket.Profile.
+func (e *profileError) Profile() string { return e.profile }
+
+// withProfile returns an error that names the profile, unless there is neither.
+func withProfile(profile string, err error) error {
+	if profile == "" || err == nil {
+		return err
+	}
+	return &profileError{err, profile}
+}
+
+// nameProfile makes the errors of every operation of a client name its profile.
+func nameProfile(profile string) func(*middleware.Stack) error {
+	return func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("LifeboatProfile",
+			func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+				out, metadata, err := next.HandleInitialize(ctx, in)
+				return out, metadata, withProfile(profile, err)
+			}), middleware.Before)
+	}
 }

@@ -73,7 +73,7 @@ func (session *Session) open(ctx context.Context, u bucket.URL, o settings) (*s3
 		}
 		s.HTTPClient = logRequests(s.HTTPClient, o.Log)
 		s.Retryer = newRetryer(outage, o.Log)
-		s.APIOptions = append(s.APIOptions, outage.watchOperations, new(contentSums).watchOperations, new(answerGuard).watchOperations, o.sendCustomerKey, signLess)
+		s.APIOptions = append(s.APIOptions, outage.watchOperations, new(contentSums).watchOperations, new(answerGuard).watchOperations, o.sendCustomerKey, signLess, nameProfile(o.Profile))
 		s.DisableLogOutputChecksumValidationSkipped = true
 		if o.Profile != "" {
 			s.BaseEndpoint = endpointOfProfile(cfg)
@@ -83,7 +83,7 @@ func (session *Session) open(ctx context.Context, u bucket.URL, o settings) (*s3
 		}
 	})
 	if err := b.check(ctx); err != nil {
-		return nil, err
+		return nil, withProfile(o.Profile, err)
 	}
 	return b, nil
 }
