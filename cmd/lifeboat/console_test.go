@@ -109,7 +109,7 @@ func TestOutagePasses(t *testing.T) {
 	command := tty.start(t, nil, "list", "s3://bucket/app", "--retry-for", "2m")
 	tty.showed(t, `^warning: the store failed \(ServiceUnavailable\), trying again for`)
 	if shown := tty.ends(t, command.Wait, exitDone); !regexp.MustCompile(`^warning: there is no snapshot in s3://bucket/app\n`).MatchString(shown) || strings.Contains(shown, "503") || strings.Contains(shown, "answers again") {
-		t.Errorf("it shows in the end\n%s", shown)
+		t.Errorf("it shows in the end\n%s: %q", shown, tty.text())
 	}
 }
 

@@ -20,7 +20,8 @@ type Bars struct {
 	tty *os.File
 
 	mu       sync.Mutex
-	progress *mpb.Progress // nil if there are none
+	progress *mpb.Progress     // nil if there are none
+	cursor   *cupwriter.Writer // what it writes to
 	parts    map[string]*part
 	gone     bool                     // the terminal has hung up, and no bar can be drawn
 	noted    []*mpb.Bar               // the lines of the note, below the bars
@@ -78,9 +79,9 @@ func (b *Bars) begin() {
 	if b.progress != nil {
 		return
 	}
-	cursor := cupwriter.New(fromFirstColumn{b.tty}, false)
-	cursor.SetTermFd(int(b.tty.Fd()))
-	b.progress, b.parts = mpb.New(mpb.WithConsoleWriter(cursor), mpb.WithAutoRefresh()), map[string]*part{}
+	b.cursor = cupwriter.New(fromFirstColumn{b.tty}, false)
+	b.cursor.SetTermFd(int(b.tty.Fd()))
+	b.progress, b.parts = mpb.New(mpb.WithConsoleWriter(b.cursor), mpb.WithAutoRefresh()), map[string]*part{}
 }
 
 // add draws the bar of a part. It returns nil if an earlier one could not be
@@ -171,6 +172,11 @@ func (b *Bars) End() {
 	b.leaveLines(0)
 	b.progress.Wait()
 	b.progress = nil
+	// Where no bar is left to be taken away, mpb does not draw any more, and keeps the
+	// lines since it last did.
+	if b.cursor.Len() > 0 {
+		_ = b.cursor.Flush(0) // a terminal that has hung up shows nothing
+	}
 }
 
 // Write implements io.Writer for log lines.
