@@ -304,10 +304,10 @@ var errPageLacks = errors.New("the page lacks something")
 // lacks returns what the page cannot say of a series, nil for nothing. Without a snapshot
 // that is all: a job with a mistyped URL must not be green for ever.
 func lacks(in evidence.Input) error {
-	var all []error
 	if in.State == stateNone {
-		all = append(all, fmt.Errorf("%w in %s", errNone, in.URL))
+		return fmt.Errorf("%w in %s", errNone, in.URL)
 	}
+	var all []error
 	if in.NoDrills != "" {
 		all = append(all, &hinted{fmt.Errorf("%w: the drills: %s", errPageLacks, in.NoDrills), "the page is written, and says so; keys with deploy/iam's drill policy may read the records"})
 	}

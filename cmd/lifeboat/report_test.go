@@ -250,6 +250,7 @@ func TestReportOfNothing(t *testing.T) {
 	}
 	for name, args := range map[string][]string{
 		"mistyped": {"file://" + dir + "/mistyped"}, "empty": {"file://" + dir + "/empty"}, "one of several": {"--config", config},
+		"mistyped twice": {"file://" + dir + "/mistyped", "--copy", "file://" + dir + "/nowhere"},
 	} {
 		file := filepath.Join(dir, name+".html")
 		said := lifeboat(t, exitNotFresh, append([]string{"report", "-o", file}, args...)...)
