@@ -130,12 +130,21 @@ func (p *place) orSecond(ctx context.Context, c *console, own *restoreCmd, ident
 }
 
 // nameNewer warns if the second place has a newer snapshot than the one that was restored.
+// In a run over many databases one that is down is asked once, not for each.
 func (r *restoreCmd) nameNewer(ctx context.Context, c *console, restored series.Snapshot) {
+	// It has not had --retry-for, so it is not down for a restore from there.
+	asked := r.placeKey()
+	asked.forNewer = true
+	if r.waited.has(r.placeKey()) || r.waited.has(asked) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, newerWithin)
 	defer cancel()
 	once := *r
 	once.RetryFor = 0
-	switch second := once.lookNow(ctx, c); {
+	second := once.lookNow(ctx, c)
+	r.waited.note(asked, errors.Is(second.err, bucket.ErrUnreachable) || second.err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded))
+	switch {
 	case second.err != nil:
 		r.warnAway(c, second.err)
 	case restored.ID < second.found.ID:

@@ -12,9 +12,14 @@ type waitedFor struct {
 
 // A placeKey is what the places of different databases have in common where they are down
 // together.
-type placeKey struct{ profile, bucket, dir string }
+type placeKey struct {
+	profile, bucket, dir string
+	forNewer             bool // asked only for a newer snapshot, without --retry-for
+}
 
-func (r *restoreCmd) placeKey() placeKey { return placeKey{r.profile, r.URL.Bucket, r.URL.Dir} }
+func (r *restoreCmd) placeKey() placeKey {
+	return placeKey{profile: r.profile, bucket: r.URL.Bucket, dir: r.URL.Dir}
+}
 
 func (w *waitedFor) has(place placeKey) bool {
 	if w == nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"os"
 	"os/exec"
@@ -43,7 +44,8 @@ func (f *failingFor) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // TestRestoreAllWaitsOnce: a first place that is down is waited for once, not for each
-// database, and one that is back has all of --retry-for again.
+// database, and one that is back has all of --retry-for again. A second place that is down
+// is asked once for newer snapshots.
 func TestRestoreAllWaitsOnce(t *testing.T) {
 	server := testserver.Start(t)
 	bucket, dir := server.Bucket(t), t.TempDir()
@@ -95,5 +97,29 @@ func TestRestoreAllWaitsOnce(t *testing.T) {
 		if failing.requests[key] < 2 {
 			t.Errorf("%d requests of %s: one that failed was not made again", failing.requests[key], key)
 		}
+	}
+
+	// The second place is down while the first serves all.
+	var mu sync.Mutex
+	asked := map[string]bool{}
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked[r.URL.Query().Get("prefix")] = true
+		mu.Unlock()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(silent.Close)
+	t.Setenv("AWS_ENDPOINT_URL_S3", server.Endpoint)
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(dir, "aws.config"))
+	profile := "[profile second]\naws_access_key_id = id\naws_secret_access_key = secret\nregion = us-east-1\nendpoint_url = " + silent.URL + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "aws.config"), []byte(profile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said := lifeboat(t, 0, "restore", "--all", "--config", file, "--to", filepath.Join(dir, "again"),
+		"--fallback", "s3://second", "--fallback-profile", "second", "--parallel", "1")
+	mu.Lock()
+	defer mu.Unlock()
+	if len(asked) != 1 || strings.Count(said, "the second place cannot serve") != 1 {
+		t.Errorf("a second place that is down was asked for %v: %s", asked, said)
 	}
 }
