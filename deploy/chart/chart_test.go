@@ -317,61 +317,6 @@ func TestSubchart(t *testing.T) {
 	}
 }
 
-// Two databases of one application are two of its charts, by an alias each. Nothing of the
-// one is the other's.
-func TestAliases(t *testing.T) {
-	parent := t.TempDir()
-	if err := os.CopyFS(filepath.Join(parent, "charts", "lifeboat"), os.DirFS(".")); err != nil {
-		t.Fatal(err)
-	}
-	const values = "  claim: shop-data\n  s3: {bucket: my-bucket, existingSecret: shop-keys}\n"
-	for name, text := range map[string]string{
-		"Chart.yaml":  "apiVersion: v2\nname: shop\nversion: 1.0.0\ndependencies: [{name: lifeboat, alias: users, version: 0.0.0}, {name: lifeboat, alias: orders, version: 0.0.0}]\n",
-		"values.yaml": "users:\n" + values + "orders:\n" + values,
-	} {
-		if err := os.WriteFile(filepath.Join(parent, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	text, err := kubetest.HelmTried(t, "template", "shop", parent, "--namespace=prod", "--kube-version=1.31")
-	if err != nil {
-		t.Fatal(err)
-	}
-	objects, err := kubetest.Parse([]byte(text))
-	if err != nil || len(objects) == 0 {
-		t.Fatal(objects, err)
-	}
-	comparable(t, objects) // none is there twice
-	for _, want := range []string{"name: shop-users-backup\n", "name: shop-orders-backup\n", `BUCKET_URL: "s3://my-bucket/prod/shop-users"`, `BUCKET_URL: "s3://my-bucket/prod/shop-orders"`} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %s in %s", want, text)
-		}
-	}
-}
-
-// Releases with long names that begin alike have names apart, and fit.
-func TestLongNames(t *testing.T) {
-	const long = "my-application-in-production-europe-west-"
-	seen := map[string]bool{}
-	for _, release := range []string{long + "1", long + "2"} {
-		text, err := kubetest.HelmTried(t, "template", release, ".", "--kube-version=1.31", "--values=ci/three-values.yaml", "--set=compact.enabled=true,release.enabled=true,prune.enabled=true,copy.enabled=true,copy.url=s3://second-bucket/app")
-		if err != nil {
-			t.Fatal(err)
-		}
-		objects, err := kubetest.Parse([]byte(text))
-		if err != nil || len(objects) == 0 {
-			t.Fatal(objects, err)
-		}
-		for _, o := range objects {
-			name := o.Kind + " " + o.Metadata.Name
-			if seen[name] || len(o.Metadata.Name) > 52 || o.Metadata.Name == release {
-				t.Errorf("%s: %s", release, name)
-			}
-			seen[name] = true
-		}
-	}
-}
-
 // helm test takes a backup and then a drill.
 func TestHooks(t *testing.T) {
 	text, err := kubetest.HelmTried(t, "template", "lifeboat", ".", "--kube-version=1.31", "--values=ci/three-values.yaml", "--show-only=templates/tests/first-backup.yaml")

@@ -1,11 +1,16 @@
-{{/* What the name of each object begins with: the release, and the chart or its alias. The
-longest suffix leaves 36 of a CronJob's 52 characters. A name that is longer keeps apart by
-a hash from others that begin like it. */}}
+{{/* The name that the name of each object begins with: RELEASE-lifeboat, or with an alias
+RELEASE-ALIAS-lifeboat. RELEASE alone could be that of another alias, and the alerts find
+CronJobs by "lifeboat-" and the job. An alias can have capitals and "_", a release ".".
+The longest suffix, -release-compact, leaves 36 of a CronJob's 52 characters. A hash keeps
+apart longer names that begin alike. */}}
 {{- define "lifeboat.name" -}}
 {{- $name := .Release.Name }}
-{{- if not (contains .Chart.Name $name) }}{{ $name = printf "%s-%s" $name .Chart.Name }}{{ end }}
+{{- if ne .Chart.Name "lifeboat" }}{{ $name = printf "%s-%s-lifeboat" $name .Chart.Name }}
+{{- else if not (hasSuffix "lifeboat" $name) }}{{ $name = printf "%s-lifeboat" $name }}{{ end }}
 {{- $name = .Values.fullnameOverride | default $name }}
-{{- if gt (len $name) 36 }}{{ $name = printf "%s-%s" ($name | trunc 27 | trimSuffix "-") (sha256sum $name | trunc 8) }}{{ end }}
+{{- $hash := sha256sum $name | trunc 8 }}
+{{- $name = $name | lower | replace "_" "-" | replace "." "-" }}
+{{- if gt (len $name) 36 }}{{ $name = printf "%s-%s-lifeboat" ($name | trunc 18 | trimSuffix "-") $hash }}{{ end }}
 {{- $name }}
 {{- end }}
 
@@ -26,11 +31,15 @@ app.kubernetes.io/name: lifeboat
 lifeboat/release: {{ include "lifeboat.name" . | quote }}
 {{- end }}
 
+{{/* Where the snapshots go. The series of compact snapshots has this URL and -compact. */}}
 {{- define "lifeboat.bucketURL" -}}
 {{- if contains "://" .Values.s3.bucket }}{{ .Values.s3.bucket }}
 {{- else }}
 {{- $series := .Release.Name }}
-{{- if ne .Chart.Name "lifeboat" }}{{ $series = printf "%s-%s" $series .Chart.Name }}{{ end -}}
+{{- if ne .Chart.Name "lifeboat" }}{{ $series = printf "%s-%s" $series .Chart.Name }}{{ end }}
+{{- if and (hasSuffix "-compact" $series) (not .Values.s3.prefix) }}
+{{- fail (printf "s3.prefix is not set, and the default ends in -compact: %s can be the compact series of %s" $series (trimSuffix "-compact" $series)) }}
+{{- end -}}
 s3://{{ .Values.s3.bucket }}/{{ .Values.s3.prefix | default (printf "%s/%s" .Release.Namespace $series) }}
 {{- end }}
 {{- end }}
