@@ -39,7 +39,7 @@ func hintFor(err error) string {
 			return r.hint
 		}
 	}
-	if errors.Is(err, fs.ErrPermission) && (errors.Is(err, hooks.ErrBefore) || errors.Is(err, hooks.ErrAfter)) {
+	if errors.Is(err, hooks.ErrMayNotRun) {
 		return "the user that runs the backup must be able to run that program: chmod +x, and no noexec on its file system"
 	}
 	// A firewall forbids connections by the same error.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/lifeboat-sqlite/lifeboat/cmd/lifeboat/hooks"
 	"github.com/lifeboat-sqlite/lifeboat/upload/bucket"
 )
 
@@ -151,14 +153,18 @@ func TestHintsOfProfile(t *testing.T) {
 	}
 }
 
-// What a firewall forbids has nothing to do with a file's owner.
+// What a firewall forbids has nothing to do with a file's owner, and a command that fails
+// may be run.
 func TestHintsForPermission(t *testing.T) {
+	ofFile := &os.PathError{Op: "open", Path: "app.db", Err: syscall.EACCES}
 	dial := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.EACCES)}
 	for _, c := range []struct {
 		err  error
 		want string
 	}{
-		{&os.PathError{Op: "open", Path: "app.db", Err: syscall.EACCES}, "run it as the user"},
+		{ofFile, "run it as the user"},
+		{errors.Join(ofFile, fmt.Errorf("%w: sh: exit status 1", hooks.ErrAfter)), "run it as the user"},
+		{errors.Join(ofFile, fmt.Errorf("%w: %w", hooks.ErrAfter, hooks.ErrMayNotRun)), "chmod +x"},
 		{&os.LinkError{Op: "rename", Old: "new.db", New: "app.db", Err: syscall.EPERM}, "run it as the user"},
 		{fmt.Errorf("list: %w: %w", bucket.ErrUnreachable, dial), "AWS_ENDPOINT_URL_S3"},
 		{fmt.Errorf("push metrics to pushgateway.example.com: %w", dial), ""},

@@ -23,6 +23,8 @@ var (
 	ErrBefore = errors.New("nothing was backed up, because --run-before failed")
 	// ErrAfter: the second command failed.
 	ErrAfter = errors.New("--run-after failed")
+	// ErrMayNotRun: a command could not be started, for lack of a permission.
+	ErrMayNotRun = errors.New("it may not be run")
 )
 
 // afterSignal is how long the second command may take once the run has been told to end:

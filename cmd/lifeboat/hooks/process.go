@@ -3,6 +3,8 @@ package hooks
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os/exec"
 	"runtime"
 	"syscall"
@@ -31,7 +33,10 @@ func start(ctx context.Context, command Command, environment []string, out *outp
 	process := exec.Command(command[0], command[1:]...)
 	process.Env, process.Stdout, process.Stderr, process.SysProcAttr = environment, out, out, attributes()
 	process.WaitDelay = strays
-	if err := process.Start(); err != nil {
+	switch err := process.Start(); {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: %w", ErrMayNotRun, err)
+	case err != nil:
 		return err
 	}
 	ended, done := make(chan struct{}), make(chan struct{})
