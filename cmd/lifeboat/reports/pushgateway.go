@@ -80,9 +80,9 @@ func sendPush(request *http.Request) error {
 		return err
 	}
 	defer response.Body.Close()
-	why, err := io.ReadAll(io.LimitReader(response.Body, 1<<10)) // a Pushgateway gives its reason
-	if response.StatusCode/100 != 2 {
-		return fmt.Errorf("it answered %s: %s", response.Status, bytes.TrimSpace(why))
+	if response.StatusCode/100 == 2 {
+		return nil
 	}
-	return err
+	why, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10)) // a Pushgateway gives its reason
+	return fmt.Errorf("it answered %s: %s", response.Status, bytes.TrimSpace(why))
 }

@@ -48,6 +48,28 @@ func TestPushgatewayRefusesOrHangs(t *testing.T) {
 	}
 }
 
+// What a gateway has accepted is pushed, also if the connection breaks in its answer. Of a
+// refusal that breaks off the status is the error.
+func TestPushgatewayBreaksOff(t *testing.T) {
+	for status, fails := range map[int]bool{http.StatusOK: false, http.StatusBadRequest: true} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			w.WriteHeader(status)
+			fmt.Fprint(w, "half a")
+		}))
+		defer server.Close()
+		var f Flags
+		if err := f.Pushgateway.UnmarshalText([]byte(server.URL)); err != nil {
+			t.Fatal(err)
+		}
+		r := Report{run: Run{Verb: "backup", Database: "app.db", URL: "s3://b/app"}, to: &f}
+		err := r.sendMetrics(t.Context(), time.Minute)
+		if (err != nil) != fails || fails && !strings.HasSuffix(err.Error(), "400 Bad Request: half a") {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+}
+
 // The run's own metrics are pushed first, and after a signal all of them together take no
 // more than their time.
 func TestPushesAfterASignal(t *testing.T) {
