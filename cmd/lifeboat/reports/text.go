@@ -123,14 +123,16 @@ func parseLine(line string, of func(name string) (*family, error)) error {
 // parseGauge parses what follows the name of a metric.
 func parseGauge(text string) (g gauge, err error) {
 	rest, hasLabels := strings.CutPrefix(text, "{")
+	rest = strings.TrimSpace(rest)
 	for hasLabels && !strings.HasPrefix(rest, "}") {
 		name, value, found := strings.Cut(rest, `="`)
 		end := closingQuote(value)
 		if !found || end < 0 {
 			return g, errNoMetric
 		}
-		g.labels = append(g.labels, label{name, unescapeLabel.Replace(value[:end])})
-		rest = strings.TrimPrefix(value[end+1:], ",")
+		g.labels = append(g.labels, label{strings.TrimSpace(name), unescapeLabel.Replace(value[:end])})
+		rest = strings.TrimPrefix(strings.TrimSpace(value[end+1:]), ",")
+		rest = strings.TrimSpace(rest)
 	}
 	if hasLabels {
 		rest = rest[1:]

@@ -74,6 +74,20 @@ func TestText(t *testing.T) {
 	}
 }
 
+// Other writers put spaces between labels, which are part of none.
+func TestTextWithSpaces(t *testing.T) {
+	want, err := parseFamilies("# TYPE lifeboat_x gauge\nlifeboat_x{a=\"x\",b=\" y \"} 1\nlifeboat_x 2\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, labels := range []string{`{a="x", b=" y "}`, `{ a="x" , b=" y ", }`} {
+		got, err := parseFamilies("# TYPE lifeboat_x gauge\nlifeboat_x" + labels + " 1\nlifeboat_x{ } 2\n")
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%v: read\n%s\nwant\n%s", err, written(t, got), written(t, want))
+		}
+	}
+}
+
 // ofPrometheus returns Prometheus' families as ours.
 func ofPrometheus(theirs map[string]*dto.MetricFamily) map[string]*family {
 	all := map[string]*family{}
