@@ -168,6 +168,9 @@ func TestNothingIsLeft(t *testing.T) {
 			h.gone(t, "left")
 			break
 		}
+		if limit > time.Minute {
+			t.Fatalf("within %v the command has not come so far", limit)
+		}
 	}
 }
 
