@@ -181,7 +181,7 @@ func listTarget(ctx context.Context, to bucket.Bucket) ([]series.Snapshot, error
 // copyAll copies what the plan says. Its error is one after which no other object could
 // be copied either.
 func (r *run) copyAll(ctx context.Context) error {
-	total := r.result.Plan.Bytes()
+	total, looked := r.result.Plan.Bytes(), false
 	for _, s := range r.result.Plan.Copy {
 		if lost, is := r.lostBelow(s); is {
 			r.refuse(s, fmt.Errorf("%w: it stands on %s, which was not copied", bucket.ErrNotFound, lost))
@@ -198,11 +198,7 @@ func (r *run) copyAll(ctx context.Context) error {
 		r.skip(s, total)
 		switch {
 		case err == nil:
-			if r.result.Copied = append(r.result.Copied, Copied{s, by}); len(r.result.Copied) == 1 {
-				if err := r.lookAgain(ctx); err != nil {
-					return err
-				}
-			}
+			r.result.Copied = append(r.result.Copied, Copied{s, by})
 		case ctx.Err() != nil, hopeless(err):
 			return err
 		case errors.Is(err, bucket.ErrUntagged), errors.Is(err, upload.ErrNotEncrypted): // it is there
@@ -210,6 +206,12 @@ func (r *run) copyAll(ctx context.Context) error {
 			r.result.Refused = append(r.result.Refused, Refused{s, err})
 		default:
 			r.refuse(s, err)
+		}
+		if !looked && len(r.result.Copied) > 0 {
+			looked = true
+			if err := r.lookAgain(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -109,6 +109,37 @@ func TestTwoIntoOneEmptyPlace(t *testing.T) {
 	}
 }
 
+// They are noticed then, too, where the store loses the tags of all that it is given.
+func TestTwoIntoOnePlaceWithoutTags(t *testing.T) {
+	from, to := inDirectory(t), inDirectory(t)
+	fill(t, from, 10)
+	other := filepath.Join(t.TempDir(), "other.db")
+	sqlitetest.Exec(t, other, "CREATE TABLE b (c)")
+	meanwhile := atPut{untagged{to}, 1, func() {
+		if _, err := upload.Backup(t.Context(), to, other, upload.BackupOptions{}); err != nil {
+			t.Error(err)
+		}
+	}, new(int)}
+	r, err := Run(t.Context(), from, meanwhile, Options{})
+	if !errors.Is(err, upload.ErrOtherDatabase) || errors.Is(err, ErrPartly) || len(r.Copied) != 1 || len(r.Refused) != 1 {
+		t.Errorf("%v, copied %+v, refused %+v", err, r.Copied, r.Refused)
+	}
+	if objects := buckettest.List(t, to, ""); len(objects) != 2 {
+		t.Errorf("%d objects are there", len(objects))
+	}
+}
+
+// untagged is a bucket that says of each object that its tags were lost.
+type untagged struct{ bucket.Bucket }
+
+func (b untagged) Put(ctx context.Context, name string, o bucket.PutOptions, write func(io.Writer) error) (bucket.PutResult, error) {
+	put, err := b.Bucket.Put(ctx, name, o, write)
+	if err == nil {
+		err = bucket.ErrUntagged
+	}
+	return put, err
+}
+
 // The first copies of two databases of one name and schema that go to one empty place at
 // once: one of them stops after its first object at the latest, and from then on neither
 // goes on without --adopt.
