@@ -151,7 +151,8 @@ func (v *verifyCmd) verify(ctx context.Context, c *console) (err error) {
 			shown.Error = "" // the command's own error says it
 		}
 		if len(chosen) == 1 && err == nil {
-			// The answers to --sql are content of the database, and stay here.
+			// The answers to --sql are content of the database: a notice has them only of
+			// a drill that failed, where they say why.
 			report.Did, _, _ = strings.Cut(shown.text(terminal.Plain), "\n")
 			report.Did += "\n"
 		} else if len(chosen) > 1 && err != nil && len(failed) <= drillsInNotice {
