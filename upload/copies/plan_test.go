@@ -115,6 +115,11 @@ func TestPlanRefuses(t *testing.T) {
 	if ids(p.Copy) != "25T09" || len(p.Left) != 2 || !strings.Contains(p.Left[0].Why, "implausible") || !strings.Contains(p.Left[1].Why, "is broken") {
 		t.Errorf("a base is there that does not count: %+v", p)
 	}
+	later := append(slices.Clone(all), named(26, 0, series.Daily, monday), named(27, 0, series.Weekly), named(28, 0, series.Daily, named(27, 0, series.Weekly)))
+	p = newPlan(listed(time.Minute, later...), ahead, Choice{}, named(28, 1, series.Recent).ID.Time())
+	if ids(p.Copy) != "27T00 28T00 25T09" || len(p.Left) != 3 {
+		t.Errorf("later differentials on a base that does not count there, up to the next full one: %+v", p)
+	}
 	full := monday
 	full.Class = series.Yearly
 	p = newPlan(source, listed(time.Minute, full), Choice{}, now)
