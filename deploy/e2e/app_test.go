@@ -56,7 +56,9 @@ spec:
 // newEmptyApp makes a namespace with a volume and a bucket.
 func newEmptyApp(t *testing.T, s *store, v *volumes, name string) *app {
 	t.Helper()
-	v.make(t, runName+"-"+name) // before the namespace, so that it goes after it
+	for _, claim := range []string{"app-data", "lifeboat-report"} {
+		v.make(t, runName+"-"+name, claim) // before the namespace, so that it goes after it
+	}
 	return &app{newNamespace(t, runName+"-"+name, "restricted"), s, s.server.Bucket(t), t.TempDir()}
 }
 
@@ -115,7 +117,7 @@ func (a *app) copyManifests(t *testing.T) {
 	later := fmt.Sprintf("schedule: %d * * * *", time.Now().UTC().Add(30*time.Minute).Minute())
 	for _, cronJob := range []string{"base/backup", "components/compact/compact", "components/release/release",
 		"components/release-compact/release", "components/status/status",
-		"components/status-compact/status", "components/copy/copy", "components/verify/verify"} {
+		"components/status-compact/status", "components/copy/copy", "components/verify/verify", "components/report/report"} {
 		edit(t, filepath.Join(dir, cronJob+".yaml"), `schedule: .*`, later)
 	}
 }

@@ -39,6 +39,7 @@ func TestKubernetes(t *testing.T) {
 		"trouble":   testTrouble,
 		"drain":     testDrain,
 		"copy":      testCopy,
+		"report":    testReport,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

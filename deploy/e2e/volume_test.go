@@ -46,15 +46,16 @@ spec:
 	return v
 }
 
-// make makes the volume for an application's claim, if the cluster does not do
-// so itself. It goes when the test ends.
-func (v *volumes) make(t *testing.T, namespace string) {
+// make makes the volume for a claim in an application's namespace, if the cluster
+// does not do so itself. It goes when the test ends.
+func (v *volumes) make(t *testing.T, namespace, claim string) {
 	t.Helper()
 	if v.node == "" {
 		return
 	}
 	// The kubelet gives such a volume to no fsGroup.
-	dir := "/" + runName + "/" + namespace
+	name := namespace + "-" + claim
+	dir := "/" + runName + "/" + name
 	v.node.kubectl(t, "exec", "node", "--", "/writer", "own", "/node"+dir, "1000", "0770")
 	kubectl(t, render(`
 apiVersion: v1
@@ -64,13 +65,13 @@ spec:
   accessModes: [ReadWriteOnce]
   capacity: {storage: 20Gi}
   persistentVolumeReclaimPolicy: Retain
-  claimRef: {namespace: "${NAME}", name: app-data}
+  claimRef: {namespace: "${NAMESPACE}", name: "${CLAIM}"}
   hostPath: {path: "/tmp${DIR}"}
-`, "NAME", namespace, "LABEL", label, "DIR", dir), "apply", "--filename=-")
+`, "NAME", name, "NAMESPACE", namespace, "CLAIM", claim, "LABEL", label, "DIR", dir), "apply", "--filename=-")
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if _, err := tried(ctx, "", "delete", "persistentvolume", namespace); err != nil {
+		if _, err := tried(ctx, "", "delete", "persistentvolume", name); err != nil {
 			t.Error(err)
 		}
 	})

@@ -21,6 +21,14 @@ func printFiles(dir string) error {
 	})
 }
 
+func show(path string) error {
+	text, err := os.ReadFile(path)
+	if err == nil {
+		_, err = os.Stdout.Write(text)
+	}
+	return err
+}
+
 func remove(paths []string) error {
 	for _, path := range paths {
 		if err := os.RemoveAll(path); err != nil {

@@ -20,6 +20,7 @@ const usage = `usage:
     writer fill DB MIB        add so much noise to the database, and make it if need be
     writer wait               do nothing until SIGTERM
     writer files DIR          print the files below the directory
+    writer show FILE          print what is in a file
     writer remove FILE...     remove files and directories, also those that are not there
     writer own DIR UID MODE   make a directory, and give it to a user and a group`
 
@@ -52,6 +53,8 @@ func run(ctx context.Context, args []string) error {
 		return nil
 	case command == "files" && len(args) == 1:
 		return printFiles(args[0])
+	case command == "show" && len(args) == 1:
+		return show(args[0])
 	case command == "remove" && len(args) > 0:
 		return remove(args)
 	case command == "own" && len(args) == 3:
