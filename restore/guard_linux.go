@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -28,7 +29,23 @@ const lockStart, lockLength = 0x40000000, 512
 // closing the guard drops all POSIX locks that the process has on it. Where the file
 // system or the rights allow no lease, the guard takes the locks of SQLite's
 // EXCLUSIVE state instead. They stop later connections, but do not show idle ones.
-func lease(path string) (_ *guard, err error) {
+//
+// A process that was forked a moment ago has its parent's files, this program's own
+// too, until it runs a program itself. So an open file is looked at again, for a second.
+func lease(path string) (g *guard, err error) {
+	for wait := 10 * time.Millisecond; ; wait *= 2 {
+		g, err = leaseNow(path)
+		if !errors.Is(err, ErrTargetOpen) || wait > longestFork {
+			return g, err
+		}
+		time.Sleep(wait)
+	}
+}
+
+// longestFork is the last wait of lease; all together take nearly twice as long.
+const longestFork = 640 * time.Millisecond
+
+func leaseNow(path string) (_ *guard, err error) {
 	f, err := disk.OpenRegular(path, os.O_RDONLY)
 	if err != nil {
 		return nil, openRefused(path, err)
