@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,7 +49,7 @@ func Of(modules []*debug.Module) ([]Licence, error) {
 		} else if err != nil {
 			return nil, fmt.Errorf("find modules: %w", err)
 		}
-		l, err := in(found.Dir)
+		l, err := in(found.Dir, isBeside)
 		if err != nil {
 			return nil, fmt.Errorf("licence of %s: %w", found.Path, err)
 		}
@@ -63,45 +64,61 @@ func OfGo() (Licence, error) {
 	if err != nil {
 		return Licence{}, fmt.Errorf("find Go: %w", err)
 	}
-	l, err := in(strings.TrimSpace(string(root)))
+	l, err := in(strings.TrimSpace(string(root)), func(string) bool { return true }) // further down is the toolchain's
 	l.Module = "the standard library of Go"
 	return l, err
 }
 
 var (
 	isLicence = regexp.MustCompile(`(?i)^(un)?(licen[cs]e|copying)(\.txt|\.md)?$`).MatchString
-	isNotice  = regexp.MustCompile(`(?i)^notice(\.txt|\.md)?$`).MatchString
+	// isBeside: what is there for tests and examples is in no program.
+	isBeside = regexp.MustCompile(`(?i)^(testdata|tests?|examples?|vendor|_.*|\..*)$`).MatchString
+	isNotice = regexp.MustCompile(`(?i)^notice(\.txt|\.md)?$`).MatchString
 )
 
-// in returns the licence of what is in a directory.
-func in(dir string) (l Licence, err error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return l, err
+// add adds a text that is not there yet.
+func (l *Licence) add(text string) {
+	text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n")) + "\n"
+	if !slices.Contains(l.Texts, text) {
+		l.Texts = append(l.Texts, text)
 	}
+}
+
+// in returns the licence of what is in a directory: code of others may have its own
+// further down, but not in directories of the names that skip tells.
+func in(root string, skip func(name string) bool) (l Licence, err error) {
 	var ids []string
-	for _, e := range entries {
-		if !isLicence(e.Name()) && !isNotice(e.Name()) {
-			continue
+	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && path != root && skip(e.Name()):
+			return fs.SkipDir
+		case e.IsDir() || !isLicence(e.Name()) && !isNotice(e.Name()):
+			return nil
 		}
-		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		text, err := os.ReadFile(path)
 		if err != nil {
-			return l, err
+			return err
 		}
-		l.Texts = append(l.Texts, strings.TrimSpace(strings.ReplaceAll(string(text), "\r\n", "\n"))+"\n")
+		l.add(string(text))
 		if isNotice(e.Name()) {
-			continue
+			return nil
 		}
 		for _, match := range licensecheck.Scan(text).Match {
 			if !match.IsURL {
 				ids = append(ids, match.ID)
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		return l, err
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	if len(ids) == 0 {
-		return l, fmt.Errorf("none is known in %s", dir)
+		return l, fmt.Errorf("none is known in %s", root)
 	}
 	for _, id := range ids {
 		if !slices.Contains(permitted, id) {
