@@ -59,9 +59,7 @@ func (s sender) post(ctx context.Context, to *url.URL, kind, body string) (again
 		return true, withoutURL(err)
 	}
 	defer response.Body.Close()
-	if _, err := io.CopyN(io.Discard, response.Body, 64<<10); err != nil && err != io.EOF {
-		return true, err
-	}
+	_, _ = io.CopyN(io.Discard, response.Body, 64<<10) // for the connection's sake: the status is the answer
 	if to, err := response.Location(); err == nil && response.StatusCode/100 == 3 {
 		// Its path may repeat the secret.
 		return false, fmt.Errorf("it answered %s, to %s://%s, and Lifeboat follows no redirects", response.Status, to.Scheme, to.Host)

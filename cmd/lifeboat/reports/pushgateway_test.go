@@ -67,6 +67,10 @@ func TestPushgatewayBreaksOff(t *testing.T) {
 		if (err != nil) != fails || fails && !strings.HasSuffix(err.Error(), "400 Bad Request: half a") {
 			t.Errorf("%d: %v", status, err)
 		}
+		again, err := sender{}.post(t.Context(), f.Pushgateway.to, "text/plain", "a notice")
+		if (err != nil) != fails || again {
+			t.Errorf("a notice, %d: %v, again %v", status, err, again)
+		}
 	}
 }
 
