@@ -110,4 +110,11 @@ func (g *guard) unopened(path string) error {
 	return nil
 }
 
-func (g *guard) release() error { return g.file.Close() }
+// release also ends the lease: closing the file does so only when a process that was
+// forked meanwhile has closed it, too.
+func (g *guard) release() (err error) {
+	if g.leased {
+		_, err = unix.FcntlInt(g.file.Fd(), unix.F_SETLEASE, unix.F_UNLCK)
+	}
+	return errors.Join(err, g.file.Close())
+}
