@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/await"
 	"github.com/lifeboat-sqlite/lifeboat/upload/testserver/needs"
 )
 
@@ -143,7 +146,10 @@ func TestOpenMeanwhile(t *testing.T) {
 						late.Stdout, late.Stderr = &out, &out
 						if err := late.Start(); err != nil {
 							t.Error(err)
+							return
 						}
+						// Later it might find the new database, before that is taken back.
+						await.That(t, func() bool { return opening(late.Process.Pid) })
 					}
 				})
 				_, err := place(t.Context(), x.target, o.content(), options)
@@ -165,6 +171,14 @@ func TestOpenMeanwhile(t *testing.T) {
 			})
 		}
 	}
+}
+
+// opening reports whether a process sleeps in an open, as it does until a lease ends.
+// Where the kernel does not tell, it counts as one that does.
+func opening(pid int) bool {
+	call, err := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", pid))
+	state, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.HasPrefix(string(call), fmt.Sprint(unix.SYS_OPENAT, " ")) && strings.Contains(string(state), ") S ")
 }
 
 // A process that comes between the fold and the lease, writes, and dies: what
