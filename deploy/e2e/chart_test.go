@@ -71,6 +71,6 @@ func (a *app) chart(t *testing.T, commands []string) string {
 	}
 	full := os.Getenv("IMAGE")
 	i := strings.LastIndex(full, ":")
-	more := chart + " --set-string image.repository=" + full[:i] + ",image.tag=" + full[i+1:] + " --set s3.endpoint=" + a.store.endpoint(storePort) + ",tempSize=1Gi"
+	more := chart + " --set-string image.repository=" + full[:i] + ",image.tag=" + full[i+1:] + " --set s3.endpoint=" + a.store.endpoint(storePort) + ",tempSize=1Gi,backup.schedule=@yearly" // or it might run by itself, at the wrong minute
 	return a.follow(t, commands, "oci://ghcr.io/lifeboat-sqlite/charts/lifeboat", more, " -n app", " -n "+string(a.namespace))
 }
